@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration as the control process uses it: plain structures, built by mgmt/ from the validated YANG tree and
+ * immutable once handed over. Strings and arrays belong to the cv_config and live until config_unref. References
+ * between objects are names in mgmt's hands and are resolved to pointers by config_resolve(), which is the last check:
+ * an error there names the YANG path.
+ */
+#ifndef CONTROL_CONFIG_H
+#define CONTROL_CONFIG_H
+
+#include "algo.h"
+#include "cv_types.h"
+
+#define CFG_ERR_MAX 512
+
+struct cfg_vrf {
+	const char *name;
+	const char *description;
+	uint32_t id; /* filled in by control: stable across commits and restarts */
+};
+
+enum cfg_if_type { CFG_IF_ETHERNET = 1, CFG_IF_VLAN, CFG_IF_LOOPBACK };
+struct cfg_if_addr {
+	struct cv_addr addr;
+	uint8_t plen;
+};
+struct cfg_interface {
+	const char *name;
+	const char *description;
+	enum cfg_if_type type;
+	bool enabled;
+	const char *device; /* ETHERNET: PCI address or vdev string */
+	uint16_t rx_queues, rx_desc, tx_desc;
+	const char *parent; /* VLAN */
+	uint16_t vlan_id;
+	uint16_t mtu; /* 0 = 1500 */
+	bool has_mac;
+	uint8_t mac[6];
+	const char *vrf; /* NULL = global */
+	struct cfg_if_addr *addr;
+	unsigned n_addr;
+	const char *crypto_map; /* NULL = none (IPSEC-42) */
+	/* resolved */
+	uint32_t id;
+	const struct cfg_vrf *vrf_ref;
+	const struct cfg_interface *parent_ref;
+	const struct cfg_crypto_map *map_ref;
+};
+
+enum cfg_nh_type { CFG_NH_GATEWAY = 1, CFG_NH_INTERFACE, CFG_NH_BLACKHOLE };
+struct cfg_nexthop {
+	enum cfg_nh_type type;
+	struct cv_addr gw;
+	const char *interface; /* INTERFACE, or GATEWAY with an explicit interface; else NULL */
+	bool global;	       /* gateway resolved in the global table (VRF-12) */
+	uint8_t weight;
+	const struct cfg_interface *if_ref;
+};
+struct cfg_route {
+	const char *vrf;
+	struct cv_prefix prefix;
+	uint8_t distance;
+	uint32_t tag;
+	struct cfg_nexthop *nh;
+	unsigned n_nh;
+	const struct cfg_vrf *vrf_ref;
+};
+
+struct cfg_acl_line {
+	uint32_t seq;
+	bool permit;
+	bool log;
+	struct cv_selector sel; /* IPSEC-7 */
+	const char *remark;
+};
+struct cfg_acl {
+	const char *name;	   /* or its number */
+	struct cfg_acl_line *line; /* ascending seq */
+	unsigned n_line;
+};
+
+/* One IKEv1 policy (IKE-16). */
+enum cfg_ike_auth { CFG_AUTH_PSK = 1, CFG_AUTH_RSA_SIG = 3 };
+struct cfg_ike_policy {
+	uint32_t priority; /* 1..10000 */
+	enum ike_encr encr;
+	uint16_t key_bits;
+	enum ike_prf hash; /* as PRF: HMAC of the hash */
+	enum cfg_ike_auth auth;
+	enum ike_group group;
+	uint32_t lifetime_s; /* 60..86400 */
+	bool builtin;	     /* a default policy, not written by the operator */
+};
+
+/* One IKEv2 proposal: any combination of its members is acceptable (RFC 7296 3.3). */
+struct cfg_ike_encr {
+	enum ike_encr encr;
+	uint16_t key_bits;
+};
+struct cfg_ike_proposal {
+	const char *name;
+	struct cfg_ike_encr *encr;
+	unsigned n_encr;
+	enum ike_integ *integ; /* empty for AEAD-only proposals */
+	unsigned n_integ;
+	enum ike_prf *prf;
+	unsigned n_prf;
+	enum ike_group *group;
+	unsigned n_group;
+	bool builtin;
+};
+
+struct cfg_psk {
+	struct cv_prefix peer; /* addr.af == CV_AF_NONE: selected by hostname */
+	const char *hostname;
+	const uint8_t *key; /* zeroed when the config is freed; never printed */
+	size_t key_len;
+};
+struct cfg_keyring {
+	const char *name;
+	const char *description;
+	const char *vrf; /* front VRF it is bound to (VRF-18); NULL = global */
+	struct cfg_psk *psk;
+	unsigned n_psk;
+	const struct cfg_vrf *vrf_ref;
+};
+
+enum cfg_id_type { CFG_ID_NONE = 0, CFG_ID_ADDRESS, CFG_ID_FQDN, CFG_ID_USER_FQDN, CFG_ID_KEY_ID };
+struct cfg_identity {
+	enum cfg_id_type type;
+	bool domain;	       /* match: text is the domain part (VRF-25) */
+	struct cv_prefix addr; /* ADDRESS; a host, or a range to match */
+	const char *text;
+};
+
+enum cfg_ike_version { CFG_IKEV1 = 1, CFG_IKEV2 = 2 };
+enum cfg_dpd_mode { CFG_DPD_OFF = 0, CFG_DPD_ON_DEMAND, CFG_DPD_PERIODIC };
+struct cfg_ike_profile {
+	const char *name;
+	const char *description;
+	enum cfg_ike_version version;
+	const char **keyring; /* names */
+	unsigned n_keyring;
+	const char *vrf;	    /* inside VRF (VRF-4); NULL = front VRF */
+	struct cfg_identity *match; /* VRF-25; empty = never selected by identity, only by map entry and address */
+	unsigned n_match;
+	const char *match_fvrf;
+	struct cfg_identity local_id; /* NONE = address */
+	const char **proposal;	      /* IKEv2; empty = the built-in ones */
+	unsigned n_proposal;
+	uint32_t lifetime_s;
+	enum cfg_dpd_mode dpd_mode;
+	uint32_t dpd_interval_s, dpd_retry_s;
+	bool nat_traversal;	  /* default true */
+	bool force_encaps;	  /* act as if a NAT had been found */
+	uint32_t nat_keepalive_s; /* 0 = off; default 20 */
+	/* resolved */
+	const struct cfg_keyring **keyring_ref;
+	const struct cfg_ike_proposal **proposal_ref;
+	const struct cfg_vrf *vrf_ref;
+};
+
+struct cfg_transform_set {
+	const char *name;
+	enum cv_esp_alg alg;
+	bool transport; /* asked for; only tunnel is built today and validation says so */
+};
+
+struct cfg_map_entry {
+	uint32_t seq; /* 1..65535 */
+	const char *description;
+	const char *acl;
+	struct cv_addr *peer; /* in order of preference (IPSEC-48) */
+	unsigned n_peer;
+	const char **transform_set; /* 1..6 in order (IPSEC-49) */
+	unsigned n_transform_set;
+	enum ike_group pfs;   /* NONE = not asked for (IPSEC-53) */
+	uint32_t lifetime_s;  /* 0 = global */
+	uint64_t lifetime_kb; /* 0 = global */
+	bool per_host;
+	bool auto_start;	 /* negotiate without waiting for traffic */
+	uint32_t replay_window;	 /* packets; 0 = off */
+	const char *ike_profile; /* NULL = the map's, else a profile-less IKEv2 default */
+	/* resolved */
+	const struct cfg_acl *acl_ref;
+	const struct cfg_transform_set **ts_ref;
+	const struct cfg_ike_profile *profile_ref; /* never NULL after config_resolve */
+	const struct cfg_crypto_map *map;
+};
+struct cfg_crypto_map {
+	const char *name;
+	const char *local_address; /* interface (IPSEC-74), or NULL */
+	const char *ike_profile;
+	struct cfg_map_entry *entry; /* ascending seq */
+	unsigned n_entry;
+	const struct cfg_interface *local_ref;
+};
+
+struct cv_config {
+	char *hostname;
+	bool allow_legacy;
+	unsigned workers; /* 0 = all the dataplane has */
+	bool busy_poll;
+	/* global IKE and IPsec parameters */
+	bool ike_enabled;	   /* IKE-1, IKE-2 */
+	uint32_t cookie_threshold; /* half-open SAs above which cookies are demanded (RFC 7296 2.6) */
+	uint32_t half_open_max;
+	uint32_t ipsec_lifetime_s;  /* IPSEC-51: 3600 */
+	uint64_t ipsec_lifetime_kb; /* 4608000 */
+	struct cfg_identity local_id;
+	struct cfg_vrf *vrf;
+	unsigned n_vrf;
+	struct cfg_interface *interface;
+	unsigned n_interface;
+	struct cfg_route *route;
+	unsigned n_route;
+	struct cfg_acl *acl;
+	unsigned n_acl;
+	struct cfg_ike_policy *ike_policy; /* ascending priority, built-in ones last */
+	unsigned n_ike_policy;
+	struct cfg_ike_proposal *ike_proposal;
+	unsigned n_ike_proposal;
+	struct cfg_keyring *keyring;
+	unsigned n_keyring;
+	struct cfg_ike_profile *ike_profile;
+	unsigned n_ike_profile;
+	struct cfg_transform_set *transform_set;
+	unsigned n_transform_set;
+	struct cfg_crypto_map *map;
+	unsigned n_map;
+	struct cfg_arena *arena;
+	unsigned refs;
+};
+
+/* ---- building (mgmt/, loop thread) ---- */
+
+/* An empty configuration with the defaults above; NULL when out of memory. One reference. */
+struct cv_config *config_new(void);
+/* Zeroed memory that lives as long as the configuration. Aborts when out of memory. */
+void *config_alloc(struct cv_config *c, size_t n, size_t size);
+char *config_strdup(struct cv_config *c, const char *s);
+/* Secret memory: zeroed at the end. */
+uint8_t *config_secret(struct cv_config *c, const void *data, size_t len);
+/*
+ * Resolve every reference and check what YANG cannot say (IPSEC-18, 35, 38, legacy values, ...). Returns 0, or -EINVAL
+ * with err = "PATH: what is wrong; what would be valid". Warnings are passed to warn (may be NULL), one call each.
+ */
+int config_resolve(
+	struct cv_config *c, char err[static CFG_ERR_MAX], void (*warn)(void *arg, const char *text), void *arg);
+struct cv_config *config_ref(struct cv_config *c);
+void config_unref(struct cv_config *c); /* frees and zeroes secrets at the last reference */
+
+/* ---- look-ups used by IKE (loop thread) ---- */
+
+/* The preshared key for a peer: longest prefix, in the keyrings of the profile bound to front VRF fvrf (VRF-17..23). */
+const struct cfg_psk *config_psk_by_addr(
+	const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf, const struct cv_addr *peer);
+const struct cfg_psk *config_psk_by_name(
+	const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf, const char *name);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The IKE engine: IKEv1 (RFC 2407-2409, 3947) and IKEv2 (RFC 7296). It has no sockets, no clock and no thread of its
+ * own: everything outside comes through struct ike_ops, so that two engines can talk to each other inside one test with
+ * a clock that the test turns. Single thread (the loop); the only other thread is the public-key pool behind pk_run.
+ */
+#ifndef CONTROL_IKE_IKE_H
+#define CONTROL_IKE_IKE_H
+
+#include <jansson.h>
+
+#include "config.h"
+#include "cv_msg.h"
+
+struct ike;    /* the engine */
+struct ike_sa; /* one IKE SA, either version */
+
+/* Where an IKE packet came from or goes to. Ports in host order. */
+struct ike_path {
+	uint32_t vrf; /* front VRF */
+	struct cv_addr local, remote;
+	uint16_t lport, rport;
+};
+
+/* A pair of IPsec SAs as negotiated. Keys are in KEYMAT order for cv_sa.key; whoever takes it over zeroes it. */
+struct ike_child_keys {
+	uint8_t in[CV_SA_KEY_MAX], out[CV_SA_KEY_MAX];
+	uint16_t len;
+};
+struct ike_child_params {
+	const struct cfg_map_entry *entry;
+	uint32_t rule_id; /* from the acquire; 0 = responder: the host finds the rule by its selectors */
+	struct ike_path path;
+	bool udp_encap;
+	enum cv_esp_alg alg;
+	uint32_t spi_in, spi_out;	       /* host order */
+	uint32_t index_in;		       /* from alloc_spi */
+	struct cv_selector sel[CV_SA_SEL_MAX]; /* written as outbound: src is our side */
+	unsigned n_sel;
+	uint32_t lifetime_s; /* hard, seconds; soft and jitter are the engine's business (it owns the rekey timers) */
+	uint64_t lifetime_kb;
+	bool initiator;
+	bool rekey; /* replaces an older pair; make before break */
+};
+
+/* What changed for an operator: feeds the log (MON-*), show and later SNMP. */
+enum ike_event_type { IKE_EVT_UP = 1, IKE_EVT_DOWN, IKE_EVT_FAILED, IKE_EVT_REKEYED, IKE_EVT_PEER_MOVED };
+struct ike_event {
+	enum ike_event_type type;
+	const struct ike_sa *sa; /* may be NULL for FAILED */
+	const struct ike_path *path;
+	const struct cfg_map_entry *entry; /* may be NULL */
+	const char *reason; /* static text: "authentication failed", "no proposal chosen", "peer not responding", ... */
+};
+
+struct ike_ops {
+	uint64_t (*now_ms)(void *ctx); /* monotonic */
+	/* Transmit one UDP payload; natt: port 4500, prefix the four zero bytes of the non-ESP marker. */
+	void (*send)(void *ctx, const struct ike_path *path, bool natt, const void *data, size_t len);
+	/*
+	 * Run work(job) on the pool, then done(job) on the loop. Tests run both at once. The engine keeps the job alive
+	 * and copes with the SA being gone when done() comes.
+	 */
+	void (*pk_run)(void *ctx, void (*work)(void *job), void (*done)(void *job), void *job);
+	/* A fresh inbound SPI with its SA index (cv_types.h). 0 or -ENOSPC. */
+	int (*alloc_spi)(void *ctx, uint32_t *spi, uint32_t *index);
+	void (*free_spi)(void *ctx, uint32_t index); /* never installed */
+	/*
+	 * Install a pair, inbound first. cb(arg, err) once the dataplane has acknowledged (0) or refused (negative
+	 * errno). The host copies and zeroes the keys. *child_id identifies the pair from now on.
+	 */
+	int (*child_add)(void *ctx, const struct ike_child_params *p, struct ike_child_keys *keys, uint32_t *child_id,
+		void (*cb)(void *arg, int err), void *arg);
+	/* Stop sending on the pair at once, keep receiving for linger_ms, then remove. */
+	void (*child_del)(void *ctx, uint32_t child_id, uint32_t linger_ms);
+	/* New outer addresses or ports after a NAT mapping change. */
+	void (*child_move)(void *ctx, uint32_t child_id, const struct ike_path *path, bool udp_encap);
+	/* Seconds since a packet was last received on the pair, for liveness decisions; UINT32_MAX = never. */
+	uint32_t (*child_idle_s)(void *ctx, uint32_t child_id);
+	/* Negotiation for an acquire is over without an SA: release held packets. */
+	void (*acquire_failed)(void *ctx, uint32_t rule_id);
+	/* The local address that reaches remote for this entry (interface of the map or its local-address). 0 or
+	 * -ENETUNREACH. */
+	int (*local_addr)(void *ctx, const struct cfg_map_entry *entry, const struct cv_addr *remote,
+		struct cv_addr *local, uint32_t *vrf);
+	/*
+	 * As responder: the map entries applied where path->local lives, in order, for selector and peer checks
+	 * (IPSEC-36, 46, 47). Returns how many were written.
+	 */
+	unsigned (*entries_for)(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max);
+	void (*event)(void *ctx, const struct ike_event *ev);
+	/* Keep, replace or drop the record by which an SA survives a restart of this process (cv_vault.h); rec -1 =
+	 * new. */
+	int (*vault_write)(void *ctx, int rec, const void *data, size_t len);
+	void (*vault_free)(void *ctx, int rec);
+};
+
+struct ike *ike_new(const struct ike_ops *ops, void *ctx);
+void ike_free(struct ike *ike); /* no packets are sent; keys zeroed */
+
+/*
+ * Switch to a new configuration. Existing SAs whose profile and entry still exist unchanged go on with the new objects;
+ * others are deleted with notice to the peer, or renegotiated at their next rekey when only lifetimes or proposals
+ * changed (IPSEC-24, 75).
+ */
+void ike_set_config(struct ike *ike, struct cv_config *cfg);
+
+/* One received UDP payload, marker removed. natt: it came to port 4500. Bounded work, no trust in data. */
+void ike_input(struct ike *ike, const struct ike_path *path, bool natt, const uint8_t *data, size_t len);
+
+/* The dataplane wants an SA for a rule. trigger: addresses, protocol and ports of the packet; sel: the ACL line's flow.
+ */
+void ike_acquire(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
+	const struct cv_selector *trigger);
+/* A soft or hard limit of bytes, packets or sequence numbers was reached. */
+void ike_child_expire(struct ike *ike, uint32_t child_id, bool hard);
+/* All pairs are gone from the dataplane (it restarted): rekey every child over the living IKE SAs. */
+void ike_children_lost(struct ike *ike);
+/* An authenticated ESP packet came from a new place (NAT rebinding). */
+void ike_peer_moved(struct ike *ike, uint32_t child_id, const struct cv_addr *addr, uint16_t port);
+
+/* Milliseconds until ike_run_timers must be called, UINT64_MAX = nothing pending. */
+uint64_t ike_next_timeout(struct ike *ike);
+void ike_run_timers(struct ike *ike);
+
+/* Rebuild an established SA from its vault record, children included. 0 or -EPROTO. Call after ike_set_config. */
+int ike_restore(struct ike *ike, int rec, const void *data, size_t len);
+/* For every child of restored SAs: tell the host its id, SPIs and index, so that it can name it in the SYNC
+ * transaction. */
+struct ike_child_info {
+	uint32_t child_id; /* as given by the host at child_add; restored with the record */
+	uint32_t spi_in, spi_out, index_in;
+	const struct ike_child_params *params;
+	const struct ike_sa *sa;
+};
+void ike_for_each_child(struct ike *ike, void (*cb)(void *arg, const struct ike_child_info *info), void *arg);
+
+/* Delete SAs that match (NULL/0 = any), with notice to the peer: clear crypto session / isakmp sa. Returns how many. */
+struct ike_match {
+	const struct cv_addr *local, *remote;
+	uint16_t rport;
+	int fvrf, ivrf;	   /* -1 = any */
+	uint32_t child_id; /* only this child; 0 = whole SAs */
+};
+unsigned ike_clear(struct ike *ike, const struct ike_match *m);
+
+/* Arrays of objects for show (docs/show.md): IKE SAs of the given version (0 = both), with their children; statistics.
+ */
+json_t *ike_show_sas(struct ike *ike, int version);
+json_t *ike_show_stats(struct ike *ike);
+
+#endif

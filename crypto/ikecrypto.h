@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IKE primitives over OpenSSL. All lengths in bytes. All functions are thread safe on distinct objects; those marked
+ * "pool" are expensive and belong on the public-key thread pool. Errors: 0 or a negative errno (-EINVAL bad argument or
+ * peer value, -ENOTSUP algorithm, -EBADMSG authentication failed, -EIO library failure).
+ */
+#ifndef CRYPTO_IKECRYPTO_H
+#define CRYPTO_IKECRYPTO_H
+
+#include "algo.h"
+
+#define IKEC_PRF_MAX 64	    /* longest PRF output */
+#define IKEC_DH_PUB_MAX 512 /* longest public value: MODP-4096 */
+
+struct ikec_iov {
+	const void *base;
+	size_t len;
+};
+
+size_t ikec_prf_len(enum ike_prf prf); /* output and preferred key length; 0 = unknown */
+size_t ikec_integ_key_len(enum ike_integ integ);
+size_t ikec_integ_len(enum ike_integ integ); /* truncated ICV length */
+size_t ikec_group_pub_len(enum ike_group g); /* length of a KE payload's data; 0 = unsupported group */
+
+/* prf(key, iov...) -> out[ikec_prf_len]. */
+int ikec_prf(enum ike_prf prf, const void *key, size_t key_len, const struct ikec_iov *iov, int n_iov, uint8_t *out);
+/* prf+ (RFC 7296 2.13). out_len at most 255 blocks. */
+int ikec_prf_plus(enum ike_prf prf, const void *key, size_t key_len, const void *seed, size_t seed_len, uint8_t *out,
+	size_t out_len);
+/* Plain hash underlying the PRF: out[ikec_prf_len] (IKEv1 uses it for IVs and NAT-D). */
+int ikec_hash(enum ike_prf prf, const struct ikec_iov *iov, int n_iov, uint8_t *out);
+int ikec_sha1(const struct ikec_iov *iov, int n_iov, uint8_t out[20]); /* NAT_DETECTION_* (RFC 7296 2.23) */
+int ikec_integ(enum ike_integ integ, const void *key, const struct ikec_iov *iov, int n_iov, uint8_t *out);
+
+/* CBC ciphers in place; len a multiple of the block. key_len in bytes. */
+int ikec_cbc(enum ike_encr encr, bool encrypt, const void *key, size_t key_len, const uint8_t *iv, uint8_t *data,
+	size_t len);
+size_t ikec_block_len(enum ike_encr encr);
+/* AES-GCM-16 with a 4-byte salt at the end of key (RFC 5282). iv is 8 bytes. tag follows data. */
+int ikec_gcm(bool encrypt, const void *key, size_t key_len_with_salt, const uint8_t iv[8], const void *aad,
+	size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]);
+
+/* Diffie-Hellman. */
+struct ikec_dh;
+/* pool. Generate a key pair. */
+int ikec_dh_new(enum ike_group g, struct ikec_dh **dh);
+enum ike_group ikec_dh_group(const struct ikec_dh *dh);
+/* Public value in KE payload format, ikec_group_pub_len bytes. */
+const uint8_t *ikec_dh_pub(const struct ikec_dh *dh);
+/*
+ * pool. Shared secret; checks the peer's value first (RFC 6989, RFC 8031, RFC 7748): -EINVAL when it is invalid.
+ * secret has room for IKEC_DH_PUB_MAX; *secret_len is set. MODP secrets keep leading zeros (RFC 7296 2.14).
+ */
+int ikec_dh_shared(struct ikec_dh *dh, const uint8_t *peer, size_t peer_len, uint8_t *secret, size_t *secret_len);
+void ikec_dh_free(struct ikec_dh *dh); /* zeroes */
+
+/* Cryptographic random bytes; aborts the process when the generator fails. */
+void ikec_random(void *out, size_t len);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Packet-crypto providers: the interface between the ESP code and whatever does the arithmetic (design section 4).
+ * The session is created on the main lcore and read by workers; a context is per worker lcore. Errors: negative errno.
+ *
+ * `mb` (intel-ipsec-mb called directly) is synchronous: collect returns everything that submit took. The interface is
+ * a burst one so that asynchronous hardware (cryptodev, later) fits behind it without a change to the ESP code.
+ */
+#ifndef CRYPTO_PROVIDER_H
+#define CRYPTO_PROVIDER_H
+
+#include "algo.h"
+
+struct crypto_session; /* keys of one SA, expanded; cache aligned; zeroed when freed */
+struct crypto_ctx;     /* per worker */
+
+enum crypto_status { CRYPTO_OK = 0, CRYPTO_AUTH_FAILED = 1, CRYPTO_ERROR = 2 };
+
+/*
+ * One operation on one contiguous packet. For AEAD: data is the ciphertext area (payload, padding, trailer), aad the
+ * SPI and sequence number, nonce the 12 bytes salt + IV. For CBC + HMAC: iv is the 16 byte IV on the wire; the ICV is
+ * computed over auth (from the ESP header to the end of the ciphertext). The provider writes the ICV when encrypting
+ * and compares it in constant time when decrypting.
+ */
+struct crypto_op {
+	const struct crypto_session *session;
+	uint8_t *data; /* start of the area to encrypt or decrypt, in place */
+	uint8_t *auth; /* start of the ESP header */
+	uint8_t *icv;  /* where the ICV is or goes */
+	uint32_t data_len;
+	uint32_t status;   /* enum crypto_status, filled in by the provider */
+	uint8_t nonce[16]; /* AEAD: salt + IV in the first 12 bytes, one 16-byte store. CBC: the IV */
+	uint8_t aad[16];   /* AEAD: SPI, sequence (8 bytes; 12 with ESN) */
+};
+
+struct crypto_provider {
+	const char *name;
+	uint64_t (*capabilities)(void); /* bit per enum cv_esp_alg */
+	int (*session_create)(
+		enum cv_esp_alg alg, bool encrypt, const uint8_t *key, size_t key_len, struct crypto_session **out);
+	void (*session_destroy)(struct crypto_session *s);
+	struct crypto_ctx *(*ctx_create)(void);
+	void (*ctx_destroy)(struct crypto_ctx *c);
+	/* Take up to n operations; returns how many were taken. Groups by algorithm itself. */
+	unsigned (*submit)(struct crypto_ctx *c, struct crypto_op **ops, unsigned n);
+	/* Return finished operations, in submit order per SA. */
+	unsigned (*collect)(struct crypto_ctx *c, struct crypto_op **ops, unsigned max);
+	/* One line for people: "mb 1.3.0 AVX512". */
+	const char *(*describe)(void);
+};
+
+const struct crypto_provider *crypto_provider_mb(void);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every reason for which the dataplane drops a packet: one enum value, one stable token, one sentence. Append only
+ * within a group; the numbers are not stable, the tokens are. */
+#ifndef DATAPLANE_DROP_H
+#define DATAPLANE_DROP_H
+
+#define DROP_REASONS(X)                                                                                                \
+	X(NONE, "none", "not dropped")                                                                                 \
+	/* input */                                                                                                    \
+	X(IF_DOWN, "if-down", "received on an interface that is administratively down")                                \
+	X(L2_UNKNOWN, "l2-unknown", "not for our MAC address, or an Ethernet type that is not handled")                \
+	X(VLAN_UNKNOWN, "vlan-unknown", "no sub-interface for this VLAN")                                              \
+	X(IP_MALFORMED, "ip-malformed", "IP header too short, wrong version, wrong length or bad checksum")            \
+	X(IP_MARTIAN, "ip-martian", "source or destination address is not allowed on the wire")                        \
+	X(IP_OPTIONS, "ip-options", "IP options or extension headers that are refused")                                \
+	X(TTL, "ttl-exceeded", "TTL or hop limit ran out")                                                             \
+	/* forwarding */                                                                                               \
+	X(NO_ROUTE, "no-route", "no route to the destination in this VRF")                                             \
+	X(BLACKHOLE, "route-blackhole", "the route says discard")                                                      \
+	X(NO_IF, "no-interface", "egress interface is gone or down")                                                   \
+	X(NEIGH_FAIL, "neighbour-unresolved", "next hop did not answer ARP or ND, or its hold queue was full")         \
+	X(MTU_DF, "mtu-df", "larger than the MTU and must not be fragmented")                                          \
+	X(FRAG_FAIL, "fragment-failed", "could not be fragmented")                                                     \
+	X(REASS_FAIL, "reassembly-failed", "fragments incomplete in time, overlapping, or table full")                 \
+	X(TX_FULL, "tx-full", "transmit queue of the device was full")                                                 \
+	X(LOCAL_UNKNOWN, "local-no-listener", "addressed to this router, but nothing listens")                         \
+	X(MULTICAST, "multicast", "multicast or broadcast that is not handled")                                        \
+	/* slow path */                                                                                                \
+	X(SLOW_FULL, "slow-path-full", "the ring to the main core was full")                                           \
+	X(SLOW_RATE, "slow-path-rate", "over the rate limit of its slow-path class")                                   \
+	X(PUNT_FULL, "punt-full", "the ring to the control process was full or nobody is attached")                    \
+	X(PUNT_SIZE, "punt-size", "too long to hand to the control process")                                           \
+	X(INJECT_BAD, "inject-bad", "the control process asked to send something that is not an IP packet")            \
+	X(NO_MBUF, "no-buffer", "packet buffers exhausted")                                                            \
+	/* policy */                                                                                                   \
+	X(SPD_DISCARD, "policy-discard", "the security policy says discard")                                           \
+	X(SPD_CLEAR_IN, "policy-clear-in", "arrived in clear but policy demands protection (IPSEC-30)")                \
+	X(SPD_SELECTOR, "policy-selector", "inner packet is outside the selectors of its SA (IPSEC-77)")               \
+	X(NO_SA, "policy-no-sa", "policy demands protection and there is no SA (IPSEC-31)")                            \
+	X(HOLD_FULL, "hold-full", "waiting for an SA, but the hold queue was full (IPSEC-32)")                         \
+	X(HOLD_FAILED, "hold-failed", "waited for an SA that could not be negotiated")                                 \
+	/* ESP in */                                                                                                   \
+	X(ESP_SHORT, "esp-malformed", "ESP packet too short or of a wrong length")                                     \
+	X(ESP_SPI, "esp-invalid-spi", "no SA for this SPI, address and VRF")                                           \
+	X(ESP_REPLAY, "esp-replay", "sequence number already seen or left of the window")                              \
+	X(ESP_AUTH, "esp-auth", "integrity check failed")                                                              \
+	X(ESP_PAD, "esp-padding", "wrong padding or next header after decryption")                                     \
+	X(ESP_EXPIRED, "esp-expired", "SA has reached its hard lifetime")                                              \
+	X(ESP_DUMMY, "esp-dummy", "dummy packet for traffic flow confidentiality (RFC 4303 2.6)")                      \
+	X(NATT_KEEPALIVE, "natt-keepalive", "NAT keepalive (RFC 3948 2.3), consumed")                                  \
+	/* ESP out */                                                                                                  \
+	X(ESP_SEQ, "esp-seq-overflow", "sequence number space of the SA is used up")                                   \
+	X(ESP_TOO_BIG, "esp-too-big", "packet with its overhead does not fit a buffer")                                \
+	X(CRYPTO_BUSY, "crypto-busy", "the crypto provider did not take the packet")                                   \
+	X(CRYPTO_ERROR, "crypto-error", "the crypto provider failed")
+
+enum drop_reason {
+#define X(sym, token, text) DROP_##sym,
+	DROP_REASONS(X)
+#undef X
+		DROP_REASON_MAX
+};
+
+#endif

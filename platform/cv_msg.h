@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The messages of the channel between culvertd (control) and culvert-dataplane. This header is the only thing the two
+ * share besides the statistics segment (cv_stats.h). All integers in host byte order except where a comment says
+ * otherwise; addresses in network order. Messages travel by value in rte_rings in a memfd (cv_chan.h).
+ *
+ * Rules: the dataplane trusts nothing (every length, id and enum is checked in one place, dataplane/command.c);
+ * every command is answered by exactly one CV_REPLY with the same seq; commands between TXN_BEGIN and TXN_COMMIT take
+ * effect together or not at all. A transaction begun with CV_TXN_SYNC names the whole desired state: at its commit,
+ * every object that it did not name is swept, and objects that are named unchanged are left alone (counters, sequence
+ * numbers and replay windows go on).
+ */
+#ifndef CV_MSG_H
+#define CV_MSG_H
+
+#include "cv_types.h"
+
+#define CV_MSG_VERSION 1u
+#define CV_MSG_SIZE 2048u /* one element of the command and event rings */
+#define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
+
+enum cv_msg_type {
+	CV_MSG_NONE = 0,
+	/* commands, control -> dataplane */
+	CV_CMD_HELLO = 1, /* struct cv_cmd_hello; answered with CV_REPLY carrying struct cv_hello_info */
+	CV_CMD_TXN_BEGIN, /* struct cv_cmd_txn */
+	CV_CMD_TXN_COMMIT,
+	CV_CMD_TXN_ABORT,
+	CV_CMD_PLATFORM_SET, /* struct cv_platform */
+	CV_CMD_VRF_SET,	     /* struct cv_vrf */
+	CV_CMD_VRF_DEL,
+	CV_CMD_PORT_ATTACH, /* struct cv_port */
+	CV_CMD_PORT_DETACH,
+	CV_CMD_IF_SET, /* struct cv_if */
+	CV_CMD_IF_DEL,
+	CV_CMD_IF_ADDR_ADD, /* struct cv_if_addr */
+	CV_CMD_IF_ADDR_DEL,
+	CV_CMD_ROUTE_SET, /* struct cv_route */
+	CV_CMD_ROUTE_DEL,
+	CV_CMD_SPD_SET, /* struct cv_spd: creates an empty SPD or binds it to interfaces */
+	CV_CMD_SPD_DEL,
+	CV_CMD_SPD_RULE_SET, /* struct cv_spd_rule */
+	CV_CMD_SPD_RULE_DEL,
+	CV_CMD_SA_ADD,	  /* struct cv_sa */
+	CV_CMD_SA_DEL,	  /* struct cv_sa_ref */
+	CV_CMD_SA_KEEP,	  /* struct cv_sa_ref; in a SYNC transaction: this SA stays as it is */
+	CV_CMD_SA_UPDATE, /* struct cv_sa_update: new outer endpoint (NAT mapping change) */
+	CV_CMD_DUMP,	  /* struct cv_cmd_dump; reply: struct cv_dump_reply, repeat with its cursor */
+	CV_CMD_TRACE,	  /* struct cv_cmd_trace: record the next N packets; records come as CV_EVT_TRACE */
+	CV_CMD_CAPTURE,	  /* struct cv_cmd_capture: pcapng capture on an interface */
+	CV_CMD_CLEAR,	  /* struct cv_cmd_clear: counters, neighbours */
+	CV_CMD_HOLD_DROP, /* struct cv_cmd_hold_drop: negotiation failed, drop packets held for a rule */
+	CV_CMD_FAIL_AT,	  /* struct cv_cmd_fail_at: fault injection for tests; refused unless started with --test-faults
+			   */
+	/* dataplane -> control */
+	CV_REPLY = 128,	  /* struct cv_reply */
+	CV_EVT_ACQUIRE,	  /* struct cv_evt_acquire */
+	CV_EVT_SA_EXPIRE, /* struct cv_evt_sa_expire */
+	CV_EVT_SA_PEER,	  /* struct cv_evt_sa_peer: authenticated packet came from a new address/port (RFC 3948, MOBIKE)
+			   */
+	CV_EVT_LINK,	  /* struct cv_evt_link */
+	CV_EVT_INVALID_SPI, /* struct cv_evt_invalid_spi; rate limited by the dataplane */
+	CV_EVT_TRACE,	    /* struct cv_evt_trace */
+};
+
+struct cv_msg_hdr {
+	uint16_t version; /* CV_MSG_VERSION */
+	uint16_t type;	  /* enum cv_msg_type */
+	uint32_t len;	  /* bytes of header and body that are valid, <= CV_MSG_SIZE */
+	uint64_t seq;	  /* command: chosen by control, strictly increasing. event: dataplane's own counter */
+};
+
+struct cv_msg {
+	struct cv_msg_hdr h;
+	uint8_t body[CV_MSG_SIZE - sizeof(struct cv_msg_hdr)];
+};
+
+enum cv_err {
+	CV_OK = 0,
+	CV_ERR_VERSION = 1, /* message version not spoken */
+	CV_ERR_MALFORMED,   /* length or enum out of range */
+	CV_ERR_NOT_FOUND,   /* refers to an object that does not exist */
+	CV_ERR_EXISTS,	    /* id in use by a different object */
+	CV_ERR_IN_USE,	    /* still referenced */
+	CV_ERR_NO_MEMORY,   /* a bounded table is full */
+	CV_ERR_UNSUPPORTED, /* algorithm, device or mode not available here */
+	CV_ERR_DEVICE,	    /* the driver refused (text says why) */
+	CV_ERR_STATE,	    /* not allowed now (no transaction open, ...) */
+	CV_ERR_INJECTED,    /* CV_CMD_FAIL_AT hit */
+};
+
+struct cv_reply {
+	uint32_t err;	/* enum cv_err */
+	uint32_t cmd;	/* enum cv_msg_type of the command answered */
+	uint32_t value; /* command-specific */
+	uint32_t data_len;
+	char text[128]; /* for people: why, empty when err is 0 */
+	uint8_t data[1536];
+};
+
+struct cv_cmd_hello {
+	uint32_t pid;
+	uint32_t pad;
+};
+
+struct cv_hello_info {
+	uint64_t instance;    /* random; a new value means the dataplane restarted and lost all state */
+	uint32_t max_workers; /* lcores available for workers */
+	uint32_t pad;
+	uint64_t crypto_caps; /* bit per enum cv_esp_alg value: transforms this dataplane can do */
+	char version[32];
+	char provider[32]; /* e.g. "mb 1.3.0 AVX512" */
+};
+
+#define CV_TXN_SYNC 1u
+struct cv_cmd_txn {
+	uint32_t flags;
+	uint32_t pad;
+};
+
+enum cv_poll_mode { CV_POLL_ADAPTIVE = 0, CV_POLL_BUSY = 1 };
+struct cv_platform {
+	uint32_t workers; /* active workers, 1..max_workers */
+	uint32_t poll_mode;
+};
+
+struct cv_vrf {
+	uint32_t vrf_id; /* 1..CV_VRF_MAX-1 */
+	char name[CV_NAME_MAX];
+};
+
+struct cv_port {
+	uint32_t port_id; /* chosen by control, 0..CV_PORT_MAX-1; not the DPDK port number */
+	char name[CV_NAME_MAX];
+	char devargs[256];	   /* PCI address or vdev string: "0000:03:00.0", "net_af_packet0,iface=veth1" */
+	uint16_t rx_queues;	   /* 0 = one per worker, as far as the device can */
+	uint16_t rx_desc, tx_desc; /* 0 = default */
+	uint16_t mtu;		   /* 0 = leave; ENOTSUP of a driver is not an error */
+};
+
+enum cv_if_type { CV_IF_ETHERNET = 1, CV_IF_VLAN = 2, CV_IF_LOOPBACK = 3 };
+struct cv_if {
+	uint32_t if_id;
+	uint32_t type;	    /* enum cv_if_type */
+	uint32_t port_id;   /* ETHERNET */
+	uint32_t parent_id; /* VLAN: if_id of the ethernet interface */
+	uint16_t vlan_id;   /* VLAN: 1..4094 */
+	uint16_t mtu;	    /* IP MTU, 68..9216 */
+	uint32_t vrf_id;
+	uint8_t admin_up;
+	uint8_t has_mac;
+	uint8_t mac[6]; /* when has_mac; otherwise the device's own */
+	char name[CV_NAME_MAX];
+};
+
+struct cv_if_addr {
+	uint32_t if_id;
+	struct cv_addr addr; /* host address */
+	uint8_t plen;
+	uint8_t pad[3];
+};
+
+#define CV_NH_MAX 8u
+enum cv_nh_type { CV_NH_GATEWAY = 1, CV_NH_INTERFACE = 2, CV_NH_BLACKHOLE = 3 };
+struct cv_nexthop {
+	uint8_t type;	/* enum cv_nh_type */
+	uint8_t weight; /* 1..255 */
+	uint16_t pad;
+	uint32_t if_id;	 /* INTERFACE; GATEWAY: 0 = resolve gw in vrf_id recursively */
+	uint32_t vrf_id; /* where gw is resolved: VRF-12 "global" next hops */
+	struct cv_addr gw;
+};
+struct cv_route {
+	uint32_t vrf_id;
+	struct cv_prefix prefix;
+	uint32_t tag; /* opaque to the dataplane, shown to operators */
+	uint8_t distance;
+	uint8_t origin; /* control's code for static, RRI, ...; opaque */
+	uint16_t n_nh;
+	struct cv_nexthop nh[CV_NH_MAX];
+};
+struct cv_route_ref {
+	uint32_t vrf_id;
+	struct cv_prefix prefix;
+};
+
+/*
+ * A security policy database. Rules are ordered by prio, lowest first; the first match decides (IPSEC-27..29, 41).
+ * A rule is written for the outbound direction; inbound clear packets are matched with source and destination swapped
+ * (IPSEC-28, 30). No match = bypass (IPSEC-27).
+ */
+#define CV_SPD_IF_MAX 64u
+struct cv_spd {
+	uint32_t spd_id; /* 1.. */
+	uint32_t n_if;
+	uint32_t if_id[CV_SPD_IF_MAX]; /* interfaces it is applied to (IPSEC-42, 73); an interface has at most one */
+};
+
+enum cv_spd_action { CV_SPD_BYPASS = 1, CV_SPD_DISCARD = 2, CV_SPD_PROTECT = 3 };
+#define CV_RULE_NO_ACQUIRE 1u /* dynamic and manual entries: drop instead of asking for an SA (IPSEC-31) */
+#define CV_RULE_PER_HOST 2u   /* one SA per host pair (IPSEC-52) */
+#define CV_RULE_SKIP_ENTRY 4u /* an ACL "deny" line: leave this map entry, go on with the next entry (IPSEC-27, O1) */
+struct cv_spd_rule {
+	uint32_t spd_id;
+	uint32_t rule_id; /* unique in the box, 1..2^24-1 */
+	uint64_t prio;	  /* map sequence << 32 | ACL line; the high half groups the lines of one map entry */
+	uint32_t action;
+	uint32_t flags;
+	uint32_t vrf_id; /* inside VRF as selector (VRF-7); CV_VRF_ANY for every VRF */
+	uint32_t pad;
+	struct cv_selector sel;
+};
+#define CV_VRF_ANY UINT32_MAX
+struct cv_spd_rule_ref {
+	uint32_t spd_id;
+	uint32_t rule_id;
+};
+
+/* ESP transforms, the pair of cipher and integrity as one value. Key layout in cv_sa: cipher key, then salt (AEAD),
+ * then integrity key. */
+enum cv_esp_alg {
+	CV_ESP_NONE = 0,
+	CV_ESP_AES128_GCM16 = 1,
+	CV_ESP_AES192_GCM16 = 2,
+	CV_ESP_AES256_GCM16 = 3,
+	CV_ESP_AES128_CBC_SHA1_96 = 4,
+	CV_ESP_AES192_CBC_SHA1_96 = 5,
+	CV_ESP_AES256_CBC_SHA1_96 = 6,
+	CV_ESP_AES128_CBC_SHA256_128 = 7,
+	CV_ESP_AES192_CBC_SHA256_128 = 8,
+	CV_ESP_AES256_CBC_SHA256_128 = 9,
+	CV_ESP_ALG_MAX
+};
+
+enum cv_sa_dir { CV_SA_OUT = 1, CV_SA_IN = 2 };
+#define CV_SA_F_UDP_ENCAP 1u /* RFC 3948 */
+#define CV_SA_F_ESN 2u	     /* reserved for the later issue: refused today */
+#define CV_SA_F_NO_REPLAY 4u /* window 0 */
+#define CV_SA_F_COPY_DF 8u
+#define CV_SA_F_CLEAR_DF 16u
+#define CV_SA_F_SET_DF 32u
+#define CV_SA_KEY_MAX 128u
+#define CV_SA_SEL_MAX 4u
+
+struct cv_sa {
+	uint32_t index;	 /* 1..CV_SA_MAX-1, chosen by control; inbound: spi & (CV_SA_MAX-1) == index */
+	uint32_t spi;	 /* host order, >= 256 */
+	uint8_t dir;	 /* enum cv_sa_dir */
+	uint8_t mode;	 /* 1 = tunnel */
+	uint8_t ipproto; /* 50 */
+	uint8_t alg;	 /* enum cv_esp_alg */
+	uint32_t flags;
+	uint32_t replay_window; /* packets; inbound */
+	uint32_t front_vrf;	/* outer packets (VRF-2) */
+	uint32_t inside_vrf;	/* inner packets */
+	uint32_t rule_id;    /* outbound: packets of this rule use the SA; inbound: the rule it serves. newest wins */
+	uint32_t pair_index; /* the SA of the other direction, 0 = none */
+	struct cv_addr src, dst;   /* outer header, as on the wire for this direction */
+	uint16_t udp_src, udp_dst; /* host order, with CV_SA_F_UDP_ENCAP */
+	uint16_t path_mtu;	   /* 0 = unknown: use the route's interface MTU */
+	uint16_t n_sel;		   /* 1..CV_SA_SEL_MAX: negotiated selectors, written as outbound in both directions */
+	struct cv_selector sel[CV_SA_SEL_MAX];
+	uint64_t soft_bytes, hard_bytes; /* of the protected payload; 0 = none */
+	uint64_t soft_packets, hard_packets;
+	uint16_t key_len;
+	uint8_t pad[6];
+	uint8_t key[CV_SA_KEY_MAX]; /* zeroed by whoever copies it on */
+};
+
+struct cv_sa_ref {
+	uint32_t index;
+	uint32_t spi; /* must match, else CV_ERR_NOT_FOUND */
+};
+
+struct cv_sa_update {
+	struct cv_sa_ref ref;
+	struct cv_addr src, dst;
+	uint16_t udp_src, udp_dst;
+	uint32_t flags; /* CV_SA_F_UDP_ENCAP on or off */
+};
+
+enum cv_dump_kind {
+	CV_DUMP_NEIGH = 1,
+	CV_DUMP_FIB = 2,
+	CV_DUMP_SA = 3,
+	CV_DUMP_IF = 4,
+	CV_DUMP_SPD = 5,
+	CV_DUMP_WORKER = 6
+};
+struct cv_cmd_dump {
+	uint32_t kind;
+	uint32_t scope;	 /* FIB: vrf_id; SPD: spd_id; else 0 */
+	uint64_t cursor; /* 0 to start; then what the last reply gave */
+};
+/* In cv_reply.data; n entries of the kind's struct follow at once. */
+struct cv_dump_reply {
+	uint64_t next; /* 0 = that was all */
+	uint32_t n;
+	uint32_t entry_size;
+	uint8_t entries[1512];
+};
+enum cv_neigh_state { CV_NEIGH_INCOMPLETE = 1, CV_NEIGH_REACHABLE, CV_NEIGH_STALE, CV_NEIGH_PROBE };
+struct cv_neigh_entry {
+	struct cv_addr addr;
+	uint32_t if_id;
+	uint8_t mac[6];
+	uint16_t state;
+	uint32_t age_s;
+};
+struct cv_fib_entry {
+	struct cv_route route; /* nh[].if_id resolved */
+};
+struct cv_sa_entry {
+	struct cv_sa_ref ref;
+	uint8_t dir, alg;
+	uint16_t flags;
+	uint32_t rule_id;
+	uint32_t pad;
+	uint64_t seq; /* last sent, or highest received */
+};
+struct cv_if_entry {
+	uint32_t if_id;
+	uint16_t mtu;
+	uint8_t link_up, admin_up;
+	uint8_t mac[6];
+	uint16_t pad;
+	uint32_t speed_mbps;
+	char driver[32];
+};
+struct cv_worker_entry {
+	uint32_t worker, lcore;
+	uint32_t n_rxq;
+	uint32_t pad;
+	struct {
+		uint16_t port_id, queue;
+	} rxq[16];
+};
+struct cv_spd_rule_entry { /* CV_DUMP_SPD */
+	uint32_t rule_id, action;
+	uint64_t prio;
+	uint32_t out_sa; /* newest outbound SA, 0 = none */
+	uint32_t held;	 /* packets waiting for an SA */
+};
+
+struct cv_cmd_trace {
+	uint32_t n_packets; /* 0 = stop; at most 1024 */
+	uint32_t if_id;	    /* received on; 0 = any */
+};
+
+struct cv_cmd_capture {
+	uint32_t if_id;
+	uint32_t n_packets; /* 0 = stop; at most 10,000,000 */
+	uint32_t snaplen;   /* 0 = whole packets */
+	char file[64];	    /* plain name, no slash; written in the dataplane's capture directory */
+};
+
+enum cv_clear_what { CV_CLEAR_COUNTERS = 1, CV_CLEAR_NEIGH = 2 };
+struct cv_cmd_clear {
+	uint32_t what;
+	uint32_t if_id; /* 0 = all */
+};
+struct cv_cmd_hold_drop {
+	uint32_t rule_id;
+};
+struct cv_cmd_fail_at {
+	uint32_t nth; /* fail the nth command from now inside the next transaction (1 = first), 0 = off */
+};
+
+/* A packet matched a PROTECT rule that has no usable SA (IPSEC-31). Sent once per rule and second while packets wait.
+ */
+struct cv_evt_acquire {
+	uint32_t rule_id;
+	uint32_t spd_id;
+	uint32_t if_id; /* egress */
+	uint32_t inside_vrf;
+	uint8_t proto;
+	uint8_t pad[3];
+	uint16_t sport, dport; /* host order; ICMP: type << 8 | code in sport */
+	struct cv_addr src, dst;
+};
+
+enum cv_expire_reason { CV_EXPIRE_BYTES = 1, CV_EXPIRE_PACKETS = 2, CV_EXPIRE_SEQ = 3 };
+struct cv_evt_sa_expire {
+	struct cv_sa_ref ref;
+	uint32_t hard; /* 0 = soft: rekey; 1 = hard: the dataplane has stopped using it */
+	uint32_t reason;
+};
+
+struct cv_evt_sa_peer {
+	struct cv_sa_ref ref; /* inbound SA */
+	struct cv_addr addr;
+	uint16_t port;
+	uint16_t pad;
+};
+
+struct cv_evt_link {
+	uint32_t if_id;
+	uint32_t up;
+};
+
+struct cv_evt_invalid_spi {
+	uint32_t spi;
+	uint32_t front_vrf;
+	struct cv_addr src, dst;
+	uint16_t udp_src, udp_dst; /* 0 = plain ESP */
+};
+
+#define CV_TRACE_STEPS 24
+struct cv_evt_trace {
+	uint32_t id; /* same for all parts of one packet */
+	uint32_t n_steps;
+	uint64_t tsc_start;
+	uint32_t if_id; /* received on */
+	uint32_t pkt_len;
+	uint8_t head[128]; /* first bytes as received, up to pkt_len */
+	struct {
+		uint32_t tsc; /* since tsc_start */
+		char stage[20];
+		char note[40];
+	} step[CV_TRACE_STEPS];
+};
+
+/*
+ * Packets through the punt (up) and inject (down) rings. An element is this header followed by a whole IPv4 or IPv6
+ * packet, reassembled, starting at its IP header; element size CV_PKT_ELEM.
+ */
+enum cv_punt_class {
+	CV_PUNT_IKE = 1, /* UDP 500, or UDP 4500 with the non-ESP marker still in place */
+};
+#define CV_INJECT_BYPASS 1u /* do not apply the SPD: IKE (RFC 4301 4.4.1, RFC 7296 2.23) */
+struct cv_pkt {
+	uint16_t len;  /* bytes of data */
+	uint8_t klass; /* enum cv_punt_class */
+	uint8_t flags;
+	uint32_t vrf_id;
+	uint32_t if_id; /* punt: received on; inject: 0 */
+	uint32_t pad;
+	uint8_t data[CV_PKT_MAX];
+};
+#define CV_PKT_HDR offsetof(struct cv_pkt, data)
+
+_Static_assert(sizeof(struct cv_msg) == CV_MSG_SIZE, "ring element");
+_Static_assert(sizeof(struct cv_pkt) % 4 == 0, "rte_ring element size");
+_Static_assert(sizeof(struct cv_reply) <= sizeof(((struct cv_msg *)0)->body), "reply fits");
+_Static_assert(sizeof(struct cv_dump_reply) <= sizeof(((struct cv_reply *)0)->data), "dump fits");
+_Static_assert(sizeof(struct cv_sa) <= sizeof(((struct cv_msg *)0)->body), "SA fits");
+_Static_assert(sizeof(struct cv_evt_trace) <= sizeof(((struct cv_msg *)0)->body), "trace fits");
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Handling of key material. */
+#ifndef CV_SECRET_H
+#define CV_SECRET_H
+
+#include <stddef.h>
+
+/* Overwrite with zeros; never optimised away. */
+void cv_secret_zero(void *p, size_t len);
+/* Compare in constant time. Returns 0 when equal. */
+int cv_secret_cmp(const void *a, const void *b, size_t len);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The statistics segment: a memfd that the dataplane writes and everyone else maps read-only (sealed against writing).
+ * Each worker writes only its own block with plain stores; the reader sums. No locks, no atomics: a reader may see a
+ * counter one packet old, never a torn one (aligned 64-bit). Clearing counters is done by the reader (it remembers a
+ * baseline), so workers are never disturbed.
+ */
+#ifndef CV_STATS_H
+#define CV_STATS_H
+
+#include "cv_types.h"
+
+#define CV_STATS_MAGIC 0x43565354u
+#define CV_STATS_VERSION 1u
+#define CV_DROP_MAX 128u
+#define CV_STAGE_MAX 32u
+#define CV_WRITERS (CV_WORKER_MAX + 1) /* slot 0 is the main lcore, worker i is slot i + 1 */
+
+struct cv_if_counters {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_errors, tx_errors, rx_drops, tx_drops;
+};
+
+/* Packets and bytes through an SA: encaps or decaps by direction; errors counted under the drop reasons too. */
+struct cv_sa_counters {
+	uint64_t packets, bytes; /* bytes of the inner packet */
+	uint64_t replay_drops, auth_errors;
+	uint64_t other_errors; /* bad padding, selector mismatch, too big, ... */
+	uint64_t last_used_s;  /* dataplane uptime in seconds at the last packet */
+	uint64_t pad[2];
+};
+
+struct cv_stage_counters {
+	uint64_t calls, packets, cycles;
+};
+
+struct cv_writer_block {
+	uint64_t loops, idle_loops, busy_cycles, idle_cycles; /* TSC cycles */
+	uint64_t rx_packets, tx_packets;
+	uint64_t drops[CV_DROP_MAX];
+	struct cv_stage_counters stage[CV_STAGE_MAX];
+	struct cv_if_counters ifc[CV_IF_MAX];
+	struct cv_sa_counters sa[CV_SA_MAX];
+};
+
+struct cv_stats_segment {
+	uint32_t magic, version;
+	uint64_t instance; /* as in cv_hello_info */
+	uint64_t tsc_hz;
+	uint64_t heartbeat; /* seconds of uptime, written by the main lcore */
+	uint32_t n_drops, n_stages, n_workers, pad;
+	char drop_name[CV_DROP_MAX][32]; /* stable token, e.g. "esp-replay" */
+	char drop_text[CV_DROP_MAX][96]; /* one line for people */
+	char stage_name[CV_STAGE_MAX][24];
+	struct cv_writer_block writer[CV_WRITERS]; /* sparse: pages exist once touched */
+};
+
+#endif
