@@ -31,6 +31,10 @@ struct algo_esp {
 const struct algo_esp *algo_esp_get(enum cv_esp_alg id);
 /* Row by name, or NULL. */
 const struct algo_esp *algo_esp_by_name(const char *name);
+/* Row by IKEv2 numbers (RFC 7296 3.3), or NULL. integ is IKE_INTEG_NONE for AEAD. */
+const struct algo_esp *algo_esp_by_v2(uint16_t encr, uint16_t key_bits, uint16_t integ);
+/* Row by IPsec DOI numbers (RFC 2407 4.4.4, 4.5), or NULL. auth is 0 for AEAD. */
+const struct algo_esp *algo_esp_by_v1(uint8_t esp_id, uint16_t key_bits, uint8_t auth);
 /* Total key bytes in cv_sa.key order: cipher, salt, integrity. */
 static inline uint16_t algo_esp_key_len(const struct algo_esp *a)
 {
@@ -66,5 +70,23 @@ enum ike_group {
 	IKE_GROUP_ECP521 = 21,
 	IKE_GROUP_CURVE25519 = 31
 };
+
+/* One IKE cipher (with its key length), PRF/hash, integrity algorithm or group. */
+enum algo_ike_kind { ALGO_IKE_ENCR, ALGO_IKE_PRF, ALGO_IKE_INTEG, ALGO_IKE_GROUP };
+struct algo_ike {
+	uint16_t id;		 /* IKEv2 transform number: enum ike_encr, ike_prf, ike_integ or ike_group */
+	uint16_t key_bits;	 /* ENCR: key length attribute, 0 = fixed; GROUP: size, for display */
+	uint16_t v1;		 /* IKEv1 attribute value: encryption, hash (PRF, INTEG) or group; 0 = not in IKEv1 */
+	const char *name;	 /* "aes128-cbc", "sha256", "sha256-128", "modp2048": YANG enum and display */
+	const char *manual_name; /* as in the manuals' policy: "aes 256", "sha", "14" */
+	bool legacy;		 /* needs allow-legacy */
+};
+
+/* Row of (id, key_bits), or NULL; key_bits is looked at for ENCR only. */
+const struct algo_ike *algo_ike_get(enum algo_ike_kind kind, uint16_t id, uint16_t key_bits);
+/* Row by name, or NULL. */
+const struct algo_ike *algo_ike_by_name(enum algo_ike_kind kind, const char *name);
+/* The n-th row of a kind, NULL after the last: for listing valid values. */
+const struct algo_ike *algo_ike_row(enum algo_ike_kind kind, size_t n);
 
 #endif
