@@ -138,16 +138,17 @@ enum cfg_dpd_mode { CFG_DPD_OFF = 0, CFG_DPD_ON_DEMAND, CFG_DPD_PERIODIC };
 struct cfg_ike_profile {
 	const char *name;
 	const char *description;
+	bool builtin; /* the default profile of map entries that name none */
 	enum cfg_ike_version version;
-	const char **keyring; /* names */
+	const char **keyring; /* names; none = every keyring bound to the front VRF (VRF-23) */
 	unsigned n_keyring;
 	const char *vrf;	    /* inside VRF (VRF-4); NULL = front VRF */
 	struct cfg_identity *match; /* VRF-25; empty = never selected by identity, only by map entry and address */
 	unsigned n_match;
 	const char *match_fvrf;
 	struct cfg_identity local_id; /* NONE = address */
-	const char **proposal;	      /* IKEv2; empty = the built-in ones */
-	unsigned n_proposal;
+	const char **proposal;	      /* IKEv2; empty = the built-in ones, which config_resolve() then fills in */
+	unsigned n_proposal;	      /* after config_resolve() never 0 */
 	uint32_t lifetime_s;
 	enum cfg_dpd_mode dpd_mode;
 	uint32_t dpd_interval_s, dpd_retry_s;
@@ -158,6 +159,13 @@ struct cfg_ike_profile {
 	const struct cfg_keyring **keyring_ref;
 	const struct cfg_ike_proposal **proposal_ref;
 	const struct cfg_vrf *vrf_ref;
+	const struct cfg_vrf *match_fvrf_ref;
+};
+
+/* What an operator notes about a peer (MON-6..10): informational only, looked up by the address seen on the wire. */
+struct cfg_peer {
+	struct cv_addr addr;
+	const char *description; /* 1..80 characters */
 };
 
 struct cfg_transform_set {
@@ -224,6 +232,8 @@ struct cv_config {
 	unsigned n_keyring;
 	struct cfg_ike_profile *ike_profile;
 	unsigned n_ike_profile;
+	struct cfg_peer *peer;
+	unsigned n_peer;
 	struct cfg_transform_set *transform_set;
 	unsigned n_transform_set;
 	struct cfg_crypto_map *map;
@@ -242,8 +252,9 @@ char *config_strdup(struct cv_config *c, const char *s);
 /* Secret memory: zeroed at the end. */
 uint8_t *config_secret(struct cv_config *c, const void *data, size_t len);
 /*
- * Resolve every reference and check what YANG cannot say (IPSEC-18, 35, 38, legacy values, ...). Returns 0, or -EINVAL
- * with err = "PATH: what is wrong; what would be valid". Warnings are passed to warn (may be NULL), one call each.
+ * Add the built-in policies, proposals and the default profile, fill in defaults, resolve every reference and check
+ * what YANG cannot say (IPSEC-18, 35, 38, legacy values, ...). Returns 0, or -EINVAL with err = "PATH: what is wrong;
+ * what would be valid". Warnings are passed to warn (may be NULL), one call each. Call once per configuration.
  */
 int config_resolve(
 	struct cv_config *c, char err[static CFG_ERR_MAX], void (*warn)(void *arg, const char *text), void *arg);

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Checks of IKE policies, proposals, keyrings and profiles. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config_priv.h"
+#include "cv_addr.h"
+
+/* ---- algorithms: known, and whether they are legacy (spec/50, RFC 8247) ---- */
+
+enum standing { UNKNOWN, LEGACY, SAFE };
+
+static enum standing encr_standing(const struct cfg_ike_encr *e)
+{
+	switch (e->encr) {
+	case IKE_ENCR_3DES:
+		return LEGACY;
+	case IKE_ENCR_AES_CBC:
+	case IKE_ENCR_AES_GCM16:
+		return e->key_bits == 128 || e->key_bits == 192 || e->key_bits == 256 ? SAFE : UNKNOWN;
+	}
+	return UNKNOWN;
+}
+
+static enum standing prf_standing(enum ike_prf p)
+{
+	switch (p) {
+	case IKE_PRF_HMAC_MD5:
+	case IKE_PRF_HMAC_SHA1:
+		return LEGACY;
+	case IKE_PRF_HMAC_SHA256:
+	case IKE_PRF_HMAC_SHA384:
+	case IKE_PRF_HMAC_SHA512:
+		return SAFE;
+	}
+	return UNKNOWN;
+}
+
+static enum standing integ_standing(enum ike_integ i)
+{
+	switch (i) {
+	case IKE_INTEG_HMAC_MD5_96:
+	case IKE_INTEG_HMAC_SHA1_96:
+		return LEGACY;
+	case IKE_INTEG_HMAC_SHA256_128:
+	case IKE_INTEG_HMAC_SHA384_192:
+	case IKE_INTEG_HMAC_SHA512_256:
+		return SAFE;
+	case IKE_INTEG_NONE:
+		break;
+	}
+	return UNKNOWN;
+}
+
+static enum standing group_standing(enum ike_group g)
+{
+	switch (g) {
+	case IKE_GROUP_MODP1024:
+	case IKE_GROUP_MODP1536:
+		return LEGACY;
+	case IKE_GROUP_MODP2048:
+	case IKE_GROUP_MODP3072:
+	case IKE_GROUP_MODP4096:
+	case IKE_GROUP_ECP256:
+	case IKE_GROUP_ECP384:
+	case IKE_GROUP_ECP521:
+	case IKE_GROUP_CURVE25519:
+		return SAFE;
+	case IKE_GROUP_NONE:
+		break;
+	}
+	return UNKNOWN;
+}
+
+int config_check_group(struct config_check *k, enum ike_group g, const char *path)
+{
+	return config_check_legacy(k, group_standing(g) == LEGACY, group_standing(g) == UNKNOWN, path,
+		"groups 31, 19, 20, 21, 14, 15, 16");
+}
+
+int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid)
+{
+	if (unknown)
+		return check_fail(k, "%s: not a value this build knows; %s", path, valid);
+	if (legacy && !k->c->allow_legacy)
+		return check_fail(k, "%s: a legacy value, refused unless " PATH_SYSTEM "/allow-legacy is set; use %s",
+			path, valid);
+	if (legacy)
+		check_warn(k, "%s: a legacy value that no longer protects; use %s", path, valid);
+	return 0;
+}
+
+static int judge(struct config_check *k, enum standing s, const char *path, const char *valid)
+{
+	return config_check_legacy(k, s == LEGACY, s == UNKNOWN, path, valid);
+}
+
+/* ---- IKEv1 policies ---- */
+
+static int check_policy(struct config_check *k, struct cfg_ike_policy *p)
+{
+	const struct cfg_ike_encr e = {p->encr, p->key_bits};
+	char path[3][128];
+	int r;
+
+	if (p->builtin)
+		return 0;
+	if (p->priority < 1 || p->priority > 10000)
+		return check_fail(k, PATH_POLICY "/priority: 1..10000", p->priority);
+	if (!p->lifetime_s)
+		p->lifetime_s = DEFAULT_IKE_LIFETIME_S;
+	if (p->lifetime_s < 60 || p->lifetime_s > 86400)
+		return check_fail(k, PATH_POLICY "/lifetime: %u seconds; 60..86400", p->priority, p->lifetime_s);
+	if (p->auth != CFG_AUTH_PSK)
+		return check_fail(k, PATH_POLICY "/authentication: not built yet; pre-share", p->priority);
+	snprintf(path[0], sizeof(path[0]), PATH_POLICY "/encryption", p->priority);
+	snprintf(path[1], sizeof(path[1]), PATH_POLICY "/hash", p->priority);
+	snprintf(path[2], sizeof(path[2]), PATH_POLICY "/group", p->priority);
+	if (p->encr == IKE_ENCR_AES_GCM16)
+		return check_fail(k, "%s: IKEv1 has no AEAD cipher; aes-cbc with 128, 192 or 256 bits", path[0]);
+	(void)((r = judge(k, encr_standing(&e), path[0], "aes-cbc with 128, 192 or 256 bits")) ||
+		(r = judge(k, prf_standing(p->hash), path[1], "sha256, sha384, sha512")) ||
+		(r = config_check_group(k, p->group, path[2])));
+	return r;
+}
+
+static int check_policies(struct config_check *k)
+{
+	struct cv_config *c = k->c;
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < c->n_ike_policy; i++) {
+		if (i && c->ike_policy[i].priority <= c->ike_policy[i - 1].priority)
+			return check_fail(k, PATH_POLICY "/priority: priorities are unique and ascend",
+				c->ike_policy[i].priority);
+		r = check_policy(k, &c->ike_policy[i]);
+	}
+	return r;
+}
+
+/* ---- IKEv2 proposals ---- */
+
+static int check_proposal_shape(struct config_check *k, const struct cfg_ike_proposal *p)
+{
+	unsigned n_aead = 0;
+
+	for (unsigned i = 0; i < p->n_encr; i++)
+		n_aead += p->encr[i].encr == IKE_ENCR_AES_GCM16;
+	if (!p->n_encr || !p->n_prf || !p->n_group)
+		return check_fail(k, PATH_PROPOSAL ": needs at least one encryption, one prf and one group", p->name);
+	if (n_aead && n_aead != p->n_encr)
+		return check_fail(k,
+			PATH_PROPOSAL "/encryption: AEAD and other ciphers do not mix in one proposal (RFC 5282); make "
+				      "two proposals",
+			p->name);
+	if (n_aead && p->n_integ)
+		return check_fail(
+			k, PATH_PROPOSAL "/integrity: an AEAD cipher brings its own; remove integrity", p->name);
+	if (!n_aead && !p->n_integ)
+		return check_fail(k,
+			PATH_PROPOSAL "/integrity: needed with a CBC cipher; sha256-128, sha384-192, "
+				      "sha512-256",
+			p->name);
+	return 0;
+}
+
+static int check_proposal(struct config_check *k, const struct cfg_ike_proposal *p)
+{
+	char path[192];
+	int r = check_proposal_shape(k, p);
+
+	snprintf(path, sizeof(path), PATH_PROPOSAL "/encryption", p->name);
+	for (unsigned i = 0; !r && i < p->n_encr; i++)
+		r = judge(k, encr_standing(&p->encr[i]), path, "aes-gcm-16 or aes-cbc with 128, 192 or 256 bits");
+	snprintf(path, sizeof(path), PATH_PROPOSAL "/integrity", p->name);
+	for (unsigned i = 0; !r && i < p->n_integ; i++)
+		r = judge(k, integ_standing(p->integ[i]), path, "sha256-128, sha384-192, sha512-256");
+	snprintf(path, sizeof(path), PATH_PROPOSAL "/prf", p->name);
+	for (unsigned i = 0; !r && i < p->n_prf; i++)
+		r = judge(k, prf_standing(p->prf[i]), path, "sha256, sha384, sha512");
+	snprintf(path, sizeof(path), PATH_PROPOSAL "/group", p->name);
+	for (unsigned i = 0; !r && i < p->n_group; i++)
+		r = config_check_group(k, p->group[i], path);
+	return r;
+}
+
+/* ---- keyrings, peers ---- */
+
+static int check_keyring(struct config_check *k, const struct cfg_keyring *kr)
+{
+	for (unsigned i = 0; i < kr->n_psk; i++) {
+		const struct cfg_psk *p = &kr->psk[i];
+
+		if (!p->key || !p->key_len)
+			return check_fail(
+				k, PATH_KEYRING "/pre-shared-key[%u]: empty; at least one character", kr->name, i + 1);
+		if (!cv_addr_bits(&p->peer.addr) && !p->hostname)
+			return check_fail(k,
+				PATH_KEYRING "/pre-shared-key[%u]: a peer address, prefix or hostname is "
+					     "needed",
+				kr->name, i + 1);
+		for (unsigned j = 0; j < i; j++)
+			if (cv_addr_bits(&p->peer.addr) && !memcmp(&p->peer, &kr->psk[j].peer, sizeof(p->peer)))
+				return check_fail(k, PATH_KEYRING "/pre-shared-key[%u]: the same peer as number %u",
+					kr->name, i + 1, j + 1);
+	}
+	return 0;
+}
+
+static int check_peer(struct config_check *k, const struct cfg_peer *p)
+{
+	char text[CV_ADDR_STR];
+	size_t len = p->description ? strlen(p->description) : 0;
+
+	if (!cv_addr_bits(&p->addr) || cv_addr_is_zero(&p->addr))
+		return check_fail(k, "/culvert-ike:ike/peer: an address is needed");
+	if (p->description && (len < 1 || len > 80))
+		return check_fail(k, "/culvert-ike:ike/peer[address='%s']/description: 1..80 characters",
+			cv_addr_str(&p->addr, text));
+	return 0;
+}
+
+/* ---- profiles ---- */
+
+static int check_dpd(struct config_check *k, struct cfg_ike_profile *p)
+{
+	if (p->dpd_mode == CFG_DPD_OFF)
+		return 0;
+	if (!p->dpd_interval_s)
+		p->dpd_interval_s = 30;
+	if (!p->dpd_retry_s)
+		p->dpd_retry_s = 5;
+	if (p->dpd_interval_s < 10 || p->dpd_interval_s > 3600)
+		return check_fail(k, PATH_PROFILE "/dpd/interval: %u seconds; 10..3600", p->name, p->dpd_interval_s);
+	if (p->dpd_retry_s < 2 || p->dpd_retry_s > 60)
+		return check_fail(k, PATH_PROFILE "/dpd/retry: %u seconds; 2..60", p->name, p->dpd_retry_s);
+	return 0;
+}
+
+static int check_identities(struct config_check *k, const struct cfg_ike_profile *p)
+{
+	const struct cfg_identity *l = &p->local_id;
+
+	if ((l->type == CFG_ID_FQDN || l->type == CFG_ID_USER_FQDN || l->type == CFG_ID_KEY_ID) &&
+		(!l->text || !*l->text))
+		return check_fail(k, PATH_PROFILE "/local-identity: text is needed for this type", p->name);
+	for (unsigned i = 0; i < p->n_match; i++) {
+		const struct cfg_identity *m = &p->match[i];
+
+		if (m->type == CFG_ID_NONE || (m->type == CFG_ID_ADDRESS ? !cv_addr_bits(&m->addr.addr) : !m->text))
+			return check_fail(k,
+				PATH_PROFILE "/match-identity[%u]: an address, a name or a key id is needed", p->name,
+				i + 1);
+	}
+	if (!p->n_match && !p->builtin)
+		check_warn(k,
+			PATH_PROFILE "/match-identity: none, so a peer is given this profile only by its address in a "
+				     "crypto map",
+			p->name);
+	return 0;
+}
+
+static int check_profile(struct config_check *k, struct cfg_ike_profile *p)
+{
+	int r;
+
+	if (p->version != CFG_IKEV1 && p->version != CFG_IKEV2)
+		return check_fail(k, PATH_PROFILE "/version: ikev1 or ikev2", p->name);
+	if (p->version == CFG_IKEV1)
+		check_warn(k, PATH_PROFILE "/version: IKEv1 is obsolete (RFC 9395); use ikev2 where the peer can",
+			p->name);
+	if (!p->lifetime_s)
+		p->lifetime_s = DEFAULT_IKE_LIFETIME_S;
+	if (p->lifetime_s < 60 || p->lifetime_s > 86400)
+		return check_fail(k, PATH_PROFILE "/lifetime: %u seconds; 60..86400", p->name, p->lifetime_s);
+	if (p->nat_keepalive_s && (p->nat_keepalive_s < 5 || p->nat_keepalive_s > 3600))
+		return check_fail(
+			k, PATH_PROFILE "/nat-keepalive: %u seconds; 0 (off) or 5..3600", p->name, p->nat_keepalive_s);
+	if (p->force_encaps && !p->nat_traversal)
+		return check_fail(k, PATH_PROFILE "/force-encapsulation: needs nat-traversal", p->name);
+	(void)((r = check_dpd(k, p)) || (r = check_identities(k, p)));
+	return r;
+}
+
+int config_check_ike(struct config_check *k)
+{
+	struct cv_config *c = k->c;
+	int r = check_policies(k);
+
+	for (unsigned i = 0; !r && i < c->n_ike_proposal; i++)
+		r = check_proposal(k, &c->ike_proposal[i]);
+	for (unsigned i = 0; !r && i < c->n_keyring; i++)
+		r = check_keyring(k, &c->keyring[i]);
+	for (unsigned i = 0; !r && i < c->n_peer; i++)
+		r = check_peer(k, &c->peer[i]);
+	for (unsigned i = 0; !r && i < c->n_ike_profile; i++)
+		r = check_profile(k, &c->ike_profile[i]);
+	return r;
+}

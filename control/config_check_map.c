@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Checks of transform sets and crypto maps, and of what only shows when map, interface, profile and keys meet. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config_priv.h"
+#include "cv_addr.h"
+
+static int check_transform_set(struct config_check *k, const struct cfg_transform_set *t)
+{
+	const struct algo_esp *a = algo_esp_get(t->alg);
+	char path[192];
+
+	if (t->transport)
+		return check_fail(k, PATH_TS "/mode: transport mode is not built yet; tunnel", t->name);
+	snprintf(path, sizeof(path), PATH_TS "/transform", t->name);
+	return config_check_legacy(k, a && a->legacy, !a, path, "aes256-gcm16, aes128-gcm16, aes256-cbc-sha256-128");
+}
+
+/* ---- one entry ---- */
+
+static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
+{
+	const char *map = e->map->name;
+
+	if (!e->acl_ref)
+		return check_fail(k, PATH_ENTRY "/access-list: missing; the entry needs one", map, e->seq);
+	if (!e->n_peer)
+		return check_fail(k, PATH_ENTRY "/peer: missing; the entry needs at least one", map, e->seq);
+	if (e->n_transform_set < 1 || e->n_transform_set > 6)
+		return check_fail(
+			k, PATH_ENTRY "/transform-set: %u; 1..6, best first", map, e->seq, e->n_transform_set);
+	for (unsigned i = 0; i < e->n_peer; i++)
+		if (!cv_addr_bits(&e->peer[i]) || cv_addr_is_zero(&e->peer[i]) || e->peer[i].af != e->peer[0].af)
+			return check_fail(
+				k, PATH_ENTRY "/peer[%u]: peers are host addresses of one family", map, e->seq, i + 1);
+	return 0;
+}
+
+static int check_values(struct config_check *k, const struct cfg_map_entry *e)
+{
+	const char *map = e->map->name;
+	char path[192];
+
+	if (e->lifetime_s && (e->lifetime_s < 60 || e->lifetime_s > 86400))
+		return check_fail(k, PATH_ENTRY "/lifetime/seconds: %u; 60..86400", map, e->seq, e->lifetime_s);
+	if (e->lifetime_kb && (e->lifetime_kb < 2560 || e->lifetime_kb > UINT32_MAX))
+		return check_fail(k, PATH_ENTRY "/lifetime/kilobytes: %llu; 2560..%u", map, e->seq,
+			(unsigned long long)e->lifetime_kb, UINT32_MAX);
+	if (e->replay_window && e->replay_window != 64)
+		return check_fail(k, PATH_ENTRY "/replay-window: %u is not built yet; 64, or 0 to switch it off", map,
+			e->seq, e->replay_window);
+	if (!e->replay_window)
+		check_warn(k, PATH_ENTRY "/replay-window: off, replayed packets will be accepted", map, e->seq);
+	if (e->pfs == IKE_GROUP_NONE)
+		return 0;
+	snprintf(path, sizeof(path), PATH_ENTRY "/pfs", map, e->seq);
+	return config_check_group(k, e->pfs, path);
+}
+
+/* 0.0.0.0/0 or ::/0. */
+static bool range_is_any(const struct cv_range *r)
+{
+	unsigned n = cv_addr_bits(&r->lo) / 8;
+
+	for (unsigned i = 0; i < n; i++)
+		if (r->lo.b[i] != 0 || r->hi.b[i] != 0xff)
+			return false;
+	return true;
+}
+
+static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e)
+{
+	bool permits = false, denied = false, warned = false;
+
+	for (unsigned i = 0; i < e->acl_ref->n_line; i++) {
+		const struct cfg_acl_line *l = &e->acl_ref->line[i];
+
+		permits |= l->permit;
+		denied |= !l->permit;
+		if (!l->permit || warned || (!range_is_any(&l->sel.src) && !range_is_any(&l->sel.dst)))
+			continue;
+		check_warn(k,
+			PATH_ENTRY
+			"/access-list: '%s' line %u permits `any`%s: everything it covers, routing protocols, "
+			"NTP and ping included, is dropped unless it comes protected (IPSEC-37)",
+			e->map->name, e->seq, e->acl, l->seq, denied ? "" : " with no deny line before it");
+		warned = true;
+	}
+	if (!permits)
+		check_warn(k, PATH_ENTRY "/access-list: '%s' permits nothing, so the entry protects nothing",
+			e->map->name, e->seq, e->acl);
+	return 0;
+}
+
+static int check_entry(struct config_check *k, const struct cfg_map_entry *e)
+{
+	int r;
+
+	(void)((r = check_needed(k, e)) || (r = check_values(k, e)) || (r = check_entry_acl(k, e)));
+	return r;
+}
+
+/* ---- entries against each other ---- */
+
+/* The inside VRF is a selector: entries with different ones never meet (VRF-7). */
+static bool same_inside_vrf(const struct cfg_map_entry *a, const struct cfg_map_entry *b)
+{
+	return a->profile_ref->vrf_ref == b->profile_ref->vrf_ref;
+}
+
+/* The first permit line of acl that overlaps sel, or NULL. */
+static const struct cfg_acl_line *overlapping_permit(const struct cfg_acl *acl, const struct cv_selector *sel)
+{
+	struct cv_selector both;
+
+	for (unsigned i = 0; i < acl->n_line; i++)
+		if (acl->line[i].permit && cv_selector_intersect(&acl->line[i].sel, sel, &both))
+			return &acl->line[i];
+	return NULL;
+}
+
+/* IPSEC-35: a flow that entry i denies and a later entry permits. */
+static void check_deny_overlap(struct config_check *k, const struct cfg_crypto_map *m, unsigned i)
+{
+	const struct cfg_map_entry *e = &m->entry[i];
+
+	for (unsigned l = 0; l < e->acl_ref->n_line; l++) {
+		const struct cfg_acl_line *deny = &e->acl_ref->line[l];
+
+		for (unsigned j = i + 1; !deny->permit && j < m->n_entry; j++) {
+			const struct cfg_map_entry *later = &m->entry[j];
+			const struct cfg_acl_line *permit = overlapping_permit(later->acl_ref, &deny->sel);
+
+			if (!permit || !same_inside_vrf(e, later))
+				continue;
+			check_warn(k,
+				PATH_ENTRY
+				"/access-list: deny line %u of '%s' overlaps permit line %u of '%s' in entry "
+				"%u; such a combination is not supported (IPSEC-35): order the entries from "
+				"specific to general instead",
+				m->name, e->seq, deny->seq, e->acl, permit->seq, later->acl, later->seq);
+			return;
+		}
+	}
+}
+
+static void check_shared_acl(struct config_check *k, const struct cfg_crypto_map *m, unsigned i)
+{
+	for (unsigned j = 0; j < i; j++)
+		if (m->entry[j].acl_ref == m->entry[i].acl_ref && same_inside_vrf(&m->entry[j], &m->entry[i])) {
+			check_warn(k,
+				PATH_ENTRY "/access-list: '%s' is also used by entry %u, which takes all its traffic "
+					   "(IPSEC-33)",
+				m->name, m->entry[i].seq, m->entry[i].acl, m->entry[j].seq);
+			return;
+		}
+}
+
+static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
+{
+	int r = 0;
+
+	if (m->local_ref && !m->local_ref->n_addr)
+		return check_fail(
+			k, PATH_MAP "/local-address: interface '%s' has no address", m->name, m->local_address);
+	for (unsigned i = 0; !r && i < m->n_entry; i++) {
+		uint32_t seq = m->entry[i].seq;
+
+		if (seq < 1 || seq > 65535 || (i && seq <= m->entry[i - 1].seq))
+			return check_fail(
+				k, PATH_ENTRY ": sequence numbers are 1..65535, unique, and ascend", m->name, seq);
+		r = check_entry(k, &m->entry[i]);
+	}
+	for (unsigned i = 0; !r && i < m->n_entry; i++) {
+		check_deny_overlap(k, m, i);
+		check_shared_acl(k, m, i);
+	}
+	return r;
+}
+
+/* ---- maps on interfaces ---- */
+
+static bool has_named_key(const struct cv_config *c, const struct cfg_vrf *fvrf)
+{
+	for (unsigned i = 0; i < c->n_keyring; i++)
+		for (unsigned j = 0; c->keyring[i].vrf_ref == fvrf && j < c->keyring[i].n_psk; j++)
+			if (c->keyring[i].psk[j].hostname)
+				return true;
+	return false;
+}
+
+static int check_own_address(struct config_check *k, const struct cfg_interface *i, const struct cfg_map_entry *e,
+	const struct cv_addr *peer)
+{
+	char text[CV_ADDR_STR];
+
+	for (unsigned j = 0; j < i->n_addr; j++)
+		if (cv_addr_eq(&i->addr[j].addr, peer))
+			return check_fail(k, PATH_ENTRY "/peer: %s is this router's own address on '%s'", e->map->name,
+				e->seq, cv_addr_str(peer, text), i->name);
+	return 0;
+}
+
+/* IKE-31: without a key the peer cannot be authenticated. Keys by hostname are only known when the peer shows its
+ * identity. */
+static int check_applied_entry(struct config_check *k, const struct cfg_interface *i, const struct cfg_map_entry *e)
+{
+	char text[CV_ADDR_STR];
+	int r = 0;
+
+	for (unsigned j = 0; !r && j < e->n_peer; j++) {
+		r = check_own_address(k, i, e, &e->peer[j]);
+		if (r || has_named_key(k->c, i->vrf_ref) ||
+			config_psk_lookup(k->c, e->profile_ref, i->vrf_ref, &e->peer[j]))
+			continue;
+		check_warn(k,
+			PATH_ENTRY "/peer: no preshared key for %s in a keyring of front VRF '%s'%s%s, so IKE cannot "
+				   "authenticate it",
+			e->map->name, e->seq, cv_addr_str(&e->peer[j], text), i->vrf ? i->vrf : "global",
+			e->profile_ref->n_keyring ? " named by profile " : "",
+			e->profile_ref->n_keyring ? e->profile_ref->name : "");
+	}
+	return r;
+}
+
+int config_check_crypto(struct config_check *k)
+{
+	struct cv_config *c = k->c;
+	int r = 0;
+
+	if (c->ipsec_lifetime_s < 60 || c->ipsec_lifetime_s > 86400)
+		return check_fail(k, "/culvert-ipsec:crypto/lifetime/seconds: %u; 60..86400", c->ipsec_lifetime_s);
+	if (c->ipsec_lifetime_kb < 2560 || c->ipsec_lifetime_kb > UINT32_MAX)
+		return check_fail(k, "/culvert-ipsec:crypto/lifetime/kilobytes: %llu; 2560..%u",
+			(unsigned long long)c->ipsec_lifetime_kb, UINT32_MAX);
+	for (unsigned i = 0; !r && i < c->n_transform_set; i++)
+		r = check_transform_set(k, &c->transform_set[i]);
+	for (unsigned i = 0; !r && i < c->n_map; i++)
+		r = check_map(k, &c->map[i]);
+	for (unsigned i = 0; !r && i < c->n_interface; i++)
+		for (unsigned j = 0; !r && c->interface[i].map_ref && j < c->interface[i].map_ref->n_entry; j++)
+			r = check_applied_entry(k, &c->interface[i], &c->interface[i].map_ref->entry[j]);
+	return r;
+}

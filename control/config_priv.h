@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Private to the configuration part of control/: the steps of config_resolve() and the YANG paths its messages name.
+ * The paths are mgmt's; they stand here in one place so that a change of a module changes one line.
+ */
+#ifndef CONTROL_CONFIG_PRIV_H
+#define CONTROL_CONFIG_PRIV_H
+
+#include "config.h"
+
+#define PATH_SYSTEM "/culvert-system:system"
+#define PATH_VRF "/culvert-vrf:vrfs/vrf[name='%s']"
+#define PATH_IF "/ietf-interfaces:interfaces/interface[name='%s']"
+#define PATH_ROUTE "/culvert-routing:static-routes/route[vrf='%s'][prefix='%s']"
+#define PATH_ACL "/culvert-acl:access-lists/access-list[name='%s']"
+#define PATH_ACL_LINE PATH_ACL "/line[seq='%u']"
+#define PATH_POLICY "/culvert-ike:ike/policy[priority='%u']"
+#define PATH_PROPOSAL "/culvert-ike:ike/proposal[name='%s']"
+#define PATH_KEYRING "/culvert-ike:ike/keyring[name='%s']"
+#define PATH_PROFILE "/culvert-ike:ike/profile[name='%s']"
+#define PATH_TS "/culvert-ipsec:crypto/transform-set[name='%s']"
+#define PATH_MAP "/culvert-ipsec:crypto/map[name='%s']"
+#define PATH_ENTRY PATH_MAP "/entry[seq='%u']"
+
+/* Objects of one kind sorted by name: references are looked up in it, and duplicates are neighbours. */
+struct name_index {
+	const char *what; /* "access-list": for messages */
+	struct name_slot {
+		const char *name;
+		void *obj;
+	} * slot;
+	unsigned n;
+};
+
+struct config_check {
+	struct cv_config *c;
+	char *err; /* CFG_ERR_MAX */
+	void (*warn)(void *arg, const char *text);
+	void *arg;
+	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map;
+};
+
+/* Format the error; returns -EINVAL. */
+int check_fail(struct config_check *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void check_warn(struct config_check *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The object called name, or NULL. */
+void *check_find(const struct name_index *ix, const char *name);
+
+/* The steps, in this order. 0 or -EINVAL with the error written. */
+void config_add_builtins(struct cv_config *c);	  /* config_defaults.c */
+int config_index(struct config_check *k);	  /* config_resolve.c: names, duplicates */
+int config_references(struct config_check *k);	  /* config_resolve.c: names to pointers */
+int config_check_network(struct config_check *k); /* config_check_net.c: VRFs, interfaces, routes, access lists */
+int config_check_ike(struct config_check *k);	  /* config_check_ike.c: policies, proposals, keyrings, profiles */
+int config_check_crypto(struct config_check *k);  /* config_check_map.c: transform sets, maps */
+void config_index_free(struct config_check *k);
+
+/* A value that is unknown is refused, a legacy one only passes with allow-legacy and warns. valid: "sha256, sha384". */
+int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid);
+int config_check_group(struct config_check *k, enum ike_group g, const char *path);
+
+/* As config_psk_by_addr, with the front VRF as an object (NULL = global): usable before ids are given out. */
+const struct cfg_psk *config_psk_lookup(const struct cv_config *c, const struct cfg_ike_profile *p,
+	const struct cfg_vrf *fvrf, const struct cv_addr *peer);
+
+#define DEFAULT_IKE_LIFETIME_S 86400u
+#define DEFAULT_PROFILE_NAME "default"
+
+#endif
