@@ -45,6 +45,7 @@ enum slow_reason {
 #define PKT_F_LOCAL_OUT 16u /* made by this box: no TTL decrement */
 #define PKT_F_TRACED 32u
 #define PKT_F_PRIO 64u
+#define PKT_F_LOCAL 128u /* addressed to this router: set by ip_input before ipsec_check_clear */
 
 /* Per-packet metadata in the mbuf's private area; 64 bytes, one line. Valid from pipeline input to transmission. */
 struct pkt_meta {

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Neighbours and adjacencies. An adjacency is what a worker needs to send to one next hop: interface, MTU and the
+ * prebuilt link-layer header. Every neighbour (interface, address) that is resolved, wanted by a route, or being
+ * resolved has one; adjacencies of one table are named by index, 0 is never used.
+ *
+ * Main writes, workers read: the header is written before `ready`, and a slot is used again only after quiescence.
+ */
+#ifndef DATAPLANE_NEIGH_H
+#define DATAPLANE_NEIGH_H
+
+#include "dp.h"
+
+#define ADJ_MAX 65536u		/* adjacencies at once */
+#define NEIGH_HASH_SIZE 262144u /* slots, power of two; at most a quarter is used */
+#define NEIGH_HOLD_MAX 4u	/* packets kept while one neighbour is resolved */
+
+struct adj {
+	union {
+		uint8_t l2[24];	   /* destination, source, [802.1Q tag,] room for the Ethernet type */
+		uint64_t l2_first; /* a changed neighbour MAC is written with this one store: it never tears */
+	};
+	uint8_t l2_len; /* 14 or 18 */
+	uint8_t ready;	/* header valid; otherwise main must resolve (SLOW_NEIGH) */
+	uint16_t mtu;	/* IP MTU */
+	uint16_t port_id;
+	uint16_t if_id;
+	struct cv_addr nexthop;
+	uint32_t used; /* uptime in units of 1.07 s (TSC >> n is not needed here): set by workers, read by aging */
+	uint32_t pad;
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct adj) == 64, "one cache line");
+
+extern struct adj adj_table[ADJ_MAX];
+extern uint32_t *neigh_hash; /* adjacency indexes; 0 = empty, NEIGH_TOMB = was used */
+#define NEIGH_TOMB UINT32_MAX
+
+static inline uint32_t neigh_hash_fn(uint32_t if_id, const uint8_t b[static 16])
+{
+	uint64_t a[2];
+
+	__builtin_memcpy(a, b, 16);
+	a[0] = (a[0] ^ (uint64_t)if_id << 32 ^ a[1] * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
+	return (uint32_t)(a[0] >> 40) & (NEIGH_HASH_SIZE - 1);
+}
+
+/* Worker or main: adjacency for a directly connected address, 0 when there is none yet. b: 16 bytes, IPv4 in the
+ * first four and the rest zero. */
+static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, const uint8_t b[static 16])
+{
+	const uint32_t *slots = __atomic_load_n(&neigh_hash, __ATOMIC_ACQUIRE);
+	uint32_t h = neigh_hash_fn(if_id, b);
+
+	for (;; h = (h + 1) & (NEIGH_HASH_SIZE - 1)) {
+		uint32_t i = __atomic_load_n(&slots[h], __ATOMIC_ACQUIRE);
+
+		if (i == 0)
+			return 0;
+		if (i != NEIGH_TOMB && adj_table[i].if_id == if_id && adj_table[i].nexthop.af == af &&
+			__builtin_memcmp(adj_table[i].nexthop.b, b, 16) == 0)
+			return i;
+	}
+}
+
+/* Main, once. 0 or -ENOMEM. */
+int neigh_init(void);
+
+/* Main: routes: take or give back a reference on the adjacency of (interface, address), made when it is not there.
+ * Returns its index, 0 when the table is full. */
+uint32_t neigh_pin(uint32_t if_id, const struct cv_addr *a);
+void neigh_unpin(uint32_t adj);
+
+/* Main: what ARP and ND found out. override: replace a known MAC that differs. solicited: it answers our question, so
+ * the neighbour is reachable; otherwise it is stale until it is confirmed. create: make an entry when there is none. */
+struct neigh_news {
+	uint32_t if_id;
+	struct cv_addr addr;
+	uint8_t mac[6];
+	bool solicited, override, create;
+};
+void neigh_learn(struct worker *w, const struct neigh_news *news);
+
+/* Main: the interface (its MAC, MTU, port, VLAN) changed or went: forget or rebuild what hangs on it. */
+void neigh_if_changed(uint32_t if_id);
+/* Main: CV_CLEAR_NEIGH; if_id 0 = all. */
+void neigh_clear(uint32_t if_id);
+/* Main: fill a CV_DUMP_NEIGH reply (struct cv_neigh_entry). */
+void neigh_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out);
+
+#endif
