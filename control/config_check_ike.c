@@ -6,76 +6,23 @@
 #include "config_priv.h"
 #include "cv_addr.h"
 
-/* ---- algorithms: known, and whether they are legacy (spec/50, RFC 8247) ---- */
+#define VALID_CBC "aes256-cbc, aes192-cbc, aes128-cbc"
+#define VALID_HASH "sha256, sha384, sha512"
 
-enum standing { UNKNOWN, LEGACY, SAFE };
+/* ---- algorithms: known, and whether they are legacy ---- */
 
-static enum standing encr_standing(const struct cfg_ike_encr *e)
+static int check_algo(struct config_check *k, enum algo_ike_kind kind, unsigned id, uint16_t bits, const char *path,
+	const char *valid)
 {
-	switch (e->encr) {
-	case IKE_ENCR_3DES:
-		return LEGACY;
-	case IKE_ENCR_AES_CBC:
-	case IKE_ENCR_AES_GCM16:
-		return e->key_bits == 128 || e->key_bits == 192 || e->key_bits == 256 ? SAFE : UNKNOWN;
-	}
-	return UNKNOWN;
-}
+	const struct algo_ike *a = algo_ike_get(kind, (uint16_t)id, bits);
 
-static enum standing prf_standing(enum ike_prf p)
-{
-	switch (p) {
-	case IKE_PRF_HMAC_MD5:
-	case IKE_PRF_HMAC_SHA1:
-		return LEGACY;
-	case IKE_PRF_HMAC_SHA256:
-	case IKE_PRF_HMAC_SHA384:
-	case IKE_PRF_HMAC_SHA512:
-		return SAFE;
-	}
-	return UNKNOWN;
-}
-
-static enum standing integ_standing(enum ike_integ i)
-{
-	switch (i) {
-	case IKE_INTEG_HMAC_MD5_96:
-	case IKE_INTEG_HMAC_SHA1_96:
-		return LEGACY;
-	case IKE_INTEG_HMAC_SHA256_128:
-	case IKE_INTEG_HMAC_SHA384_192:
-	case IKE_INTEG_HMAC_SHA512_256:
-		return SAFE;
-	case IKE_INTEG_NONE:
-		break;
-	}
-	return UNKNOWN;
-}
-
-static enum standing group_standing(enum ike_group g)
-{
-	switch (g) {
-	case IKE_GROUP_MODP1024:
-	case IKE_GROUP_MODP1536:
-		return LEGACY;
-	case IKE_GROUP_MODP2048:
-	case IKE_GROUP_MODP3072:
-	case IKE_GROUP_MODP4096:
-	case IKE_GROUP_ECP256:
-	case IKE_GROUP_ECP384:
-	case IKE_GROUP_ECP521:
-	case IKE_GROUP_CURVE25519:
-		return SAFE;
-	case IKE_GROUP_NONE:
-		break;
-	}
-	return UNKNOWN;
+	return config_check_legacy(k, a && a->legacy, !a, path, valid);
 }
 
 int config_check_group(struct config_check *k, enum ike_group g, const char *path)
 {
-	return config_check_legacy(k, group_standing(g) == LEGACY, group_standing(g) == UNKNOWN, path,
-		"groups 31, 19, 20, 21, 14, 15, 16");
+	return check_algo(
+		k, ALGO_IKE_GROUP, g, 0, path, "group31, group19, group20, group21, group14, group15, group16");
 }
 
 int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid)
@@ -90,16 +37,10 @@ int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const
 	return 0;
 }
 
-static int judge(struct config_check *k, enum standing s, const char *path, const char *valid)
-{
-	return config_check_legacy(k, s == LEGACY, s == UNKNOWN, path, valid);
-}
-
 /* ---- IKEv1 policies ---- */
 
 static int check_policy(struct config_check *k, struct cfg_ike_policy *p)
 {
-	const struct cfg_ike_encr e = {p->encr, p->key_bits};
 	char path[3][128];
 	int r;
 
@@ -117,9 +58,9 @@ static int check_policy(struct config_check *k, struct cfg_ike_policy *p)
 	snprintf(path[1], sizeof(path[1]), PATH_POLICY "/hash", p->priority);
 	snprintf(path[2], sizeof(path[2]), PATH_POLICY "/group", p->priority);
 	if (p->encr == IKE_ENCR_AES_GCM16)
-		return check_fail(k, "%s: IKEv1 has no AEAD cipher; aes-cbc with 128, 192 or 256 bits", path[0]);
-	(void)((r = judge(k, encr_standing(&e), path[0], "aes-cbc with 128, 192 or 256 bits")) ||
-		(r = judge(k, prf_standing(p->hash), path[1], "sha256, sha384, sha512")) ||
+		return check_fail(k, "%s: IKEv1 has no AEAD cipher; " VALID_CBC, path[0]);
+	(void)((r = check_algo(k, ALGO_IKE_ENCR, p->encr, p->key_bits, path[0], VALID_CBC)) ||
+		(r = check_algo(k, ALGO_IKE_PRF, p->hash, 0, path[1], VALID_HASH)) ||
 		(r = config_check_group(k, p->group, path[2])));
 	return r;
 }
@@ -157,10 +98,7 @@ static int check_proposal_shape(struct config_check *k, const struct cfg_ike_pro
 		return check_fail(
 			k, PATH_PROPOSAL "/integrity: an AEAD cipher brings its own; remove integrity", p->name);
 	if (!n_aead && !p->n_integ)
-		return check_fail(k,
-			PATH_PROPOSAL "/integrity: needed with a CBC cipher; sha256-128, sha384-192, "
-				      "sha512-256",
-			p->name);
+		return check_fail(k, PATH_PROPOSAL "/integrity: needed with a CBC cipher; " VALID_HASH, p->name);
 	return 0;
 }
 
@@ -171,13 +109,14 @@ static int check_proposal(struct config_check *k, const struct cfg_ike_proposal 
 
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/encryption", p->name);
 	for (unsigned i = 0; !r && i < p->n_encr; i++)
-		r = judge(k, encr_standing(&p->encr[i]), path, "aes-gcm-16 or aes-cbc with 128, 192 or 256 bits");
+		r = check_algo(k, ALGO_IKE_ENCR, p->encr[i].encr, p->encr[i].key_bits, path,
+			VALID_CBC ", aes128-gcm16, aes256-gcm16");
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/integrity", p->name);
 	for (unsigned i = 0; !r && i < p->n_integ; i++)
-		r = judge(k, integ_standing(p->integ[i]), path, "sha256-128, sha384-192, sha512-256");
+		r = check_algo(k, ALGO_IKE_INTEG, p->integ[i], 0, path, VALID_HASH);
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/prf", p->name);
 	for (unsigned i = 0; !r && i < p->n_prf; i++)
-		r = judge(k, prf_standing(p->prf[i]), path, "sha256, sha384, sha512");
+		r = check_algo(k, ALGO_IKE_PRF, p->prf[i], 0, path, VALID_HASH);
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/group", p->name);
 	for (unsigned i = 0; !r && i < p->n_group; i++)
 		r = config_check_group(k, p->group[i], path);

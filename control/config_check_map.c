@@ -42,10 +42,10 @@ static int check_values(struct config_check *k, const struct cfg_map_entry *e)
 	const char *map = e->map->name;
 	char path[192];
 
-	if (e->lifetime_s && (e->lifetime_s < 60 || e->lifetime_s > 86400))
-		return check_fail(k, PATH_ENTRY "/lifetime/seconds: %u; 60..86400", map, e->seq, e->lifetime_s);
-	if (e->lifetime_kb && (e->lifetime_kb < 2560 || e->lifetime_kb > UINT32_MAX))
-		return check_fail(k, PATH_ENTRY "/lifetime/kilobytes: %llu; 2560..%u", map, e->seq,
+	if (e->lifetime_s && (e->lifetime_s < 30 || e->lifetime_s > 86400))
+		return check_fail(k, PATH_ENTRY "/lifetime/seconds: %u; 30..86400", map, e->seq, e->lifetime_s);
+	if (e->lifetime_kb && (e->lifetime_kb < 1024 || e->lifetime_kb > UINT32_MAX))
+		return check_fail(k, PATH_ENTRY "/lifetime/kilobytes: %llu; 1024..%u", map, e->seq,
 			(unsigned long long)e->lifetime_kb, UINT32_MAX);
 	if (e->replay_window && e->replay_window != 64)
 		return check_fail(k, PATH_ENTRY "/replay-window: %u is not built yet; 64, or 0 to switch it off", map,
@@ -229,10 +229,10 @@ int config_check_crypto(struct config_check *k)
 	struct cv_config *c = k->c;
 	int r = 0;
 
-	if (c->ipsec_lifetime_s < 60 || c->ipsec_lifetime_s > 86400)
-		return check_fail(k, "/culvert-ipsec:crypto/lifetime/seconds: %u; 60..86400", c->ipsec_lifetime_s);
-	if (c->ipsec_lifetime_kb < 2560 || c->ipsec_lifetime_kb > UINT32_MAX)
-		return check_fail(k, "/culvert-ipsec:crypto/lifetime/kilobytes: %llu; 2560..%u",
+	if (c->ipsec_lifetime_s < 30 || c->ipsec_lifetime_s > 86400)
+		return check_fail(k, "/culvert-ipsec:ipsec/lifetime/seconds: %u; 30..86400", c->ipsec_lifetime_s);
+	if (c->ipsec_lifetime_kb < 1024 || c->ipsec_lifetime_kb > UINT32_MAX)
+		return check_fail(k, "/culvert-ipsec:ipsec/lifetime/kilobytes: %llu; 1024..%u",
 			(unsigned long long)c->ipsec_lifetime_kb, UINT32_MAX);
 	for (unsigned i = 0; !r && i < c->n_transform_set; i++)
 		r = check_transform_set(k, &c->transform_set[i]);

@@ -29,15 +29,17 @@ static int check_ethernet(struct config_check *k, const struct cfg_interface *i,
 	const struct cfg_interface *o = k->c->interface;
 
 	if (!i->device || !*i->device)
-		return check_fail(
-			k, PATH_IF "/device: an ethernet interface needs one; a PCI address or a vdev string", i->name);
+		return check_fail(k,
+			PATH_IF
+			"/culvert-platform:device: an ethernet interface needs one; a PCI address or a vdev string",
+			i->name);
 	if (strlen(i->device) >= sizeof(((struct cv_port *)0)->devargs))
-		return check_fail(k, PATH_IF "/device: longer than %zu characters", i->name,
+		return check_fail(k, PATH_IF "/culvert-platform:device: longer than %zu characters", i->name,
 			sizeof(((struct cv_port *)0)->devargs) - 1);
 	for (; o < i; o++)
 		if (o->type == CFG_IF_ETHERNET && o->device && !strcmp(o->device, i->device))
-			return check_fail(k, PATH_IF "/device: '%s' already belongs to interface '%s'", i->name,
-				i->device, o->name);
+			return check_fail(k, PATH_IF "/culvert-platform:device: '%s' already belongs to interface '%s'",
+				i->name, i->device, o->name);
 	if (++*n_port > CV_PORT_MAX)
 		return check_fail(k, PATH_IF ": more than %u ethernet interfaces", i->name, CV_PORT_MAX);
 	return 0;
@@ -48,15 +50,18 @@ static int check_vlan(struct config_check *k, const struct cfg_interface *i)
 	const struct cfg_interface *o = k->c->interface;
 
 	if (!i->parent_ref)
-		return check_fail(k, PATH_IF "/parent: a VLAN interface needs an ethernet interface", i->name);
+		return check_fail(
+			k, PATH_IF "/culvert-platform:parent: a VLAN interface needs an ethernet interface", i->name);
 	if (i->parent_ref->type != CFG_IF_ETHERNET)
-		return check_fail(k, PATH_IF "/parent: '%s' is not an ethernet interface", i->name, i->parent);
+		return check_fail(
+			k, PATH_IF "/culvert-platform:parent: '%s' is not an ethernet interface", i->name, i->parent);
 	if (i->vlan_id < 1 || i->vlan_id > 4094)
-		return check_fail(k, PATH_IF "/vlan-id: %u; 1..4094", i->name, i->vlan_id);
+		return check_fail(k, PATH_IF "/culvert-platform:vlan-id: %u; 1..4094", i->name, i->vlan_id);
 	for (; o < i; o++)
 		if (o->type == CFG_IF_VLAN && o->parent_ref == i->parent_ref && o->vlan_id == i->vlan_id)
-			return check_fail(k, PATH_IF "/vlan-id: %u on '%s' already belongs to interface '%s'", i->name,
-				i->vlan_id, i->parent, o->name);
+			return check_fail(k,
+				PATH_IF "/culvert-platform:vlan-id: %u on '%s' already belongs to interface '%s'",
+				i->name, i->vlan_id, i->parent, o->name);
 	return 0;
 }
 
@@ -69,7 +74,8 @@ static int check_if_addr(struct config_check *k, const struct cfg_interface *i, 
 		return check_fail(
 			k, PATH_IF "/address[ip='%s']: not a host address with its prefix length", i->name, text);
 	if (a->addr.af == CV_AF_INET6 && i->mtu && i->mtu < 1280)
-		return check_fail(k, PATH_IF "/mtu: %u; IPv6 needs at least 1280 (RFC 8200)", i->name, i->mtu);
+		return check_fail(
+			k, PATH_IF "/culvert-platform:mtu: %u; IPv6 needs at least 1280 (RFC 8200)", i->name, i->mtu);
 	for (const struct cfg_interface *o = k->c->interface; o <= i; o++) {
 		for (unsigned j = 0; o->vrf_ref == i->vrf_ref && j < o->n_addr; j++) {
 			if (&o->addr[j] == a)
@@ -92,16 +98,19 @@ static int check_if_map(struct config_check *k, const struct cfg_interface *i)
 		return 0;
 	if (i->type == CFG_IF_LOOPBACK)
 		return check_fail(k,
-			PATH_IF "/crypto-map: no packet leaves through a loopback; apply the map to the outside "
-				"interface and name the loopback as the map's local-address",
+			PATH_IF
+			"/culvert-ipsec:crypto-map: no packet leaves through a loopback; apply the map to the outside "
+			"interface and name the loopback as the map's local-address",
 			i->name);
 	for (unsigned j = 0; j < k->c->n_interface; j++)
 		n += k->c->interface[j].map_ref == i->map_ref;
 	if (n > CV_SPD_IF_MAX)
-		return check_fail(k, PATH_IF "/crypto-map: map '%s' is on %u interfaces; at most %u", i->name,
-			i->crypto_map, n, CV_SPD_IF_MAX);
+		return check_fail(k, PATH_IF "/culvert-ipsec:crypto-map: map '%s' is on %u interfaces; at most %u",
+			i->name, i->crypto_map, n, CV_SPD_IF_MAX);
 	if (!i->n_addr && !i->map_ref->local_ref)
-		check_warn(k, PATH_IF "/crypto-map: the interface has no address, so the map cannot negotiate here",
+		check_warn(k,
+			PATH_IF
+			"/culvert-ipsec:crypto-map: the interface has no address, so the map cannot negotiate here",
 			i->name);
 	return 0;
 }
@@ -123,9 +132,9 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 		return check_fail(k, PATH_IF "/type: unknown; ethernet, vlan or loopback", i->name);
 	}
 	if (!r && i->mtu && (i->mtu < 68 || i->mtu > 9216))
-		return check_fail(k, PATH_IF "/mtu: %u; 68..9216", i->name, i->mtu);
+		return check_fail(k, PATH_IF "/culvert-platform:mtu: %u; 68..9216", i->name, i->mtu);
 	if (!r && i->type == CFG_IF_VLAN && i->mtu && i->parent_ref->mtu && i->mtu > i->parent_ref->mtu)
-		return check_fail(k, PATH_IF "/mtu: %u is more than the %u of '%s'", i->name, i->mtu,
+		return check_fail(k, PATH_IF "/culvert-platform:mtu: %u is more than the %u of '%s'", i->name, i->mtu,
 			i->parent_ref->mtu, i->parent);
 	for (unsigned j = 0; !r && j < i->n_addr; j++)
 		r = check_if_addr(k, i, &i->addr[j]);

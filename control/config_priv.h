@@ -8,19 +8,21 @@
 
 #include "config.h"
 
-#define PATH_SYSTEM "/culvert-system:system"
+#define PATH_SYSTEM "/culvert-platform:platform"
 #define PATH_VRF "/culvert-vrf:vrfs/vrf[name='%s']"
 #define PATH_IF "/ietf-interfaces:interfaces/interface[name='%s']"
-#define PATH_ROUTE "/culvert-routing:static-routes/route[vrf='%s'][prefix='%s']"
+#define PATH_ROUTE                                                                                                     \
+	"/ietf-routing:routing/control-plane-protocols/control-plane-protocol[culvert-vrf:vrf='%s']"                   \
+	"/static-routes/route[destination-prefix='%s']"
 #define PATH_ACL "/culvert-acl:access-lists/access-list[name='%s']"
-#define PATH_ACL_LINE PATH_ACL "/line[seq='%u']"
+#define PATH_ACL_LINE PATH_ACL "/line[sequence='%u']"
 #define PATH_POLICY "/culvert-ike:ike/policy[priority='%u']"
 #define PATH_PROPOSAL "/culvert-ike:ike/proposal[name='%s']"
 #define PATH_KEYRING "/culvert-ike:ike/keyring[name='%s']"
 #define PATH_PROFILE "/culvert-ike:ike/profile[name='%s']"
-#define PATH_TS "/culvert-ipsec:crypto/transform-set[name='%s']"
-#define PATH_MAP "/culvert-ipsec:crypto/map[name='%s']"
-#define PATH_ENTRY PATH_MAP "/entry[seq='%u']"
+#define PATH_TS "/culvert-ipsec:ipsec/transform-set[name='%s']"
+#define PATH_MAP "/culvert-ipsec:ipsec/crypto-map[name='%s']"
+#define PATH_ENTRY PATH_MAP "/entry[sequence='%u']"
 
 /* Objects of one kind sorted by name: references are looked up in it, and duplicates are neighbours. */
 struct name_index {

@@ -117,8 +117,8 @@ int config_index(struct config_check *k)
 		(r = INDEX(proposal, "proposal", "/culvert-ike:ike/proposal", ike_proposal, 0)) ||
 		(r = INDEX(keyring, "keyring", "/culvert-ike:ike/keyring", keyring, 0)) ||
 		(r = INDEX(profile, "ike-profile", "/culvert-ike:ike/profile", ike_profile, 0)) ||
-		(r = INDEX(ts, "transform-set", "/culvert-ipsec:crypto/transform-set", transform_set, 0)) ||
-		(r = INDEX(map, "crypto map", "/culvert-ipsec:crypto/map", map, 0)));
+		(r = INDEX(ts, "transform-set", "/culvert-ipsec:ipsec/transform-set", transform_set, 0)) ||
+		(r = INDEX(map, "crypto map", "/culvert-ipsec:ipsec/crypto-map", map, 0)));
 	return r;
 }
 
@@ -157,9 +157,9 @@ static int refer_interface(struct config_check *k, struct cfg_interface *i)
 {
 	int r;
 
-	(void)((r = refer(k, &k->vrf, i->vrf, REF(i->vrf_ref), PATH_IF "/vrf", i->name)) ||
-		(r = refer(k, &k->intf, i->parent, REF(i->parent_ref), PATH_IF "/parent", i->name)) ||
-		(r = refer(k, &k->map, i->crypto_map, REF(i->map_ref), PATH_IF "/crypto-map", i->name)));
+	(void)((r = refer(k, &k->vrf, i->vrf, REF(i->vrf_ref), PATH_IF "/culvert-vrf:vrf", i->name)) ||
+		(r = refer(k, &k->intf, i->parent, REF(i->parent_ref), PATH_IF "/culvert-platform:parent", i->name)) ||
+		(r = refer(k, &k->map, i->crypto_map, REF(i->map_ref), PATH_IF "/culvert-ipsec:crypto-map", i->name)));
 	return r;
 }
 
@@ -184,7 +184,7 @@ static int refer_profile(struct config_check *k, struct cfg_ike_profile *p)
 	p->keyring_ref = config_alloc(k->c, p->n_keyring, sizeof(*p->keyring_ref));
 	r = refer(k, &k->vrf, p->vrf, REF(p->vrf_ref), PATH_PROFILE "/vrf", p->name);
 	if (!r)
-		r = refer(k, &k->vrf, p->match_fvrf, REF(p->match_fvrf_ref), PATH_PROFILE "/match-fvrf", p->name);
+		r = refer(k, &k->vrf, p->match_fvrf, REF(p->match_fvrf_ref), PATH_PROFILE "/match-front-vrf", p->name);
 	for (unsigned i = 0; !r && i < p->n_keyring; i++)
 		r = refer(k, &k->keyring, p->keyring[i], REF(p->keyring_ref[i]), PATH_PROFILE "/keyring", p->name);
 	if (!p->n_proposal) { /* the built-in ones */
