@@ -7,7 +7,7 @@
 
 #define CV_ADDR_STR 46
 #define CV_PREFIX_STR 50
-#define CV_SELECTOR_STR 160
+#define CV_SELECTOR_STR 256
 
 /* Parse "192.0.2.1" or "2001:db8::1". Returns 0 or -EINVAL. */
 int cv_addr_parse(const char *s, struct cv_addr *out);
@@ -41,7 +41,7 @@ bool cv_selector_contains(const struct cv_selector *outer, const struct cv_selec
 bool cv_selector_intersect(const struct cv_selector *a, const struct cv_selector *b, struct cv_selector *out);
 /* Every address and port of the family: 0.0.0.0/0 or ::/0. */
 void cv_selector_any(struct cv_selector *s, uint8_t af);
-/* Swap source and destination. */
+/* Swap source and destination; the ICMP type and code stay in the source port range. out may be s. */
 void cv_selector_mirror(const struct cv_selector *s, struct cv_selector *out);
 
 #endif

@@ -38,6 +38,9 @@ int cv_chan_recv(struct cv_chan *ch, struct cv_msg *msg);
 int cv_chan_send_pkt(struct cv_chan *ch, const struct cv_pkt *pkt);
 int cv_chan_recv_pkt(struct cv_chan *ch, struct cv_pkt *pkt);
 
+/* True once the peer wrote ring indexes that cannot be: recv then says empty and send says full, for ever. */
+bool cv_chan_broken(const struct cv_chan *ch);
+
 void cv_chan_close(struct cv_chan *ch);
 
 /* ---- dataplane end (main lcore only) ---- */
@@ -65,6 +68,9 @@ void cv_chan_server_close(struct cv_chan_server *s);
  * not taken over. Returns 0 or -errno (-ECONNREFUSED/-ENOENT: no dataplane, -EBUSY: another client, -EPROTO: version).
  */
 int cv_chan_connect(const char *path, int vault_fd, struct cv_chan **ch, int *vault_back);
+/* Leave another vault in place of the one the dataplane holds (when the one it gave back cannot be used). 0 or -errno;
+ * vault_fd stays the caller's. */
+int cv_chan_leave_vault(struct cv_chan *ch, int vault_fd);
 /* Readable when something arrived (clear it by reading 8 bytes). */
 int cv_chan_event_fd(const struct cv_chan *ch);
 /* Readable with EOF when the dataplane goes away. */

@@ -25,7 +25,7 @@ int cv_vault_fd(const struct cv_vault *v);
 int cv_vault_alloc(struct cv_vault *v);
 /* Replace the contents. 0, -EMSGSIZE or -ENOENT. The old contents survive until the new are complete. */
 int cv_vault_write(struct cv_vault *v, int rec, const void *data, size_t len);
-/* Read the newest complete copy. Returns its length, or -ENOENT. */
+/* Read the newest complete copy. Returns its length, -ENOENT, or -EMSGSIZE when it is longer than size. */
 int cv_vault_read(const struct cv_vault *v, int rec, void *buf, size_t size);
 /* Zero and free. */
 void cv_vault_free(struct cv_vault *v, int rec);
