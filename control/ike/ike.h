@@ -41,6 +41,11 @@ struct ike_child_params {
 	uint64_t lifetime_kb;
 	bool initiator;
 	bool rekey; /* replaces an older pair; make before break */
+	/*
+	 * Install the inbound SA only and keep the outbound keys until child_activate: the responder of a rekey must
+	 * not send on the new pair before the peer can receive on it.
+	 */
+	bool inbound_only;
 };
 
 /* What changed for an operator: feeds the log (MON-*), show and later SNMP. */
@@ -55,7 +60,10 @@ struct ike_event {
 
 struct ike_ops {
 	uint64_t (*now_ms)(void *ctx); /* monotonic */
-	/* Transmit one UDP payload; natt: port 4500, prefix the four zero bytes of the non-ESP marker. */
+	/*
+	 * Transmit one UDP payload from path->lport to path->rport; natt: prefix the four zero bytes of the non-ESP
+	 * marker. A NAT keepalive is one byte 0xff with natt false on port 4500 (RFC 3948).
+	 */
 	void (*send)(void *ctx, const struct ike_path *path, bool natt, const void *data, size_t len);
 	/*
 	 * Run work(job) on the pool, then done(job) on the loop. Tests run both at once. The engine keeps the job alive
@@ -71,6 +79,8 @@ struct ike_ops {
 	 */
 	int (*child_add)(void *ctx, const struct ike_child_params *p, struct ike_child_keys *keys, uint32_t *child_id,
 		void (*cb)(void *arg, int err), void *arg);
+	/* Now send on a pair that was added with inbound_only. */
+	void (*child_activate)(void *ctx, uint32_t child_id);
 	/* Stop sending on the pair at once, keep receiving for linger_ms, then remove. */
 	void (*child_del)(void *ctx, uint32_t child_id, uint32_t linger_ms);
 	/* New outer addresses or ports after a NAT mapping change. */

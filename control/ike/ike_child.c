@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Children: pairs of IPsec SAs between negotiation and the host; and what an ACL permits. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike_internal.h"
+#include "ike_private.h"
+
+struct ike_child *ike_child_new(struct ike_sa *sa, size_t size)
+{
+	struct ike *ike = sa->ike;
+	struct ike_child *c = calloc(1, size);
+	if (!c)
+		return NULL;
+	c->sa = sa;
+	c->p.path = sa->path;
+	if (ike->ops.alloc_spi(ike->ctx, &c->p.spi_in, &c->p.index_in) != 0) {
+		free(c);
+		return NULL;
+	}
+	c->has_spi = true;
+	TAILQ_INSERT_TAIL(&sa->children, c, link);
+	return c;
+}
+
+static void life_fire(struct ike *ike, struct ike_timer *t)
+{
+	struct ike_child *c = IKE_CONTAINER(t, struct ike_child, life);
+	if (ike_now(ike) >= c->hard_ms) {
+		c->sa->v->child_delete(c);
+		return;
+	}
+	ike_timer_set(ike, t, c->hard_ms);
+	if (c->state == IKE_CHILD_ESTABLISHED)
+		c->sa->v->child_rekey(c);
+}
+
+void ike_child_arm(struct ike_child *c)
+{
+	uint64_t now = ike_now(c->sa->ike);
+	c->life.fire = life_fire;
+	ike_timer_set(c->sa->ike, &c->life, c->soft_ms > now && c->soft_ms < c->hard_ms ? c->soft_ms : c->hard_ms);
+}
+
+static void child_up(struct ike_child *c)
+{
+	struct ike *ike = c->sa->ike;
+	uint64_t now = ike_now(ike), hard = c->p.lifetime_s * 1000ull;
+	c->state = IKE_CHILD_ESTABLISHED;
+	c->established_ms = now;
+	c->hard_ms = now + hard;
+	c->soft_ms = now + ike_soft_ms(hard, c->p.initiator);
+	ike_child_arm(c);
+	if (c->p.rekey)
+		ike->stats.child_rekeyed++;
+	else
+		ike->stats.child_established++;
+	struct ike_req *req = c->req;
+	c->req = NULL;
+	if (req)
+		ike_req_done(req, 0, NULL);
+}
+
+static void child_ack(void *arg, int err)
+{
+	struct ike_child *c = arg;
+	struct ike *ike = c->sa->ike;
+	ike_enter(ike);
+	c->cb_pending = false;
+	if (!c->dead) {
+		if (err) {
+			ike->stats.child_failed++;
+			cv_warn("ike", "IPsec SA 0x%08x refused by the dataplane: %s", c->p.spi_in, strerror(-err));
+		} else {
+			child_up(c);
+		}
+		c->installed(c, err);
+	}
+	ike_leave(ike);
+}
+
+void ike_child_install(struct ike_child *c, struct ike_child_keys *keys)
+{
+	struct ike *ike = c->sa->ike;
+	c->state = IKE_CHILD_INSTALLING;
+	c->cb_pending = true;
+	c->has_spi = false; /* the host owns the SPI from here, also when it refuses */
+	int err = ike->ops.child_add(ike->ctx, &c->p, keys, &c->child_id, child_ack, c);
+	cv_secret_zero(keys, sizeof(*keys));
+	if (err) {
+		c->has_spi = true;
+		child_ack(c, err);
+	} else if (!c->dead && c->child_id) {
+		ike_child_index(c);
+	}
+}
+
+void ike_child_activate(struct ike_child *c)
+{
+	if (!c->p.inbound_only)
+		return;
+	c->p.inbound_only = false;
+	c->sa->ike->ops.child_activate(c->sa->ike->ctx, c->child_id);
+}
+
+void ike_child_remove(struct ike_child *c, uint32_t linger_ms)
+{
+	struct ike *ike = c->sa->ike;
+	if (c->dead)
+		return;
+	ike_enter(ike);
+	c->dead = true;
+	ike_timer_stop(ike, &c->life);
+	ike_child_unindex(c);
+	if (c->child_id)
+		ike->ops.child_del(ike->ctx, c->child_id, linger_ms);
+	else if (c->has_spi)
+		ike->ops.free_spi(ike->ctx, c->p.index_in);
+	if (c->sa->v->child_fini)
+		c->sa->v->child_fini(c);
+	TAILQ_REMOVE(&c->sa->children, c, link);
+	TAILQ_INSERT_TAIL(&ike->dead_children, c, link);
+	if (c->p.entry && c->p.entry->auto_start && c->state != IKE_CHILD_REKEYED)
+		ike_auto_soon(ike);
+	ike_leave(ike);
+}
+
+struct ike_child *ike_child_by_spi_out(struct ike_sa *sa, uint32_t spi)
+{
+	struct ike_child *c;
+	TAILQ_FOREACH (c, &sa->children, link)
+		if (c->p.spi_out == spi && spi)
+			return c;
+	return NULL;
+}
+
+struct ike_child *ike_child_by_spi_in(struct ike_sa *sa, uint32_t spi)
+{
+	struct ike_child *c;
+	TAILQ_FOREACH (c, &sa->children, link)
+		if (c->p.spi_in == spi && spi)
+			return c;
+	return NULL;
+}
+
+uint32_t ike_entry_lifetime_s(const struct ike *ike, const struct cfg_map_entry *e)
+{
+	return e->lifetime_s ? e->lifetime_s : ike->cfg->ipsec_lifetime_s;
+}
+
+uint64_t ike_entry_lifetime_kb(const struct ike *ike, const struct cfg_map_entry *e)
+{
+	return e->lifetime_kb ? e->lifetime_kb : ike->cfg->ipsec_lifetime_kb;
+}
+
+bool ike_entry_has_peer(const struct cfg_map_entry *e, const struct cv_addr *peer)
+{
+	for (unsigned i = 0; i < e->n_peer; i++)
+		if (cv_addr_eq(&e->peer[i], peer))
+			return true;
+	return false;
+}
+
+bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *sel)
+{
+	const struct cfg_acl *acl = e->acl_ref;
+	struct cv_selector both;
+	for (unsigned i = 0; acl && i < acl->n_line; i++) {
+		const struct cfg_acl_line *l = &acl->line[i];
+		if (l->permit && cv_selector_contains(&l->sel, sel))
+			return true;
+		if (!l->permit && cv_selector_intersect(&l->sel, sel, &both))
+			return false;
+	}
+	return false;
+}
+
+const struct cfg_map_entry *ike_entry_for_flow(const struct cfg_map_entry *const *entry, unsigned n,
+	const struct cv_addr *peer, const struct cfg_ike_profile *profile, const struct cv_selector *want)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct cfg_map_entry *e = entry[i];
+		if (e->profile_ref == profile && ike_acl_permits(e, want) &&
+			(ike_entry_has_peer(e, peer) || profile->n_match))
+			return e;
+	}
+	return NULL;
+}
+
+const char *ike_child_state_name(enum ike_child_state s)
+{
+	static const char *const name[] = {
+		[IKE_CHILD_NEGOTIATING] = "negotiating",
+		[IKE_CHILD_INSTALLING] = "installing",
+		[IKE_CHILD_ESTABLISHED] = "established",
+		[IKE_CHILD_REKEYING] = "rekeying",
+		[IKE_CHILD_REKEYED] = "rekeyed",
+		[IKE_CHILD_DELETING] = "deleting",
+	};
+	return name[s];
+}

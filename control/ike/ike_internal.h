@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the two IKE versions share inside the engine: the SA table, timers, children, wishes for children, the vault and
+ * the demultiplexer. IKEv1 and IKEv2 are two instances of struct ike_version; neither includes the other's headers.
+ * Single thread: everything here runs on the loop. Times are milliseconds of ops->now_ms.
+ *
+ * Life and death: ike_sa_destroy() and ike_child_remove() unlink an object at once (no look-up finds it any more) and
+ * leave its memory until the engine is entered no deeper than once: code further up the stack may still look at
+ * sa->dead. Every entry point (ike.h functions, timers, host call-backs) is bracketed by ike_enter/ike_leave.
+ */
+#ifndef CONTROL_IKE_INTERNAL_H
+#define CONTROL_IKE_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "cv_addr.h"
+#include "cv_log.h"
+#include "cv_secret.h"
+#include "ike.h"
+#include "ikecrypto.h"
+
+#define IKE_SPI_LEN 8
+#define IKE_HDR_LEN 28	   /* RFC 7296 3.1, RFC 2408 3.1 */
+#define IKE_MSG_MAX 9000u  /* longest message built or taken */
+#define IKE_PORT 500	   /* RFC 7296 2 */
+#define IKE_NATT_PORT 4500 /* RFC 3947, RFC 7296 2.23 */
+#define IKE_LINGER_MS 3000 /* how long a replaced inbound SA goes on receiving what is still under way */
+
+#ifndef TAILQ_FOREACH_SAFE
+#define TAILQ_FOREACH_SAFE(var, head, field, next)                                                                     \
+	for ((var) = TAILQ_FIRST(head); (var) && ((next) = TAILQ_NEXT(var, field), 1); (var) = (next))
+#endif
+
+#define IKE_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+struct ike_version;
+
+/* ---- timers: a binary heap, O(log n) to set and to stop; a timer is embedded in what it belongs to ---- */
+
+struct ike_timer {
+	uint64_t at_ms;
+	unsigned pos; /* place in the heap, 1.. ; 0 = not running */
+	void (*fire)(struct ike *ike, struct ike_timer *t);
+};
+/* (Re)start: fire once at the absolute time at_ms. t->fire must be set. */
+void ike_timer_set(struct ike *ike, struct ike_timer *t, uint64_t at_ms);
+void ike_timer_stop(struct ike *ike, struct ike_timer *t);
+static inline bool ike_timer_running(const struct ike_timer *t)
+{
+	return t->pos != 0;
+}
+
+/* ---- hash tables: intrusive, growing, seeded (peers choose part of the keys) ---- */
+
+struct ike_hlink {
+	struct ike_hlink *next, **pprev; /* pprev NULL = not in a table */
+	uint64_t hash;
+};
+struct ike_htab {
+	struct ike_hlink **bucket;
+	unsigned mask, n;
+};
+
+/* ---- counters, shown by ike_show_stats ---- */
+#define IKE_STATS(X)                                                                                                   \
+	X(rx_messages)                                                                                                 \
+	X(rx_malformed)                                                                                                \
+	X(rx_unknown_version)                                                                                          \
+	X(rx_unknown_spi)                                                                                              \
+	X(rx_bad_integrity)                                                                                            \
+	X(rx_retransmits)                                                                                              \
+	X(rx_unexpected)                                                                                               \
+	X(tx_messages)                                                                                                 \
+	X(tx_retransmits)                                                                                              \
+	X(cookies_sent)                                                                                                \
+	X(half_open_refused)                                                                                           \
+	X(sa_initiated)                                                                                                \
+	X(sa_responded)                                                                                                \
+	X(sa_established)                                                                                              \
+	X(sa_rekeyed)                                                                                                  \
+	X(sa_failed)                                                                                                   \
+	X(auth_failed)                                                                                                 \
+	X(no_proposal_chosen)                                                                                          \
+	X(ts_unacceptable)                                                                                             \
+	X(child_established)                                                                                           \
+	X(child_rekeyed)                                                                                               \
+	X(child_failed)                                                                                                \
+	X(dpd_sent)                                                                                                    \
+	X(dpd_dead)                                                                                                    \
+	X(restored)                                                                                                    \
+	X(acquires)                                                                                                    \
+	X(acquires_failed)
+struct ike_stats {
+#define X(name) uint64_t name;
+	IKE_STATS(X)
+#undef X
+};
+
+TAILQ_HEAD(ike_sa_list, ike_sa);
+TAILQ_HEAD(ike_child_list, ike_child);
+TAILQ_HEAD(ike_req_list, ike_req);
+TAILQ_HEAD(ike_job_list, ike_job);
+
+/* The engine. */
+struct ike {
+	struct ike_ops ops;
+	void *ctx;
+	struct cv_config *cfg; /* one reference; NULL before the first ike_set_config */
+	struct ike_timer **heap;
+	unsigned heap_n, heap_size;
+	uint64_t seed;
+	struct ike_htab by_spi;	 /* local SPI (own cookie) */
+	struct ike_htab by_peer; /* peer's SPI + peer's address: finds the SA of a repeated first message */
+	struct ike_htab by_addr; /* front VRF + remote address: SAs with one peer */
+	struct ike_htab by_child;
+	struct ike_htab by_req;
+	struct ike_sa_list sas;
+	unsigned n_sas, n_half_open; /* n_half_open: as responder, not yet authenticated */
+	struct ike_req_list reqs;    /* every wish that has not come true */
+	struct ike_sa_list dead_sas;
+	struct ike_child_list dead_children;
+	unsigned depth;
+	struct ike_stats stats;
+	struct ike_timer auto_timer;
+	uint64_t next_sa_id;
+	uint8_t cookie_secret[2][32]; /* IKEv2 cookies: current and previous (RFC 7296 2.6) */
+	uint32_t cookie_version;
+	uint64_t cookie_changed_ms;
+};
+
+void ike_enter(struct ike *ike);
+void ike_leave(struct ike *ike);
+static inline uint64_t ike_now(const struct ike *ike)
+{
+	return ike->ops.now_ms(ike->ctx);
+}
+
+/* ---- IKE SA: the part both versions share; a version embeds it first in its own struct ---- */
+
+enum ike_phase {
+	IKE_PHASE_HALF_OPEN = 0, /* not authenticated yet */
+	IKE_PHASE_ESTABLISHED,	 /* may carry children */
+	IKE_PHASE_CLOSING,	 /* replaced or deleting: takes no new children */
+};
+
+struct ike_sa {
+	struct ike *ike;
+	const struct ike_version *v;
+	TAILQ_ENTRY(ike_sa) all;
+	struct ike_hlink by_spi, by_peer, by_addr;
+	uint64_t id; /* for people: the connection id of show and log */
+	uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
+	bool initiator; /* we sent the first message (of the SA's own creation) */
+	bool dead;	/* destroyed; memory still there */
+	bool counted_half_open;
+	enum ike_phase phase;
+	int state;		    /* the version's own; named by v->state_name */
+	struct ike_path path;	    /* where we send to; follows a NAT mapping */
+	struct cv_addr peer;	    /* the configured address of the peer: remote, before any NAT moved it */
+	bool natt;		    /* on port 4500: messages carry the marker */
+	bool nat_local, nat_remote; /* a NAT before us, before the peer */
+	bool encap;		    /* children use UDP encapsulation */
+	const struct cfg_ike_profile *profile;
+	const struct cfg_map_entry *entry; /* the entry it was set up for; NULL while a responder does not know */
+	struct ike_child_list children;
+	struct ike_req_list reqs; /* waiting for this SA */
+	uint64_t created_ms, established_ms;
+	uint64_t soft_ms, hard_ms; /* rekey and end of the SA; 0 = not set */
+	struct ike_timer life;	   /* soft, then hard: v->sa_rekey, v->sa_delete */
+	struct ike_timer keepalive;
+	uint64_t last_rx_ms; /* last authenticated message from the peer */
+	int vault_rec;	     /* -1 = none */
+	struct ike_job_list jobs;
+	uint32_t rekeys;
+	uint32_t tx, rx, retransmits, bad;
+	const char *fail_reason; /* static text, for the event at destruction */
+};
+
+/* A pair of IPsec SAs; a version may embed it first in its own struct. */
+enum ike_child_state {
+	IKE_CHILD_NEGOTIATING = 0,
+	IKE_CHILD_INSTALLING,  /* handed to the host, not acknowledged */
+	IKE_CHILD_ESTABLISHED, /* carries traffic */
+	IKE_CHILD_REKEYING,    /* carries traffic; its successor is being negotiated */
+	IKE_CHILD_REKEYED,     /* its successor carries the traffic; waits for its delete */
+	IKE_CHILD_DELETING,    /* delete sent */
+};
+struct ike_child {
+	struct ike_sa *sa;
+	TAILQ_ENTRY(ike_child) link;
+	struct ike_hlink by_id;
+	struct ike_child_params p; /* p.entry and p.path stay current */
+	uint32_t child_id;	   /* 0 = not with the host */
+	enum ike_child_state state;
+	bool dead, has_spi, cb_pending;
+	bool lost; /* the dataplane lost it; a new one is being made */
+	uint64_t established_ms, soft_ms, hard_ms;
+	struct ike_timer life; /* soft, then hard */
+	struct ike_req *req;   /* the wish it fulfils, or NULL */
+	uint32_t rekeys;
+	void (*installed)(struct ike_child *c, int err);
+};
+
+/*
+ * The wish for a child: from the dataplane (acquire), auto-start, or a lost child. One per rule and selectors. It moves
+ * from peer to peer of its entry until a child is up or the list is at its end (IPSEC-48).
+ */
+struct ike_req {
+	TAILQ_ENTRY(ike_req) all, link;
+	struct ike_hlink by_key;
+	struct ike *ike;
+	const struct cfg_map_entry *entry;
+	uint32_t rule_id; /* 0 = the host finds the rule by its selectors */
+	struct cv_selector sel;
+	struct cv_selector trigger; /* af of src.lo NONE = no packet behind it */
+	unsigned peer, tried;	    /* index into entry->peer; how many have failed */
+	struct ike_sa *sa;	    /* the SA that works on it or that it waits for */
+	bool started;		    /* v->child_initiate has taken it */
+};
+
+/* Work on the public-key pool. A version embeds it first in its job; sa is NULL in done() when the SA has died. */
+struct ike_job {
+	TAILQ_ENTRY(ike_job) link;
+	struct ike *ike;
+	struct ike_sa *sa;
+	void (*work)(struct ike_job *j); /* on a pool thread: touches the job only */
+	void (*done)(struct ike_job *j); /* on the loop, bracketed; must free j's contents, not j */
+};
+/* j from calloc; freed after done(). sa may be NULL. */
+void ike_job_run(struct ike *ike, struct ike_sa *sa, struct ike_job *j);
+
+/* Append-only writer and strict reader for vault records. Errors stick in `bad`. */
+struct ike_wbuf {
+	uint8_t *p;
+	size_t len, size;
+	bool bad;
+};
+struct ike_rbuf {
+	const uint8_t *p;
+	size_t len, off;
+	bool bad;
+};
+void ike_put(struct ike_wbuf *w, const void *data, size_t len);
+void ike_put_u8(struct ike_wbuf *w, uint8_t v);
+void ike_put_u32(struct ike_wbuf *w, uint32_t v);
+void ike_put_u64(struct ike_wbuf *w, uint64_t v);
+void ike_put_blob(struct ike_wbuf *w, const void *data, size_t len); /* length (32 bit) and bytes */
+void ike_get(struct ike_rbuf *r, void *out, size_t len);
+uint8_t ike_get_u8(struct ike_rbuf *r);
+uint32_t ike_get_u32(struct ike_rbuf *r);
+uint64_t ike_get_u64(struct ike_rbuf *r);
+/* A view into the record; NULL with *len 0 when it does not fit into max. */
+const uint8_t *ike_get_blob(struct ike_rbuf *r, size_t *len, size_t max);
+
+/* What an IKE version gives to the engine. */
+struct ike_version {
+	unsigned major;
+	/* A message of this major version: length >= IKE_HDR_LEN and equal to the header's length field. */
+	void (*input)(struct ike *ike, const struct ike_path *path, bool natt, const uint8_t *data, size_t len);
+	/*
+	 * Start an SA as initiator towards path->remote; path is complete. Returns the new SA (phase HALF_OPEN, wishes
+	 * are queued on it by the caller) or NULL.
+	 */
+	struct ike_sa *(*initiate)(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path);
+	/*
+	 * Negotiate a child for a wish over an established SA; queues behind exchanges under way. Ends with
+	 * ike_req_done(). IKEv2 may also take the wish along in IKE_AUTH: it then sets req->started itself.
+	 */
+	void (*child_initiate)(struct ike_sa *sa, struct ike_req *req);
+	/* Soft expiry: negotiate a successor. Called also while one is under way. */
+	void (*child_rekey)(struct ike_child *c);
+	/* Tell the peer and remove (hard expiry, clear, configuration change). */
+	void (*child_delete)(struct ike_child *c);
+	void (*sa_rekey)(struct ike_sa *sa); /* soft lifetime of the IKE SA */
+	/* Tell the peer (best effort) and destroy; reason is static text or NULL for an orderly end. */
+	void (*sa_delete)(struct ike_sa *sa, const char *reason);
+	/* Zero and free what the version hangs on the SA; the SA itself is the engine's to free. Sends nothing. */
+	void (*sa_fini)(struct ike_sa *sa);
+	void (*child_fini)(struct ike_child *c); /* may be NULL */
+	/* An authenticated ESP packet came from a new place: path is already changed. May be NULL. */
+	void (*moved)(struct ike_sa *sa);
+	const char *(*state_name)(const struct ike_sa *sa);
+	/* Add this version's fields to the object of show: algorithms, message ids. */
+	void (*show)(const struct ike_sa *sa, json_t *o);
+	/* Version part of the vault record. restore gets an SA with the shared part and its children filled in. */
+	void (*serialize)(const struct ike_sa *sa, struct ike_wbuf *w);
+	struct ike_sa *(*restore_new)(struct ike *ike); /* an SA of this version's size, unlinked */
+	int (*restore)(struct ike_sa *sa, struct ike_rbuf *r);
+	void (*child_serialize)(const struct ike_child *c, struct ike_wbuf *w); /* may be NULL, then both */
+	int (*child_restore)(struct ike_child *c, struct ike_rbuf *r);
+	size_t child_size; /* sizeof the version's child struct */
+	/* The configuration has changed under an SA that stays; may be NULL. */
+	void (*config_changed)(struct ike_sa *sa);
+};
+extern const struct ike_version ike_v1, ike_v2;
+
+/* ---- SA table ---- */
+
+/* A zeroed, unlinked SA of `size` bytes (>= sizeof(struct ike_sa)) for version v; the caller fills in and links it. */
+struct ike_sa *ike_sa_new(struct ike *ike, const struct ike_version *v, size_t size);
+/* Enter the SA into the tables by what is set in it now; call again after a SPI, peer or path has changed. */
+void ike_sa_link(struct ike_sa *sa);
+/*
+ * Take it out and free it: children go from the host at once, wishes move on to the next peer (IPSEC-48), vault record
+ * and jobs are dropped. Emits IKE_EVT_DOWN, or IKE_EVT_FAILED with `reason` when it was never established.
+ */
+void ike_sa_destroy(struct ike_sa *sa, const char *reason);
+/* Authenticated: leaves the half-open count, starts the life and keepalive timers, emits IKE_EVT_UP. lifetime_s: hard.
+ */
+void ike_sa_established(struct ike_sa *sa, uint32_t lifetime_s);
+struct ike_sa *ike_sa_by_spi(struct ike *ike, const struct ike_version *v, const uint8_t spi[IKE_SPI_LEN]);
+/* The SA that a peer's first message (its SPI, its address) has already made, or NULL. */
+struct ike_sa *ike_sa_by_peer(
+	struct ike *ike, const struct ike_version *v, const uint8_t spi[IKE_SPI_LEN], const struct ike_path *path);
+/* Walk the SAs with one remote address in one front VRF; prev NULL to start. */
+struct ike_sa *ike_sa_next_by_addr(struct ike *ike, uint32_t vrf, const struct cv_addr *remote, struct ike_sa *prev);
+/* A random SPI that is not in use and not zero. */
+void ike_spi_new(struct ike *ike, uint8_t spi[IKE_SPI_LEN]);
+static inline const uint8_t *ike_sa_local_spi(const struct ike_sa *sa)
+{
+	return sa->initiator ? sa->spi_i : sa->spi_r;
+}
+static inline const uint8_t *ike_sa_peer_spi(const struct ike_sa *sa)
+{
+	return sa->initiator ? sa->spi_r : sa->spi_i;
+}
+/* May another half-open SA as responder be made (half_open_max)? Counts a refusal. */
+bool ike_half_open_ok(struct ike *ike);
+/*
+ * INITIAL_CONTACT (VRF-42): remove all other SAs between the same local address, remote address and remote port,
+ * quietly.
+ */
+void ike_initial_contact(struct ike_sa *sa);
+void ike_event(struct ike *ike, enum ike_event_type type, const struct ike_sa *sa, const struct ike_path *path,
+	const struct cfg_map_entry *entry, const char *reason);
+/* Transmit and count one message of this SA (path and marker from the SA). */
+void ike_sa_send(struct ike_sa *sa, const void *data, size_t len);
+/* Write the vault record of an established SA (children included). */
+void ike_sa_save(struct ike_sa *sa);
+/* Follow an authenticated peer to a new address or port: tables, children at the host, event (RFC 7296 2.23). */
+void ike_sa_move(struct ike_sa *sa, const struct cv_addr *remote, uint16_t rport);
+/* (Re)start the NAT keepalive timer as the SA's flags and profile say. */
+void ike_keepalive_arm(struct ike_sa *sa);
+/* The map entries where path->local lives whose profile speaks v, at most max. */
+unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const struct ike_path *path,
+	const struct cfg_map_entry **out, unsigned max);
+#define IKE_ENTRIES_MAX 1024
+bool ike_entry_has_peer(const struct cfg_map_entry *e, const struct cv_addr *peer);
+static inline const struct ike_version *ike_version_of(const struct cfg_map_entry *e)
+{
+	return e->profile_ref->version == CFG_IKEV1 ? &ike_v1 : &ike_v2;
+}
+
+/* ---- identities (VRF-25, 29): shared by both versions; types are those of RFC 7296 3.5, the same as RFC 2407's ----
+ */
+
+enum { IKE_ID_IPV4_ADDR = 1, IKE_ID_FQDN = 2, IKE_ID_RFC822_ADDR = 3, IKE_ID_IPV6_ADDR = 5, IKE_ID_KEY_ID = 11 };
+#define IKE_ID_MAX 256
+struct ike_id {
+	uint8_t type;
+	uint16_t len;
+	uint8_t data[IKE_ID_MAX];
+};
+/* Our identity: the profile's, else the configuration's, else the local address. */
+void ike_id_local(
+	const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct cv_addr *local, struct ike_id *out);
+/* Does the identity fit one of the profile's match statements? False when it has none. */
+bool ike_id_matches(const struct cfg_ike_profile *p, const struct ike_id *id);
+/* Printable form in buf. */
+const char *ike_id_str(const struct ike_id *id, char *buf, size_t size);
+bool ike_id_eq(const struct ike_id *a, const struct ike_id *b);
+/* The preshared key for a peer: by its address, else by its identity (FQDN, user FQDN, key id). NULL = none. */
+const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
+	const struct cv_addr *peer, const struct ike_id *id);
+
+/* ---- children ---- */
+
+/* A child of sa with a fresh inbound SPI, size >= sizeof(struct ike_child). NULL when the host has none left. */
+struct ike_child *ike_child_new(struct ike_sa *sa, size_t size);
+/*
+ * Hand a negotiated pair to the host; keys are zeroed. p must be complete (entry, selectors, SPIs, lifetimes).
+ * c->installed(c, err) is called once, perhaps before this returns; never after the child was removed. On success the
+ * child is ESTABLISHED, its life timer runs, its wish (c->req) is done.
+ */
+void ike_child_install(struct ike_child *c, struct ike_child_keys *keys);
+/* Start sending on a pair that was installed with p.inbound_only. */
+void ike_child_activate(struct ike_child *c);
+/* Forget: from the host after linger_ms, from the tables at once. No message is sent. */
+void ike_child_remove(struct ike_child *c, uint32_t linger_ms);
+struct ike_child *ike_child_by_id(struct ike *ike, uint32_t child_id);
+/* By the SPI that we send with / that we receive on. */
+struct ike_child *ike_child_by_spi_out(struct ike_sa *sa, uint32_t spi);
+struct ike_child *ike_child_by_spi_in(struct ike_sa *sa, uint32_t spi);
+/* Hard lifetimes in force for an entry (IPSEC-51). */
+uint32_t ike_entry_lifetime_s(const struct ike *ike, const struct cfg_map_entry *e);
+uint64_t ike_entry_lifetime_kb(const struct ike *ike, const struct cfg_map_entry *e);
+/*
+ * Responder (IPSEC-36, 46, 47): the first of n entries that names the peer, and whose ACL permits the whole of `want`
+ * (written as outbound). A deny line that comes first and overlaps ends the entry. NULL = none.
+ */
+const struct cfg_map_entry *ike_entry_for_flow(const struct cfg_map_entry *const *entry, unsigned n,
+	const struct cv_addr *peer, const struct cfg_ike_profile *profile, const struct cv_selector *want);
+/* Does the entry's ACL permit the whole of sel? */
+bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *sel);
+const char *ike_child_state_name(enum ike_child_state s);
+
+/* ---- wishes ---- */
+
+/* Negotiation for a wish is over: err 0 = child is up; else it failed for this peer. r is gone. */
+void ike_req_done(struct ike_req *req, int err, const char *reason);
+/* Start every wish that waits for an SA that has just been established. */
+void ike_sa_run_reqs(struct ike_sa *sa);
+/* Make (or find) the wish and set it going. */
+void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
+	const struct cv_selector *trigger);
+
+/* ---- time ---- */
+
+/* A soft lifetime for a hard one, with jitter; the responder's comes later so that the two ends rarely collide. */
+uint64_t ike_soft_ms(uint64_t hard_ms, bool initiator);
+/* Retransmission (RFC 7296 2.4): delay before repeat number n (0..), IKE_RETRIES repeats, then the peer is dead. */
+#define IKE_RETRIES 5
+uint64_t ike_backoff_ms(unsigned n);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the files of the engine itself; the two versions do not use it. */
+#ifndef CONTROL_IKE_PRIVATE_H
+#define CONTROL_IKE_PRIVATE_H
+
+#include "ike_internal.h"
+
+/* ike_table.c */
+void ike_sa_resume(struct ike_sa *sa); /* link and start the timers of a restored SA */
+void ike_child_index(struct ike_child *c);
+void ike_child_unindex(struct ike_child *c);
+void ike_req_index(struct ike *ike, struct ike_req *r);
+void ike_req_unindex(struct ike *ike, struct ike_req *r);
+struct ike_req *ike_req_find(
+	struct ike *ike, uint32_t rule_id, const struct cv_selector *sel, const struct cfg_map_entry *entry);
+void ike_tables_free(struct ike *ike);
+
+/* ike_child.c */
+void ike_child_arm(struct ike_child *c); /* start the life timer from soft_ms and hard_ms */
+
+/* ike_req.c */
+void ike_auto_soon(struct ike *ike); /* look after the auto-start entries within a second */
+void ike_auto_start(struct ike *ike);
+void ike_req_drop(struct ike_req *r, const char *reason); /* end it without trying other peers */
+
+/* ike_config.c */
+const struct cfg_map_entry *ike_entry_find(const struct cv_config *cfg, const char *map, uint32_t seq);
+
+#endif

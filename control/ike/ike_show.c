@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The engine's state as JSON: the words are those of docs/show.md. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ike_internal.h"
+
+static void set_str(json_t *o, const char *key, const char *value)
+{
+	json_object_set_new(o, key, json_string(value ? value : ""));
+}
+
+static void set_int(json_t *o, const char *key, uint64_t value)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)value));
+}
+
+static void set_addr(json_t *o, const char *key, const struct cv_addr *a)
+{
+	char buf[CV_ADDR_STR];
+	set_str(o, key, cv_addr_str(a, buf));
+}
+
+static void set_spi(json_t *o, const char *key, const uint8_t *spi)
+{
+	char buf[2 * IKE_SPI_LEN + 1];
+	for (unsigned i = 0; i < IKE_SPI_LEN; i++)
+		snprintf(buf + 2 * i, 3, "%02x", spi[i]);
+	set_str(o, key, buf);
+}
+
+static uint64_t seconds_left(uint64_t now, uint64_t at)
+{
+	return at > now ? (at - now) / 1000 : 0;
+}
+
+static json_t *show_child(const struct ike_child *c, uint64_t now)
+{
+	json_t *o = json_object(), *sel = json_array();
+	const struct algo_esp *alg = algo_esp_get(c->p.alg);
+	char buf[CV_SELECTOR_STR];
+	set_int(o, "child_id", c->child_id);
+	set_str(o, "state", ike_child_state_name(c->state));
+	set_int(o, "spi_in", c->p.spi_in);
+	set_int(o, "spi_out", c->p.spi_out);
+	set_str(o, "alg", alg ? alg->name : "");
+	for (unsigned i = 0; i < c->p.n_sel; i++)
+		json_array_append_new(sel, json_string(cv_selector_str(&c->p.sel[i], buf)));
+	json_object_set_new(o, "selectors", sel);
+	set_str(o, "map", c->p.entry && c->p.entry->map ? c->p.entry->map->name : "");
+	set_int(o, "seq", c->p.entry ? c->p.entry->seq : 0);
+	set_int(o, "lifetime", c->p.lifetime_s);
+	set_int(o, "lifetime_kb", c->p.lifetime_kb);
+	set_int(o, "remaining", c->state >= IKE_CHILD_ESTABLISHED ? seconds_left(now, c->hard_ms) : 0);
+	set_int(o, "established", c->established_ms ? (now - c->established_ms) / 1000 : 0);
+	set_int(o, "rekeys", c->rekeys);
+	json_object_set_new(o, "udp_encap", json_boolean(c->p.udp_encap));
+	return o;
+}
+
+static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
+{
+	json_t *o = json_object(), *children = json_array(), *msgs = json_object();
+	const struct ike_child *c;
+	const struct cfg_vrf *ivrf = sa->profile ? sa->profile->vrf_ref : NULL;
+	set_int(o, "id", sa->id);
+	set_int(o, "version", sa->v->major);
+	set_addr(o, "local", &sa->path.local);
+	set_int(o, "local_port", sa->path.lport);
+	set_addr(o, "remote", &sa->path.remote);
+	set_int(o, "remote_port", sa->path.rport);
+	set_int(o, "fvrf", sa->path.vrf);
+	set_int(o, "ivrf", ivrf ? ivrf->id : sa->path.vrf);
+	set_str(o, "profile", sa->profile ? sa->profile->name : NULL);
+	set_str(o, "state", sa->v->state_name(sa));
+	set_str(o, "role", sa->initiator ? "initiator" : "responder");
+	set_spi(o, "spi_i", sa->spi_i);
+	set_spi(o, "spi_r", sa->spi_r);
+	set_int(o, "established", sa->established_ms ? (now - sa->established_ms) / 1000 : 0);
+	set_int(o, "lifetime", sa->hard_ms > sa->established_ms ? (sa->hard_ms - sa->established_ms) / 1000 : 0);
+	set_int(o, "remaining", seconds_left(now, sa->hard_ms));
+	set_int(o, "rekeys", sa->rekeys);
+	set_int(o, "last_heard", (now - sa->last_rx_ms) / 1000);
+	json_object_set_new(o, "nat_t", json_boolean(sa->natt));
+	json_object_set_new(o, "nat_local", json_boolean(sa->nat_local));
+	json_object_set_new(o, "nat_remote", json_boolean(sa->nat_remote));
+	set_int(msgs, "sent", sa->tx);
+	set_int(msgs, "received", sa->rx);
+	set_int(msgs, "retransmits", sa->retransmits);
+	set_int(msgs, "bad", sa->bad);
+	json_object_set_new(o, "messages", msgs);
+	sa->v->show(sa, o);
+	TAILQ_FOREACH (c, &sa->children, link)
+		json_array_append_new(children, show_child(c, now));
+	json_object_set_new(o, "children", children);
+	return o;
+}
+
+json_t *ike_show_sas(struct ike *ike, int version)
+{
+	json_t *a = json_array();
+	const struct ike_sa *sa;
+	uint64_t now = ike_now(ike);
+	TAILQ_FOREACH (sa, &ike->sas, all)
+		if (!version || sa->v->major == (unsigned)version)
+			json_array_append_new(a, show_sa(sa, now));
+	return a;
+}
+
+json_t *ike_show_stats(struct ike *ike)
+{
+	json_t *o = json_object();
+#define X(name) set_int(o, #name, ike->stats.name);
+	IKE_STATS(X)
+#undef X
+	set_int(o, "sas", ike->n_sas);
+	set_int(o, "half_open", ike->n_half_open);
+	return o;
+}
+
+void ike_for_each_child(struct ike *ike, void (*cb)(void *arg, const struct ike_child_info *info), void *arg)
+{
+	const struct ike_sa *sa;
+	const struct ike_child *c;
+	TAILQ_FOREACH (sa, &ike->sas, all)
+		TAILQ_FOREACH (c, &sa->children, link) {
+			struct ike_child_info info = {.child_id = c->child_id,
+				.spi_in = c->p.spi_in,
+				.spi_out = c->p.spi_out,
+				.index_in = c->p.index_in,
+				.params = &c->p,
+				.sa = sa};
+			if (c->child_id)
+				cb(arg, &info);
+		}
+}
