@@ -41,10 +41,14 @@ struct crypto_provider {
 	void (*session_destroy)(struct crypto_session *s);
 	struct crypto_ctx *(*ctx_create)(void);
 	void (*ctx_destroy)(struct crypto_ctx *c);
-	/* Take up to n operations; returns how many were taken. Groups by algorithm itself. */
+	/* Take up to n operations; returns how many were taken. Mixes algorithms freely. Operations, keys and packets
+	 * stay put until they come back from collect. */
 	unsigned (*submit)(struct crypto_ctx *c, struct crypto_op **ops, unsigned n);
 	/* Return finished operations, in submit order per SA. */
 	unsigned (*collect)(struct crypto_ctx *c, struct crypto_op **ops, unsigned max);
+	/* 16 bytes nobody can predict, for a CBC IV (RFC 3602 section 3): a generator of the context, no system call.
+	 */
+	void (*random16)(struct crypto_ctx *c, uint8_t out[16]);
 	/* One line for people: "mb 1.3.0 AVX512". */
 	const char *(*describe)(void);
 };

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Provider "mb": intel-ipsec-mb called directly. AES-GCM goes through the one-shot calls, packet by packet (a queue
+ * would only add cost); AES-CBC with HMAC goes through the multi-buffer job manager, which needs many packets at once
+ * to fill its lanes: everything is submitted first, then flushed.
+ */
+#include "provider.h"
+
+#include <errno.h>
+#include <emmintrin.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <intel-ipsec-mb.h>
+
+#include "cv_secret.h"
+
+#define MB_MAX_OPS 512u	     /* operations between a submit and its collect: two vectors */
+#define MB_TAG_ROOM 32u	     /* computed ICV of a packet being decrypted */
+#define MB_AAD_LEN 8u	     /* SPI and sequence number (RFC 4106 section 5, no ESN) */
+#define MB_GCM_TAG_LEN 16u   /* AES-GCM-16 */
+#define MB_RANDOM_POOL 4096u /* bytes of generator output made at a time */
+
+struct cbc_keys {
+	uint8_t enc[15 * 16] __attribute__((aligned(16))); /* 14 rounds and the initial key, AES-256 */
+	uint8_t dec[15 * 16] __attribute__((aligned(16)));
+	uint8_t ipad[32] __attribute__((aligned(16))); /* SHA state after the inner pad */
+	uint8_t opad[32] __attribute__((aligned(16)));
+};
+
+struct crypto_session {
+	aes_gcm_enc_dec_t gcm; /* NULL: CBC + HMAC */
+	uint32_t alg;
+	uint16_t key_len;
+	uint16_t icv_len;
+	bool encrypt;
+	IMB_HASH_ALG hash;
+	union {
+		struct gcm_key_data gcm_key;
+		struct cbc_keys cbc;
+	} __attribute__((aligned(64)));
+} __attribute__((aligned(64)));
+
+struct crypto_ctx {
+	IMB_MGR *mgr;
+	unsigned n_done; /* operations taken since the last collect */
+	unsigned n_jobs; /* of these, jobs still inside the manager */
+	struct gcm_context_data gcm;
+	struct crypto_op *done[MB_MAX_OPS];
+	uint8_t tag[MB_MAX_OPS][MB_TAG_ROOM];
+	/* generator of unpredictable CBC IVs: AES-256 in counter mode under a key of its own */
+	struct crypto_session *drbg;
+	uint64_t drbg_block;
+	uint32_t random_left;
+	uint8_t random[MB_RANDOM_POOL];
+} __attribute__((aligned(64)));
+
+/* The manager whose key expansion main uses; created on first use, never freed. */
+static IMB_MGR *setup_mgr;
+
+static IMB_MGR *mgr_new(void)
+{
+	IMB_MGR *m = alloc_mb_mgr(0);
+	if (m)
+		init_mb_mgr_auto(m, NULL);
+	if (m && imb_get_errno(m)) {
+		free_mb_mgr(m);
+		m = NULL;
+	}
+	return m;
+}
+
+static uint64_t mb_capabilities(void)
+{
+	uint64_t caps = 0;
+	for (unsigned id = CV_ESP_NONE + 1; id < CV_ESP_ALG_MAX; id++)
+		caps |= UINT64_C(1) << id;
+	return caps;
+}
+
+static void gcm_setup(struct crypto_session *s, const uint8_t *key)
+{
+	switch (s->key_len) {
+	case 16:
+		IMB_AES128_GCM_PRE(setup_mgr, key, &s->gcm_key);
+		s->gcm = s->encrypt ? setup_mgr->gcm128_enc : setup_mgr->gcm128_dec;
+		break;
+	case 24:
+		IMB_AES192_GCM_PRE(setup_mgr, key, &s->gcm_key);
+		s->gcm = s->encrypt ? setup_mgr->gcm192_enc : setup_mgr->gcm192_dec;
+		break;
+	default:
+		IMB_AES256_GCM_PRE(setup_mgr, key, &s->gcm_key);
+		s->gcm = s->encrypt ? setup_mgr->gcm256_enc : setup_mgr->gcm256_dec;
+		break;
+	}
+}
+
+/* HMAC (RFC 2104): run the hash over one block of key xor pad, so that a packet starts from that state. */
+static void hmac_setup(struct crypto_session *s, const uint8_t *key, size_t key_len)
+{
+	uint8_t block[64];
+	for (int outer = 0; outer < 2; outer++) {
+		memset(block, outer ? 0x5c : 0x36, sizeof(block));
+		for (size_t i = 0; i < key_len; i++)
+			block[i] ^= key[i];
+		if (s->hash == IMB_AUTH_HMAC_SHA_1)
+			IMB_SHA1_ONE_BLOCK(setup_mgr, block, outer ? s->cbc.opad : s->cbc.ipad);
+		else
+			IMB_SHA256_ONE_BLOCK(setup_mgr, block, outer ? s->cbc.opad : s->cbc.ipad);
+	}
+	cv_secret_zero(block, sizeof(block));
+}
+
+static void cbc_setup(struct crypto_session *s, const uint8_t *key, size_t integ_len)
+{
+	if (s->key_len == 16)
+		IMB_AES_KEYEXP_128(setup_mgr, key, s->cbc.enc, s->cbc.dec);
+	else if (s->key_len == 24)
+		IMB_AES_KEYEXP_192(setup_mgr, key, s->cbc.enc, s->cbc.dec);
+	else
+		IMB_AES_KEYEXP_256(setup_mgr, key, s->cbc.enc, s->cbc.dec);
+	s->hash = integ_len == 20 ? IMB_AUTH_HMAC_SHA_1 : IMB_AUTH_HMAC_SHA_256;
+	hmac_setup(s, key + s->key_len, integ_len);
+}
+
+static int mb_session_create(
+	enum cv_esp_alg alg, bool encrypt, const uint8_t *key, size_t key_len, struct crypto_session **out)
+{
+	const struct algo_esp *a = algo_esp_get(alg);
+	if (!a)
+		return -ENOTSUP;
+	if (key_len != algo_esp_key_len(a))
+		return -EINVAL;
+	if (!setup_mgr && !(setup_mgr = mgr_new()))
+		return -ENOMEM;
+	struct crypto_session *s = aligned_alloc(64, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	memset(s, 0, sizeof(*s));
+	s->alg = alg;
+	s->encrypt = encrypt;
+	s->key_len = a->cipher_key_len;
+	s->icv_len = a->icv_len;
+	if (a->integ_key_len)
+		cbc_setup(s, key, a->integ_key_len);
+	else
+		gcm_setup(s, key); /* the salt is part of the nonce and stays with the SA */
+	*out = s;
+	return 0;
+}
+
+static void mb_session_destroy(struct crypto_session *s)
+{
+	if (!s)
+		return;
+	cv_secret_zero(s, sizeof(*s));
+	free(s);
+}
+
+static void mb_ctx_destroy(struct crypto_ctx *c)
+{
+	if (!c)
+		return;
+	mb_session_destroy(c->drbg);
+	if (c->mgr)
+		free_mb_mgr(c->mgr);
+	cv_secret_zero(c, sizeof(*c));
+	free(c);
+}
+
+static struct crypto_ctx *mb_ctx_create(void)
+{
+	struct crypto_ctx *c = aligned_alloc(64, sizeof(*c));
+	if (!c)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	uint8_t seed[36] = {0};
+	c->mgr = mgr_new();
+	if (!c->mgr || getrandom(seed, 32, 0) != 32 ||
+		mb_session_create(CV_ESP_AES256_GCM16, true, seed, sizeof(seed), &c->drbg)) {
+		mb_ctx_destroy(c);
+		c = NULL;
+	}
+	cv_secret_zero(seed, sizeof(seed));
+	return c;
+}
+
+static void random_refill(struct crypto_ctx *c)
+{
+	uint8_t nonce[16] = {0}, tag[MB_GCM_TAG_LEN], aad[MB_AAD_LEN] = {0};
+	c->drbg_block++;
+	memcpy(nonce, &c->drbg_block, sizeof(c->drbg_block));
+	memset(c->random, 0, sizeof(c->random));
+	c->drbg->gcm(&c->drbg->gcm_key, &c->gcm, c->random, c->random, sizeof(c->random), nonce, aad, sizeof(aad), tag,
+		sizeof(tag));
+	c->random_left = sizeof(c->random);
+}
+
+static void mb_random16(struct crypto_ctx *c, uint8_t out[16])
+{
+	if (c->random_left < 16)
+		random_refill(c);
+	c->random_left -= 16;
+	memcpy(out, c->random + c->random_left, 16);
+}
+
+static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op)
+{
+	const struct crypto_session *s = op->session;
+	if (s->encrypt) {
+		s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, MB_AAD_LEN, op->icv,
+			MB_GCM_TAG_LEN);
+		op->status = CRYPTO_OK;
+		return;
+	}
+	uint8_t tag[MB_GCM_TAG_LEN] __attribute__((aligned(16)));
+	s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, MB_AAD_LEN, tag,
+		MB_GCM_TAG_LEN);
+	__m128i want = _mm_loadu_si128((const __m128i *)op->icv), got = _mm_load_si128((const __m128i *)tag);
+	op->status = _mm_movemask_epi8(_mm_cmpeq_epi8(want, got)) == 0xffff ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
+}
+
+/* A job came back from the manager. user_data2 is where its ICV was put. */
+static inline void job_done(struct crypto_ctx *c, const IMB_JOB *job)
+{
+	struct crypto_op *op = job->user_data;
+	c->n_jobs--;
+	if (job->status != IMB_STATUS_COMPLETED)
+		op->status = CRYPTO_ERROR;
+	else if (!op->session->encrypt && cv_secret_cmp(job->user_data2, op->icv, op->session->icv_len))
+		op->status = CRYPTO_AUTH_FAILED;
+	else
+		op->status = CRYPTO_OK;
+}
+
+static void cbc_submit(struct crypto_ctx *c, struct crypto_op *op, uint8_t *tag)
+{
+	const struct crypto_session *s = op->session;
+	op->status = CRYPTO_ERROR; /* until the job says otherwise */
+	if (op->data_len == 0 || op->data_len % 16)
+		return;
+	IMB_JOB *job = IMB_GET_NEXT_JOB(c->mgr);
+	uint64_t head = (uint64_t)(op->data - op->auth); /* ESP header and IV: authenticated, not encrypted */
+	job->cipher_mode = IMB_CIPHER_CBC;
+	job->cipher_direction = s->encrypt ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
+	job->chain_order = s->encrypt ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+	job->hash_alg = s->hash;
+	job->enc_keys = s->cbc.enc;
+	job->dec_keys = s->cbc.dec;
+	job->key_len_in_bytes = s->key_len;
+	job->src = op->auth;
+	job->dst = op->data;
+	job->cipher_start_src_offset_in_bytes = head;
+	job->msg_len_to_cipher_in_bytes = op->data_len;
+	job->hash_start_src_offset_in_bytes = 0;
+	job->msg_len_to_hash_in_bytes = head + op->data_len;
+	job->iv = op->nonce;
+	job->iv_len_in_bytes = 16;
+	job->auth_tag_output = s->encrypt ? op->icv : tag;
+	job->auth_tag_output_len_in_bytes = s->icv_len;
+	job->u.HMAC._hashed_auth_key_xor_ipad = s->cbc.ipad;
+	job->u.HMAC._hashed_auth_key_xor_opad = s->cbc.opad;
+	job->user_data = op;
+	job->user_data2 = tag;
+	c->n_jobs++;
+	for (job = IMB_SUBMIT_JOB_NOCHECK(c->mgr); job; job = IMB_GET_COMPLETED_JOB(c->mgr))
+		job_done(c, job);
+}
+
+static unsigned mb_submit(struct crypto_ctx *c, struct crypto_op **ops, unsigned n)
+{
+	unsigned i;
+	if (n > MB_MAX_OPS - c->n_done)
+		n = MB_MAX_OPS - c->n_done;
+	for (i = 0; i < n; i++) {
+		struct crypto_op *op = ops[i];
+		c->done[c->n_done] = op;
+		if (op->session->gcm)
+			gcm_run(c, op);
+		else
+			cbc_submit(c, op, c->tag[c->n_done]);
+		c->n_done++;
+	}
+	return n;
+}
+
+static unsigned mb_collect(struct crypto_ctx *c, struct crypto_op **ops, unsigned max)
+{
+	while (c->n_jobs) {
+		IMB_JOB *job = IMB_FLUSH_JOB(c->mgr);
+		if (!job)
+			break;
+		job_done(c, job);
+	}
+	unsigned n = c->n_done < max ? c->n_done : max;
+	memcpy(ops, c->done, n * sizeof(ops[0]));
+	c->n_done -= n;
+	memmove(c->done, c->done + n, c->n_done * sizeof(c->done[0]));
+	return n;
+}
+
+static const char *mb_describe(void)
+{
+	static char text[32];
+	static const char *const arch[] = {
+		[IMB_ARCH_NOAESNI] = "no AES-NI",
+		[IMB_ARCH_SSE] = "SSE",
+		[IMB_ARCH_AVX] = "AVX",
+		[IMB_ARCH_AVX2] = "AVX2",
+		[IMB_ARCH_AVX512] = "AVX512",
+	};
+	if (!setup_mgr && !(setup_mgr = mgr_new()))
+		return "mb (not usable on this CPU)";
+	const char *name = setup_mgr->used_arch < sizeof(arch) / sizeof(arch[0]) ? arch[setup_mgr->used_arch] : NULL;
+	snprintf(text, sizeof(text), "mb %s %s%s", imb_get_version_str(), name ? name : "?",
+		(setup_mgr->features & IMB_FEATURE_VAES) ? "+VAES" : "");
+	return text;
+}
+
+const struct crypto_provider *crypto_provider_mb(void)
+{
+	static const struct crypto_provider mb = {
+		.name = "mb",
+		.capabilities = mb_capabilities,
+		.session_create = mb_session_create,
+		.session_destroy = mb_session_destroy,
+		.ctx_create = mb_ctx_create,
+		.ctx_destroy = mb_ctx_destroy,
+		.submit = mb_submit,
+		.collect = mb_collect,
+		.random16 = mb_random16,
+		.describe = mb_describe,
+	};
+	return &mb;
+}
