@@ -17,9 +17,12 @@
 #include "cv_stats.h"
 #include "drop.h"
 
-#define DP_BURST 32	/* packets of one rx burst */
-#define DP_VEC 256	/* most packets in one vector */
-#define DP_HEADROOM 192 /* bytes in front of a received packet: outer headers, VLAN, UDP, ESP, IV */
+#define DP_BURST 32 /* packets of one rx burst */
+#define DP_VEC 256  /* most packets in one vector */
+/* Bytes in front of a received frame: the drivers' own constant (128), plus the stripped Ethernet header: room for
+ * outer headers, VLAN, UDP, ESP and IV (108 bytes in the worst case). */
+#define DP_HEADROOM RTE_PKTMBUF_HEADROOM
+#define DP_TAILROOM 64u /* bytes behind the longest packet: ESP padding, trailer and ICV */
 
 struct worker;
 struct dp_if;
@@ -34,7 +37,6 @@ enum slow_reason {
 	SLOW_ICMP_MTU,	   /* send fragmentation needed / packet too big with meta->mtu */
 	SLOW_ACQUIRE,	   /* matched rule meta->rule without an SA: hold it and raise CV_EVT_ACQUIRE */
 	SLOW_INVALID_SPI,
-	SLOW_SA_EVENT, /* no packet of its own: see sa.h */
 	SLOW_REASON_MAX
 };
 
@@ -96,11 +98,22 @@ void dp_defer(void (*fn)(void *arg), void *arg);
 
 /* This thread's writer block in the statistics segment. */
 struct cv_writer_block *dp_stats(struct worker *w);
-/* Main: seconds and milliseconds of uptime, monotonic. */
+/* Any thread: milliseconds of uptime, monotonic. */
 uint64_t dp_now_ms(void);
+/* Any thread, cheap: seconds of uptime as main last saw the clock (it looks at least every few milliseconds). */
+uint32_t dp_uptime_s(void);
 
-/* The packet pool of a socket; private area is struct pkt_meta; DP_HEADROOM headroom; data room takes CV_PKT_MAX. */
+/* The packet pool; private area is struct pkt_meta; DP_HEADROOM headroom; data room takes CV_PKT_MAX + DP_TAILROOM. */
 struct rte_mempool *dp_pool(void);
+/* Packet of its own (main or worker), meta zeroed. NULL when the pool is empty: count DROP_NO_MBUF where it matters. */
+struct rte_mbuf *dp_alloc(void);
+
+/* Main: send one event to the control process. h.type, h.len and body filled in by the caller; version and seq are
+ * filled in here. Dropped when nobody is attached or the ring is full. */
+void dp_event(struct cv_msg *msg);
+/* Main: hand a packet to the control process: whole, linear or not, data at the IP header, meta vrf and if_rx set.
+ * Consumes m. */
+void punt_packet(struct worker *w, struct rte_mbuf *m, enum cv_punt_class klass);
 
 /*
  * Two-phase application of a transaction (cv_msg.h), main lcore. command.c validates a message, then calls the owner
@@ -122,7 +135,7 @@ struct dp_module {
 	void (*abort)(void);
 };
 
-/* The modules, in the order of prepare and publish: platform, vrf, port, iface, fib, spd, sa. */
+/* The modules, in the order of prepare and publish: platform, vrf, port, iface, fib, spd, sa. Ends with NULL. */
 extern const struct dp_module *const dp_modules[];
 
 #endif
