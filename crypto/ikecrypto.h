@@ -44,6 +44,8 @@ int ikec_gcm(bool encrypt, const void *key, size_t key_len_with_salt, const uint
 struct ikec_dh;
 /* pool. Generate a key pair. */
 int ikec_dh_new(enum ike_group g, struct ikec_dh **dh);
+/* pool. The same with a given private value, big endian (X25519: as in RFC 7748): for known-answer tests. */
+int ikec_dh_from_private(enum ike_group g, const uint8_t *priv, size_t len, struct ikec_dh **dh);
 enum ike_group ikec_dh_group(const struct ikec_dh *dh);
 /* Public value in KE payload format, ikec_group_pub_len bytes. */
 const uint8_t *ikec_dh_pub(const struct ikec_dh *dh);
