@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Anti-replay window (RFC 4303 section 3.4.3), any number of workers at once, no locks.
+ *
+ * As in RFC 6479 the window is a ring of words of which it never shifts a bit. Here a word also says which block of
+ * sequence numbers its bits stand for: [block number : 32][bits : 32]. A word that still stands for an older block is
+ * taken over by one compare-and-swap, so nobody ever has to clear words when the window moves on, and two workers that
+ * hold the same sequence number cannot both win. The ring has at least one word more than the window covers: a word
+ * of a block inside the window is never taken over by another block inside the window.
+ */
+#ifndef DATAPLANE_REPLAY_H
+#define DATAPLANE_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define REPLAY_WINDOW_DEFAULT 64u
+#define REPLAY_WINDOW_MAX 8192u
+#define REPLAY_BLOCK_SHIFT 5u /* 32 sequence numbers in a word */
+
+struct replay {
+	uint64_t top;	 /* highest sequence number accepted */
+	uint32_t window; /* packets; 0 = no check */
+	uint32_t mask;	 /* words in the ring - 1, a power of two - 1 */
+	uint64_t word[];
+};
+
+/* Words the ring needs for a window of this many packets. */
+static inline uint32_t replay_words(uint32_t window)
+{
+	uint32_t need = ((window + 31u) >> REPLAY_BLOCK_SHIFT) + 1u, n = 2;
+	while (n < need)
+		n *= 2;
+	return n;
+}
+
+static inline size_t replay_size(uint32_t window)
+{
+	return sizeof(struct replay) + replay_words(window) * sizeof(uint64_t);
+}
+
+/* r points to replay_size(window) bytes; window at most REPLAY_WINDOW_MAX. */
+static inline void replay_init(struct replay *r, uint32_t window)
+{
+	memset(r, 0, replay_size(window));
+	r->window = window;
+	r->mask = replay_words(window) - 1u;
+}
+
+/* Before the integrity check: may this sequence number still be accepted? Worker. */
+static inline bool replay_check(const struct replay *r, uint64_t seq)
+{
+	if (r->window == 0)
+		return true;
+	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+	if (seq == 0 || seq + r->window <= top)
+		return false;
+	uint64_t block = seq >> REPLAY_BLOCK_SHIFT;
+	uint64_t word = __atomic_load_n(&r->word[block & r->mask], __ATOMIC_RELAXED);
+	if (word >> 32 != (uint32_t)block)
+		return word >> 32 < (uint32_t)block;
+	return !(word >> (seq & 31u) & 1u);
+}
+
+/* After the integrity check: take this sequence number. False when it was a replay after all. Worker. */
+static inline bool replay_update(struct replay *r, uint64_t seq)
+{
+	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+	if (r->window) {
+		if (seq == 0 || seq + r->window <= top)
+			return false;
+		uint64_t block = seq >> REPLAY_BLOCK_SHIFT, bit = UINT64_C(1) << (seq & 31u);
+		uint64_t *slot = &r->word[block & r->mask], old = __atomic_load_n(slot, __ATOMIC_RELAXED), want;
+		do {
+			if (old >> 32 == (uint32_t)block) {
+				if (old & bit)
+					return false;
+				want = old | bit;
+			} else if (old >> 32 > (uint32_t)block) {
+				return false; /* somebody is a whole ring ahead */
+			} else {
+				want = (uint64_t)(uint32_t)block << 32 | bit;
+			}
+		} while (!__atomic_compare_exchange_n(slot, &old, want, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	}
+	while (seq > top && !__atomic_compare_exchange_n(&r->top, &top, seq, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return true;
+}
+
+#endif
