@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "gen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cv_addr.h"
+#include "cv_secret.h"
+
+#define GEN_SPD 1u
+#define GEN_REPLY_TIMEOUT_S 20
+
+const struct rte_ether_addr gen_gw_mac[2] = {{{0x02, 0xcf, 0, 0, 1, 1}}, {{0x02, 0xcf, 0, 0, 2, 1}}};
+const struct rte_ether_addr gen_mac[2] = {{{0x02, 0xcf, 0, 0, 1, 2}}, {{0x02, 0xcf, 0, 0, 2, 2}}};
+
+struct gen_gateway {
+	const struct gen_opts *o;
+	struct cv_chan *ch;
+	uint64_t seq;
+	unsigned unanswered;
+	char failed[160]; /* text of the first refused command of a transaction */
+};
+
+static int take_replies(struct gen_gateway *gw, uint64_t until)
+{
+	struct cv_msg m;
+	struct timespec nap = {0, 200000};
+	for (unsigned tries = 0; tries < GEN_REPLY_TIMEOUT_S * 5000; tries++) {
+		while (cv_chan_recv(gw->ch, &m) == 1) {
+			if (m.h.type != CV_REPLY)
+				continue;
+			struct cv_reply r;
+			memcpy(&r, m.body, sizeof(r));
+			if (r.err && !gw->failed[0])
+				(void)snprintf(gw->failed, sizeof(gw->failed), "command %u: error %u %s", r.cmd, r.err,
+					r.text);
+			if (m.h.seq >= until)
+				return gw->failed[0] ? -EPROTO : 0;
+		}
+		(void)nanosleep(&nap, NULL);
+	}
+	(void)snprintf(gw->failed, sizeof(gw->failed), "no answer from the dataplane");
+	return -ETIMEDOUT;
+}
+
+static int command(struct gen_gateway *gw, enum cv_msg_type type, const void *body, size_t len)
+{
+	struct cv_msg m = {.h = {.type = (uint16_t)type, .len = (uint32_t)(sizeof(m.h) + len), .seq = ++gw->seq}};
+	if (len)
+		memcpy(m.body, body, len);
+	int rc = cv_chan_send(gw->ch, &m);
+	cv_secret_zero(&m, sizeof(m));
+	if (rc)
+		return rc;
+	/* Answers wait in a bounded ring too: collect them before it can fill up. */
+	if (++gw->unanswered < CV_CHAN_CMD_SLOTS / 4)
+		return 0;
+	gw->unanswered = 0;
+	return take_replies(gw, gw->seq);
+}
+
+int gen_gateway_open(const struct gen_opts *o, struct gen_gateway **out)
+{
+	struct gen_gateway *gw = calloc(1, sizeof(*gw));
+	if (!gw)
+		return -ENOMEM;
+	int vault = -1;
+	gw->o = o;
+	int rc = cv_chan_connect(o->dataplane_socket, -1, &gw->ch, &vault);
+	if (rc) {
+		free(gw);
+		return rc;
+	}
+	struct cv_cmd_hello h = {0};
+	rc = command(gw, CV_CMD_HELLO, &h, sizeof(h));
+	if (!rc)
+		rc = take_replies(gw, gw->seq);
+	*out = gw;
+	return rc;
+}
+
+static struct cv_addr ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+	return (struct cv_addr){.af = CV_AF_INET, .b = {a, b, c, d}};
+}
+
+static int push_interface(struct gen_gateway *gw, unsigned i)
+{
+	struct cv_port port = {.port_id = i, .rx_desc = 2048, .tx_desc = 2048};
+	(void)snprintf(port.name, sizeof(port.name), "gen%u", i);
+	(void)snprintf(port.devargs, sizeof(port.devargs),
+		"net_memif%u,role=client,id=0,bsize=2048,rsize=11,socket=%s/gen%u.sock,socket-abstract=no", i,
+		gw->o->memif_dir, i);
+	struct cv_if ifc = {
+		.if_id = i + 1, .type = CV_IF_ETHERNET, .port_id = i, .mtu = 1600, .admin_up = 1, .has_mac = 1};
+	memcpy(ifc.mac, gen_gw_mac[i].addr_bytes, sizeof(ifc.mac));
+	(void)snprintf(ifc.name, sizeof(ifc.name), "gen%u", i);
+	struct cv_if_addr a = {.if_id = i + 1, .addr = ip4(192, 168, (uint8_t)(i + 1), 1), .plen = 24};
+	int rc = command(gw, CV_CMD_PORT_ATTACH, &port, sizeof(port));
+	if (!rc)
+		rc = command(gw, CV_CMD_IF_SET, &ifc, sizeof(ifc));
+	return rc ? rc : command(gw, CV_CMD_IF_ADDR_ADD, &a, sizeof(a));
+}
+
+/* Traffic runs 10.1/16 -> 10.2/16. It enters inside and leaves outside, except decapsulated packets, which enter
+ * outside. */
+static int push_route(struct gen_gateway *gw, enum gen_mode mode)
+{
+	unsigned out = mode == GEN_ESP_IN ? 0 : 1;
+	struct cv_route r = {
+		.vrf_id = CV_VRF_GLOBAL, .prefix = {.addr = ip4(10, 2, 0, 0), .len = 16}, .distance = 1, .n_nh = 1};
+	r.nh[0] = (struct cv_nexthop){
+		.type = CV_NH_GATEWAY, .weight = 1, .if_id = out + 1, .gw = ip4(192, 168, (uint8_t)(out + 1), 2)};
+	return command(gw, CV_CMD_ROUTE_SET, &r, sizeof(r));
+}
+
+static struct cv_selector flow(unsigned i)
+{
+	struct cv_selector s;
+	cv_selector_any(&s, CV_AF_INET);
+	struct cv_prefix net = {.addr = ip4(10, 1, 0, 0), .len = 16};
+	cv_prefix_to_range(&net, &s.src);
+	s.dst.lo = s.dst.hi = ip4(10, 2, (uint8_t)(i >> 8), (uint8_t)i);
+	return s;
+}
+
+static int push_tunnel(struct gen_gateway *gw, enum gen_mode mode, unsigned i)
+{
+	const struct algo_esp *alg = algo_esp_get(gw->o->alg);
+	struct cv_selector sel = flow(i), mirrored;
+	cv_selector_mirror(&sel, &mirrored);
+	bool in = mode == GEN_ESP_IN;
+	struct cv_spd_rule rule = {.spd_id = GEN_SPD,
+		.rule_id = i + 1,
+		.prio = i + 1,
+		.action = CV_SPD_PROTECT,
+		.flags = CV_RULE_NO_ACQUIRE,
+		.vrf_id = CV_VRF_ANY,
+		.sel = in ? mirrored : sel};
+	int rc = command(gw, CV_CMD_SPD_RULE_SET, &rule, sizeof(rule));
+	if (rc)
+		return rc;
+	/* The index of the SA that receives on an SPI is in its low bits; sender and receiver are the same box in turn.
+	 */
+	struct cv_sa sa = {.index = i + 1 + (in ? 0 : CV_SA_MAX / 2),
+		.spi = (1u << CV_SA_INDEX_BITS) | (i + 1),
+		.dir = in ? CV_SA_IN : CV_SA_OUT,
+		.mode = 1,
+		.ipproto = 50,
+		.alg = gw->o->alg,
+		.flags = in ? CV_SA_F_NO_REPLAY : 0,
+		.rule_id = i + 1,
+		.src = ip4(192, 168, 2, in ? 2 : 1),
+		.dst = ip4(192, 168, 2, in ? 1 : 2),
+		.n_sel = 1,
+		.key_len = algo_esp_key_len(alg)};
+	sa.sel[0] = rule.sel;
+	for (unsigned k = 0; k < sa.key_len; k++) /* a published bench key, different for every tunnel */
+		sa.key[k] = (uint8_t)(k * 7 + i * 13 + (i >> 8));
+	return command(gw, CV_CMD_SA_ADD, &sa, sizeof(sa));
+}
+
+static int push_all(struct gen_gateway *gw, enum gen_mode mode)
+{
+	struct cv_cmd_txn t = {.flags = CV_TXN_SYNC};
+	struct cv_platform p = {.workers = gw->o->workers, .poll_mode = CV_POLL_BUSY};
+	int rc = command(gw, CV_CMD_TXN_BEGIN, &t, sizeof(t));
+	if (!rc)
+		rc = command(gw, CV_CMD_PLATFORM_SET, &p, sizeof(p));
+	for (unsigned i = 0; i < 2 && !rc; i++)
+		rc = push_interface(gw, i);
+	if (!rc)
+		rc = push_route(gw, mode);
+	if (mode != GEN_PLAIN && !rc) {
+		struct cv_spd spd = {.spd_id = GEN_SPD, .n_if = 1, .if_id = {GEN_OUTSIDE_IF}};
+		rc = command(gw, CV_CMD_SPD_SET, &spd, sizeof(spd));
+		for (unsigned i = 0; i < gw->o->n_sa && !rc; i++)
+			rc = push_tunnel(gw, mode, i);
+	}
+	struct cv_cmd_txn end = {0};
+	return rc ? rc : command(gw, CV_CMD_TXN_COMMIT, &end, sizeof(end));
+}
+
+int gen_gateway_setup(struct gen_gateway *gw, enum gen_mode mode)
+{
+	gw->failed[0] = 0;
+	gw->unanswered = 0;
+	int rc = push_all(gw, mode);
+	if (!rc)
+		rc = take_replies(gw, gw->seq);
+	if (rc)
+		(void)fprintf(stderr, "culvert-gen: the gateway refused its configuration: %s\n", gw->failed);
+	return rc;
+}
+
+void gen_gateway_cycles(const struct gen_gateway *gw, uint64_t *busy_cycles, uint64_t *packets)
+{
+	const struct cv_stats_segment *s = cv_chan_stats(gw->ch);
+	*busy_cycles = *packets = 0;
+	for (unsigned i = 1; i < CV_WRITERS; i++) {
+		*busy_cycles += s->writer[i].busy_cycles;
+		*packets += s->writer[i].rx_packets;
+	}
+}
+
+double gen_gateway_tsc_hz(const struct gen_gateway *gw)
+{
+	return (double)cv_chan_stats(gw->ch)->tsc_hz;
+}
+
+void gen_gateway_close(struct gen_gateway *gw)
+{
+	struct cv_cmd_txn t = {.flags = CV_TXN_SYNC}, end = {0};
+	gw->failed[0] = 0;
+	/* An empty SYNC transaction sweeps everything, the ports included. */
+	if (!command(gw, CV_CMD_TXN_BEGIN, &t, sizeof(t)) && !command(gw, CV_CMD_TXN_COMMIT, &end, sizeof(end)) &&
+		take_replies(gw, gw->seq))
+		(void)fprintf(stderr, "culvert-gen: could not clear the gateway: %s\n", gw->failed);
+	cv_chan_close(gw->ch);
+	free(gw);
+}

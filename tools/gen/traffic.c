@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "gen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_arp.h>
+#include <rte_cycles.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#define GEN_BURST 32u
+#define GEN_RING 2048u
+#define GEN_TEMPLATES 4096u
+#define GEN_DRAIN_S 0.1
+
+#define IP_LEN(frame) ((frame)-RTE_ETHER_HDR_LEN)
+const struct gen_size gen_sizes[] = {
+	{"64", 1, {IP_LEN(64)}},
+	{"imix", 12,
+		{IP_LEN(64), IP_LEN(570), IP_LEN(64), IP_LEN(64), IP_LEN(570), IP_LEN(64), IP_LEN(1518), IP_LEN(64),
+			IP_LEN(570), IP_LEN(64), IP_LEN(64), IP_LEN(570)}},
+	{"1420", 1, {1420}},
+};
+const unsigned gen_n_sizes = RTE_DIM(gen_sizes);
+
+static struct {
+	struct rte_mempool *pool;
+	uint16_t port[2];
+	/* Packets to send, in order, from port tx to the other one. Sent by reference: their contents never change. */
+	struct rte_mbuf *load[GEN_TEMPLATES];
+	unsigned n_load, tx;
+	struct rte_mbuf *recorded[GEN_TEMPLATES];
+	unsigned n_recorded;
+} g;
+
+static int open_port(const struct gen_opts *o, unsigned i)
+{
+	char name[16], args[256];
+	struct rte_eth_conf conf = {0};
+	(void)snprintf(name, sizeof(name), "net_memif%u", i);
+	(void)snprintf(args, sizeof(args),
+		"role=server,id=0,bsize=2048,rsize=11,socket=%s/gen%u.sock,socket-abstract=no", o->memif_dir, i);
+	int rc = rte_eal_hotplug_add("vdev", name, args);
+	if (rc)
+		return rc;
+	rc = rte_eth_dev_get_port_by_name(name, &g.port[i]);
+	if (!rc)
+		rc = rte_eth_dev_configure(g.port[i], 1, 1, &conf);
+	if (!rc)
+		rc = rte_eth_rx_queue_setup(g.port[i], 0, GEN_RING, SOCKET_ID_ANY, NULL, g.pool);
+	if (!rc)
+		rc = rte_eth_tx_queue_setup(g.port[i], 0, GEN_RING, SOCKET_ID_ANY, NULL);
+	return rc ? rc : rte_eth_dev_start(g.port[i]);
+}
+
+int gen_traffic_open(const struct gen_opts *o)
+{
+	g.pool = rte_pktmbuf_pool_create(
+		"gen", 4 * GEN_TEMPLATES + 8 * GEN_RING - 1, 256, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+	if (!g.pool)
+		return -ENOMEM;
+	int rc = open_port(o, 0);
+	return rc ? rc : open_port(o, 1);
+}
+
+static void drop_all(struct rte_mbuf **list, unsigned *n)
+{
+	rte_pktmbuf_free_bulk(list, *n);
+	*n = 0;
+}
+
+static struct rte_mbuf *udp_packet(uint16_t ip_len, unsigned tunnel, unsigned flow)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(g.pool);
+	if (!m)
+		return NULL;
+	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, (uint16_t)(sizeof(*eth) + ip_len));
+	if (!eth) {
+		rte_pktmbuf_free(m);
+		return NULL;
+	}
+	memset(eth, 0, sizeof(*eth) + ip_len);
+	rte_ether_addr_copy(&gen_gw_mac[0], &eth->dst_addr);
+	rte_ether_addr_copy(&gen_mac[0], &eth->src_addr);
+	eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+	*ip = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = rte_cpu_to_be_16(ip_len),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_UDP,
+		.src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 1, (flow >> 8) & 0xff, flow & 0xff)),
+		.dst_addr = rte_cpu_to_be_32(RTE_IPV4(10, 2, (tunnel >> 8) & 0xff, tunnel & 0xff))};
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+	udp->src_port = rte_cpu_to_be_16(1024);
+	udp->dst_port = rte_cpu_to_be_16(9);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(ip_len - sizeof(*ip)));
+	return m;
+}
+
+int gen_traffic_load(enum gen_mode mode, const struct gen_size *size, unsigned n_sa)
+{
+	drop_all(g.load, &g.n_load);
+	g.tx = 0;
+	if (mode == GEN_ESP_IN) {
+		memcpy(g.load, g.recorded, g.n_recorded * sizeof(g.load[0]));
+		g.n_load = g.n_recorded;
+		g.n_recorded = 0;
+		g.tx = 1;
+		return g.n_load ? 0 : -ENODATA;
+	}
+	for (g.n_load = 0; g.n_load < GEN_TEMPLATES; g.n_load++) {
+		struct rte_mbuf *m = udp_packet(size->ip_len[g.n_load % size->n], g.n_load % n_sa, g.n_load % 64);
+		if (!m)
+			return -ENOMEM;
+		g.load[g.n_load] = m;
+	}
+	return 0;
+}
+
+/* ARP request to one of the generator's addresses, 192.168.x.2: turn it into the answer and send it back. */
+static void answer_arp(unsigned i, struct rte_mbuf *m)
+{
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_arp_hdr *arp = (struct rte_arp_hdr *)(eth + 1);
+	if (m->data_len < sizeof(*eth) + sizeof(*arp) || arp->arp_opcode != RTE_BE16(RTE_ARP_OP_REQUEST) ||
+		arp->arp_data.arp_tip != rte_cpu_to_be_32(RTE_IPV4(192, 168, i + 1, 2))) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	rte_ether_addr_copy(&eth->src_addr, &eth->dst_addr);
+	rte_ether_addr_copy(&gen_mac[i], &eth->src_addr);
+	arp->arp_opcode = RTE_BE16(RTE_ARP_OP_REPLY);
+	arp->arp_data.arp_tha = arp->arp_data.arp_sha;
+	arp->arp_data.arp_sha = gen_mac[i];
+	uint32_t asked = arp->arp_data.arp_tip;
+	arp->arp_data.arp_tip = arp->arp_data.arp_sip;
+	arp->arp_data.arp_sip = asked;
+	if (rte_eth_tx_burst(g.port[i], 0, &m, 1) == 0)
+		rte_pktmbuf_free(m);
+}
+
+/* Take what port i received; IPv4 packets are counted and kept in *keep (up to room), or freed. */
+static unsigned receive(unsigned i, struct rte_mbuf **keep, unsigned *n_keep, unsigned room)
+{
+	struct rte_mbuf *pkt[GEN_BURST];
+	unsigned counted = 0, n = rte_eth_rx_burst(g.port[i], 0, pkt, GEN_BURST);
+	for (unsigned k = 0; k < n; k++) {
+		uint16_t type = rte_pktmbuf_mtod(pkt[k], struct rte_ether_hdr *)->ether_type;
+		if (type == RTE_BE16(RTE_ETHER_TYPE_ARP)) {
+			answer_arp(i, pkt[k]);
+			continue;
+		}
+		counted += type == RTE_BE16(RTE_ETHER_TYPE_IPV4);
+		if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && keep && *n_keep < room)
+			keep[(*n_keep)++] = pkt[k];
+		else
+			rte_pktmbuf_free(pkt[k]);
+	}
+	return counted;
+}
+
+static unsigned transmit(unsigned first, unsigned n)
+{
+	struct rte_mbuf *pkt[GEN_BURST];
+	for (unsigned k = 0; k < n; k++) {
+		pkt[k] = g.load[(first + k) % g.n_load];
+		rte_mbuf_refcnt_update(pkt[k], 1);
+	}
+	unsigned sent = rte_eth_tx_burst(g.port[g.tx], 0, pkt, (uint16_t)n);
+	for (unsigned k = sent; k < n; k++)
+		rte_mbuf_refcnt_update(pkt[k], -1);
+	return sent;
+}
+
+void gen_traffic_trial(double rate_pps, double seconds, struct gen_trial *t)
+{
+	double hz = (double)rte_get_tsc_hz();
+	uint64_t start = rte_rdtsc(), end = start + (uint64_t)(seconds * hz), now;
+	*t = (struct gen_trial){.offered_pps = rate_pps};
+	while ((now = rte_rdtsc()) < end) {
+		uint64_t due = rate_pps > 0 ? (uint64_t)((double)(now - start) / hz * rate_pps) : t->sent + GEN_BURST;
+		/* What the device did not take is owed and offered again: an overloaded receiver shows as loss or as a
+		 * shortfall of sent packets, and the search treats both as failure. */
+		if (due > t->sent)
+			t->sent += transmit(
+				(unsigned)(t->sent % g.n_load), (unsigned)RTE_MIN(due - t->sent, (uint64_t)GEN_BURST));
+		t->received += receive(!g.tx, NULL, NULL, 0);
+		(void)receive(g.tx, NULL, NULL, 0);
+	}
+	t->seconds = (double)(rte_rdtsc() - start) / hz;
+	uint64_t quiet = rte_rdtsc();
+	while ((double)(rte_rdtsc() - quiet) / hz < GEN_DRAIN_S) {
+		unsigned n = receive(!g.tx, NULL, NULL, 0);
+		if (n)
+			quiet = rte_rdtsc();
+		t->received += n;
+		(void)receive(g.tx, NULL, NULL, 0);
+	}
+}
+
+/* The gateway's own ESP goes back to it: swap both ends of the Ethernet and the outer IP header (its checksum stays
+ * right). */
+static void turn_around(struct rte_mbuf *m)
+{
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+	rte_ether_addr_copy(&gen_gw_mac[1], &eth->dst_addr);
+	rte_ether_addr_copy(&gen_mac[1], &eth->src_addr);
+	RTE_SWAP(ip->src_addr, ip->dst_addr);
+}
+
+int gen_traffic_record(void)
+{
+	double hz = (double)rte_get_tsc_hz();
+	drop_all(g.recorded, &g.n_recorded);
+	for (unsigned sent = 0; sent < g.n_load;) {
+		sent += transmit(sent, RTE_MIN(GEN_BURST, g.n_load - sent));
+		uint64_t start = rte_rdtsc();
+		while (g.n_recorded < sent && (double)(rte_rdtsc() - start) / hz < 1.0) {
+			(void)receive(1, g.recorded, &g.n_recorded, GEN_TEMPLATES);
+			(void)receive(0, NULL, NULL, 0);
+		}
+		if (g.n_recorded < sent)
+			return -EIO;
+	}
+	for (unsigned i = 0; i < g.n_recorded; i++)
+		turn_around(g.recorded[i]);
+	return 0;
+}
+
+void gen_traffic_close(void)
+{
+	drop_all(g.load, &g.n_load);
+	drop_all(g.recorded, &g.n_recorded);
+	for (unsigned i = 0; i < 2; i++) {
+		(void)rte_eth_dev_stop(g.port[i]);
+		(void)rte_eth_dev_close(g.port[i]);
+	}
+}
