@@ -157,6 +157,19 @@ static void check_shared_acl(struct config_check *k, const struct cfg_crypto_map
 		}
 }
 
+/* IPSEC-74: one set of SAs for all interfaces of the map has one front VRF. */
+static int check_shared_vrf(struct config_check *k, const struct cfg_crypto_map *m, const struct cfg_interface *i)
+{
+	if (i->map_ref != m || i->vrf_ref == m->local_ref->vrf_ref)
+		return 0;
+	return check_fail(k,
+		PATH_MAP
+		"/local-address: '%s' is in VRF '%s', but interface '%s' that has the map is in '%s'; they must "
+		"be in the same VRF",
+		m->name, m->local_address, m->local_ref->vrf ? m->local_ref->vrf : "global", i->name,
+		i->vrf ? i->vrf : "global");
+}
+
 static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 {
 	int r = 0;
@@ -164,6 +177,8 @@ static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 	if (m->local_ref && !m->local_ref->n_addr)
 		return check_fail(
 			k, PATH_MAP "/local-address: interface '%s' has no address", m->name, m->local_address);
+	for (unsigned i = 0; !r && m->local_ref && i < k->c->n_interface; i++)
+		r = check_shared_vrf(k, m, &k->c->interface[i]);
 	for (unsigned i = 0; !r && i < m->n_entry; i++) {
 		uint32_t seq = m->entry[i].seq;
 

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cv_config -> dataplane objects. */
+#include "desired.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_priv.h"
+#include "cv_addr.h"
+#include "diff_priv.h"
+
+#define KEY_MAX 1024
+
+struct build {
+	struct cv_config *cfg;
+	struct ids *ids;
+	struct desired *d;
+	char *err;
+	uint32_t max_workers;
+	char path[384]; /* of the object being made */
+};
+
+static int path_set(struct build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int path_set(struct build *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(b->path, sizeof(b->path), fmt, ap);
+	va_end(ap);
+	return 0;
+}
+
+static int fail(struct build *b, const char *why)
+{
+	snprintf(b->err, CFG_ERR_MAX, "%s: %s", b->path, why);
+	return -EINVAL;
+}
+
+/* An object for b->path with a zeroed body. */
+static void *add(struct build *b, enum obj_kind kind, size_t len)
+{
+	struct desired *d = b->d;
+	struct dp_obj *o;
+
+	if (d->n_obj == d->cap_obj) {
+		d->cap_obj = d->cap_obj ? d->cap_obj * 2 : 64;
+		d->obj = realloc(d->obj, d->cap_obj * sizeof(*d->obj));
+		if (!d->obj)
+			abort();
+	}
+	o = &d->obj[d->n_obj++];
+	*o = (struct dp_obj){.kind = kind, .len = (uint16_t)len, .body = calloc(1, len), .label = strdup(b->path)};
+	if (!o->body || !o->label)
+		abort();
+	return o->body;
+}
+
+static int number(struct build *b, enum id_kind kind, const char *key, uint32_t *id)
+{
+	return ids_get(b->ids, kind, key, id) ? fail(b, "no number is free for one more") : 0;
+}
+
+static uint32_t vrf_id(const struct cfg_vrf *v)
+{
+	return v ? v->id : CV_VRF_GLOBAL;
+}
+
+static void name_copy(char dst[static CV_NAME_MAX], const char *src)
+{
+	snprintf(dst, CV_NAME_MAX, "%s", src);
+}
+
+/* ---- platform, VRFs ---- */
+
+static void build_platform(struct build *b)
+{
+	struct cv_platform *p;
+	uint32_t n = b->cfg->workers ? b->cfg->workers : b->max_workers;
+
+	path_set(b, PATH_SYSTEM "/workers");
+	p = add(b, OBJ_PLATFORM, sizeof(*p));
+	p->workers = n < b->max_workers ? n : b->max_workers;
+	p->poll_mode = b->cfg->busy_poll ? CV_POLL_BUSY : CV_POLL_ADAPTIVE;
+}
+
+static int build_vrf(struct build *b, struct cfg_vrf *v)
+{
+	struct cv_vrf *m;
+	int r;
+
+	path_set(b, PATH_VRF, v->name);
+	r = number(b, ID_VRF, v->name, &v->id);
+	if (r)
+		return r;
+	m = add(b, OBJ_VRF, sizeof(*m));
+	m->vrf_id = v->id;
+	name_copy(m->name, v->name);
+	return 0;
+}
+
+/* ---- ports and interfaces ---- */
+
+#define DEFAULT_MTU 1500u
+
+static uint16_t if_mtu(const struct cfg_interface *i)
+{
+	return i->mtu ? i->mtu : i->parent_ref && i->parent_ref->mtu ? i->parent_ref->mtu : DEFAULT_MTU;
+}
+
+static int build_port(struct build *b, const struct cfg_interface *i, uint32_t *port_id)
+{
+	char key[KEY_MAX];
+	struct cv_port *p;
+	int r;
+
+	/* Queues and rings cannot change under a running port: other numbers make it another port. */
+	snprintf(key, sizeof(key), "%s|%u|%u|%u", i->device, i->rx_queues, i->rx_desc, i->tx_desc);
+	path_set(b, PATH_IF "/culvert-platform:device", i->name);
+	r = number(b, ID_PORT, key, port_id);
+	if (r)
+		return r;
+	p = add(b, OBJ_PORT, sizeof(*p));
+	p->port_id = *port_id;
+	name_copy(p->name, i->name);
+	snprintf(p->devargs, sizeof(p->devargs), "%s", i->device);
+	p->rx_queues = i->rx_queues;
+	p->rx_desc = i->rx_desc;
+	p->tx_desc = i->tx_desc;
+	p->mtu = if_mtu(i);
+	return 0;
+}
+
+static int build_interface(struct build *b, struct cfg_interface *i)
+{
+	uint32_t port = 0, parent = i->parent_ref ? i->parent_ref->id : 0;
+	char key[KEY_MAX];
+	struct cv_if *m;
+	int r = i->type == CFG_IF_ETHERNET ? build_port(b, i, &port) : 0;
+
+	if (r)
+		return r;
+	snprintf(key, sizeof(key), "%s|%u|%u|%u|%u|%u", i->name, i->type, port, parent, i->vlan_id, vrf_id(i->vrf_ref));
+	path_set(b, PATH_IF, i->name);
+	r = number(b, ID_IF, key, &i->id);
+	if (r)
+		return r;
+	m = add(b, i->type == CFG_IF_VLAN ? OBJ_VLAN : OBJ_IF, sizeof(*m));
+	m->if_id = i->id;
+	m->type = i->type == CFG_IF_ETHERNET ? CV_IF_ETHERNET : i->type == CFG_IF_VLAN ? CV_IF_VLAN : CV_IF_LOOPBACK;
+	m->port_id = port;
+	m->parent_id = parent;
+	m->vlan_id = i->vlan_id;
+	m->mtu = if_mtu(i);
+	m->vrf_id = vrf_id(i->vrf_ref);
+	m->admin_up = i->enabled;
+	m->has_mac = i->has_mac;
+	memcpy(m->mac, i->mac, sizeof(m->mac));
+	name_copy(m->name, i->name);
+	return 0;
+}
+
+static int build_interfaces(struct build *b)
+{
+	struct cv_config *c = b->cfg;
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < c->n_interface; i++)
+		if (c->interface[i].type != CFG_IF_VLAN)
+			r = build_interface(b, &c->interface[i]);
+	for (unsigned i = 0; !r && i < c->n_interface; i++)
+		if (c->interface[i].type == CFG_IF_VLAN) /* its parent has a number now */
+			r = build_interface(b, &c->interface[i]);
+	return r;
+}
+
+static void build_addresses(struct build *b, const struct cfg_interface *i)
+{
+	for (unsigned j = 0; j < i->n_addr; j++) {
+		char text[CV_ADDR_STR];
+		struct cv_if_addr *m;
+
+		path_set(b, PATH_IF "/address[ip='%s']", i->name, cv_addr_str(&i->addr[j].addr, text));
+		m = add(b, OBJ_ADDR, sizeof(*m));
+		m->if_id = i->id;
+		m->addr = i->addr[j].addr;
+		m->plen = i->addr[j].plen;
+	}
+}
+
+/* ---- routes ---- */
+
+#define ROUTE_ORIGIN_STATIC 1
+
+static void build_nexthop(struct cv_nexthop *to, const struct cfg_nexthop *nh, uint32_t route_vrf)
+{
+	to->type = nh->type == CFG_NH_GATEWAY	  ? CV_NH_GATEWAY
+		   : nh->type == CFG_NH_INTERFACE ? CV_NH_INTERFACE
+						  : CV_NH_BLACKHOLE;
+	to->weight = nh->weight;
+	to->if_id = nh->if_ref ? nh->if_ref->id : 0;
+	to->vrf_id = nh->global ? CV_VRF_GLOBAL : route_vrf;
+	to->gw = nh->gw;
+}
+
+static void build_route(struct build *b, const struct cfg_route *rt)
+{
+	char text[CV_PREFIX_STR];
+	struct cv_route *m;
+
+	path_set(b, PATH_ROUTE, rt->vrf ? rt->vrf : "", cv_prefix_str(&rt->prefix, text));
+	m = add(b, OBJ_ROUTE, sizeof(*m));
+	m->vrf_id = vrf_id(rt->vrf_ref);
+	m->prefix = rt->prefix;
+	m->tag = rt->tag;
+	m->distance = rt->distance;
+	m->origin = ROUTE_ORIGIN_STATIC;
+	m->n_nh = (uint16_t)rt->n_nh;
+	for (unsigned i = 0; i < rt->n_nh; i++)
+		build_nexthop(&m->nh[i], &rt->nh[i], m->vrf_id);
+}
+
+/* ---- SPDs ---- */
+
+/* One SPD: a map as it applies to one interface (IPSEC-73), or to all that share its local address (IPSEC-74). */
+struct spd_scope {
+	const struct cfg_crypto_map *map;
+	const struct cfg_interface *local; /* whose address IKE uses */
+	uint32_t spd_id, fvrf;
+	const char *name;
+};
+
+static void add_rule_ref(struct desired *d, const struct rule_ref *ref)
+{
+	if (d->n_rule == d->cap_rule) {
+		d->cap_rule = d->cap_rule ? d->cap_rule * 2 : 64;
+		d->rule = realloc(d->rule, d->cap_rule * sizeof(*d->rule));
+		if (!d->rule)
+			abort();
+	}
+	d->rule[d->n_rule++] = *ref;
+}
+
+static int build_rule(
+	struct build *b, const struct spd_scope *s, const struct cfg_map_entry *e, const struct cfg_acl_line *l)
+{
+	struct rule_ref ref = {.spd_id = s->spd_id, .fvrf = s->fvrf, .entry = e, .line = l, .local = s->local};
+	char key[KEY_MAX], sel[CV_SELECTOR_STR];
+	struct cv_spd_rule *m;
+	int r;
+
+	/* VRF-4, 5: the inside VRF is the profile's, else the front VRF. */
+	ref.ivrf = e->profile_ref->vrf_ref ? e->profile_ref->vrf_ref->id : s->fvrf;
+	path_set(b, PATH_ENTRY "/access-list", e->map->name, e->seq);
+	/* SAs belong to a rule: one that protects something else is another rule. */
+	snprintf(key, sizeof(key), "%s|%u|%u|%d|%d|%u|%s", s->name, e->seq, l->seq, l->permit, e->per_host, ref.ivrf,
+		cv_selector_str(&l->sel, sel));
+	r = number(b, ID_RULE, key, &ref.rule_id);
+	if (r)
+		return r;
+	m = add(b, OBJ_RULE, sizeof(*m));
+	m->spd_id = s->spd_id;
+	m->rule_id = ref.rule_id;
+	m->prio = (uint64_t)e->seq << 32 | l->seq;
+	m->action = l->permit ? CV_SPD_PROTECT : CV_SPD_BYPASS;
+	m->flags = l->permit ? 0 : CV_RULE_SKIP_ENTRY;
+	if (l->permit && e->per_host)
+		m->flags |= CV_RULE_PER_HOST;
+	m->vrf_id = ref.ivrf;
+	m->sel = l->sel;
+	if (l->permit)
+		add_rule_ref(b->d, &ref);
+	return 0;
+}
+
+static int build_rules(struct build *b, const struct spd_scope *s)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < s->map->n_entry; i++) {
+		const struct cfg_map_entry *e = &s->map->entry[i];
+
+		for (unsigned j = 0; !r && j < e->acl_ref->n_line; j++)
+			r = build_rule(b, s, e, &e->acl_ref->line[j]);
+	}
+	return r;
+}
+
+static int build_spd(struct build *b, const struct cfg_crypto_map *map, const struct cfg_interface *only)
+{
+	const struct cfg_interface *local = map->local_ref ? map->local_ref : only;
+	struct spd_scope s = {.map = map, .local = local, .fvrf = vrf_id(local->vrf_ref)};
+	char key[KEY_MAX];
+	struct cv_spd *m;
+	int r;
+
+	snprintf(key, sizeof(key), "%s@%s", map->name, only ? only->name : "*");
+	s.name = key;
+	path_set(b, PATH_MAP, map->name);
+	r = number(b, ID_SPD, key, &s.spd_id);
+	if (r)
+		return r;
+	m = add(b, OBJ_SPD, sizeof(*m));
+	m->spd_id = s.spd_id;
+	for (unsigned i = 0; i < b->cfg->n_interface; i++) {
+		const struct cfg_interface *ifc = &b->cfg->interface[i];
+
+		if (ifc->map_ref == map && (!only || ifc == only))
+			m->if_id[m->n_if++] = ifc->id;
+	}
+	return build_rules(b, &s);
+}
+
+static bool is_applied(const struct cv_config *c, const struct cfg_crypto_map *map)
+{
+	for (unsigned i = 0; i < c->n_interface; i++)
+		if (c->interface[i].map_ref == map)
+			return true;
+	return false;
+}
+
+static int build_spds(struct build *b)
+{
+	struct cv_config *c = b->cfg;
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < c->n_map; i++)
+		if (c->map[i].local_ref && is_applied(c, &c->map[i]))
+			r = build_spd(b, &c->map[i], NULL);
+	for (unsigned i = 0; !r && i < c->n_interface; i++)
+		if (c->interface[i].map_ref && !c->interface[i].map_ref->local_ref)
+			r = build_spd(b, c->interface[i].map_ref, &c->interface[i]);
+	return r;
+}
+
+/* ---- all of it ---- */
+
+static int build_all(struct build *b)
+{
+	struct cv_config *c = b->cfg;
+	int r = 0;
+
+	build_platform(b);
+	for (unsigned i = 0; !r && i < c->n_vrf; i++)
+		r = build_vrf(b, &c->vrf[i]);
+	if (!r)
+		r = build_interfaces(b);
+	for (unsigned i = 0; !r && i < c->n_interface; i++)
+		build_addresses(b, &c->interface[i]);
+	for (unsigned i = 0; !r && i < c->n_route; i++)
+		build_route(b, &c->route[i]);
+	return r ? r : build_spds(b);
+}
+
+static int rule_cmp(const void *a, const void *b)
+{
+	const struct rule_ref *x = a, *y = b;
+
+	return x->rule_id < y->rule_id ? -1 : x->rule_id > y->rule_id;
+}
+
+struct desired *desired_build(
+	struct cv_config *cfg, struct ids *ids, uint32_t max_workers, char err[static CFG_ERR_MAX])
+{
+	struct build b = {.cfg = cfg, .ids = ids, .err = err, .max_workers = max_workers};
+
+	b.d = calloc(1, sizeof(*b.d));
+	if (!b.d)
+		abort();
+	if (build_all(&b)) {
+		desired_free(b.d);
+		return NULL;
+	}
+	qsort(b.d->obj, b.d->n_obj, sizeof(*b.d->obj), dp_obj_cmp);
+	if (b.d->n_rule)
+		qsort(b.d->rule, b.d->n_rule, sizeof(*b.d->rule), rule_cmp);
+	return b.d;
+}
+
+void desired_free(struct desired *d)
+{
+	if (!d)
+		return;
+	for (unsigned i = 0; i < d->n_obj; i++) {
+		free(d->obj[i].body);
+		free(d->obj[i].label);
+	}
+	free(d->obj);
+	free(d->rule);
+	free(d);
+}
+
+const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id)
+{
+	struct rule_ref key = {.rule_id = rule_id};
+
+	return d && d->n_rule ? bsearch(&key, d->rule, d->n_rule, sizeof(key), rule_cmp) : NULL;
+}

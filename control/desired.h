@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the dataplane is to hold for a configuration: a sorted list of objects, and the way from one such list to the
+ * next. Pure data; loop thread.
+ */
+#ifndef CONTROL_DESIRED_H
+#define CONTROL_DESIRED_H
+
+#include "config.h"
+#include "cv_msg.h"
+#include "ids.h"
+
+/* In the order of creation; deletion goes the other way. */
+enum obj_kind { OBJ_PLATFORM, OBJ_VRF, OBJ_PORT, OBJ_IF, OBJ_VLAN, OBJ_ADDR, OBJ_ROUTE, OBJ_SPD, OBJ_RULE, OBJ_KINDS };
+
+struct dp_obj {
+	enum obj_kind kind;
+	uint16_t len;
+	void *body;  /* the message; its first key bytes (by kind) identify the object */
+	char *label; /* YANG path, for errors */
+};
+
+/* Which line of which entry a rule came from. Pointers live as long as the configuration. */
+struct rule_ref {
+	uint32_t rule_id, spd_id;
+	uint32_t fvrf, ivrf;
+	const struct cfg_map_entry *entry;
+	const struct cfg_acl_line *line;
+	const struct cfg_interface *local; /* whose address is the tunnel's local end */
+};
+
+struct desired {
+	struct dp_obj *obj; /* sorted by kind and key */
+	unsigned n_obj, cap_obj;
+	struct rule_ref *rule; /* sorted by rule_id */
+	unsigned n_rule, cap_rule;
+};
+
+/*
+ * Everything cfg asks for; gives out numbers through ids and writes them into cfg (vrf.id, interface.id). max_workers:
+ * what the dataplane has. NULL with err = "PATH: why".
+ */
+struct desired *desired_build(
+	struct cv_config *cfg, struct ids *ids, uint32_t max_workers, char err[static CFG_ERR_MAX]);
+void desired_free(struct desired *d);
+/* NULL when there is none. */
+const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id);
+
+/* One step of a change. */
+struct dp_step {
+	enum cv_msg_type type;
+	uint16_t len;
+	const void *body;
+	const char *label;
+};
+struct dp_steps {
+	struct dp_step *step;
+	unsigned n, cap;
+	unsigned n_delete; /* step[0..n_delete) take away, the rest put */
+	struct cv_spd **shrunk;
+	unsigned n_shrunk;
+};
+
+/*
+ * The steps from one list to another (from NULL = from nothing). Unchanged objects are not touched; nothing is deleted
+ * before what refers to it, nothing is created before what it refers to. The steps point into the lists.
+ */
+void desired_diff(const struct desired *from, const struct desired *to, struct dp_steps *out);
+void dp_steps_free(struct dp_steps *s);
+
+#endif

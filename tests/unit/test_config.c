@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* config_resolve(): references, defaults, and every refusal with its path. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cfgbuild.h"
+#include "cv_addr.h"
+
+struct fixture {
+	struct cv_config *c;
+	char err[CFG_ERR_MAX];
+	char warnings[8192];
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	f.c = cfgbuild_gateway();
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	config_unref(((struct fixture *)*state)->c);
+	return 0;
+}
+
+static void note(void *arg, const char *text)
+{
+	struct fixture *f = arg;
+	size_t len = strlen(f->warnings);
+
+	assert_true(len + strlen(text) + 2 < sizeof(f->warnings));
+	strcpy(f->warnings + len, text);
+	strcat(f->warnings, "\n");
+}
+
+static int resolve(struct fixture *f)
+{
+	return config_resolve(f->c, f->err, note, f);
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' does not contain '%s'", text, part);
+}
+
+/* The commit is refused and the message starts with the path and says `why` somewhere. */
+static void assert_refused(struct fixture *f, const char *path, const char *why)
+{
+	assert_int_equal(resolve(f), -22);
+	if (strncmp(f->err, path, strlen(path)))
+		fail_msg("'%s' does not start with '%s'", f->err, path);
+	assert_contains(f->err, why);
+}
+
+static void assert_warns(struct fixture *f, const char *part)
+{
+	assert_int_equal(resolve(f), 0);
+	assert_contains(f->warnings, part);
+}
+
+#define ENTRY "/culvert-ipsec:ipsec/crypto-map[name='vpn']/entry[sequence='10']"
+
+static void resolves_and_fills_in_defaults(void **state)
+{
+	struct fixture *f = *state;
+	const struct cfg_map_entry *e;
+
+	assert_int_equal(resolve(f), 0);
+	assert_string_equal(f->warnings, "");
+	e = &f->c->map[0].entry[0];
+	assert_ptr_equal(f->c->interface[1].map_ref, &f->c->map[0]);
+	assert_ptr_equal(e->acl_ref, &f->c->acl[0]);
+	assert_ptr_equal(e->ts_ref[0], &f->c->transform_set[0]);
+	assert_ptr_equal(e->map, &f->c->map[0]);
+	assert_true(e->profile_ref->builtin);
+	assert_int_equal(e->profile_ref->version, CFG_IKEV2);
+	assert_int_equal(e->profile_ref->lifetime_s, 86400);
+	assert_int_equal(e->profile_ref->n_proposal, 2);
+	assert_true(e->profile_ref->proposal_ref[0]->builtin);
+	assert_int_equal(f->c->ipsec_lifetime_s, 3600);	    /* IPSEC-51 */
+	assert_int_equal(f->c->ipsec_lifetime_kb, 4608000); /* IPSEC-51 */
+	assert_true(f->c->ike_enabled);			    /* IKE-1 */
+}
+
+/* IKE-23: the built-in policies come last, and hold nothing legacy. */
+static void builtin_policies_are_last(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_ike_policy *p = &f->c->ike_policy[f->c->n_ike_policy++];
+
+	*p = (struct cfg_ike_policy){.priority = 10,
+		.encr = IKE_ENCR_AES_CBC,
+		.key_bits = 128,
+		.hash = IKE_PRF_HMAC_SHA256,
+		.auth = CFG_AUTH_PSK,
+		.group = IKE_GROUP_MODP2048};
+	assert_int_equal(resolve(f), 0);
+	assert_true(f->c->n_ike_policy > 1);
+	assert_false(f->c->ike_policy[0].builtin);
+	assert_int_equal(f->c->ike_policy[0].lifetime_s, 86400); /* IKE-22 */
+	for (unsigned i = 1; i < f->c->n_ike_policy; i++) {
+		assert_true(f->c->ike_policy[i].builtin);
+		assert_true(f->c->ike_policy[i].priority > f->c->ike_policy[i - 1].priority);
+		assert_int_equal(f->c->ike_policy[i].encr, IKE_ENCR_AES_CBC);
+		assert_int_equal(f->c->ike_policy[i].hash, IKE_PRF_HMAC_SHA256);
+	}
+}
+
+static void dangling_references(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].acl = "nowhere";
+	assert_refused(f, ENTRY "/access-list", "known: site2");
+}
+
+static void dangling_transform_set(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].transform_set[0] = "none";
+	assert_refused(f, ENTRY "/transform-set", "no transform-set named 'none'; known: gcm");
+}
+
+static void dangling_map(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->interface[1].crypto_map = "x";
+	assert_refused(f, "/ietf-interfaces:interfaces/interface[name='wan']/culvert-ipsec:crypto-map", "known: vpn");
+}
+
+static void dangling_vrf(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->interface[0].vrf = "red";
+	assert_refused(f, "/ietf-interfaces:interfaces/interface[name='lan']/culvert-vrf:vrf", "none is configured");
+}
+
+static void duplicate_names(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->interface[1].name = "lan";
+	assert_refused(f, "/ietf-interfaces:interfaces/interface[name='lan']", "defined twice");
+}
+
+static void duplicate_routes(void **state)
+{
+	struct fixture *f = *state;
+
+	cfgbuild_route(f->c, "10.9.0.0/16", "192.0.2.2");
+	cfgbuild_route(f->c, "0.0.0.0/0", "192.0.2.3");
+	assert_refused(f, "/ietf-routing:routing", "defined twice");
+}
+
+static void duplicate_address(void **state)
+{
+	struct fixture *f = *state;
+
+	cfgbuild_addr(f->c, &f->c->interface[1], "10.1.0.1/16");
+	assert_refused(
+		f, "/ietf-interfaces:interfaces/interface[name='wan']", "already the address of interface 'lan'");
+}
+
+static void nexthop_in_another_vrf_needs_global(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_route *r;
+
+	f->c->vrf[f->c->n_vrf++].name = "red";
+	cfgbuild_route(f->c, "10.9.0.0/16", "192.0.2.2");
+	r = &f->c->route[f->c->n_route - 1];
+	r->vrf = "red";
+	r->nh[0].interface = "wan";
+	assert_refused(f, "/ietf-routing:routing", "mark it global");
+}
+
+/* VRF-12: `ip route vrf red ... global`. */
+static void global_nexthop(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_route *r;
+
+	f->c->vrf[f->c->n_vrf++].name = "red";
+	cfgbuild_route(f->c, "10.9.0.0/16", "192.0.2.2");
+	r = &f->c->route[f->c->n_route - 1];
+	r->vrf = "red";
+	r->nh[0].interface = "wan";
+	r->nh[0].global = true;
+	assert_int_equal(resolve(f), 0);
+	assert_ptr_equal(r->vrf_ref, &f->c->vrf[0]);
+	assert_ptr_equal(r->nh[0].if_ref, &f->c->interface[1]);
+}
+
+static void entry_without_peer(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].n_peer = 0;
+	assert_refused(f, ENTRY "/peer", "at least one");
+}
+
+static void entry_without_acl(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].acl = NULL;
+	assert_refused(f, ENTRY "/access-list", "missing");
+}
+
+static void transform_sets_are_1_to_6(void **state) /* IPSEC-49 */
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 7; i++)
+		f->c->map[0].entry[0].transform_set[i] = "gcm";
+	f->c->map[0].entry[0].n_transform_set = 7;
+	assert_refused(f, ENTRY "/transform-set", "1..6");
+}
+
+static void transport_mode_is_not_built(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->transform_set[0].transport = true;
+	assert_refused(f, "/culvert-ipsec:ipsec/transform-set[name='gcm']/mode", "tunnel");
+}
+
+static void legacy_needs_permission(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].pfs = IKE_GROUP_MODP1024;
+	assert_refused(f, ENTRY "/pfs", "allow-legacy");
+}
+
+static void legacy_with_permission_warns(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->allow_legacy = true;
+	f->c->map[0].entry[0].pfs = IKE_GROUP_MODP1024;
+	assert_warns(f, ENTRY "/pfs: a legacy value");
+}
+
+static void pfs_group_is_known(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].pfs = (enum ike_group)24;
+	assert_refused(f, ENTRY "/pfs", "group31");
+}
+
+static void replay_window_is_64_or_0(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].replay_window = 1024;
+	assert_refused(f, ENTRY "/replay-window", "64");
+}
+
+static void aead_and_cbc_do_not_mix(void **state)
+{
+	static struct cfg_ike_encr encr[] = {{IKE_ENCR_AES_GCM16, 256}, {IKE_ENCR_AES_CBC, 256}};
+	static enum ike_prf prf[] = {IKE_PRF_HMAC_SHA256};
+	static enum ike_group group[] = {IKE_GROUP_ECP256};
+	struct fixture *f = *state;
+
+	f->c->ike_proposal[f->c->n_ike_proposal++] = (struct cfg_ike_proposal){
+		.name = "p", .encr = encr, .n_encr = 2, .prf = prf, .n_prf = 1, .group = group, .n_group = 1};
+	assert_refused(f, "/culvert-ike:ike/proposal[name='p']/encryption", "two proposals");
+}
+
+static void ikev1_profile_warns(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->ike_profile[f->c->n_ike_profile++] =
+		(struct cfg_ike_profile){.name = "old", .version = CFG_IKEV1, .nat_traversal = true};
+	f->c->map[0].entry[0].ike_profile = "old";
+	assert_warns(f, "/culvert-ike:ike/profile[name='old']/version: IKEv1 is obsolete (RFC 9395)");
+	assert_contains(f->warnings, "match-identity: none"); /* VRF-26 */
+	assert_int_equal(f->c->map[0].entry[0].profile_ref->version, CFG_IKEV1);
+}
+
+/* VRF-36: the entry's profile wins over the map's. */
+static void entry_profile_wins(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 2; i++)
+		f->c->ike_profile[f->c->n_ike_profile++] =
+			(struct cfg_ike_profile){.name = i ? "b" : "a", .version = CFG_IKEV2};
+	f->c->map[0].ike_profile = "a";
+	cfgbuild_entry(f->c, &f->c->map[0], 20, "site2", "192.0.2.2")->ike_profile = "b";
+	assert_int_equal(resolve(f), 0);
+	assert_string_equal(f->c->map[0].entry[0].profile_ref->name, "a");
+	assert_string_equal(f->c->map[0].entry[1].profile_ref->name, "b");
+	assert_contains(f->warnings, "IPSEC-33");
+}
+
+/* VRF-T9, VRF-28: DPD 10..3600 and 2..60. */
+static void dpd_ranges(void **state)
+{
+	static const struct {
+		uint32_t interval, retry;
+		int result;
+	} t[] = {{9, 5, -22}, {10, 2, 0}, {3600, 60, 0}, {3601, 5, -22}, {30, 1, -22}, {30, 61, -22}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct cv_config *c = cfgbuild_gateway();
+		char err[CFG_ERR_MAX];
+
+		c->ike_profile[c->n_ike_profile++] = (struct cfg_ike_profile){.name = "p",
+			.version = CFG_IKEV2,
+			.dpd_mode = CFG_DPD_PERIODIC,
+			.dpd_interval_s = t[i].interval,
+			.dpd_retry_s = t[i].retry};
+		assert_int_equal(config_resolve(c, err, NULL, NULL), t[i].result);
+		config_unref(c);
+	}
+}
+
+static void missing_key_warns(void **state) /* IKE-31 */
+{
+	struct fixture *f = *state;
+
+	f->c->n_keyring = 0;
+	assert_warns(f, "no preshared key for 192.0.2.2 in a keyring of front VRF 'global'");
+}
+
+/* VRF-22, VRF-T6: a key of another VRF is not used. */
+static void key_of_another_vrf_is_not_used(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->vrf[f->c->n_vrf++].name = "red";
+	f->c->keyring[0].vrf = "red";
+	assert_warns(f, "no preshared key for 192.0.2.2");
+	f->c->vrf[0].id = 7;
+	assert_null(config_psk_by_addr(f->c, NULL, 0, &f->c->map[0].entry[0].peer[0]));
+	assert_non_null(config_psk_by_addr(f->c, NULL, 7, &f->c->map[0].entry[0].peer[0]));
+}
+
+/* VRF-20: a mask gives a range; the longest one wins. */
+static void longest_key_prefix_wins(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_keyring *k = &f->c->keyring[0];
+	struct cv_addr other;
+
+	k->psk[1] = k->psk[0];
+	assert_int_equal(cv_prefix_parse("192.0.2.0/24", &k->psk[1].peer), 0);
+	k->psk[2] = (struct cfg_psk){.hostname = "gw.example", .key = k->psk[0].key, .key_len = 6};
+	k->n_psk = 3;
+	assert_int_equal(resolve(f), 0);
+	assert_int_equal(cv_addr_parse("192.0.2.77", &other), 0);
+	assert_ptr_equal(config_psk_by_addr(f->c, NULL, 0, &f->c->map[0].entry[0].peer[0]), &k->psk[0]);
+	assert_ptr_equal(config_psk_by_addr(f->c, NULL, 0, &other), &k->psk[1]);
+	assert_ptr_equal(config_psk_by_name(f->c, NULL, 0, "GW.example"), &k->psk[2]);
+	assert_null(config_psk_by_name(f->c, NULL, 0, "gw"));
+}
+
+/* IPSEC-T3. */
+static void deny_permit_overlap_warns(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->acl[0].n_line = 0;
+	cfgbuild_line(&f->c->acl[0], 10, false, "10.1.1.0/24", "172.16.1.0/24");
+	cfgbuild_line(&f->c->acl[0], 20, true, "10.0.0.0/8", "172.16.0.0/12");
+	f->c->acl[f->c->n_acl++].name = "102";
+	cfgbuild_line(&f->c->acl[1], 10, true, "10.1.1.0/24", "172.16.1.0/24");
+	cfgbuild_entry(f->c, &f->c->map[0], 20, "102", "192.0.2.3");
+	assert_warns(f, ENTRY "/access-list: deny line 10 of 'site2' overlaps permit line 10 of '102' in entry 20");
+}
+
+/* IPSEC-T5, IPSEC-37. */
+static void permit_any_warns(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->acl[0].n_line = 0;
+	cfgbuild_line(&f->c->acl[0], 10, true, "0.0.0.0/0", "10.2.0.0/16");
+	assert_warns(f, "permits `any` with no deny line before it");
+}
+
+static void any_after_deny_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->acl[0].n_line = 0;
+	cfgbuild_line(&f->c->acl[0], 10, false, "10.0.0.0/8", "10.2.0.1");
+	cfgbuild_line(&f->c->acl[0], 20, true, "0.0.0.0/0", "0.0.0.0/0");
+	assert_warns(f, "permits `any`:");
+}
+
+static void map_on_loopback_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->interface[0].type = CFG_IF_LOOPBACK;
+	f->c->interface[0].crypto_map = "vpn";
+	assert_refused(
+		f, "/ietf-interfaces:interfaces/interface[name='lan']/culvert-ipsec:crypto-map", "local-address");
+}
+
+static void own_address_as_peer(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(cv_addr_parse("192.0.2.1", &f->c->map[0].entry[0].peer[0]), 0);
+	assert_refused(f, ENTRY "/peer", "own address on 'wan'");
+}
+
+/* IPSEC-74: the interfaces that share a local address share its front VRF. */
+static void local_address_in_another_vrf(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->vrf[f->c->n_vrf++].name = "red";
+	f->c->interface[0].vrf = "red";
+	f->c->map[0].local_address = "lan";
+	assert_refused(f, "/culvert-ipsec:ipsec/crypto-map[name='vpn']/local-address", "VRF");
+}
+
+static void description_is_80_characters(void **state) /* MON-T8 */
+{
+	static const char *const eighty =
+		"12345678901234567890123456789012345678901234567890123456789012345678901234567890";
+	struct fixture *f = *state;
+	struct cv_config *c = cfgbuild_gateway();
+
+	c->peer[0] = (struct cfg_peer){.description = eighty};
+	assert_int_equal(cv_addr_parse("192.0.2.2", &c->peer[0].addr), 0);
+	c->n_peer = 1;
+	f->c->peer[0] = c->peer[0];
+	f->c->n_peer = 1;
+	assert_int_equal(resolve(f), 0);
+	c->peer[0].description = "123456789012345678901234567890123456789012345678901234567890123456789012345678901";
+	assert_int_equal(config_resolve(c, f->err, NULL, NULL), -22);
+	assert_contains(f->err, "1..80");
+	config_unref(c);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(resolves_and_fills_in_defaults),
+		TEST(builtin_policies_are_last),
+		TEST(dangling_references),
+		TEST(dangling_transform_set),
+		TEST(dangling_map),
+		TEST(dangling_vrf),
+		TEST(duplicate_names),
+		TEST(duplicate_routes),
+		TEST(duplicate_address),
+		TEST(nexthop_in_another_vrf_needs_global),
+		TEST(global_nexthop),
+		TEST(entry_without_peer),
+		TEST(entry_without_acl),
+		TEST(transform_sets_are_1_to_6),
+		TEST(transport_mode_is_not_built),
+		TEST(legacy_needs_permission),
+		TEST(legacy_with_permission_warns),
+		TEST(pfs_group_is_known),
+		TEST(replay_window_is_64_or_0),
+		TEST(aead_and_cbc_do_not_mix),
+		TEST(ikev1_profile_warns),
+		TEST(entry_profile_wins),
+		TEST(dpd_ranges),
+		TEST(missing_key_warns),
+		TEST(key_of_another_vrf_is_not_used),
+		TEST(longest_key_prefix_wins),
+		TEST(deny_permit_overlap_warns),
+		TEST(permit_any_warns),
+		TEST(any_after_deny_says_so),
+		TEST(map_on_loopback_is_refused),
+		TEST(own_address_as_peer),
+		TEST(local_address_in_another_vrf),
+		TEST(description_is_80_characters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
