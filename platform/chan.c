@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "chan_int.h"
+#include "cv_secret.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -143,7 +144,7 @@ static void commit(struct chan_end *e)
 	__atomic_store_n(&e->shared->prod, e->ring->prod.tail, __ATOMIC_RELEASE);
 }
 
-static bool peek(struct cv_chan *ch, struct chan_end *e, const void **elem)
+static bool peek(struct cv_chan *ch, struct chan_end *e, void **elem)
 {
 	uint32_t prod = __atomic_load_n(&e->shared->prod, __ATOMIC_ACQUIRE);
 	if (ch->broken || prod - e->ring->cons.tail > e->ring->capacity) {
@@ -182,7 +183,7 @@ int cv_chan_send(struct cv_chan *ch, struct cv_msg *msg)
 int cv_chan_recv(struct cv_chan *ch, struct cv_msg *msg)
 {
 	struct chan_end *e = &ch->end[ch->rx_msg];
-	const void *elem;
+	void *elem;
 	if (!peek(ch, e, &elem))
 		return 0;
 	/* The peer can still write to the element: look at the header only in our own copy of it. */
@@ -192,6 +193,8 @@ int cv_chan_recv(struct cv_chan *ch, struct cv_msg *msg)
 		memcpy(msg->body, (const uint8_t *)elem + sizeof(msg->h), msg->h.len - sizeof(msg->h));
 		rc = 1;
 	}
+	/* Commands carry keys: they must not stay behind in the ring. */
+	cv_secret_zero(elem, rc == 1 ? msg->h.len : CV_MSG_SIZE);
 	consume(e);
 	return rc;
 }
@@ -213,7 +216,7 @@ int cv_chan_send_pkt(struct cv_chan *ch, const struct cv_pkt *pkt)
 int cv_chan_recv_pkt(struct cv_chan *ch, struct cv_pkt *pkt)
 {
 	struct chan_end *e = &ch->end[ch->rx_pkt];
-	const void *elem;
+	void *elem;
 	if (!peek(ch, e, &elem))
 		return 0;
 	memcpy(pkt, elem, CV_PKT_HDR);

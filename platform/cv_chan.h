@@ -31,7 +31,7 @@ struct cv_chan; /* one end of an attached channel */
 int cv_chan_send(struct cv_chan *ch, struct cv_msg *msg);
 
 /* Take one message from the ring of the other end. Returns 1 with *msg filled, 0 when empty, -EPROTO when the element
- * is not a valid message (version or length); the element is consumed. */
+ * is not a valid message (version or length); the element is consumed. The ring's copy is zeroed. */
 int cv_chan_recv(struct cv_chan *ch, struct cv_msg *msg);
 
 /* Same for packets: up from the dataplane, down from the control process. Only CV_PKT_HDR + len bytes are copied. */

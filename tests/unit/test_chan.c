@@ -172,6 +172,22 @@ static void packets_travel_both_ways(void **state)
 	cv_chan_close(j.ch);
 }
 
+static void a_consumed_message_leaves_nothing_in_the_ring(void **state)
+{
+	(void)state;
+	static const uint8_t zero[CV_MSG_SIZE];
+	struct connect_job j;
+	struct cv_chan *dp = connect_now(&j, -1);
+	static struct cv_msg m;
+	const struct cv_msg *elem = (const struct cv_msg *)(j.ch->end[CHAN_CMD].ring + 1);
+	fill(&m, CV_CMD_SA_ADD, 1, sizeof(struct cv_sa));
+	assert_int_equal(cv_chan_send(j.ch, &m), 0);
+	assert_memory_equal(elem->body, m.body, sizeof(struct cv_sa));
+	assert_int_equal(cv_chan_recv(dp, &m), 1);
+	assert_memory_equal(elem, zero, sizeof(*elem));
+	cv_chan_close(j.ch);
+}
+
 static void elements_that_are_no_messages_are_skipped(void **state)
 {
 	(void)state;
@@ -414,6 +430,7 @@ int main(void)
 		T(a_full_ring_says_so_and_loses_nothing),
 		T(lengths_out_of_range_are_not_sent),
 		T(packets_travel_both_ways),
+		T(a_consumed_message_leaves_nothing_in_the_ring),
 		T(elements_that_are_no_messages_are_skipped),
 		T(impossible_indexes_detach_the_client_and_nothing_else),
 		T(one_client_at_a_time_and_the_next_gets_fresh_rings),
