@@ -41,12 +41,13 @@ static inline const struct port *port_worker_view(uint32_t port_id)
 
 /* Main: will the port exist once the transaction in progress is applied? */
 bool port_exists(uint32_t port_id);
-/* Main, a few times a second: link state. Publishes a new view and tells iface.c. */
+/* Main, every few milliseconds, between commands: link state (publishes a new view) and the devices' own counters;
+ * tells iface.c of every port that came, went or changed. */
 void port_tick(uint64_t now_ms);
 /* Main: set the device's MTU (layer-3 bytes) to at least this; a driver that cannot (ENOTSUP) is not an error. */
 int port_want_mtu(uint32_t port_id, uint16_t mtu);
-/* Main: spread the receive queues over the active workers again. */
-void port_assign_queues(void);
+/* Main: spread the receive queues over the first n_active workers. Waits for quiescence. */
+void port_assign_queues(uint32_t n_active);
 /* Main: fill a CV_DUMP_WORKER reply. */
 void port_worker_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out);
 /* Main, at exit, workers stopped: close every device. */
