@@ -87,6 +87,8 @@ struct ike_ops {
 	void (*child_move)(void *ctx, uint32_t child_id, const struct ike_path *path, bool udp_encap);
 	/* Seconds since a packet was last received on the pair, for liveness decisions; UINT32_MAX = never. */
 	uint32_t (*child_idle_s)(void *ctx, uint32_t child_id);
+	/* The same for packets sent: DPD on demand asks only while there is traffic (DPD-3). NULL = assume there is. */
+	uint32_t (*child_out_idle_s)(void *ctx, uint32_t child_id);
 	/* Negotiation for an acquire is over without an SA: release held packets. */
 	void (*acquire_failed)(void *ctx, uint32_t rule_id);
 	/* The local address that reaches remote for this entry (interface of the map or its local-address). 0 or

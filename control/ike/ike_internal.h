@@ -89,7 +89,10 @@ struct ike_htab {
 	X(dpd_dead)                                                                                                    \
 	X(restored)                                                                                                    \
 	X(acquires)                                                                                                    \
-	X(acquires_failed)
+	X(acquires_failed)                                                                                             \
+	X(v1_no_profile)                                                                                               \
+	X(v1_aggressive_refused)                                                                                       \
+	X(v1_exchange_refused)
 struct ike_stats {
 #define X(name) uint64_t name;
 	IKE_STATS(X)

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Main mode messages 5 and 6: identities and the proof of the preshared key (RFC 2409 5.4). A message that does not
+ * decrypt or does not prove itself is counted and dropped: whoever sent it, the right one may still come (IKE-54 then
+ * shows in the reason when the negotiation times out).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "v1_internal.h"
+
+#define ID_HEAD 4u
+
+static size_t own_id(struct v1_sa *v, uint8_t body[ID_HEAD + IKE_ID_MAX])
+{
+	ike_id_local(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, &v->id_local);
+	memset(body, 0, ID_HEAD); /* protocol and port zero (RFC 2407 4.6.2, RFC 3947 4) */
+	body[0] = v->id_local.type;
+	memcpy(body + ID_HEAD, v->id_local.data, v->id_local.len);
+	return ID_HEAD + v->id_local.len;
+}
+
+/* HASH_I when the initiator's side is meant, else HASH_R. */
+static int auth_hash(const struct v1_sa *v, bool initiator, struct v1_span id_b, uint8_t *out)
+{
+	const struct v1_mm *mm = v->mm;
+	struct v1_span gi = v1_span_of(mm->ke_i.p, mm->ke_i.len), gr = v1_span_of(mm->ke_r.p, mm->ke_r.len);
+	struct v1_span sai = v1_span_of(mm->sai_b, mm->sai_len);
+	if (initiator)
+		return v1_hash_auth(&v->k, gi, gr, v1_cky_i(v), v1_cky_r(v), sai, id_b, out);
+	return v1_hash_auth(&v->k, gr, gi, v1_cky_r(v), v1_cky_i(v), sai, id_b, out);
+}
+
+/* No SA with this peer at all: it may forget whatever it still has of an earlier life of ours. */
+static bool first_contact(const struct v1_sa *v)
+{
+	struct ike_sa *o = NULL;
+	while ((o = ike_sa_next_by_addr(v->sa.ike, v->sa.path.vrf, &v->sa.peer, o)))
+		if (o != &v->sa && (o->phase == IKE_PHASE_ESTABLISHED || !TAILQ_EMPTY(&o->children)))
+			return false;
+	return true;
+}
+
+static void auth_timer(struct ike *ike, struct ike_timer *t)
+{
+	struct v1_sa *v = IKE_CONTAINER(t, struct v1_sa, tx.timer);
+	(void)ike;
+	if (v1_tx_repeat(v, &v->tx))
+		v1_tx_arm(v, &v->tx, auth_timer);
+	else
+		v1_fail(v, v->sa.fail_reason ? v->sa.fail_reason
+					     : "no answer to authentication; do the preshared keys match?");
+}
+
+static bool auth_send(struct v1_sa *v)
+{
+	struct v1_out o;
+	uint8_t id[ID_HEAD + IKE_ID_MAX], hash[IKEC_PRF_MAX], cookies[2 * V1_COOKIE_LEN];
+	size_t id_len = own_id(v, id);
+	v1_begin(v, &o, V1_EX_MAIN, V1_FLAG_ENCRYPTED, 0);
+	v1_out_payload(&o, V1_PL_ID, id, id_len);
+	if (auth_hash(v, v->sa.initiator, v1_span_of(id, id_len), hash))
+		return false;
+	v1_out_payload(&o, V1_PL_HASH, hash, v->k.hash_len);
+	if (v->sa.initiator && first_contact(v)) {
+		memcpy(cookies, v1_cky_i(v), V1_COOKIE_LEN);
+		memcpy(cookies + V1_COOKIE_LEN, v1_cky_r(v), V1_COOKIE_LEN);
+		v1_out_notify(&o, V1_PROTO_ISAKMP, V1_N_INITIAL_CONTACT, cookies, sizeof(cookies), NULL, 0);
+	}
+	return v1_seal(&v->k, v->k.iv, &o) == 0 && v1_tx_send(v, &v->tx, &o) == 0;
+}
+
+void v1_auth_start(struct v1_sa *v)
+{
+	if (auth_send(v))
+		v1_tx_arm(v, &v->tx, auth_timer);
+	else
+		v1_fail(v, "encryption failed");
+}
+
+static void take_id(struct ike_id *id, struct v1_span body)
+{
+	struct v1_id w = v1_id_read(body);
+	id->type = w.type;
+	id->len = (uint16_t)(w.data.len < IKE_ID_MAX ? w.data.len : IKE_ID_MAX);
+	memcpy(id->data, w.data.p, id->len);
+}
+
+/*
+ * The identity must fit the profile the key came from (VRF-25); a profile without match statements was chosen by
+ * address and takes any. Another entry for the same peer whose profile does match takes over.
+ */
+static bool identity_ok(struct v1_sa *v)
+{
+	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
+	const struct cfg_ike_profile *p = v->sa.profile;
+	if (!p)
+		return false;
+	if (!p->n_match || ike_id_matches(p, &v->id_peer))
+		return true;
+	if (v->sa.initiator)
+		return false;
+	const struct cfg_psk *used = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
+	unsigned n = ike_entries_for(v->sa.ike, &ike_v1, &v->sa.path, e, IKE_ENTRIES_MAX);
+	for (unsigned i = 0; i < n; i++) {
+		p = e[i]->profile_ref;
+		if (!ike_entry_has_peer(e[i], &v->sa.peer) || !ike_id_matches(p, &v->id_peer))
+			continue;
+		const struct cfg_psk *k = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
+		if (!k || !used || k->key_len != used->key_len || cv_secret_cmp(k->key, used->key, k->key_len))
+			continue;
+		v->sa.entry = e[i];
+		v->sa.profile = p;
+		return true;
+	}
+	return false;
+}
+
+static void bad_auth(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h)
+{
+	v->sa.ike->stats.auth_failed++;
+	v->sa.bad++;
+	if (!v->sa.fail_reason)
+		v1_notify_clear(v->sa.ike, path, natt, h, V1_N_AUTHENTICATION_FAILED); /* once: it is not protected */
+	v->sa.fail_reason = "authentication failed; do the preshared keys match?";
+}
+
+static bool has_notify(const struct v1_msg *m, uint16_t type)
+{
+	const struct v1_payload *p;
+	for (unsigned i = 0; (p = v1_find(m, V1_PL_NOTIFY, i)); i++)
+		if (v1_notify_read(p->body).type == type)
+			return true;
+	return false;
+}
+
+/* Tell an initiator that asked for more which lifetime applies (VRF-43). */
+static void tell_lifetime(struct v1_sa *v)
+{
+	uint8_t attrs[16], cookies[2 * V1_COOKIE_LEN];
+	size_t n = v1_lifetime_attrs(attrs, sizeof(attrs), V1_P1_LIFE_TYPE, v->lifetime_s, 0);
+	memcpy(cookies, v1_cky_i(v), V1_COOKIE_LEN);
+	memcpy(cookies + V1_COOKIE_LEN, v1_cky_r(v), V1_COOKIE_LEN);
+	v1_notify(v, V1_PROTO_ISAKMP, V1_N_RESPONDER_LIFETIME, cookies, sizeof(cookies), attrs, n);
+}
+
+static void authenticated(struct v1_sa *v)
+{
+	bool longer = v->mm->longer;
+	if (v->mm->contact)
+		v1_initial_contact(v);
+	if (!v->sa.initiator && !auth_send(v)) {
+		v1_fail(v, "encryption failed");
+		return;
+	}
+	v1_mm_free(v);
+	v->sa.fail_reason = NULL;
+	v->sa.state = V1_QM_IDLE;
+	if (!v->sa.initiator && longer)
+		tell_lifetime(v);
+	v1_established(v);
+}
+
+void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
+{
+	uint8_t buf[V1_MSG_MAX], next[V1_IV_MAX], want[IKEC_PRF_MAX];
+	struct v1_msg m;
+	const struct v1_payload *id, *hash;
+	if (v1_decrypt(v, v->k.iv, h, data, buf, next, &m) || !(id = v1_find(&m, V1_PL_ID, 0)) ||
+		!(hash = v1_find(&m, V1_PL_HASH, 0)) || hash->body.len != v->k.hash_len ||
+		auth_hash(v, !v->sa.initiator, id->body, want) ||
+		cv_secret_cmp(want, hash->body.p, v->k.hash_len) != 0) {
+		bad_auth(v, path, natt, h);
+		return;
+	}
+	take_id(&v->id_peer, id->body);
+	if (!identity_ok(v)) {
+		char text[IKE_ID_MAX + 1];
+		cv_notice("ike", "IKEv1: identity %s of the peer fits no profile",
+			ike_id_str(&v->id_peer, text, sizeof(text)));
+		v->sa.ike->stats.auth_failed++;
+		v1_notify_clear(v->sa.ike, path, natt, h, V1_N_INVALID_ID_INFORMATION);
+		v1_fail(v, "identity of the peer not accepted");
+		return;
+	}
+	memcpy(v->k.iv, next, V1_IV_MAX);
+	ike_timer_stop(v->sa.ike, &v->tx.timer);
+	v1_tx_note_rx(&v->tx, data, h->len);
+	v->mm->contact = has_notify(&m, V1_N_INITIAL_CONTACT);
+	if (!v->sa.initiator) {
+		/* the initiator may have moved to 4500 with this message (RFC 3947 4) */
+		v->sa.path = *path;
+		v->sa.natt = natt;
+	}
+	v->sa.last_rx_ms = ike_now(v->sa.ike);
+	v->sa.rx++;
+	authenticated(v);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IKEv1 inside the engine (RFC 2407-2409, 3947, 3706): between the v1_*.c files only. Everything runs on the loop;
+ * Diffie-Hellman alone runs on the pool (struct v1_dh).
+ *
+ * Phase 1 SAs and children live apart: when a newer phase 1 SA with the same peer and identity comes up, it adopts the
+ * children of the older ones (v1_supersede). A phase 1 SA that the peer deleted while it still had children stays as
+ * V1_DELETED, a container without keys, until a successor adopts them or they expire.
+ */
+#ifndef CONTROL_IKE_V1_INTERNAL_H
+#define CONTROL_IKE_V1_INTERNAL_H
+
+#include "ike_internal.h"
+#include "v1_keys.h"
+#include "v1_msg.h"
+
+#define V1_NONCE_LEN 32u
+#define V1_NONCE_MAX 256u
+#define V1_HALF_OPEN_MS 30000u	 /* a responder waits this long for the rest of main mode */
+#define V1_QM_KEEP_MS 50000u	 /* a finished quick mode goes on answering repeats (VRF-51) */
+#define V1_CLOSE_MS 10000u	 /* a superseded phase 1 SA stays for quick modes under way */
+#define V1_RETIRE_MS 1000u	 /* a replaced pair is deleted this long after its successor carries traffic */
+#define V1_RETIRE_PEER_MS 60000u /* ... when that is the peer's to do and it does not */
+#define V1_RETRY_MS 5000u	 /* a rekey that failed is tried again */
+#define V1_QM_OPEN_MAX 64u	 /* unfinished quick modes of one SA that a peer may start */
+#define V1_DPD_TRIES 5u		 /* DPD-5: one and four more */
+
+enum v1_state {
+	V1_MM_NO_STATE = 0, /* first message out, nothing agreed */
+	V1_MM_SA_SETUP,	    /* policy agreed */
+	V1_MM_KEY_EXCH,	    /* keys exchanged, peer not authenticated */
+	V1_QM_IDLE,	    /* authenticated */
+	V1_DELETED,	    /* deleted by the peer; holds children until a successor comes up */
+};
+
+struct v1_buf {
+	uint16_t len;
+	uint8_t p[V1_NONCE_MAX];
+};
+struct v1_ke {
+	uint16_t len;
+	uint8_t p[IKEC_DH_PUB_MAX];
+};
+
+/* The last message of an exchange, to be repeated, and what it answered. */
+struct v1_tx {
+	uint8_t *data;
+	size_t len;
+	unsigned repeats;
+	bool rx_seen;
+	uint8_t rx_digest[20]; /* of the message that data answers: a repeat of it is answered with data again */
+	struct ike_timer timer;
+};
+
+/* What only main mode needs; gone once it is over. */
+struct v1_mm {
+	uint8_t *sai_b; /* body of the initiator's SA payload */
+	size_t sai_len;
+	struct v1_buf ni, nr;
+	struct v1_ke ke_i, ke_r;
+	struct ikec_dh *dh;
+	bool busy;    /* a job is on the pool: messages wait for their repeat */
+	bool contact; /* the peer sent INITIAL-CONTACT */
+	bool longer;  /* the peer proposed a longer lifetime than ours */
+};
+
+struct v1_sa {
+	struct ike_sa sa; /* first */
+	struct v1_keys k;
+	enum ike_group group;
+	uint32_t lifetime_s;
+	struct v1_mm *mm;
+	struct v1_tx tx;       /* main mode */
+	struct ike_timer wait; /* responder: end of patience; superseded: time to delete */
+	TAILQ_HEAD(, v1_qm) qms;
+	unsigned n_open; /* unfinished, started by the peer */
+	struct ike_id id_local, id_peer;
+	bool natt_rfc, natt_draft; /* what the peer can: RFC 3947, or only a draft of it */
+	bool dpd;		   /* the peer announced RFC 3706 */
+	uint64_t rekey_of;	   /* id of the phase 1 SA this one is to replace */
+	struct ike_timer dpd_timer;
+	unsigned dpd_misses;	     /* unanswered probes */
+	uint32_t dpd_first, dpd_seq; /* first unanswered, last sent */
+	bool dpd_peer_seen;
+	uint32_t dpd_peer_seq;
+};
+
+enum v1_qm_state {
+	V1_QM_WORKING = 0, /* on the pool or with the host */
+	V1_QM_SENT_1,	   /* initiator: waits for message 2 */
+	V1_QM_SENT_2,	   /* responder: waits for message 3 */
+	V1_QM_DONE,	   /* answers repeats only */
+};
+
+struct v1_child;
+struct v1_qm {
+	TAILQ_ENTRY(v1_qm) link;
+	struct v1_sa *sa;
+	uint32_t msgid;
+	bool initiator;
+	enum v1_qm_state state;
+	uint8_t iv[V1_IV_MAX];
+	struct v1_child *child; /* NULL once it is gone */
+	uint32_t old_id;	/* child that is to be replaced, 0 = none */
+	struct v1_buf ni, nr;
+	enum ike_group group; /* of PFS */
+	struct ikec_dh *dh;
+	struct v1_ke peer_ke;		       /* len 0: no KE payload */
+	bool commit;			       /* the responder asked to wait for CONNECTED */
+	uint8_t prop_num, trans_num, trans_id; /* what was chosen, to be echoed */
+	uint8_t attrs[256], id_ci[64], id_cr[64];
+	uint16_t attrs_len, id_ci_len, id_cr_len;
+	bool has_ids, cut_lifetime; /* cut: we granted less than the initiator asked for */
+	uint64_t started_ms;
+	uint32_t done_child; /* initiator: the child that came of it */
+	struct v1_tx tx;
+};
+
+struct v1_child {
+	struct ike_child c;    /* first */
+	struct v1_qm *qm;      /* while it is being negotiated */
+	uint32_t replaces;     /* child_id of the pair it takes over from */
+	struct ike_timer act;  /* initiator: when to begin to send */
+	uint64_t act_limit_ms; /* by then even without a sign from the peer */
+};
+
+static inline struct v1_sa *v1_of(struct ike_sa *sa)
+{
+	return (struct v1_sa *)sa;
+}
+static inline struct v1_child *v1_child_of(struct ike_child *c)
+{
+	return (struct v1_child *)c;
+}
+static inline struct v1_span v1_span_of(const void *p, size_t len)
+{
+	return (struct v1_span){p, len};
+}
+static inline const uint8_t *v1_cky_i(const struct v1_sa *v)
+{
+	return v->sa.spi_i;
+}
+static inline const uint8_t *v1_cky_r(const struct v1_sa *v)
+{
+	return v->sa.spi_r;
+}
+
+/* ---- Diffie-Hellman on the pool: make a key pair when dh is NULL, then the shared secret when peer.len is set ---- */
+struct v1_dh {
+	struct ike_job job; /* first */
+	enum ike_group group;
+	struct ikec_dh *dh;
+	struct v1_ke peer;
+	uint8_t secret[IKEC_DH_PUB_MAX];
+	size_t secret_len;
+	int err;
+	uint32_t msgid;					/* quick mode it is for, 0 = main mode */
+	void (*done)(struct v1_sa *v, struct v1_dh *d); /* takes dh over by setting it NULL */
+};
+/* Takes over dh. 0 or -ENOMEM. */
+int v1_dh_run(struct v1_sa *v, enum ike_group group, struct ikec_dh **dh, const struct v1_ke *peer, uint32_t msgid,
+	void (*done)(struct v1_sa *v, struct v1_dh *d));
+
+/* ---- v1_wire.c: messages on their way ---- */
+void v1_begin(const struct v1_sa *v, struct v1_out *o, uint8_t exchange, uint8_t flags, uint32_t msgid);
+/* Keep a finished message for repeats and send it. */
+int v1_tx_send(struct v1_sa *v, struct v1_tx *tx, const struct v1_out *o);
+/* Repeat it; false when it has been repeated often enough. */
+bool v1_tx_repeat(struct v1_sa *v, struct v1_tx *tx);
+void v1_tx_arm(struct v1_sa *v, struct v1_tx *tx, void (*fire)(struct ike *ike, struct ike_timer *t));
+void v1_tx_free(struct v1_sa *v, struct v1_tx *tx);
+/* Is this the message that tx answers? Then the answer is sent again. */
+bool v1_tx_answered(struct v1_sa *v, struct v1_tx *tx, const uint8_t *data, size_t len);
+void v1_tx_note_rx(struct v1_tx *tx, const uint8_t *data, size_t len);
+/* Decrypt a message into buf[V1_MSG_MAX] and check its payloads; next: the IV to commit. 0 or a notify type. */
+unsigned v1_decrypt(const struct v1_sa *v, const uint8_t *iv, const struct v1_hdr *h, const uint8_t *data, uint8_t *buf,
+	uint8_t *next, struct v1_msg *m);
+/* Room for a HASH payload at the start of a message, and its computation over everything behind it. */
+size_t v1_hash_begin(const struct v1_sa *v, struct v1_out *o);
+int v1_hash_fill(const struct v1_sa *v, struct v1_out *o, size_t at, uint32_t msgid, struct v1_span nonce);
+/* The HASH payload comes first and is right. */
+bool v1_hash_check(const struct v1_sa *v, const struct v1_msg *m, struct v1_span nonce);
+/* A copy of `len` bytes into a bounded buffer; false when it is too long. */
+bool v1_buf_set(struct v1_buf *b, struct v1_span s);
+/* An authenticated message has arrived on this path: the peer lives, and may have moved behind its NAT. */
+void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
+
+/* ---- v1_policy.c ---- */
+/* The offer (body of an SA payload) of all policies that can be used. False when there is none. */
+bool v1_policy_offer(const struct cv_config *cfg, struct v1_out *o);
+/* Responder: our first policy that the peer offers too (IKE-27, 28). */
+const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, struct v1_span sa_body, uint8_t *prop_num,
+	struct v1_trans *t, struct v1_p1_attrs *a);
+/* Initiator: the policy that the answer names; NULL when it was not offered. */
+const struct cfg_ike_policy *v1_policy_answer(
+	const struct cv_config *cfg, struct v1_span sa_body, struct v1_p1_attrs *a);
+/* The lifetime both ends can live with: the shorter one (IKE-29). */
+uint32_t v1_policy_lifetime(const struct cfg_ike_policy *p, const struct v1_p1_attrs *a);
+/* Algorithms agreed: set up the keys. */
+int v1_policy_apply(struct v1_sa *v, const struct cfg_ike_policy *p, const struct v1_p1_attrs *a);
+
+/* ---- v1_main.c ---- */
+/* Start main mode. natt: on port 4500 from the first message on (successor of an SA that is there already). */
+struct v1_sa *v1_main_start(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path, bool natt,
+	const struct cv_addr *peer);
+void v1_main_first(
+	struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+void v1_main_input(
+	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+void v1_mm_free(struct v1_sa *v);
+
+/* ---- v1_auth.c: the encrypted end of main mode ---- */
+void v1_auth_start(struct v1_sa *v); /* initiator, keys derived: message 5 */
+void v1_auth_input(
+	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+
+/* ---- v1_quick.c, v1_quick_msg.c ---- */
+void v1_quick_wish(struct ike_sa *sa, struct ike_req *req);
+void v1_quick_rekey(struct ike_child *c);
+void v1_quick_input(
+	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+/* A notify of the peer about a quick mode: an error ends it; CONNECTED releases its outbound SA. */
+void v1_quick_error(struct v1_sa *v, uint16_t type, struct v1_span spi);
+void v1_quick_connected(struct v1_sa *v, uint32_t spi);
+void v1_quick_free(struct v1_qm *q);
+void v1_quick_fail(struct v1_qm *q, const char *reason);
+void v1_child_gone(struct ike_child *c);
+void v1_child_resume(struct ike_child *c); /* after a restore: an outbound SA that was still held back is released */
+/* A newer pair for the same flow, or NULL. */
+struct ike_child *v1_child_sibling(const struct ike_child *c);
+/* Body of the SA payload of a quick mode: the offer of an entry, or the one transform chosen. */
+bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o);
+void v1_quick_answer(const struct v1_qm *q, struct v1_out *o);
+/*
+ * Responder: the first of the peer's transforms that the entry has too (VRF-47). Fills in algorithm, SPI, lifetimes and
+ * PFS group of q and its child parameters. 0 or a notify type, with the reason for people in *why.
+ */
+unsigned v1_quick_choose(struct v1_qm *q, const struct cfg_map_entry *e, struct v1_span sa_body, bool has_ke,
+	struct ike_child_params *p, const char **why);
+/* Initiator: check and take over the answer. */
+unsigned v1_quick_accept(struct v1_qm *q, struct v1_span sa_body, bool has_ke, const char **why);
+/* Can IKEv1 say it? One address, prefix or range a side, one port or all. */
+bool v1_selector_expressible(const struct cv_selector *s);
+void v1_put_selector(struct v1_out *o, const struct cv_selector *s, bool ours_first);
+/* The flow of a quick mode message written as outbound of ours; i_am: which ID is ours. 0 or a notify type. */
+unsigned v1_get_selector(const struct v1_sa *v, const struct v1_msg *m, bool initiator, struct cv_selector *s);
+int v1_quick_keys(struct v1_qm *q, struct v1_span gxy, struct ike_child_keys *keys);
+
+/* ---- v1_info.c ---- */
+void v1_info_input(
+	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+/* A protected notify over an established SA. */
+void v1_notify(struct v1_sa *v, uint8_t proto, uint16_t type, const void *spi, uint8_t spi_len, const void *data,
+	size_t data_len);
+/* An unprotected one to whoever sent h (before there are keys). */
+void v1_notify_clear(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, uint16_t type);
+void v1_send_delete_child(struct v1_sa *v, uint32_t spi);
+void v1_send_delete_sa(struct v1_sa *v);
+/* The peer grants less than we asked for in a quick mode: cut the lifetimes down. Other notifies are ignored. */
+void v1_lifetime_notify(struct v1_notify_msg n, struct ike_child_params *p);
+/* RESPONDER-LIFETIME: attributes of both kinds as present. */
+size_t v1_lifetime_attrs(uint8_t *buf, size_t size, uint16_t type_attr, uint32_t life_s, uint64_t life_kb);
+
+/* ---- v1_dpd.c ---- */
+void v1_dpd_start(struct v1_sa *v);
+/* R-U-THERE is answered. Returns whether it proves that the peer lives. */
+bool v1_dpd_notify(struct v1_sa *v, const struct v1_notify_msg *n);
+
+/* ---- v1.c: life of phase 1 SAs ---- */
+/* Negotiation failed, or the peer is dead: destroy, and look after the SA that this one was to replace. */
+void v1_fail(struct v1_sa *v, const char *reason);
+void v1_established(struct v1_sa *v);
+/* INITIAL-CONTACT (VRF-42): end what was established with the peer before this SA was begun. */
+void v1_initial_contact(struct v1_sa *v);
+/* The newest established SA with the same peer as `like` (itself included), NULL = none. */
+struct v1_sa *v1_best(const struct ike_sa *like);
+bool v1_same_peer(const struct ike_sa *a, const struct ike_sa *b);
+/* Make sure that a phase 1 SA to the peer of sa is there or under way. */
+void v1_need_phase1(struct ike_sa *sa);
+void v1_deleted_by_peer(struct v1_sa *v);
+void v1_child_deleted_by_peer(struct v1_sa *v, uint32_t spi);
+
+#endif
