@@ -48,6 +48,7 @@ enum slow_reason {
 #define PKT_F_TRACED 32u
 #define PKT_F_PRIO 64u
 #define PKT_F_LOCAL 128u /* addressed to this router: set by ip_input before ipsec_check_clear */
+#define PKT_F_GROUP 256u /* received as a link-layer broadcast or multicast */
 
 /* Per-packet metadata in the mbuf's private area; 64 bytes, one line. Valid from pipeline input to transmission. */
 struct pkt_meta {
@@ -57,7 +58,7 @@ struct pkt_meta {
 	uint32_t flags;	    /* PKT_F_* */
 	uint32_t sa;	    /* SA index it was decapsulated with, or chosen for it */
 	uint32_t rule;	    /* SPD rule that matched */
-	uint32_t adj;	    /* adjacency index after the route look-up */
+	uint32_t adj;	    /* adjacency index after the route look-up (fib.h's route word inside forward.c) */
 	uint32_t flow_hash; /* symmetric over addresses, protocol and ports; 0 = not computed */
 	uint16_t mtu;	    /* for SLOW_ICMP_MTU: next-hop MTU to report */
 	uint8_t icmp_code;

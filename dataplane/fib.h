@@ -38,6 +38,7 @@ struct fib_roots {
 
 extern const struct fib_roots *fib_roots_current;
 extern struct fib_group *fib_groups;
+extern uint32_t fib_generation_current;
 extern const struct dp_module fib_module;
 
 /* Main, once, before the first transaction: tables for up to max_nodes trie nodes. 0 or -ENOMEM. */
@@ -62,6 +63,13 @@ bool fib_is_local(uint32_t vrf_id, const struct cv_addr *a);
 /* Worker or main: MTU of the interface a packet to dst leaves by, 0 when there is no route. Smallest of a group. */
 uint16_t fib_path_mtu(uint32_t vrf_id, const struct cv_addr *dst);
 
+/* Worker or main: changes whenever a route or the MTU of an interface may have changed: what was derived from
+ * fib_path_mtu() is to be asked again when this differs. */
+static inline uint32_t fib_generation(void)
+{
+	return __atomic_load_n(&fib_generation_current, __ATOMIC_RELAXED);
+}
+
 /* ---- main: called by iface.c inside a transaction, before fib_module.prepare ---- */
 enum fib_source { FIB_SRC_LOCAL = 0, FIB_SRC_CONNECTED = 1, FIB_SRC_ROUTE = 2 };
 /* Add or remove an interface's own prefix. word is FIB_LOCAL, FIB_BROADCAST (source LOCAL) or FIB_GLEAN (CONNECTED).
@@ -70,6 +78,9 @@ int fib_if_prefix_add(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word)
 int fib_if_prefix_del(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word);
 /* The state of this interface changed: routes through it must be looked at again in prepare. */
 void fib_if_changed(uint32_t if_id);
+
+/* Main: has a transaction staged changes that are neither published nor aborted yet? */
+bool fib_txn_in_progress(void);
 
 /* Main: fill a CV_DUMP_FIB reply (struct cv_fib_entry; req->scope = VRF). Only what is in the table, connected and
  * local prefixes included (origin 254 connected, 255 local). */

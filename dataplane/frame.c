@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What all modules stand on: packet pool, clock, drops, and reclamation after quiescence. */
+#include "trace.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -100,9 +101,17 @@ struct cv_writer_block *dp_stats(struct worker *w)
 	return w->stats;
 }
 
+static const char *const drop_token[] = {
+#define X(sym, token, sentence) token,
+	DROP_REASONS(X)
+#undef X
+};
+
 void dp_drop(struct worker *w, struct rte_mbuf **pkts, unsigned n, enum drop_reason why)
 {
 	w->stats->drops[why] += n;
+	for (unsigned i = 0; i < n; i++)
+		trace_end(pkts[i], "drop", drop_token[why]);
 	rte_pktmbuf_free_bulk(pkts, n);
 }
 

@@ -66,8 +66,10 @@ bool iface_source(const struct dp_if *ifp, uint8_t af, const struct cv_addr *tow
 /* Main: does this interface own the address (configured, or its link-local one)? */
 bool iface_owns(const struct dp_if *ifp, const struct cv_addr *a);
 
-/* Main, outside a transaction: a port came, went, or its link or MAC changed. Rebuilds what depends on it. */
+/* Main, any time: a port came, went, or its link or MAC changed. Noted; applied by iface_refresh(). */
 void iface_port_changed(uint32_t port_id);
+/* Main, from fwd_tick(): apply noted port changes, unless a transaction is in progress. */
+void iface_refresh(void);
 
 /* Main: fill a CV_DUMP_IF reply (struct cv_if_entry). */
 void iface_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out);

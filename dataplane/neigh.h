@@ -80,8 +80,8 @@ struct neigh_news {
 };
 void neigh_learn(struct worker *w, const struct neigh_news *news);
 
-/* Main: the interface (its MAC, MTU, port, VLAN) changed or went: forget or rebuild what hangs on it. */
-void neigh_if_changed(uint32_t if_id);
+/* Main: an interface came (was NULL), went (is NULL) or changed: forget or rebuild what hangs on it. */
+void neigh_if_changed(const struct dp_if *was, const struct dp_if *is);
 /* Main: CV_CLEAR_NEIGH; if_id 0 = all. */
 void neigh_clear(uint32_t if_id);
 /* Main: fill a CV_DUMP_NEIGH reply (struct cv_neigh_entry). */

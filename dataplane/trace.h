@@ -30,6 +30,9 @@ void trace_collect(void (*send)(const struct cv_evt_trace *t));
 /* Worker: maybe pick this packet; data as received, meta valid. Only when trace_armed(). */
 void trace_pick(struct rte_mbuf *m);
 
+/* The step of ip_input: where the packet wants to go. Only for traced packets. */
+void trace_header(struct rte_mbuf *m);
+
 void trace_step_slow(struct rte_mbuf *m, const char *stage, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void trace_end_slow(struct rte_mbuf *m, const char *stage, const char *note);
 

@@ -88,8 +88,6 @@ static inline unsigned trie_same_node(unsigned plen)
 {
 	return plen <= 8 ? 0 : ((plen - 1) / 8) * 8 + 1;
 }
-/* Drop a whole table: every node below *root is retired (or freed when the transaction made it). */
-void trie_drop(uint32_t *root);
 /* Keep the transaction: call after the new roots are published. Replaced nodes are freed through defer(fn, arg). */
 void trie_commit(void (*defer)(void (*fn)(void *arg), void *arg));
 /* Forget the transaction: the roots from before it are valid as ever. */

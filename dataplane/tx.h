@@ -6,7 +6,7 @@
 #ifndef DATAPLANE_TX_H
 #define DATAPLANE_TX_H
 
-#include "dp.h"
+#include "worker.h"
 
 #define TX_BURST 64u	  /* frames buffered per port */
 #define TX_HANDOVER 1024u /* frames in one hand-over ring */
@@ -18,9 +18,8 @@ struct tx_buf {
 
 /* What one worker has to send. Owned by that worker. */
 struct tx_worker {
-	uint32_t index;		   /* worker index, as in struct worker */
-	uint32_t dirty;		   /* bit per port with something buffered */
-	struct rte_ring *handover; /* frames other workers put here for our queues; NULL = none needed yet */
+	uint32_t index; /* worker index, as in struct worker */
+	uint32_t dirty; /* bit per port with something buffered */
 	struct tx_buf port[CV_PORT_MAX];
 };
 
@@ -31,5 +30,18 @@ struct tx_worker *tx_worker_create(uint32_t index, int socket);
 void tx_frame(struct worker *w, uint32_t port_id, struct rte_mbuf *m);
 /* Worker or main: send what is buffered, and what others handed over. End of every loop. */
 void tx_flush(struct worker *w);
+
+/* Send what is buffered for one port. For tx_put(). */
+void tx_flush_port(struct worker *w, uint32_t port_id);
+/* Worker or main: queue a frame that the caller has counted. */
+static inline void tx_put(struct worker *w, uint32_t port_id, struct rte_mbuf *m)
+{
+	struct tx_buf *b = &w->tx->port[port_id];
+
+	b->pkt[b->n++] = m;
+	w->tx->dirty |= 1u << port_id;
+	if (b->n == TX_BURST)
+		tx_flush_port(w, port_id);
+}
 
 #endif

@@ -12,4 +12,7 @@ bool vrf_exists(uint32_t vrf_id);
 /* Its name, "" when it does not exist; "global" for VRF 0. Valid until the next commit. */
 const char *vrf_name(uint32_t vrf_id);
 
+/* Does the transaction in progress create, rename or delete VRFs? */
+bool vrf_changing(void);
+
 #endif

@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The routes behind the forwarding tables: which sources offer a prefix, which next hops of a configured route resolve
+ * and to what. Resolution is a pure function of this table and of the interfaces, so a change only has to find the
+ * routes it may concern; the order in which they are looked at does not matter.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "fib.h"
+#include "fib_write.h"
+#include "iface.h"
+#include "neigh.h"
+#include "rib_store.h"
+#include "vrf.h"
+
+#define RIB_DEPTH 8u	     /* gateways behind gateways */
+#define RIB_CHANGES_MAX 256u /* more changed prefixes than this: look at every recursive route again */
+
+struct member {
+	uint32_t word;
+	uint32_t share; /* relative weight */
+};
+
+/* What a route resolves to. */
+struct resolution {
+	unsigned n, n_pin;
+	struct member m[RIB_MEMBERS];
+	uint32_t pin[RIB_MEMBERS];
+	bool full; /* out of adjacencies */
+};
+
+static struct {
+	bool open, syncing;
+	uint32_t txn;
+	TAILQ_HEAD(, rib_prefix) touched;
+	bool if_any;
+	bool if_changed[CV_IF_MAX];
+	struct rib_prefix *changed[RIB_CHANGES_MAX];
+	unsigned n_changed; /* beyond RIB_CHANGES_MAX: too many to list */
+} rib = {.touched = TAILQ_HEAD_INITIALIZER(rib.touched)};
+
+static TAILQ_HEAD(, rib_prefix) recursive = TAILQ_HEAD_INITIALIZER(recursive);
+
+/* ---- staging: changes go into the store at once, with what was there kept for abort ---- */
+
+static void txn_touch(struct rib_prefix *rp)
+{
+	if (rp->in_txn)
+		return;
+	rp->in_txn = true;
+	rp->old = rp->cur;
+	rp->old_word = rp->word;
+	rp->old_pins = rp->pins;
+	TAILQ_INSERT_TAIL(&rib.touched, rp, txn_link);
+}
+
+static bool is_recursive(const struct cv_route *r)
+{
+	for (unsigned i = 0; r && i < r->n_nh; i++)
+		if (r->nh[i].type == CV_NH_GATEWAY && r->nh[i].if_id == 0)
+			return true;
+	return false;
+}
+
+static void set_route(struct rib_prefix *rp, struct cv_route *route)
+{
+	if (is_recursive(rp->cur.route))
+		TAILQ_REMOVE(&recursive, rp, recursive_link);
+	if (rp->cur.route != rp->old.route)
+		free(rp->cur.route);
+	rp->cur.route = route;
+	if (is_recursive(route))
+		TAILQ_INSERT_TAIL(&recursive, rp, recursive_link);
+}
+
+static size_t route_size(const struct cv_route *r)
+{
+	return offsetof(struct cv_route, nh) + r->n_nh * sizeof(r->nh[0]);
+}
+
+static int route_check(const struct cv_route *r, char *text)
+{
+	if (r->vrf_id >= CV_VRF_MAX || r->n_nh == 0 || r->n_nh > CV_NH_MAX) {
+		snprintf(text, 128, "route with VRF %u and %u next hops", r->vrf_id, r->n_nh);
+		return CV_ERR_MALFORMED;
+	}
+	for (unsigned i = 0; i < r->n_nh; i++) {
+		const struct cv_nexthop *nh = &r->nh[i];
+		bool ok = nh->type >= CV_NH_GATEWAY && nh->type <= CV_NH_BLACKHOLE && nh->if_id < CV_IF_MAX &&
+			  nh->vrf_id < CV_VRF_MAX && (nh->type != CV_NH_INTERFACE || nh->if_id) &&
+			  (nh->type != CV_NH_GATEWAY || nh->gw.af == r->prefix.addr.af);
+
+		if (!ok) {
+			snprintf(text, 128, "next hop %u of a route is not valid", i + 1);
+			return CV_ERR_MALFORMED;
+		}
+	}
+	return 0;
+}
+
+static int route_set(const struct cv_route *cmd, char *text)
+{
+	int rc = route_check(cmd, text);
+
+	if (rc)
+		return rc;
+	struct rib_prefix *rp = rib_get(cmd->vrf_id, &cmd->prefix, true);
+
+	if (!rp)
+		return CV_ERR_NO_MEMORY;
+	rp->named = rib.txn;
+	if (rp->cur.route && route_size(rp->cur.route) == route_size(cmd) &&
+		memcmp(rp->cur.route, cmd, route_size(cmd)) == 0)
+		return 0;
+	struct cv_route *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return CV_ERR_NO_MEMORY;
+	*copy = *cmd;
+	txn_touch(rp);
+	set_route(rp, copy);
+	return 0;
+}
+
+static int route_del(const struct cv_route_ref *cmd, char *text)
+{
+	struct rib_prefix *rp = rib_get(cmd->vrf_id, &cmd->prefix, false);
+
+	if (!rp || !rp->cur.route) {
+		snprintf(text, 128, "no such route in VRF %u", cmd->vrf_id);
+		return CV_ERR_NOT_FOUND;
+	}
+	txn_touch(rp);
+	set_route(rp, NULL);
+	return 0;
+}
+
+static void txn_open(void)
+{
+	if (!rib.open)
+		rib.txn++;
+	rib.open = true;
+}
+
+static int rib_stage(uint16_t type, const void *body, char *text)
+{
+	txn_open();
+	return type == CV_CMD_ROUTE_SET ? route_set(body, text) : route_del(body, text);
+}
+
+static void rib_sync(void)
+{
+	txn_open();
+	rib.syncing = true;
+}
+
+static void sweep_one(struct rib_prefix *rp, void *arg)
+{
+	(void)arg;
+	if (!rp->cur.route || rp->named == rib.txn)
+		return;
+	txn_touch(rp);
+	set_route(rp, NULL);
+}
+
+int fib_if_prefix_add(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word)
+{
+	txn_open();
+	struct rib_prefix *rp = rib_get(vrf_id, p, true);
+
+	if (!rp || rp->cur.n_if == RIB_IF_MAX)
+		return CV_ERR_NO_MEMORY;
+	txn_touch(rp);
+	rp->cur.if_word[rp->cur.n_if++] = word;
+	return 0;
+}
+
+int fib_if_prefix_del(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word)
+{
+	txn_open();
+	struct rib_prefix *rp = rib_get(vrf_id, p, false);
+
+	for (unsigned i = 0; rp && i < rp->cur.n_if; i++) {
+		if (rp->cur.if_word[i] != word)
+			continue;
+		txn_touch(rp);
+		rp->cur.n_if--;
+		memmove(&rp->cur.if_word[i], &rp->cur.if_word[i + 1], (rp->cur.n_if - i) * sizeof(rp->cur.if_word[0]));
+		return 0;
+	}
+	return CV_ERR_NOT_FOUND;
+}
+
+void fib_if_changed(uint32_t if_id)
+{
+	txn_open();
+	rib.if_changed[if_id] = rib.if_any = true;
+}
+
+/* ---- resolution ---- */
+
+/* The word an interface's own prefix gives: our address before broadcast before connected. 0 = none. */
+static uint32_t if_word(const struct rib_prefix *rp)
+{
+	static const uint8_t rank[] = {[FIB_LOCAL] = 3, [FIB_BROADCAST] = 2, [FIB_GLEAN] = 1};
+	uint32_t best = 0;
+
+	for (unsigned i = 0; i < rp->cur.n_if; i++)
+		if (!best || rank[FIB_KIND(rp->cur.if_word[i])] > rank[FIB_KIND(best)])
+			best = rp->cur.if_word[i];
+	return best;
+}
+
+static void add_member(struct resolution *res, uint32_t word, uint32_t share)
+{
+	for (unsigned i = 0; i < res->n; i++) {
+		if (res->m[i].word == word) {
+			res->m[i].share += share;
+			return;
+		}
+	}
+	if (res->n < RIB_MEMBERS)
+		res->m[res->n++] = (struct member){.word = word, .share = share ? share : 1};
+}
+
+static bool add_adjacency(struct resolution *res, uint32_t if_id, const struct cv_addr *gw, uint32_t share)
+{
+	if (res->n_pin == RIB_MEMBERS)
+		return false;
+	uint32_t adj = neigh_pin(if_id, gw);
+
+	if (!adj) {
+		res->full = true;
+		return false;
+	}
+	res->pin[res->n_pin++] = adj;
+	add_member(res, FIB_WORD(FIB_ADJ, adj), share);
+	return true;
+}
+
+static bool if_usable(uint32_t if_id)
+{
+	const struct dp_if *ifp = iface_staged(if_id);
+
+	return ifp && ifp->link;
+}
+
+/* The routes on the way of a resolution: one met again is a loop. */
+struct trail {
+	const struct rib_prefix *rp[RIB_DEPTH];
+	unsigned n;
+};
+
+static bool resolve_route(const struct rib_prefix *rp, uint32_t share, struct trail *t, struct resolution *res);
+
+static bool resolve_gateway(const struct cv_nexthop *nh, uint32_t share, struct trail *t, struct resolution *res)
+{
+	int len = (int)cv_addr_bits_of(nh->gw.af);
+
+	for (;;) {
+		struct rib_prefix *q = rib_match(nh->vrf_id, &nh->gw, &len);
+
+		if (!q)
+			return false;
+		uint32_t w = if_word(q);
+
+		if (w)
+			return FIB_KIND(w) == FIB_GLEAN && add_adjacency(res, FIB_NUM(w), &nh->gw, share);
+		if (q->cur.route && resolve_route(q, share, t, res))
+			return true;
+	}
+}
+
+static bool resolve_nexthop(const struct cv_nexthop *nh, uint32_t share, struct trail *t, struct resolution *res)
+{
+	switch (nh->type) {
+	case CV_NH_BLACKHOLE:
+		add_member(res, FIB_WORD(FIB_BLACKHOLE, 0), share);
+		return true;
+	case CV_NH_INTERFACE:
+		if (!if_usable(nh->if_id))
+			return false;
+		if (iface_staged(nh->if_id)->type == CV_IF_LOOPBACK)
+			add_member(res, FIB_WORD(FIB_BLACKHOLE, 0), share);
+		else
+			add_member(res, FIB_WORD(FIB_GLEAN, nh->if_id), share);
+		return true;
+	default:
+		if (nh->if_id)
+			return if_usable(nh->if_id) && add_adjacency(res, nh->if_id, &nh->gw, share);
+		return resolve_gateway(nh, share, t, res);
+	}
+}
+
+/* Add what the route of rp leads to, `share` spread over its next hops by weight. False when nothing resolves. */
+static bool resolve_route(const struct rib_prefix *rp, uint32_t share, struct trail *t, struct resolution *res)
+{
+	const struct cv_route *r = rp->cur.route;
+	uint32_t sum = 0;
+	bool any = false;
+
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->rp[i] == rp)
+			return false;
+	if (t->n == RIB_DEPTH)
+		return false;
+	t->rp[t->n++] = rp;
+	for (unsigned i = 0; i < r->n_nh; i++)
+		sum += r->nh[i].weight ? r->nh[i].weight : 1;
+	for (unsigned i = 0; i < r->n_nh; i++) {
+		uint32_t weight = r->nh[i].weight ? r->nh[i].weight : 1;
+
+		any |= resolve_nexthop(&r->nh[i], (uint32_t)((uint64_t)share * weight / sum), t, res);
+	}
+	t->n--;
+	return any;
+}
+
+/* Spread the buckets over the members by share, at least one each: largest remainders get what is left over. */
+static void fill_buckets(const struct resolution *res, uint32_t bucket[static FIB_GROUP_BUCKETS])
+{
+	uint64_t sum = 0, before = 0;
+	unsigned b = 0;
+
+	for (unsigned i = 0; i < res->n; i++)
+		sum += res->m[i].share;
+	for (unsigned i = 0; i < res->n; i++) {
+		unsigned members_after = res->n - 1 - i;
+		unsigned end;
+
+		before += res->m[i].share;
+		end = (unsigned)((before * FIB_GROUP_BUCKETS + sum / 2) / sum);
+		if (end <= b)
+			end = b + 1;
+		if (end > FIB_GROUP_BUCKETS - members_after)
+			end = FIB_GROUP_BUCKETS - members_after;
+		while (b < end)
+			bucket[b++] = res->m[i].word;
+	}
+}
+
+static int members_to_word(const struct resolution *res, uint32_t old_word, uint32_t *word)
+{
+	uint32_t bucket[FIB_GROUP_BUCKETS];
+
+	if (res->n <= 1) {
+		*word = res->n ? res->m[0].word : 0;
+		return 0;
+	}
+	fill_buckets(res, bucket);
+	if (FIB_KIND(old_word) == FIB_GROUP &&
+		memcmp(fib_groups[FIB_NUM(old_word)].bucket, bucket, sizeof(bucket)) == 0) {
+		*word = old_word;
+		return 0;
+	}
+	uint32_t g = fib_group_alloc(bucket);
+
+	*word = FIB_WORD(FIB_GROUP, g);
+	return g ? 0 : CV_ERR_NO_MEMORY;
+}
+
+/* ---- bringing the forwarding tables up to date ---- */
+
+/* Longest installed prefix that covers rp and ends in the same trie node. */
+static const struct rib_prefix *find_cover(const struct rib_prefix *rp)
+{
+	int len = (int)rp->prefix.len - 1;
+
+	while (len >= (int)trie_same_node(rp->prefix.len)) {
+		struct rib_prefix *q = rib_match(rp->vrf_id, &rp->prefix.addr, &len);
+
+		if (!q || q->prefix.len < trie_same_node(rp->prefix.len))
+			return NULL;
+		if (q->word)
+			return q;
+	}
+	return NULL;
+}
+
+static int install(struct rib_prefix *rp, uint32_t word)
+{
+	const struct rib_prefix *cover;
+	int rc;
+
+	if (rib.n_changed < RIB_CHANGES_MAX)
+		rib.changed[rib.n_changed] = rp;
+	rib.n_changed++;
+	rp->word = word;
+	if (word) {
+		rc = fib_txn_set(rp->vrf_id, &rp->prefix, word);
+	} else {
+		cover = find_cover(rp);
+		rc = fib_txn_del(rp->vrf_id, &rp->prefix, cover ? cover->word : 0, cover ? cover->prefix.len : 0);
+	}
+	return rc ? CV_ERR_NO_MEMORY : 0;
+}
+
+static void pins_release(struct rib_pins *pins)
+{
+	for (unsigned i = 0; pins && i < pins->n; i++)
+		neigh_unpin(pins->adj[i]);
+	free(pins);
+}
+
+static int pins_replace(struct rib_prefix *rp, const struct resolution *res)
+{
+	struct rib_pins *pins = NULL;
+
+	if (res->n_pin) {
+		pins = malloc(sizeof(*pins) + res->n_pin * sizeof(pins->adj[0]));
+		if (!pins)
+			return CV_ERR_NO_MEMORY;
+		pins->n = res->n_pin;
+		memcpy(pins->adj, res->pin, res->n_pin * sizeof(pins->adj[0]));
+	}
+	if (rp->pins != rp->old_pins)
+		pins_release(rp->pins);
+	rp->pins = pins;
+	return 0;
+}
+
+/* A group made by this transaction and not wanted any more. */
+static void forget_new_group(const struct rib_prefix *rp, uint32_t word)
+{
+	if (FIB_KIND(word) == FIB_GROUP && FIB_NUM(word) && word != rp->old_word)
+		fib_group_free(FIB_NUM(word), false);
+}
+
+/* Work out what the prefix leads to now, and change the table when that differs. */
+static int evaluate(struct rib_prefix *rp)
+{
+	struct resolution res = {0};
+	struct trail trail = {0};
+	uint32_t before = rp->word, word = if_word(rp);
+	int rc = 0;
+
+	txn_touch(rp);
+	if (!word && rp->cur.route) {
+		resolve_route(rp, 1u << 24, &trail, &res);
+		rc = res.full ? CV_ERR_NO_MEMORY : members_to_word(&res, rp->word, &word);
+	}
+	if (!rc)
+		rc = pins_replace(rp, &res);
+	if (rc) {
+		for (unsigned i = 0; i < res.n_pin; i++)
+			neigh_unpin(res.pin[i]);
+		return rc;
+	}
+	if (word == before)
+		return 0;
+	rc = install(rp, word);
+	forget_new_group(rp, before);
+	return rc;
+}
+
+static bool gateway_concerned(const struct cv_route *r, unsigned from, unsigned to)
+{
+	for (unsigned i = 0; i < r->n_nh; i++) {
+		const struct cv_nexthop *nh = &r->nh[i];
+
+		if (nh->type != CV_NH_GATEWAY || nh->if_id)
+			continue;
+		for (unsigned c = from; c < to; c++)
+			if (rib.changed[c]->vrf_id == nh->vrf_id && rib_covers(&rib.changed[c]->prefix, &nh->gw))
+				return true;
+	}
+	return false;
+}
+
+/* Changes reach routes whose gateways lie behind changed prefixes; those may reach further ones. */
+static int evaluate_recursive(void)
+{
+	unsigned done = 0;
+
+	for (unsigned pass = 0; done < rib.n_changed && pass < 2 * RIB_DEPTH; pass++) {
+		unsigned from = done, to = rib.n_changed;
+		struct rib_prefix *rp;
+
+		done = to;
+		TAILQ_FOREACH (rp, &recursive, recursive_link) {
+			if (to <= RIB_CHANGES_MAX && !gateway_concerned(rp->cur.route, from, to))
+				continue;
+			int rc = evaluate(rp);
+
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+struct walk_result {
+	int rc;
+	char *text;
+};
+
+static bool route_uses_changed_if(const struct cv_route *r)
+{
+	for (unsigned i = 0; r && i < r->n_nh; i++)
+		if (r->nh[i].if_id && rib.if_changed[r->nh[i].if_id])
+			return true;
+	return false;
+}
+
+static void evaluate_changed_if(struct rib_prefix *rp, void *arg)
+{
+	struct walk_result *wr = arg;
+
+	if (!wr->rc && route_uses_changed_if(rp->cur.route))
+		wr->rc = evaluate(rp);
+}
+
+/* VRFs that routes are in, or resolve in, must exist once the transaction is applied. */
+static void check_vrfs(struct rib_prefix *rp, void *arg)
+{
+	struct walk_result *wr = arg;
+	const struct cv_route *r = rp->cur.route;
+	bool ok = vrf_exists(rp->vrf_id) || (!r && !rp->cur.n_if);
+
+	for (unsigned i = 0; ok && r && i < r->n_nh; i++)
+		ok = r->nh[i].type != CV_NH_GATEWAY || vrf_exists(r->nh[i].vrf_id);
+	if (ok || wr->rc)
+		return;
+	snprintf(wr->text, 128, "a route needs a VRF that does not exist (in VRF %u)", rp->vrf_id);
+	wr->rc = CV_ERR_IN_USE;
+}
+
+static int rib_prepare(char *text)
+{
+	struct walk_result wr = {.text = text};
+	struct rib_prefix *rp;
+
+	if (rib.syncing)
+		rib_walk(sweep_one, NULL);
+	if (vrf_changing())
+		rib_walk(check_vrfs, &wr);
+	TAILQ_FOREACH (rp, &rib.touched, txn_link)
+		check_vrfs(rp, &wr);
+	/* The list grows at its end while evaluate() runs: only prefixes already evaluated are added. */
+	TAILQ_FOREACH (rp, &rib.touched, txn_link)
+		if (!wr.rc)
+			wr.rc = evaluate(rp);
+	if (!wr.rc && rib.if_any)
+		rib_walk(evaluate_changed_if, &wr);
+	if (!wr.rc)
+		wr.rc = evaluate_recursive();
+	if (wr.rc == CV_ERR_NO_MEMORY && !text[0])
+		snprintf(text, 128, "out of memory for routes, next hops or adjacencies");
+	return wr.rc;
+}
+
+static void txn_close(void)
+{
+	memset(rib.if_changed, 0, sizeof(rib.if_changed));
+	rib.open = rib.syncing = rib.if_any = false;
+	rib.n_changed = 0;
+}
+
+static void close_prefix(struct rib_prefix *rp)
+{
+	TAILQ_REMOVE(&rib.touched, rp, txn_link);
+	rp->in_txn = false;
+	rp->old = (struct rib_state){0};
+	rp->old_pins = NULL;
+	rp->old_word = 0;
+	if (!rp->cur.route && !rp->cur.n_if)
+		rib_remove(rp);
+}
+
+static void rib_publish(void)
+{
+	struct rib_prefix *rp;
+
+	if (!rib.open)
+		return;
+	fib_txn_publish();
+	while ((rp = TAILQ_FIRST(&rib.touched))) {
+		if (rp->old.route != rp->cur.route)
+			free(rp->old.route);
+		if (rp->old_pins != rp->pins)
+			pins_release(rp->old_pins);
+		if (FIB_KIND(rp->old_word) == FIB_GROUP && rp->old_word != rp->word)
+			fib_group_free(FIB_NUM(rp->old_word), true);
+		close_prefix(rp);
+	}
+	txn_close();
+}
+
+static void rib_abort(void)
+{
+	struct rib_prefix *rp;
+
+	fib_txn_abort();
+	while ((rp = TAILQ_FIRST(&rib.touched))) {
+		struct cv_route *back = rp->old.route;
+
+		forget_new_group(rp, rp->word);
+		if (rp->pins != rp->old_pins)
+			pins_release(rp->pins);
+		if (rp->cur.route != back)
+			set_route(rp, back);
+		rp->cur = rp->old;
+		rp->word = rp->old_word;
+		rp->pins = rp->old_pins;
+		close_prefix(rp);
+	}
+	txn_close();
+}
+
+bool fib_txn_in_progress(void)
+{
+	return rib.open;
+}
+
+const struct dp_module fib_module = {
+	.name = "fib",
+	.stage = rib_stage,
+	.sync = rib_sync,
+	.prepare = rib_prepare,
+	.publish = rib_publish,
+	.abort = rib_abort,
+};
+
+/* ---- CV_DUMP_FIB ---- */
+
+static void dump_gateway(struct cv_nexthop *nh)
+{
+	uint32_t w = fib_pick(fib_lookup(nh->vrf_id, &nh->gw), 0);
+
+	if (FIB_KIND(w) == FIB_GLEAN)
+		nh->if_id = FIB_NUM(w);
+	else if (FIB_KIND(w) == FIB_ADJ)
+		nh->if_id = adj_table[FIB_NUM(w)].if_id;
+}
+
+static bool dump_prefix(const struct rib_prefix *rp, struct cv_route *out)
+{
+	uint32_t w = if_word(rp);
+
+	if (!rp->word || FIB_KIND(w) == FIB_BROADCAST)
+		return false;
+	if (!w) {
+		*out = *rp->cur.route;
+		for (unsigned i = 0; i < out->n_nh; i++)
+			if (out->nh[i].type == CV_NH_GATEWAY && !out->nh[i].if_id)
+				dump_gateway(&out->nh[i]);
+		return true;
+	}
+	*out = (struct cv_route){.vrf_id = rp->vrf_id,
+		.prefix = rp->prefix,
+		.origin = FIB_KIND(w) == FIB_LOCAL ? FIB_ORIGIN_LOCAL : FIB_ORIGIN_CONNECTED,
+		.n_nh = 1};
+	out->nh[0] =
+		(struct cv_nexthop){.type = CV_NH_INTERFACE, .weight = 1, .if_id = FIB_NUM(w), .vrf_id = rp->vrf_id};
+	return true;
+}
+
+void fib_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
+{
+	const unsigned room = sizeof(out->entries) / sizeof(struct cv_fib_entry);
+	struct rib_prefix *rp = rib_next(req->scope, req->cursor);
+
+	out->n = 0;
+	out->next = 0;
+	out->entry_size = sizeof(struct cv_fib_entry);
+	for (; rp; rp = TAILQ_NEXT(rp, vrf_link)) {
+		struct cv_fib_entry e = {0};
+
+		if (!dump_prefix(rp, &e.route))
+			continue;
+		if (out->n == room) {
+			out->next = rp->serial;
+			return;
+		}
+		memcpy(out->entries + out->n++ * sizeof(e), &e, sizeof(e));
+	}
+}

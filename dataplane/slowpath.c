@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "slowpath.h"
+
+#include "announce.h"
+#include "icmp.h"
+#include "iface.h"
+#include "iphdr.h"
+#include "neigh_send.h"
+#include "pipeline.h"
+#include "reass.h"
+#include "worker.h"
+
+#define UDP_IKE 500u
+#define UDP_IKE_NATT 4500u
+
+static uint16_t udp_port(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	return rte_be_to_cpu_16(rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, meta->l4_off)->dst_port);
+}
+
+static bool udp_ok(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, meta->l4_off);
+	unsigned len = rte_pktmbuf_data_len(m) - meta->l4_off;
+
+	if (rte_pktmbuf_data_len(m) < meta->l4_off + sizeof(*udp) || rte_be_to_cpu_16(udp->dgram_len) < sizeof(*udp) ||
+		rte_be_to_cpu_16(udp->dgram_len) > len)
+		return false;
+	return (udp->dgram_cksum == 0 && !(meta->flags & PKT_F_IP6)) || ip_l4_sum_ok(m);
+}
+
+static void udp_input(struct worker *w, struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+
+	if (!udp_ok(m, meta)) {
+		dp_drop1(w, m, DROP_IP_MALFORMED);
+		return;
+	}
+	uint16_t port = udp_port(m, meta);
+
+	if (port == UDP_IKE || port == UDP_IKE_NATT) {
+		punt_packet(w, m, CV_PUNT_IKE);
+		return;
+	}
+	icmp_error(w, m, &icmp_port_unreachable);
+	dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
+}
+
+static void deliver(struct worker *w, struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+	bool ip6 = meta->flags & PKT_F_IP6;
+
+	if (meta->l4_proto == (ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		icmp_input(w, m);
+	else if (meta->l4_proto == IPPROTO_UDP)
+		udp_input(w, m);
+	else
+		dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
+}
+
+/* ESP that came in fragments goes through the same stages as any other, here on main. */
+static bool may_be_esp(const struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+
+	return meta->l4_proto == IPPROTO_ESP ||
+	       (meta->l4_proto == IPPROTO_UDP && meta->l4_off + sizeof(struct rte_udp_hdr) <= rte_pktmbuf_data_len(m) &&
+		       udp_port(m, meta) == UDP_IKE_NATT);
+}
+
+void local_input(struct worker *w, struct rte_mbuf *m)
+{
+	struct stage_mark mark = stage_begin(w);
+	bool fragment = pkt_meta(m)->frag != 0;
+
+	if (fragment)
+		m = reass_input(w, m);
+	if (m && fragment && may_be_esp(m)) {
+		struct pkt_vec v = {.n = 1, .pkt = {m}};
+
+		ip_input(w, &v);
+	} else if (m) {
+		deliver(w, m);
+	}
+	stage_end(w, STAGE_LOCAL, 1, mark);
+}
+
+void fwd_tick(struct worker *w, uint64_t now_ms)
+{
+	iface_refresh();
+	neigh_tick(w, now_ms);
+	announce_tick(w, now_ms);
+	reass_tick(w, now_ms);
+}
