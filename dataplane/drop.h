@@ -47,6 +47,7 @@
 	X(ESP_PAD, "esp-padding", "wrong padding or next header after decryption")                                     \
 	X(ESP_EXPIRED, "esp-expired", "SA has reached its hard lifetime")                                              \
 	X(ESP_DUMMY, "esp-dummy", "dummy packet for traffic flow confidentiality (RFC 4303 2.6)")                      \
+	X(ESP_ECN, "esp-ecn", "outer header says congestion, inner one cannot carry it (RFC 6040)")                    \
 	X(NATT_KEEPALIVE, "natt-keepalive", "NAT keepalive (RFC 3948 2.3), consumed")                                  \
 	/* ESP out */                                                                                                  \
 	X(ESP_SEQ, "esp-seq-overflow", "sequence number space of the SA is used up")                                   \

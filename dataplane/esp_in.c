@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inbound (RFC 4303 section 3.4, RFC 4301 section 5.2, UDP encapsulation of RFC 3948): find all SAs, check sequence
+ * numbers and lengths, decrypt all, then per packet replay update, trailer, inner header, selectors (IPSEC-77). And the
+ * check of clear packets against the policy (IPSEC-30, 78).
+ */
+#include "esp.h"
+
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "trace.h"
+
+#define ECN_MASK 3u
+#define ECN_NOT_ECT 0u
+#define ECN_ECT1 1u
+#define ECN_CE 3u
+#define PORT_IKE 500u
+#define PORT_NATT 4500u
+#define ND_FIRST 133u /* router solicitation */
+#define ND_LAST 137u  /* redirect (RFC 4861) */
+
+/* Consecutive packets of one SA, counted together. */
+struct run {
+	const struct sa *sa;
+	uint64_t packets, bytes;
+};
+
+static inline void fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why)
+{
+	struct cv_sa_counters *c = esp_counters(w, sa);
+	if (why == DROP_ESP_REPLAY)
+		c->replay_drops++;
+	else if (why == DROP_ESP_AUTH)
+		c->auth_errors++;
+	else if (why != DROP_ESP_DUMMY)
+		c->other_errors++;
+	dp_drop1(w, m, why);
+}
+
+/* ---- before decryption ---- */
+
+static inline uint32_t ip_length(const uint8_t *p)
+{
+	return p[0] >> 4 == 4 ? (uint32_t)(p[2] << 8 | p[3])
+			      : sizeof(struct rte_ipv6_hdr) + (uint32_t)(p[4] << 8 | p[5]);
+}
+
+/*
+ * Where the ESP header is, 0 when the packet was dropped: too short, or a NAT keepalive. Bytes behind the IP packet
+ * (Ethernet padding) are cut off.
+ */
+static inline uint32_t locate_esp(struct worker *w, struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t off = meta->l4_off, len = ip_length(p);
+	if (meta->l4_proto == IPPROTO_UDP) {
+		off += sizeof(struct rte_udp_hdr);
+		if (len == off + 1 && m->data_len > off && p[off] == 0xff) {
+			dp_drop1(w, m, DROP_NATT_KEEPALIVE);
+			return 0;
+		}
+	}
+	if (unlikely(len < off + ESP_HDR_LEN || len > m->pkt_len)) {
+		dp_drop1(w, m, DROP_ESP_SHORT);
+		return 0;
+	}
+	if (unlikely(len < m->pkt_len))
+		rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - len));
+	return off;
+}
+
+static inline bool for_sa(const struct sa *sa, const struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t spi)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	if (!sa || sa->spi != spi || sa->dir != CV_SA_IN || sa->front_vrf != meta->vrf)
+		return false;
+	if (p[0] >> 4 == 4)
+		return sa->outer_af == CV_AF_INET && !memcmp(sa->in.local, p + 16, 4);
+	return sa->outer_af == CV_AF_INET6 && !memcmp(sa->in.local, p + 24, 16);
+}
+
+/* Checks and fills the operation. DROP_NONE when the packet can be decrypted. */
+static inline enum drop_reason prepare(const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op)
+{
+	uint8_t *esp = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
+	uint32_t fixed = ESP_HDR_LEN + sa->iv_len + sa->icv_len, len = m->data_len - off, seq_be;
+	if (unlikely(len < fixed + sa->pad_mask + 1u || (len - fixed) & sa->pad_mask))
+		return DROP_ESP_SHORT;
+	if (unlikely(__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED)))
+		return DROP_ESP_EXPIRED;
+	memcpy(&seq_be, esp + 4, 4);
+	if (unlikely(!replay_check(sa->state->replay, rte_be_to_cpu_32(seq_be))))
+		return DROP_ESP_REPLAY;
+	op->session = sa->session;
+	op->auth = esp;
+	op->data = esp + ESP_HDR_LEN + sa->iv_len;
+	op->data_len = len - fixed;
+	op->icv = op->data + op->data_len;
+	if (likely(sa->iv_len == 8)) {
+		uint64_t iv;
+		memcpy(&iv, esp + 8, 8);
+		esp_aad_set(op, rte_cpu_to_be_32(sa->spi), seq_be);
+		esp_nonce_set(op, sa->salt, iv);
+	} else {
+		_mm_storeu_si128((__m128i *)op->nonce, _mm_loadu_si128((const __m128i *)(esp + 8)));
+	}
+	return DROP_NONE;
+}
+
+/* ---- after decryption ---- */
+
+/* RFC 4303 2.4, 2.6: padding 1, 2, 3...; returns the next header and shortens *len to the inner packet. */
+static inline int trailer(const struct crypto_op *op, uint32_t *len)
+{
+	const uint8_t *end = op->data + op->data_len - ESP_TRAILER_LEN;
+	uint32_t pad = end[0];
+	if (unlikely(pad + ESP_TRAILER_LEN > op->data_len))
+		return -1;
+	uint32_t bad = 0;
+	for (uint32_t i = 0; i < pad; i++)
+		bad |= end[i - pad] ^ (uint8_t)(i + 1);
+	*len = op->data_len - ESP_TRAILER_LEN - pad;
+	return unlikely(bad) ? -1 : end[1];
+}
+
+/* RFC 6040 section 4.2: how the outer ECN field changes the inner one. False: the packet must be dropped. */
+static inline bool ecn_decap(uint8_t *inner, uint8_t outer_tos, bool v4)
+{
+	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
+	uint8_t in = tos & ECN_MASK, out = outer_tos & ECN_MASK;
+	if (likely(out != ECN_CE && !(out == ECN_ECT1 && in > ECN_ECT1)))
+		return true;
+	if (in == ECN_NOT_ECT)
+		return out != ECN_CE;
+	if (in == ECN_CE)
+		return true;
+	if (v4) {
+		struct rte_ipv4_hdr *ip = (void *)inner;
+		ip->type_of_service = (uint8_t)((tos & ~ECN_MASK) | out);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+	} else {
+		inner[1] = (uint8_t)((inner[1] & 0xcf) | out << 4);
+	}
+	return true;
+}
+
+/* The other side's addresses and ports decide how the inner packet may look (IPSEC-77). */
+static bool selectors_slow(const struct sa *sa, struct rte_mbuf *m)
+{
+	struct flow f;
+	pkt_meta(m)->l4_off = 0;
+	if (!flow_parse(m, &f))
+		return false;
+	flow_mirror(&f);
+	for (uint32_t i = 0; i < sa->n_sel; i++)
+		if (flow_match(&sa->sel[i], &f, true))
+			return true;
+	return false;
+}
+
+static inline bool selectors_ok(const struct sa *sa, struct rte_mbuf *m, bool v4)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	if (likely(sa->flags & SA_F_SEL4)) {
+		uint32_t src, dst;
+		memcpy(&src, p + 12, 4);
+		memcpy(&dst, p + 16, 4);
+		return v4 && rte_be_to_cpu_32(dst) - sa->in.sel_local <= sa->in.sel_local_span &&
+		       rte_be_to_cpu_32(src) - sa->in.sel_remote <= sa->in.sel_remote_span;
+	}
+	return selectors_slow(sa, m);
+}
+
+/* A peer behind a NAT whose mapping changed: only the newest packet may say so (RFC 3948, RFC 7296 2.23). */
+static inline void peer_check(const struct sa *sa, const uint8_t *outer, const struct pkt_meta *meta, uint32_t seq)
+{
+	if (!(sa->flags & SA_F_UDP) || meta->l4_proto != IPPROTO_UDP)
+		return;
+	bool v4 = outer[0] >> 4 == 4;
+	const uint8_t *src = outer + (v4 ? 12 : 8), *udp = outer + meta->l4_off;
+	uint16_t port = (uint16_t)(udp[0] << 8 | udp[1]);
+	if (likely(port == sa->udp_peer && !memcmp(src, sa->in.remote, v4 ? 4 : 16)))
+		return;
+	if (__atomic_load_n(&sa->state->replay->top, __ATOMIC_RELAXED) != seq)
+		return;
+	struct cv_addr a = {.af = v4 ? CV_AF_INET : CV_AF_INET6};
+	memcpy(a.b, src, v4 ? 4 : 16);
+	sa_event_peer(sa, &a, port);
+}
+
+/* Inner header: right version, whole, and what is behind it cut off (RFC 4303 2.7). */
+static inline bool inner_ok(struct rte_mbuf *m, bool v4, uint32_t len)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	if (unlikely(len < (v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
+		     p[0] >> 4 != (v4 ? 4 : 6)))
+		return false;
+	uint32_t ip_len = ip_length(p);
+	if (unlikely(ip_len > len || (v4 && ((p[0] & 15u) < 5 || ip_len < (p[0] & 15u) * 4u))))
+		return false;
+	m->data_len = (uint16_t)ip_len;
+	m->pkt_len = ip_len;
+	return true;
+}
+
+/* From a decrypted packet to its inner packet. */
+static inline enum drop_reason decapsulate(const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+	const uint8_t *outer = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t seq_be, len;
+	memcpy(&seq_be, op->auth + 4, 4);
+	if (unlikely(!replay_update(sa->state->replay, rte_be_to_cpu_32(seq_be))))
+		return DROP_ESP_REPLAY;
+	peer_check(sa, outer, meta, rte_be_to_cpu_32(seq_be));
+	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[0] << 4 | outer[1] >> 4);
+	int next = trailer(op, &len);
+	if (unlikely(next != IPPROTO_IPIP && next != IPPROTO_IPV6))
+		return next == IPPROTO_NONE ? DROP_ESP_DUMMY : DROP_ESP_PAD;
+	bool v4 = next == IPPROTO_IPIP;
+	m->data_off = (uint16_t)(op->data - (uint8_t *)m->buf_addr);
+	if (unlikely(!inner_ok(m, v4, len)))
+		return DROP_IP_MALFORMED;
+	if (unlikely(!selectors_ok(sa, m, v4)))
+		return DROP_SPD_SELECTOR;
+	if (unlikely(!ecn_decap(rte_pktmbuf_mtod(m, uint8_t *), tos, v4)))
+		return DROP_ESP_ECN;
+	meta->vrf = sa->inside_vrf;
+	meta->sa = sa->index;
+	meta->rule = sa->rule_id;
+	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_DECAPPED | (v4 ? 0 : PKT_F_IP6);
+	meta->l4_off = 0;
+	meta->frag = 0;
+	meta->flow_hash = 0;
+	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK); /* said of the outer packet */
+	return DROP_NONE;
+}
+
+/* ---- lifetimes and counters ---- */
+
+static void limits(const struct run *r)
+{
+	struct sa_state *st = r->sa->state;
+	if (r->sa->flags & SA_F_BYTE_LIMIT) {
+		uint64_t total = __atomic_add_fetch(&st->bytes, r->bytes, __ATOMIC_RELAXED);
+		if (total >= st->soft_bytes)
+			sa_event_raise(r->sa, SA_EVENT_SOFT, CV_EXPIRE_BYTES);
+		if (total >= st->hard_bytes)
+			sa_event_raise(r->sa, SA_EVENT_HARD, CV_EXPIRE_BYTES);
+	}
+	if (r->sa->flags & SA_F_PACKET_LIMIT) {
+		uint64_t total = __atomic_add_fetch(&st->packets, r->packets, __ATOMIC_RELAXED);
+		if (total >= st->soft_packets)
+			sa_event_raise(r->sa, SA_EVENT_SOFT, CV_EXPIRE_PACKETS);
+		if (total >= st->hard_packets)
+			sa_event_raise(r->sa, SA_EVENT_HARD, CV_EXPIRE_PACKETS);
+	}
+}
+
+static inline void run_close(struct worker *w, struct run *r, uint32_t now_s)
+{
+	if (r->packets == 0)
+		return;
+	struct cv_sa_counters *c = esp_counters(w, r->sa);
+	c->packets += r->packets;
+	c->bytes += r->bytes;
+	c->last_used_s = now_s;
+	if (r->sa->flags & (SA_F_BYTE_LIMIT | SA_F_PACKET_LIMIT))
+		limits(r);
+	r->packets = r->bytes = 0;
+}
+
+/* ---- the stage ---- */
+
+/* Compacts v to the packets that have an ESP header; their SPIs and offsets are in iw->op (auth, data_len). */
+static uint32_t find_sas(struct worker *w, struct pkt_vec *v, uint32_t *spi, uint32_t *off)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < v->n; i++) {
+		struct rte_mbuf *m = esp_writable(v->pkt[i], 0);
+		if (unlikely(!m)) {
+			dp_drop1(w, v->pkt[i], DROP_NO_MBUF);
+			continue;
+		}
+		off[n] = locate_esp(w, m);
+		if (unlikely(off[n] == 0))
+			continue;
+		uint32_t spi_be;
+		memcpy(&spi_be, rte_pktmbuf_mtod_offset(m, const uint8_t *, off[n]), 4);
+		spi[n] = rte_be_to_cpu_32(spi_be);
+		rte_prefetch0(&sa_table[spi[n] & (CV_SA_MAX - 1u)]);
+		v->pkt[n++] = m;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sa *sa = w->ipsec->sa[i] = sa_get(spi[i]);
+		if (likely(sa != NULL))
+			esp_prefetch_sa(sa);
+	}
+	return n;
+}
+
+static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, const uint32_t *spi, const uint32_t *off)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	uint32_t n_op = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = v->pkt[i];
+		const struct sa *sa = iw->sa[i];
+		if (unlikely(!for_sa(sa, m, pkt_meta(m), spi[i]))) {
+			trace_step(m, "esp-in", "spi %08x unknown", spi[i]);
+			dp_slow(w, m, SLOW_INVALID_SPI);
+			continue;
+		}
+		enum drop_reason why = prepare(sa, m, off[i], &iw->op[n_op]);
+		if (unlikely(why != DROP_NONE)) {
+			fail(w, m, sa, why);
+			continue;
+		}
+		esp_prefetch_key(sa->session);
+		iw->sa[n_op] = sa;
+		iw->pkt[n_op++] = m;
+	}
+	return n_op;
+}
+
+static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *inner)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	struct run run = {0};
+	uint32_t now_s = dp_uptime_s();
+	for (uint32_t i = 0; i < n_op; i++) {
+		const struct sa *sa = iw->sa[i];
+		struct rte_mbuf *m = iw->pkt[i];
+		uint32_t status = iw->op[i].status;
+		enum drop_reason why = likely(status == CRYPTO_OK)    ? decapsulate(sa, m, &iw->op[i])
+				       : status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH
+								      : DROP_CRYPTO_ERROR;
+		if (unlikely(why != DROP_NONE)) {
+			trace_step(m, "esp-in", "spi %08x refused", sa->spi);
+			fail(w, m, sa, why);
+			continue;
+		}
+		if (sa != run.sa) {
+			run_close(w, &run, now_s);
+			run.sa = sa;
+		}
+		run.packets++;
+		run.bytes += m->data_len;
+		trace_step(m, "esp-in", "spi %08x", sa->spi);
+		inner->pkt[inner->n++] = m;
+	}
+	run_close(w, &run, now_s);
+}
+
+void ipsec_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner)
+{
+	struct stage_mark mark = stage_begin(w);
+	uint32_t spi[DP_VEC], off[DP_VEC], total = v->n;
+	uint32_t n = find_sas(w, v, spi, off);
+	uint32_t n_op = prepare_all(w, v, n, spi, off);
+	v->n = 0;
+	esp_crypt(w->ipsec, n_op);
+	finish_all(w, n_op, inner);
+	stage_end(w, STAGE_ESP_IN, total, mark);
+}
+
+/* ---- clear packets ---- */
+
+/* What this router must be able to hear in clear whatever the policy: IKE and ESP to itself, and neighbours. */
+static bool exempt(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	if (meta->flags & PKT_F_DECAPPED)
+		return true;
+	if (meta->l4_proto == IPPROTO_ICMPV6 && meta->l4_off && meta->l4_off < m->data_len && p[7] == 255 &&
+		p[meta->l4_off] >= ND_FIRST && p[meta->l4_off] <= ND_LAST)
+		return true;
+	if (!(meta->flags & PKT_F_LOCAL))
+		return false;
+	if (meta->l4_proto == IPPROTO_ESP)
+		return true;
+	if (meta->l4_proto != IPPROTO_UDP || meta->frag == 2 || meta->l4_off + 4u > m->data_len)
+		return false;
+	uint32_t port = (uint32_t)(p[meta->l4_off + 2] << 8 | p[meta->l4_off + 3]);
+	return port == PORT_IKE || port == PORT_NATT;
+}
+
+void ipsec_check_clear(struct worker *w, struct pkt_vec *v)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	struct stage_mark mark = stage_begin(w);
+	uint32_t keep = 0, n = v->n;
+	spd_match(iw->cache, false, v->pkt, n, iw->verdict);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = v->pkt[i];
+		if (likely(iw->verdict[i].action == CV_SPD_BYPASS) || exempt(m, pkt_meta(m))) {
+			v->pkt[keep++] = m;
+			continue;
+		}
+		trace_step(m, "spd-in", "rule %u", iw->verdict[i].rule_id);
+		dp_drop1(w, m, iw->verdict[i].action == CV_SPD_PROTECT ? DROP_SPD_CLEAR_IN : DROP_SPD_DISCARD);
+	}
+	v->n = keep;
+	stage_end(w, STAGE_SPD_IN, n, mark);
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Outbound (RFC 4303 section 3.3, tunnel mode of RFC 4301 section 5.1.2): policy for the whole vector, then sizes, then
+ * sequence numbers and headers, then crypto, then counters. Each pass prefetches what the next one reads.
+ */
+#include "esp.h"
+
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "fib.h"
+#include "frag.h"
+#include "trace.h"
+
+#define MTU_UNKNOWN 1500u /* no route to the peer yet: the packet will be dropped there, by name */
+#define IPV6_MIN_MTU 1280u
+
+/* RFC 4303 2.4: padding is 1, 2, 3, ...; one store covers what a 16-byte block needs. */
+static const uint8_t padding[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+/* ---- sizes ---- */
+
+/* Largest inner packet whose encapsulation fits this outer MTU. */
+static uint16_t inner_max(const struct sa *sa, uint32_t mtu)
+{
+	uint32_t fixed = sa->outer_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+	if (mtu < fixed + ESP_TRAILER_LEN + sa->pad_mask + 1u)
+		return 0;
+	return (uint16_t)(((mtu - fixed) & ~(uint32_t)sa->pad_mask) - ESP_TRAILER_LEN);
+}
+
+static uint16_t inner_mtu_refresh(const struct sa *sa, uint32_t generation)
+{
+	uint32_t mtu = fib_path_mtu(sa->front_vrf, &sa->conf.dst);
+	if (mtu == 0)
+		mtu = MTU_UNKNOWN;
+	if (sa->path_mtu && sa->path_mtu < mtu)
+		mtu = sa->path_mtu;
+	uint16_t inner = inner_max(sa, mtu);
+	/* the outer length is part of the answer, and differs between two versions of a moved SA */
+	uint64_t cached = (uint64_t)generation << 32 | (uint32_t)sa->outer_len << 16 | inner;
+	__atomic_store_n(&sa->state->mtu, cached, __ATOMIC_RELAXED);
+	return inner;
+}
+
+/* The route's MTU is looked up again only when routes have changed. */
+static inline uint16_t inner_mtu(const struct sa *sa, uint32_t generation)
+{
+	uint64_t cached = __atomic_load_n(&sa->state->mtu, __ATOMIC_RELAXED);
+	if (likely(cached >> 32 == generation && ((uint32_t)cached >> 16 & 0xffu) == sa->outer_len))
+		return (uint16_t)cached;
+	return inner_mtu_refresh(sa, generation);
+}
+
+/* ---- headers ---- */
+
+static inline uint16_t fold(uint32_t sum)
+{
+	sum = (sum & 0xffffu) + (sum >> 16);
+	sum += sum >> 16;
+	return (uint16_t)~sum;
+}
+
+/* Traffic class of the inner packet; DF. RFC 6040 normal mode: DSCP and ECN are copied. */
+static inline uint8_t inner_tos(const uint8_t *p, bool *df)
+{
+	if (p[0] >> 4 == 4) {
+		*df = p[6] & 0x40;
+		return p[1];
+	}
+	*df = true; /* nobody but the source may fragment IPv6 */
+	return (uint8_t)(p[0] << 4 | p[1] >> 4);
+}
+
+static inline void outer_ip4(const struct sa *sa, uint8_t *p, uint16_t len, uint8_t tos, bool df, uint32_t seq)
+{
+	struct rte_ipv4_hdr *ip = (void *)p;
+	uint16_t id = rte_cpu_to_be_16((uint16_t)(seq + sa->spi));
+	uint16_t total = rte_cpu_to_be_16(len), off = df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0;
+	ip->type_of_service = tos;
+	ip->total_length = total;
+	ip->packet_id = id;
+	ip->fragment_offset = off;
+	ip->hdr_checksum = fold(sa->cksum + ((uint32_t)tos << 8) + total + id + off);
+}
+
+static inline void outer_ip6(uint8_t *p, uint16_t len, uint8_t tos)
+{
+	struct rte_ipv6_hdr *ip = (void *)p;
+	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
+	ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(*ip)));
+}
+
+/* Template in wide stores; it may run over into sequence number and IV, which are written after. */
+static inline void copy_template(uint8_t *to, const struct sa *sa)
+{
+	_mm_storeu_si128((__m128i *)to, _mm_load_si128((const __m128i *)sa->tmpl));
+	_mm_storeu_si128((__m128i *)(to + 16), _mm_load_si128((const __m128i *)(sa->tmpl + 16)));
+	for (unsigned off = 32; off < sa->outer_len + 4u; off += 8)
+		memcpy(to + off, sa->tmpl + off, 8);
+}
+
+/*
+ * Put header and trailer around one packet and describe the operation. The caller has made sure of the room. IV: for
+ * GCM the sequence number, unique under a key (RFC 4106 section 3.1); for CBC unpredictable (RFC 3602 section 3).
+ */
+static inline void encapsulate(
+	struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m, uint32_t seq, struct crypto_op *op)
+{
+	const uint8_t *inner = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t len = rte_pktmbuf_data_len(m), pad = (0u - (len + ESP_TRAILER_LEN)) & sa->pad_mask;
+	bool df, inner_v4 = inner[0] >> 4 == 4;
+	uint8_t tos = inner_tos(inner, &df);
+	uint32_t head = sa->outer_len + ESP_HDR_LEN + sa->iv_len, tail = pad + ESP_TRAILER_LEN + sa->icv_len;
+	uint8_t *end = rte_pktmbuf_mtod_offset(m, uint8_t *, len);
+	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)head);
+	m->data_len = (uint16_t)(m->data_len + tail);
+	m->pkt_len = m->data_len;
+
+	memcpy(end, padding, 16);
+	end[pad] = (uint8_t)pad;
+	end[pad + 1] = inner_v4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+
+	copy_template(p, sa);
+	if (sa->outer_af == CV_AF_INET)
+		outer_ip4(
+			sa, p, m->data_len, tos, sa->flags & SA_F_DF_SET || (df && !(sa->flags & SA_F_DF_CLEAR)), seq);
+	else
+		outer_ip6(p, m->data_len, tos);
+	if (sa->flags & SA_F_UDP) {
+		struct rte_udp_hdr *udp = (void *)(p + sa->outer_len - sizeof(*udp));
+		udp->dgram_len =
+			rte_cpu_to_be_16((uint16_t)(m->data_len - (sa->outer_len - sizeof(struct rte_udp_hdr))));
+	}
+
+	uint8_t *esp = p + sa->outer_len;
+	uint32_t seq_be = rte_cpu_to_be_32(seq);
+	memcpy(esp + 4, &seq_be, 4);
+	op->session = sa->session;
+	op->auth = esp;
+	op->data = p + head;
+	op->data_len = len + pad + ESP_TRAILER_LEN;
+	op->icv = op->data + op->data_len;
+	if (likely(sa->iv_len == 8)) {
+		uint64_t iv = rte_cpu_to_be_64((uint64_t)seq);
+		memcpy(esp + 8, &iv, 8);
+		esp_aad_set(op, rte_cpu_to_be_32(sa->spi), seq_be);
+		esp_nonce_set(op, sa->salt, iv);
+	} else {
+		ipsec_crypto()->random16(iw->crypto, op->nonce);
+		memcpy(esp + 8, op->nonce, 16);
+	}
+}
+
+/* RFC 8200 8.1: UDP over IPv6 has a checksum; Linux and others drop a zero one. The whole packet must be final. */
+static void udp6_checksum(struct rte_mbuf *m)
+{
+	struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv6_hdr *);
+	struct rte_udp_hdr *udp = (void *)(ip + 1);
+	udp->dgram_cksum = 0;
+	udp->dgram_cksum = rte_ipv6_udptcp_cksum(ip, udp);
+}
+
+/* ---- sequence numbers and lifetimes ---- */
+
+/* Why packets of this SA may not go, DROP_NONE when they may. Raises what is due. bytes: of the run, inner. */
+static enum drop_reason account(const struct sa *sa, uint64_t last, uint64_t bytes)
+{
+	struct sa_state *st = sa->state;
+	if (unlikely(last >= st->soft_seq)) {
+		bool packets = sa->conf.soft_packets && st->soft_seq == sa->conf.soft_packets;
+		sa_event_raise(sa, SA_EVENT_SOFT, packets ? CV_EXPIRE_PACKETS : CV_EXPIRE_SEQ);
+	}
+	if (sa->flags & SA_F_BYTE_LIMIT) {
+		uint64_t total = __atomic_add_fetch(&st->bytes, bytes, __ATOMIC_RELAXED);
+		if (total >= st->soft_bytes)
+			sa_event_raise(sa, SA_EVENT_SOFT, CV_EXPIRE_BYTES);
+		if (total > st->hard_bytes)
+			sa_event_raise(sa, SA_EVENT_HARD, CV_EXPIRE_BYTES);
+	}
+	if (unlikely(last > st->hard_seq)) {
+		bool packets = sa->conf.hard_packets && st->hard_seq == sa->conf.hard_packets;
+		sa_event_raise(sa, SA_EVENT_HARD, packets ? CV_EXPIRE_PACKETS : CV_EXPIRE_SEQ);
+	}
+	return likely(!__atomic_load_n(&st->expired, __ATOMIC_RELAXED)) ? DROP_NONE : DROP_ESP_EXPIRED;
+}
+
+static uint32_t run_length(const struct sa *const *sa, uint32_t i, uint32_t n)
+{
+	uint32_t k = i + 1;
+	while (k < n && sa[k] == sa[i])
+		k++;
+	return k - i;
+}
+
+/*
+ * A run of packets of one SA: one atomic add gives it consecutive sequence numbers, so several workers may share the
+ * SA. Returns how many of the run were encapsulated into iw->op from n_op on.
+ */
+static uint32_t encapsulate_run(
+	struct worker *w, struct rte_mbuf **pkts, const struct sa *sa, uint32_t n, uint32_t n_op)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < n; i++)
+		bytes += pkts[i]->data_len;
+	uint64_t seq = __atomic_fetch_add(&sa->state->seq, n, __ATOMIC_RELAXED);
+	enum drop_reason why = account(sa, seq + n, bytes);
+	struct cv_sa_counters *c = esp_counters(w, sa);
+	uint32_t good = n;
+	if (unlikely(why != DROP_NONE)) {
+		/* with a packet or sequence limit, the part of the run before it still goes */
+		uint64_t left = seq < sa->state->hard_seq ? sa->state->hard_seq - seq : 0;
+		good = seq + n > sa->state->hard_seq && !(sa->flags & SA_F_BYTE_LIMIT) ? (uint32_t)RTE_MIN(left, n) : 0;
+		c->other_errors += n - good;
+		dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX ? DROP_ESP_SEQ : why);
+	}
+	for (uint32_t i = 0; i < good; i++) {
+		c->packets++;
+		c->bytes += pkts[i]->data_len;
+		iw->pkt[n_op + i] = pkts[i];
+		encapsulate(iw, sa, pkts[i], (uint32_t)(seq + 1 + i), &iw->op[n_op + i]);
+		iw->sa[n_op + i] = sa;
+	}
+	c->last_used_s = dp_uptime_s();
+	return good;
+}
+
+/* ---- the stage ---- */
+
+static inline void finish(struct worker *w, struct rte_mbuf *m, const struct sa *sa, struct pkt_vec *outer)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+	bool v6 = sa->outer_af == CV_AF_INET6, udp = sa->flags & SA_F_UDP;
+	trace_step(m, "esp-out", "spi %08x", sa->spi);
+	if (unlikely(v6 && udp))
+		udp6_checksum(m);
+	meta->vrf = sa->front_vrf;
+	meta->sa = sa->index;
+	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_PROTECTED | (v6 ? PKT_F_IP6 : 0);
+	meta->l4_off = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+	meta->l4_proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
+	meta->frag = 0;
+	meta->flow_hash = 0;
+	if (unlikely(outer->n == DP_VEC)) { /* only fragments can make more packets than came in */
+		ip_forward(w, outer);
+		outer->n = 0;
+	}
+	outer->pkt[outer->n++] = m;
+}
+
+/* Encrypt n packets, each with its SA, and append them to outer. */
+static void esp_out(struct worker *w, struct rte_mbuf **pkts, const struct sa **sa, uint32_t n, struct pkt_vec *outer)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	struct stage_mark mark = stage_begin(w);
+	uint32_t n_op = 0;
+	for (uint32_t i = 0; i < n;) {
+		uint32_t run = run_length(sa, i, n);
+		esp_prefetch_key(sa[i]->session);
+		n_op += encapsulate_run(w, pkts + i, sa[i], run, n_op);
+		i += run;
+	}
+	esp_crypt(iw, n_op);
+	for (uint32_t i = 0; i < n_op; i++) {
+		if (likely(iw->op[i].status == CRYPTO_OK)) {
+			finish(w, iw->pkt[i], iw->sa[i], outer);
+			continue;
+		}
+		esp_counters(w, iw->sa[i])->other_errors++;
+		dp_drop1(w, iw->pkt[i], DROP_CRYPTO_ERROR);
+	}
+	stage_end(w, STAGE_ESP_OUT, n, mark);
+}
+
+static void parts_flush(struct worker *w, struct pkt_vec *outer)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	uint32_t n = iw->parts.n;
+	iw->parts.n = 0;
+	if (n)
+		esp_out(w, iw->parts.pkt, iw->parts_sa, n, outer);
+}
+
+static inline void parts_add(struct worker *w, struct rte_mbuf *m, const struct sa *sa, struct pkt_vec *outer)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	struct rte_mbuf *one = esp_writable(m, ESP_TAIL_ROOM);
+	if (unlikely(!one || rte_pktmbuf_headroom(one) < sa->outer_len + ESP_HDR_LEN + 16u)) {
+		esp_counters(w, sa)->other_errors++;
+		dp_drop1(w, one ? one : m, DROP_ESP_TOO_BIG);
+		return;
+	}
+	if (unlikely(iw->parts.n == DP_VEC))
+		parts_flush(w, outer);
+	iw->parts_sa[iw->parts.n] = sa;
+	iw->parts.pkt[iw->parts.n++] = one;
+}
+
+/* Clear DF in the inner header: what `df-bit clear` means for a packet that must be cut (FRAG-9). RFC 1624. */
+static void inner_df_clear(struct rte_mbuf *m)
+{
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+	ip->fragment_offset &= (uint16_t)~RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+/* Does not fit: tell the source (FRAG-10) or cut it before encryption (FRAG-1, 2, 9). */
+static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, uint16_t max, struct pkt_vec *outer)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct rte_mbuf *part[FRAG_MAX];
+	bool df, v4 = p[0] >> 4 == 4;
+	inner_tos(p, &df);
+	if (!v4 && max < IPV6_MIN_MTU) {
+		/* the source cannot be asked for less than this: the outer packet is cut instead (RFC 8200 5) */
+		if (rte_pktmbuf_pkt_len(m) <= IPV6_MIN_MTU) {
+			parts_add(w, m, sa, outer);
+			return;
+		}
+		max = IPV6_MIN_MTU;
+	}
+	if (!v4 || (df && !(sa->flags & SA_F_DF_CLEAR)) || max == 0) {
+		pkt_meta(m)->mtu = max;
+		esp_counters(w, sa)->other_errors++;
+		dp_slow(w, m, SLOW_ICMP_MTU);
+		return;
+	}
+	if (df)
+		inner_df_clear(m);
+	int n = frag_ipv4(w, m, max, part, FRAG_MAX);
+	for (int i = 0; i < n; i++)
+		parts_add(w, part[i], sa, outer);
+}
+
+/* No SA yet, or it went away while this vector was under way. */
+static void no_sa(struct worker *w, struct rte_mbuf *m, const struct spd_verdict *v)
+{
+	pkt_meta(m)->rule = v->rule_id;
+	trace_step(m, "spd", "rule %u: no SA", v->rule_id);
+	if (v->flags & CV_RULE_NO_ACQUIRE)
+		dp_drop1(w, m, DROP_NO_SA);
+	else
+		dp_slow(w, m, SLOW_ACQUIRE);
+}
+
+/* The SA the policy names. A cached verdict may be older than the SA's removal: then ask the policy itself. */
+static const struct sa *protect_sa(struct rte_mbuf *m, struct spd_verdict *v)
+{
+	const struct sa *sa = v->sa ? sa_get(v->sa) : NULL;
+	if (unlikely(v->sa && !sa)) {
+		spd_match_uncached(true, m, v);
+		sa = v->action == CV_SPD_PROTECT && v->sa ? sa_get(v->sa) : NULL;
+	}
+	return sa && likely(sa->dir == CV_SA_OUT) ? sa : NULL;
+}
+
+static inline void protect(
+	struct worker *w, struct rte_mbuf *m, const struct spd_verdict *v, const struct sa *sa, struct pkt_vec *outer)
+{
+	uint32_t len = rte_pktmbuf_pkt_len(m);
+	uint16_t max = inner_mtu(sa, fib_generation());
+	pkt_meta(m)->rule = v->rule_id;
+	trace_step(m, "spd", "rule %u: protect", v->rule_id);
+	if (likely(len <= max))
+		parts_add(w, m, sa, outer);
+	else
+		too_big(w, m, sa, max, outer);
+}
+
+void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, struct pkt_vec *outer)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	struct stage_mark mark = stage_begin(w);
+	uint32_t n = v->n;
+	spd_match(iw->cache, true, v->pkt, n, iw->verdict);
+	for (uint32_t i = 0; i < n; i++)
+		if (iw->verdict[i].sa)
+			rte_prefetch0(&sa_table[iw->verdict[i].sa]);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sa *sa = iw->verdict[i].sa ? sa_get(iw->verdict[i].sa) : NULL;
+		if (sa)
+			esp_prefetch_sa(sa);
+	}
+	iw->parts.n = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct spd_verdict *verdict = &iw->verdict[i];
+		struct rte_mbuf *m = v->pkt[i];
+		const struct sa *sa = verdict->action == CV_SPD_PROTECT ? protect_sa(m, verdict) : NULL;
+		if (likely(sa != NULL))
+			protect(w, m, verdict, sa, outer);
+		else if (verdict->action == CV_SPD_BYPASS)
+			bypass->pkt[bypass->n++] = m;
+		else if (verdict->action == CV_SPD_PROTECT)
+			no_sa(w, m, verdict);
+		else
+			dp_drop1(w, m, DROP_SPD_DISCARD);
+	}
+	v->n = 0;
+	parts_flush(w, outer);
+	stage_end(w, STAGE_SPD_OUT, n, mark);
+}

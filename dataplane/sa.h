@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Security associations (RFC 4301 section 4.4.2). One table for both directions, indexed by SA index; an inbound SPI
+ * carries its index in its low bits, so SPI -> SA is one load and a compare.
+ *
+ * struct sa is immutable once published and is replaced as a whole when its endpoint changes; what changes per packet
+ * (sequence number, replay window, byte count) is in struct sa_state, which the versions of one SA share, so that it
+ * survives a replacement. A state never serves two SAs: reusing a sequence number would reuse a GCM nonce.
+ */
+#ifndef DATAPLANE_SA_H
+#define DATAPLANE_SA_H
+
+#include "cv_secret.h"
+#include "flow.h"
+#include "provider.h"
+#include "replay.h"
+
+/* One of the reasons an SA has something to tell main; each is raised once until main has looked at it. */
+#define SA_EVENT_SOFT 1u
+#define SA_EVENT_HARD 2u
+#define SA_EVENT_PEER 4u
+
+/*
+ * Several workers write this line; it is separate from the read-mostly lines of struct sa. An outbound SA costs one
+ * atomic add per run of packets (and one more with a byte limit).
+ */
+struct sa_state {
+	uint64_t seq;	  /* outbound: last number given out */
+	uint64_t bytes;	  /* kept only with SA_F_BYTE_LIMIT */
+	uint64_t packets; /* inbound, kept only with SA_F_PACKET_LIMIT; outbound: seq says it */
+	uint64_t mtu;	  /* outbound: fib generation << 32 | largest inner packet; a cache any worker refreshes */
+	uint32_t events;  /* SA_EVENT_* raised and not yet handled */
+	uint32_t expired; /* hard limit passed: not used any more */
+	uint32_t refs;	  /* main: versions of struct sa that point here */
+	uint32_t pad;
+	/* limits, constant: read together with the counts above */
+	uint64_t soft_seq, hard_seq;
+	struct replay *replay; /* inbound */
+	uint64_t soft_bytes, hard_bytes;
+	uint64_t soft_packets, hard_packets; /* inbound */
+} __rte_cache_aligned;
+
+#define SA_F_BYTE_LIMIT 1u
+#define SA_F_PACKET_LIMIT 2u
+#define SA_F_UDP 4u
+#define SA_F_DF_SET 8u /* neither of the two DF flags: copy */
+#define SA_F_DF_CLEAR 16u
+#define SA_F_SEL4 32u /* inbound: the only selector is IPv4 addresses, any protocol, any port */
+
+#define SA_TEMPLATE_MAX 64u
+
+struct sa {
+	/* first line: what every packet needs */
+	uint32_t spi; /* host order */
+	uint32_t index;
+	const struct crypto_session *session;
+	struct sa_state *state;
+	uint32_t salt; /* AEAD: as in memory */
+	uint8_t dir;   /* enum cv_sa_dir */
+	uint8_t iv_len, icv_len;
+	uint8_t pad_mask;  /* block - 1 */
+	uint8_t outer_len; /* outer IP header and UDP header */
+	uint8_t outer_af;  /* CV_AF_* */
+	uint8_t flags;	   /* SA_F_* */
+	uint8_t alg;	   /* enum cv_esp_alg */
+	uint32_t front_vrf, inside_vrf;
+	uint32_t rule_id;
+	uint32_t cksum;	   /* outbound IPv4: sum of the template's constant 16-bit words */
+	uint16_t path_mtu; /* 0 = only the route's */
+	uint16_t udp_peer; /* inbound: source port of the peer, host order */
+	uint32_t n_sel;
+
+	union {
+		/* outbound: outer IP header, UDP header, SPI; ready to be copied in wide stores */
+		uint8_t tmpl[SA_TEMPLATE_MAX];
+		/* inbound */
+		struct {
+			uint32_t sel_local, sel_local_span;   /* SA_F_SEL4: lowest address, highest - lowest */
+			uint32_t sel_remote, sel_remote_span; /* (host order) */
+			uint8_t local[16], remote[16];	      /* outer destination and source, network order */
+		} in;
+	} __rte_cache_aligned;
+
+	/* read when the fast checks do not decide */
+	struct flow_sel sel[CV_SA_SEL_MAX] __rte_cache_aligned;
+	/* main only */
+	struct cv_sa conf;     /* without the key */
+	uint64_t order;	       /* grows with every SA_ADD: newest wins */
+	uint32_t next_in_rule; /* index of the next older outbound SA of the same rule */
+	uint32_t keep;	       /* named by the SYNC transaction under way */
+} __rte_cache_aligned;
+
+_Static_assert(offsetof(struct sa, tmpl) == 64, "first line ends before the template");
+_Static_assert(offsetof(struct sa, sel) == 128, "hot part is two lines");
+
+extern struct sa **sa_table; /* CV_SA_MAX entries */
+extern const struct dp_module sa_module;
+
+/* Main, once: 0 or -errno. */
+int sa_init(void);
+
+/* Worker or main: the SA of an index, NULL when there is none. */
+static inline const struct sa *sa_get(uint32_t index)
+{
+	return __atomic_load_n(&sa_table[index & (CV_SA_MAX - 1u)], __ATOMIC_ACQUIRE);
+}
+
+/* Worker: tell main something about an SA, once. what is one SA_EVENT_*, reason an enum cv_expire_reason. */
+void sa_event_raise(const struct sa *sa, uint32_t what, uint32_t reason);
+/* Worker: an authenticated packet of this inbound SA came from another address or port. */
+void sa_event_peer(const struct sa *sa, const struct cv_addr *addr, uint16_t port);
+/* Main: turn what workers raised into messages for control. */
+void sa_events_poll(void);
+
+/* Main: newest outbound SA of a rule, 0 = none; and the next older one of the same rule. Published SAs only. */
+uint32_t sa_rule_first(uint32_t rule_id);
+/* Main: fill a CV_DUMP_SA reply. */
+void sa_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out);
+/* Main: number of SAs in the table. */
+uint32_t sa_count(void);
+
+#endif

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Rules and their transactions. Live state is a list of SPDs; a transaction notes its commands, prepare() applies them
+ * to a shadow of that list (an SPD is copied when it is first changed, rule objects are shared) and compiles what
+ * changed, publish() swaps one pointer. A rule that is set again unchanged keeps its object and so its SAs.
+ */
+#include "spd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hold.h"
+#include "idmap.h"
+#include "sa.h"
+
+struct spd {
+	struct cv_spd conf;
+	uint32_t n, cap;
+	struct spd_rule **rule;
+	struct spd_class *class;
+	bool fresh; /* belongs to the transaction, not yet to the live list */
+};
+
+struct spd_list {
+	uint32_t n, cap;
+	struct spd **spd;
+};
+
+/* What workers see. */
+struct spd_view {
+	const struct spd_class *by_if[CV_IF_MAX];
+};
+
+struct op {
+	uint16_t type;
+	union {
+		struct cv_spd spd;
+		struct cv_spd_rule rule;
+		struct cv_spd_rule_ref ref;
+	} u;
+};
+
+uint32_t spd_generation;
+static const struct spd_view *view;
+
+static struct spd_list live;
+static struct idmap rules; /* rule_id -> struct spd_rule, as published */
+
+static struct {
+	struct op *op;
+	uint32_t n, cap;
+	bool sync, prepared;
+	struct spd_list list;
+	struct idmap rules;	/* changes only; GONE = removed */
+	struct spd_rule **made; /* objects of this transaction, room for one per command */
+	uint32_t n_made;
+	struct spd_view *view;
+} txn;
+
+static char gone_mark;
+#define GONE ((struct spd_rule *)(void *)&gone_mark)
+
+const struct spd_class *spd_on_interface(uint32_t if_id)
+{
+	const struct spd_view *v = __atomic_load_n(&view, __ATOMIC_ACQUIRE);
+	return v && if_id < CV_IF_MAX ? v->by_if[if_id] : NULL;
+}
+
+const struct spd_rule *spd_rule_get(uint32_t rule_id)
+{
+	return rule_id < IDMAP_MAX ? idmap_get(&rules, rule_id) : NULL;
+}
+
+/* ---- lists ---- */
+
+static bool list_add(struct spd_list *l, struct spd *s)
+{
+	if (l->n == l->cap) {
+		uint32_t cap = l->cap ? 2 * l->cap : 16;
+		struct spd **p = realloc(l->spd, cap * sizeof(*p));
+		if (!p)
+			return false;
+		l->spd = p;
+		l->cap = cap;
+	}
+	l->spd[l->n++] = s;
+	return true;
+}
+
+static int list_find(const struct spd_list *l, uint32_t spd_id)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->spd[i]->conf.spd_id == spd_id)
+			return (int)i;
+	return -1;
+}
+
+static bool spd_add_rule(struct spd *s, struct spd_rule *r)
+{
+	if (s->n == s->cap) {
+		uint32_t cap = s->cap ? 2 * s->cap : 16;
+		struct spd_rule **p = realloc(s->rule, cap * sizeof(*p));
+		if (!p)
+			return false;
+		s->rule = p;
+		s->cap = cap;
+	}
+	s->rule[s->n++] = r;
+	return true;
+}
+
+static void spd_free(void *arg)
+{
+	struct spd *s = arg;
+	spd_class_free(s->class);
+	free(s->rule);
+	free(s);
+}
+
+static void rule_free(void *arg)
+{
+	struct spd_rule *r = arg;
+	free(r->bind);
+	free(r);
+}
+
+/* ---- stage ---- */
+
+static int fail(char *text, enum cv_err err, const char *what, uint32_t id)
+{
+	snprintf(text, 128, "spd: %s %u", what, id);
+	return err;
+}
+
+static bool range_ok(const struct cv_range *r, uint8_t af)
+{
+	return r->lo.af == af && r->hi.af == af && memcmp(r->lo.b, r->hi.b, sizeof(r->lo.b)) <= 0;
+}
+
+static bool rule_ok(const struct cv_spd_rule *c)
+{
+	uint8_t af = c->sel.src.lo.af;
+	return (af == CV_AF_INET || af == CV_AF_INET6) && range_ok(&c->sel.src, af) && range_ok(&c->sel.dst, af) &&
+	       c->sel.sport_lo <= c->sel.sport_hi && c->sel.dport_lo <= c->sel.dport_hi && c->rule_id > 0 &&
+	       c->rule_id < IDMAP_MAX && c->action >= CV_SPD_BYPASS && c->action <= CV_SPD_PROTECT && c->flags < 8 &&
+	       (c->vrf_id == CV_VRF_ANY || c->vrf_id < CV_VRF_MAX);
+}
+
+static bool spd_ok(const struct cv_spd *c)
+{
+	if (c->n_if > CV_SPD_IF_MAX || c->spd_id == 0)
+		return false;
+	for (uint32_t i = 0; i < c->n_if; i++)
+		if (c->if_id[i] == 0 || c->if_id[i] >= CV_IF_MAX)
+			return false;
+	return true;
+}
+
+static int spd_stage(uint16_t type, const void *body, char *text)
+{
+	struct op o = {.type = type};
+	if (txn.n == txn.cap) {
+		uint32_t cap = txn.cap ? 2 * txn.cap : 64;
+		struct op *p = realloc(txn.op, cap * sizeof(*p));
+		if (!p)
+			return fail(text, CV_ERR_NO_MEMORY, "no memory for change", txn.n);
+		txn.op = p;
+		txn.cap = cap;
+	}
+	switch (type) {
+	case CV_CMD_SPD_SET:
+		o.u.spd = *(const struct cv_spd *)body;
+		if (!spd_ok(&o.u.spd))
+			return fail(text, CV_ERR_MALFORMED, "malformed policy", o.u.spd.spd_id);
+		break;
+	case CV_CMD_SPD_DEL: /* the id alone */
+		memcpy(&o.u.spd.spd_id, body, sizeof(o.u.spd.spd_id));
+		break;
+	case CV_CMD_SPD_RULE_SET:
+		o.u.rule = *(const struct cv_spd_rule *)body;
+		o.u.rule.pad = 0;
+		if (!rule_ok(&o.u.rule))
+			return fail(text, CV_ERR_MALFORMED, "malformed rule", o.u.rule.rule_id);
+		break;
+	case CV_CMD_SPD_RULE_DEL:
+		o.u.ref = *(const struct cv_spd_rule_ref *)body;
+		break;
+	default:
+		return fail(text, CV_ERR_MALFORMED, "unexpected command", type);
+	}
+	txn.op[txn.n++] = o;
+	return CV_OK;
+}
+
+static void spd_sync(void)
+{
+	txn.sync = true;
+}
+
+/* ---- prepare ---- */
+
+static struct spd_rule *shadow_rule(uint32_t rule_id)
+{
+	struct spd_rule *r = idmap_get(&txn.rules, rule_id);
+	if (r)
+		return r == GONE ? NULL : r;
+	return txn.sync ? NULL : idmap_get(&rules, rule_id);
+}
+
+bool spd_rule_prepared(uint32_t rule_id)
+{
+	return rule_id < IDMAP_MAX && shadow_rule(rule_id) != NULL;
+}
+
+/* The transaction's own copy of an SPD. */
+static struct spd *shadow_own(uint32_t i)
+{
+	struct spd *old = txn.list.spd[i];
+	if (old->fresh)
+		return old;
+	struct spd *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->conf = old->conf;
+	s->fresh = true;
+	for (uint32_t k = 0; k < old->n; k++) {
+		if (!spd_add_rule(s, old->rule[k])) {
+			spd_free(s);
+			return NULL;
+		}
+	}
+	return txn.list.spd[i] = s;
+}
+
+static int apply_spd_set(const struct cv_spd *c, char *text)
+{
+	int i = list_find(&txn.list, c->spd_id);
+	if (i >= 0) {
+		if (!memcmp(&txn.list.spd[i]->conf, c, sizeof(*c)))
+			return CV_OK;
+		struct spd *s = shadow_own((uint32_t)i);
+		if (!s)
+			return fail(text, CV_ERR_NO_MEMORY, "no memory for policy", c->spd_id);
+		s->conf = *c;
+		return CV_OK;
+	}
+	struct spd *s = calloc(1, sizeof(*s));
+	if (!s || !list_add(&txn.list, s)) {
+		free(s);
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for policy", c->spd_id);
+	}
+	s->conf = *c;
+	s->fresh = true;
+	return CV_OK;
+}
+
+static int apply_spd_del(uint32_t spd_id, char *text)
+{
+	int i = list_find(&txn.list, spd_id);
+	if (i < 0)
+		return fail(text, CV_ERR_NOT_FOUND, "no policy", spd_id);
+	struct spd *s = txn.list.spd[i];
+	for (uint32_t k = 0; k < s->n; k++)
+		if (shadow_rule(s->rule[k]->rule_id) == s->rule[k] && idmap_set(&txn.rules, s->rule[k]->rule_id, GONE))
+			return fail(text, CV_ERR_NO_MEMORY, "no memory for policy", spd_id);
+	txn.list.spd[i] = txn.list.spd[--txn.list.n];
+	if (s->fresh)
+		spd_free(s);
+	return CV_OK;
+}
+
+static int apply_rule_set(const struct cv_spd_rule *c, char *text)
+{
+	int i = list_find(&txn.list, c->spd_id);
+	if (i < 0)
+		return fail(text, CV_ERR_NOT_FOUND, "no policy", c->spd_id);
+	struct spd_rule *old = shadow_rule(c->rule_id);
+	if (old && old->conf.spd_id != c->spd_id)
+		return fail(text, CV_ERR_EXISTS, "another policy has rule", c->rule_id);
+	if (old && !memcmp(&old->conf, c, sizeof(*c)))
+		return CV_OK;
+	struct spd *s = shadow_own((uint32_t)i);
+	if (!s || s->n >= SPD_RULES_MAX)
+		return fail(text, CV_ERR_NO_MEMORY, "no room for rule", c->rule_id);
+	struct spd_rule *published = idmap_get(&rules, c->rule_id), *r = NULL;
+	if (published && !memcmp(&published->conf, c, sizeof(*c)))
+		r = published; /* SYNC: named unchanged */
+	else
+		r = calloc(1, sizeof(*r));
+	if (r && r != published)
+		txn.made[txn.n_made++] = r;
+	if (!r || idmap_set(&txn.rules, c->rule_id, r) || !spd_add_rule(s, r))
+		return fail(text, CV_ERR_NO_MEMORY, "no room for rule", c->rule_id);
+	if (r == published)
+		return CV_OK;
+	*r = (struct spd_rule){.rule_id = c->rule_id,
+		.vrf = c->vrf_id,
+		.action = c->action,
+		.flags = c->flags,
+		.prio = c->prio,
+		.conf = *c};
+	flow_sel_from(&c->sel, &r->sel);
+	return CV_OK;
+}
+
+static int apply_rule_del(const struct cv_spd_rule_ref *ref, char *text)
+{
+	struct spd_rule *r = ref->rule_id < IDMAP_MAX ? shadow_rule(ref->rule_id) : NULL;
+	int i = list_find(&txn.list, ref->spd_id);
+	if (!r || i < 0 || r->conf.spd_id != ref->spd_id)
+		return fail(text, CV_ERR_NOT_FOUND, "no rule", ref->rule_id);
+	if (!shadow_own((uint32_t)i) || idmap_set(&txn.rules, ref->rule_id, GONE))
+		return fail(text, CV_ERR_NO_MEMORY, "no memory to remove rule", ref->rule_id);
+	return CV_OK;
+}
+
+static int apply(const struct op *o, char *text)
+{
+	switch (o->type) {
+	case CV_CMD_SPD_SET:
+		return apply_spd_set(&o->u.spd, text);
+	case CV_CMD_SPD_DEL:
+		return apply_spd_del(o->u.spd.spd_id, text);
+	case CV_CMD_SPD_RULE_SET:
+		return apply_rule_set(&o->u.rule, text);
+	default:
+		return apply_rule_del(&o->u.ref, text);
+	}
+}
+
+/* Leave out what was removed or replaced, and compile. */
+static int spd_compile(struct spd *s, char *text)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < s->n; i++)
+		if (shadow_rule(s->rule[i]->rule_id) == s->rule[i])
+			s->rule[n++] = s->rule[i];
+	s->n = n;
+	s->class = spd_class_build(s->rule, s->n);
+	return s->class ? CV_OK : fail(text, CV_ERR_NO_MEMORY, "no memory to compile policy", s->conf.spd_id);
+}
+
+static int view_build(char *text)
+{
+	txn.view = calloc(1, sizeof(*txn.view));
+	if (!txn.view)
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for interfaces", CV_IF_MAX);
+	for (uint32_t i = 0; i < txn.list.n; i++) {
+		const struct spd *s = txn.list.spd[i];
+		for (uint32_t k = 0; k < s->conf.n_if; k++) {
+			const struct spd_class **slot = &txn.view->by_if[s->conf.if_id[k]];
+			if (*slot)
+				return fail(text, CV_ERR_EXISTS, "two policies on interface", s->conf.if_id[k]);
+			*slot = s->class;
+		}
+	}
+	return CV_OK;
+}
+
+static int spd_prepare(char *text)
+{
+	if (txn.n == 0 && !txn.sync)
+		return CV_OK;
+	txn.prepared = true;
+	txn.made = calloc(txn.n + 1, sizeof(*txn.made));
+	if (!txn.made)
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for changes", txn.n);
+	for (uint32_t i = 0; !txn.sync && i < live.n; i++)
+		if (!list_add(&txn.list, live.spd[i]))
+			return fail(text, CV_ERR_NO_MEMORY, "no memory for policies", live.n);
+	for (uint32_t i = 0; i < txn.n; i++) {
+		int err = apply(&txn.op[i], text);
+		if (err)
+			return err;
+	}
+	for (uint32_t i = 0; i < txn.list.n; i++) {
+		int err = txn.list.spd[i]->fresh ? spd_compile(txn.list.spd[i], text) : CV_OK;
+		if (err)
+			return err;
+	}
+	return view_build(text);
+}
+
+/* ---- publish and abort ---- */
+
+static void txn_reset(void)
+{
+	txn.n = 0;
+	txn.sync = txn.prepared = false;
+	txn.view = NULL;
+	txn.list.n = 0;
+	txn.n_made = 0;
+	free(txn.made);
+	txn.made = NULL;
+	idmap_clear(&txn.rules);
+}
+
+/* Rules of the old list that are not the published ones any more; SPDs that were copied or removed. */
+static void retire(struct spd_list *old)
+{
+	for (uint32_t i = 0; i < old->n; i++) {
+		struct spd *s = old->spd[i];
+		int now = list_find(&live, s->conf.spd_id);
+		if (now >= 0 && live.spd[now] == s)
+			continue;
+		for (uint32_t k = 0; k < s->n; k++) {
+			struct spd_rule *r = s->rule[k];
+			if (idmap_get(&rules, r->rule_id) == r)
+				continue;
+			if (!idmap_get(&rules, r->rule_id))
+				hold_rule_gone(r->rule_id);
+			dp_defer(rule_free, r);
+		}
+		dp_defer(spd_free, s);
+	}
+}
+
+/* Make `rules` say what the transaction decided. */
+static void rules_commit(const struct spd_list *old)
+{
+	for (uint32_t i = 0; i < old->n; i++)
+		for (uint32_t k = 0; k < old->spd[i]->n; k++) {
+			uint32_t id = old->spd[i]->rule[k]->rule_id;
+			if (!shadow_rule(id))
+				idmap_set(&rules, id, NULL);
+		}
+	for (uint32_t i = 0; i < txn.list.n; i++)
+		for (uint32_t k = 0; txn.list.spd[i]->fresh && k < txn.list.spd[i]->n; k++) {
+			struct spd_rule *r = txn.list.spd[i]->rule[k];
+			idmap_set(&rules, r->rule_id, r);
+		}
+}
+
+static void spd_publish(void)
+{
+	if (!txn.prepared) {
+		txn_reset();
+		return;
+	}
+	struct spd_list old = live;
+	const struct spd_view *old_view = view;
+	rules_commit(&old);
+	live = txn.list;
+	txn.list = (struct spd_list){0};
+	/* SAs that already serve a changed rule are bound before workers can see the new object; an object that a later
+	 * command of the same transaction replaced was never seen by anyone */
+	for (uint32_t i = 0; i < txn.n_made; i++) {
+		if (idmap_get(&rules, txn.made[i]->rule_id) == txn.made[i])
+			spd_rule_rebind(txn.made[i]->rule_id);
+		else
+			free(txn.made[i]);
+	}
+	__atomic_store_n(&view, txn.view, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&spd_generation, 1, __ATOMIC_RELEASE);
+	retire(&old);
+	for (uint32_t i = 0; i < live.n; i++)
+		live.spd[i]->fresh = false;
+	free(old.spd);
+	dp_defer(free, (void *)(uintptr_t)old_view);
+	txn_reset();
+}
+
+static void spd_abort(void)
+{
+	for (uint32_t i = 0; i < txn.n_made; i++)
+		free(txn.made[i]);
+	for (uint32_t i = 0; i < txn.list.n; i++)
+		if (txn.list.spd[i]->fresh)
+			spd_free(txn.list.spd[i]);
+	free(txn.view);
+	txn_reset();
+}
+
+const struct dp_module spd_module = {
+	.name = "spd",
+	.stage = spd_stage,
+	.sync = spd_sync,
+	.prepare = spd_prepare,
+	.publish = spd_publish,
+	.abort = spd_abort,
+};
+
+/* ---- bindings ---- */
+
+/* Is every flow of the rule also inside one negotiated selector? Then the selectors need not be looked at. */
+static bool covers(const struct flow_sel *outer, const struct flow_sel *inner)
+{
+	return outer->af == inner->af && outer->src_lo <= inner->src_lo && outer->src_hi >= inner->src_hi &&
+	       outer->dst_lo <= inner->dst_lo && outer->dst_hi >= inner->dst_hi &&
+	       (outer->proto == 0 || outer->proto == inner->proto) &&
+	       (outer->any_ports || (outer->sport_lo <= inner->sport_lo && outer->sport_hi >= inner->sport_hi &&
+					    outer->dport_lo <= inner->dport_lo && outer->dport_hi >= inner->dport_hi));
+}
+
+static void binding_fill(struct spd_binding *b, const struct spd_rule *r, const struct sa *sa)
+{
+	b->sa = sa->index;
+	b->n_sel = sa->n_sel;
+	for (uint32_t i = 0; i < sa->n_sel; i++) {
+		b->sel[i] = sa->sel[i];
+		if (covers(&sa->sel[i], &r->sel)) {
+			b->n_sel = 0;
+			return;
+		}
+	}
+}
+
+void spd_rule_rebind(uint32_t rule_id)
+{
+	struct spd_rule *r = rule_id < IDMAP_MAX ? idmap_get(&rules, rule_id) : NULL;
+	if (!r)
+		return;
+	uint32_t n = 0;
+	for (uint32_t i = sa_rule_first(rule_id); i; i = sa_get(i)->next_in_rule)
+		n++;
+	struct spd_bindings *set = NULL, *old = r->bind;
+	if (n) {
+		set = calloc(1, sizeof(*set) + n * sizeof(set->b[0]));
+		if (!set)
+			rte_panic("spd: out of memory while publishing\n");
+		for (uint32_t i = sa_rule_first(rule_id); i; i = sa_get(i)->next_in_rule)
+			if (!__atomic_load_n(&sa_get(i)->state->expired, __ATOMIC_RELAXED))
+				binding_fill(&set->b[set->n++], r, sa_get(i));
+	}
+	__atomic_store_n(&r->bind, set, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&spd_generation, 1, __ATOMIC_RELEASE);
+	if (old)
+		dp_defer(free, old);
+	if (set && set->n)
+		hold_rule_ready(rule_id);
+}
+
+/* ---- dump ---- */
+
+void spd_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
+{
+	const uint32_t max = sizeof(out->entries) / sizeof(struct cv_spd_rule_entry);
+	struct cv_spd_rule_entry *e = (struct cv_spd_rule_entry *)out->entries;
+	uint64_t at = 0;
+	out->n = 0;
+	out->next = 0;
+	out->entry_size = sizeof(*e);
+	for (uint32_t i = 0; i < live.n; i++) {
+		const struct spd *s = live.spd[i];
+		if (req->scope && s->conf.spd_id != req->scope)
+			continue;
+		for (uint32_t k = 0; k < s->n; k++, at++) {
+			if (at < req->cursor)
+				continue;
+			if (out->n == max) {
+				out->next = at;
+				return;
+			}
+			const struct spd_rule *r = s->rule[k];
+			e[out->n++] = (struct cv_spd_rule_entry){.rule_id = r->rule_id,
+				.action = r->action,
+				.prio = r->prio,
+				.out_sa = r->bind && r->bind->n ? r->bind->b[0].sa : CV_SA_NONE,
+				.held = hold_count(r->rule_id)};
+		}
+	}
+}

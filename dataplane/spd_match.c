@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Decisions for a vector of packets: parse all and prefetch, look up all in the worker's own flow cache, classify the
+ * few that are not there. A cache entry is valid for one value of spd_generation, so publishing never has to visit the
+ * caches.
+ */
+#include "spd.h"
+
+#include <string.h>
+
+#include <rte_hash_crc.h>
+#include <rte_malloc.h>
+#include <rte_prefetch.h>
+
+#define CACHE4_LINES 8192u /* of two flows each */
+#define CACHE6_LINES 2048u
+#define CACHE_WAYS 2u
+
+/* Everything but addresses, as two words: ports, interface and VRF; protocol, kind and generation. */
+struct key {
+	uint64_t a, b;
+};
+
+struct way4 {
+	uint32_t src, dst;
+	struct key key;
+	uint64_t verdict;
+};
+struct way6 {
+	flow_addr src, dst;
+	struct key key;
+	uint64_t verdict;
+	uint64_t pad;
+};
+struct line4 {
+	struct way4 way[CACHE_WAYS];
+} __rte_cache_aligned;
+struct line6 {
+	struct way6 way[CACHE_WAYS];
+} __rte_cache_aligned;
+_Static_assert(sizeof(struct line4) == 64 && sizeof(struct line6) == 128, "whole lines");
+
+struct slot {
+	struct flow flow;
+	struct key key;
+	void *line; /* NULL: not IP */
+	uint32_t victim;
+};
+
+struct spd_cache {
+	struct line4 v4[CACHE4_LINES];
+	struct line6 v6[CACHE6_LINES];
+	struct slot slot[DP_VEC];
+} __rte_cache_aligned;
+
+struct spd_cache *spd_cache_create(void)
+{
+	return rte_zmalloc("spd_cache", sizeof(struct spd_cache), RTE_CACHE_LINE_SIZE);
+}
+
+void spd_cache_destroy(struct spd_cache *c)
+{
+	rte_free(c);
+}
+
+/* A verdict in 64 bits: SA index (17), action (3), flags (3), rule id (24). */
+static inline uint64_t verdict_pack(const struct spd_verdict *v)
+{
+	return (uint64_t)v->sa << 32 | (uint64_t)v->action << 27 | (uint64_t)v->flags << 24 | v->rule_id;
+}
+
+static inline void verdict_unpack(uint64_t x, struct spd_verdict *v)
+{
+	v->sa = (uint32_t)(x >> 32);
+	v->action = (uint32_t)x >> 27 & 7u;
+	v->flags = (uint32_t)x >> 24 & 7u;
+	v->rule_id = (uint32_t)x & 0xffffffu;
+}
+
+/* Newest SA of the rule whose negotiated selectors take the flow, 0 = none. */
+static uint32_t rule_sa(const struct spd_rule *r, const struct flow *f)
+{
+	const struct spd_bindings *set = __atomic_load_n(&r->bind, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0; set && i < set->n; i++) {
+		const struct spd_binding *b = &set->b[i];
+		if (b->n_sel == 0)
+			return b->sa;
+		for (uint32_t k = 0; k < b->n_sel; k++)
+			if (flow_match(&b->sel[k], f, true))
+				return b->sa;
+	}
+	return CV_SA_NONE;
+}
+
+static void decide(uint32_t if_id, const struct flow *f, struct spd_verdict *v)
+{
+	const struct spd_class *c = spd_on_interface(if_id);
+	const struct spd_rule *r = c ? spd_class_lookup(c, f) : NULL;
+	*v = (struct spd_verdict){.action = CV_SPD_BYPASS};
+	if (!r)
+		return;
+	v->action = r->action;
+	v->rule_id = r->rule_id;
+	v->flags = r->flags;
+	if (r->action == CV_SPD_PROTECT)
+		v->sa = rule_sa(r, f);
+}
+
+static inline uint32_t packet_if(bool out, const struct pkt_meta *meta)
+{
+	return out ? meta->if_tx : meta->if_rx;
+}
+
+void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdict)
+{
+	struct flow f;
+	if (!flow_parse(m, &f)) {
+		*verdict = (struct spd_verdict){.action = CV_SPD_DISCARD};
+		return;
+	}
+	if (!out)
+		flow_mirror(&f);
+	decide(packet_if(out, pkt_meta(m)), &f, verdict);
+}
+
+static inline void slot_fill(struct spd_cache *c, struct slot *s, bool out, struct rte_mbuf *m, uint32_t generation)
+{
+	s->line = NULL;
+	if (unlikely(!flow_parse(m, &s->flow)))
+		return;
+	if (!out)
+		flow_mirror(&s->flow);
+	const struct flow *f = &s->flow;
+	s->key.a = (uint64_t)f->vrf << 48 | (uint64_t)packet_if(out, pkt_meta(m)) << 32 | (uint32_t)f->dport << 16 |
+		   f->sport;
+	s->key.b = (uint64_t)generation << 32 | (uint32_t)out << 9 | (uint32_t)f->no_ports << 8 | f->proto;
+	uint32_t h = rte_hash_crc_8byte(s->key.a, f->proto);
+	if (f->af == CV_AF_INET) {
+		h = rte_hash_crc_8byte((uint64_t)f->src << 32 | (uint64_t)f->dst, h);
+		s->line = &c->v4[h & (CACHE4_LINES - 1)];
+		rte_prefetch0(s->line);
+	} else {
+		h = rte_hash_crc_8byte((uint64_t)f->src ^ (uint64_t)(f->src >> 64), h);
+		h = rte_hash_crc_8byte((uint64_t)f->dst + (uint64_t)(f->dst >> 64), h);
+		s->line = &c->v6[h & (CACHE6_LINES - 1)];
+		rte_prefetch0(s->line);
+		rte_prefetch0((char *)s->line + RTE_CACHE_LINE_SIZE);
+	}
+	s->victim = h >> 31;
+}
+
+/* An entry of an older generation is as good as empty. */
+static inline uint32_t pick_way(const struct slot *s, const struct key *first, const struct key *second)
+{
+	if (first->b >> 32 != s->key.b >> 32)
+		return 0;
+	return second->b >> 32 != s->key.b >> 32 ? 1 : s->victim;
+}
+
+static inline void match4(struct slot *s, uint32_t if_id, struct spd_verdict *v)
+{
+	struct line4 *line = s->line;
+	uint32_t src = (uint32_t)s->flow.src, dst = (uint32_t)s->flow.dst;
+	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
+		const struct way4 *w = &line->way[i];
+		if (w->src == src && w->dst == dst && w->key.a == s->key.a && w->key.b == s->key.b) {
+			verdict_unpack(w->verdict, v);
+			return;
+		}
+	}
+	decide(if_id, &s->flow, v);
+	line->way[pick_way(s, &line->way[0].key, &line->way[1].key)] =
+		(struct way4){.src = src, .dst = dst, .key = s->key, .verdict = verdict_pack(v)};
+}
+
+static inline void match6(struct slot *s, uint32_t if_id, struct spd_verdict *v)
+{
+	struct line6 *line = s->line;
+	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
+		const struct way6 *w = &line->way[i];
+		if (w->src == s->flow.src && w->dst == s->flow.dst && w->key.a == s->key.a && w->key.b == s->key.b) {
+			verdict_unpack(w->verdict, v);
+			return;
+		}
+	}
+	decide(if_id, &s->flow, v);
+	line->way[pick_way(s, &line->way[0].key, &line->way[1].key)] =
+		(struct way6){.src = s->flow.src, .dst = s->flow.dst, .key = s->key, .verdict = verdict_pack(v)};
+}
+
+void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict)
+{
+	uint32_t generation = __atomic_load_n(&spd_generation, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0; i < n; i++)
+		slot_fill(c, &c->slot[i], out, pkts[i], generation);
+	for (uint32_t i = 0; i < n; i++) {
+		struct slot *s = &c->slot[i];
+		uint32_t if_id = packet_if(out, pkt_meta(pkts[i]));
+		if (unlikely(!s->line))
+			verdict[i] = (struct spd_verdict){.action = CV_SPD_DISCARD};
+		else if (s->flow.af == CV_AF_INET)
+			match4(s, if_id, &verdict[i]);
+		else
+			match6(s, if_id, &verdict[i]);
+	}
+}
