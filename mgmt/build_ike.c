@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKE policies, proposals, keyrings, peers and profiles. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build.h"
+#include "cv_addr.h"
+#include "cv_secret.h"
+
+static bool encryption(struct build *b, const struct lyd_node *leaf, enum ike_encr *encr, uint16_t *bits)
+{
+	const struct algo_ike *a = algo_ike_by_name(ALGO_IKE_ENCR, lyd_get_value(leaf));
+
+	if (!a)
+		return build_fail(b, leaf, "\"%s\" is not built in", lyd_get_value(leaf));
+	*encr = (enum ike_encr)a->id;
+	*bits = a->key_bits;
+	return true;
+}
+
+static bool hash(struct build *b, const struct lyd_node *leaf, enum ike_prf *prf)
+{
+	const struct algo_ike *a = algo_ike_by_name(ALGO_IKE_PRF, lyd_get_value(leaf));
+
+	if (!a)
+		return build_fail(b, leaf, "\"%s\" is not built in", lyd_get_value(leaf));
+	*prf = (enum ike_prf)a->id;
+	return true;
+}
+
+/* The truncated HMAC that goes with a hash: RFC 2403, 2404, 4868. */
+static bool integrity(struct build *b, const struct lyd_node *leaf, enum ike_integ *integ)
+{
+	static const struct {
+		enum ike_prf prf;
+		enum ike_integ integ;
+	} map[] = {{IKE_PRF_HMAC_MD5, IKE_INTEG_HMAC_MD5_96}, {IKE_PRF_HMAC_SHA1, IKE_INTEG_HMAC_SHA1_96},
+		{IKE_PRF_HMAC_SHA256, IKE_INTEG_HMAC_SHA256_128}, {IKE_PRF_HMAC_SHA384, IKE_INTEG_HMAC_SHA384_192},
+		{IKE_PRF_HMAC_SHA512, IKE_INTEG_HMAC_SHA512_256}};
+	enum ike_prf prf = IKE_PRF_HMAC_SHA256;
+
+	if (!hash(b, leaf, &prf))
+		return false;
+	for (unsigned i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		if (map[i].prf == prf)
+			*integ = map[i].integ;
+	return true;
+}
+
+static int by_priority(const void *a, const void *b)
+{
+	uint32_t x = ((const struct cfg_ike_policy *)a)->priority, y = ((const struct cfg_ike_policy *)b)->priority;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool policies(struct build *b, const struct lyd_node *ike)
+{
+	b->c->ike_policy = config_alloc(b->c, tree_count(ike, "policy"), sizeof(*b->c->ike_policy));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "policy", n));) {
+		struct cfg_ike_policy *p = &b->c->ike_policy[b->c->n_ike_policy++];
+		p->priority = (uint32_t)tree_number(n, "priority");
+		p->auth = CFG_AUTH_PSK; /* the only value of the enumeration */
+		p->group = build_group(tree_text(n, "group"));
+		p->lifetime_s = (uint32_t)tree_number(n, "lifetime");
+		if (!encryption(b, tree_child(n, "encryption"), &p->encr, &p->key_bits) ||
+			!hash(b, tree_child(n, "hash"), &p->hash))
+			return false;
+	}
+	if (b->c->n_ike_policy)
+		qsort(b->c->ike_policy, b->c->n_ike_policy, sizeof(*b->c->ike_policy), by_priority);
+	return true;
+}
+
+static bool proposal(struct build *b, const struct lyd_node *n, struct cfg_ike_proposal *p)
+{
+	const struct lyd_node *l;
+
+	p->name = build_text(b, n, "name");
+	p->encr = config_alloc(b->c, tree_count(n, "encryption"), sizeof(*p->encr));
+	p->integ = config_alloc(b->c, tree_count(n, "integrity"), sizeof(*p->integ));
+	p->prf = config_alloc(b->c, tree_count(n, "prf"), sizeof(*p->prf));
+	p->group = config_alloc(b->c, tree_count(n, "group"), sizeof(*p->group));
+	for (l = NULL; (l = tree_next(n, "encryption", l)); p->n_encr++)
+		if (!encryption(b, l, &p->encr[p->n_encr].encr, &p->encr[p->n_encr].key_bits))
+			return false;
+	for (l = NULL; (l = tree_next(n, "integrity", l)); p->n_integ++)
+		if (!integrity(b, l, &p->integ[p->n_integ]))
+			return false;
+	for (l = NULL; (l = tree_next(n, "prf", l)); p->n_prf++)
+		if (!hash(b, l, &p->prf[p->n_prf]))
+			return false;
+	for (l = NULL; (l = tree_next(n, "group", l)); p->n_group++)
+		p->group[p->n_group] = build_group(lyd_get_value(l));
+	return true;
+}
+
+static bool proposals(struct build *b, const struct lyd_node *ike)
+{
+	b->c->ike_proposal = config_alloc(b->c, tree_count(ike, "proposal"), sizeof(*b->c->ike_proposal));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "proposal", n));)
+		if (!proposal(b, n, &b->c->ike_proposal[b->c->n_ike_proposal++]))
+			return false;
+	return true;
+}
+
+static uint8_t nibble(char c)
+{
+	return (uint8_t)(isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+static bool secret(struct build *b, const struct lyd_node *n, struct cfg_psk *psk)
+{
+	const char *text = tree_text(n, "key"), *hex = tree_text(n, "key-hex");
+	uint8_t raw[256];
+
+	const char *shown = text ? text : hex;
+	if (strcmp(shown, MODEL_HIDDEN) == 0)
+		return build_fail(b, n, "the secret was left out of the listing this comes from; write the real value");
+	if (text) {
+		psk->key_len = strlen(text);
+		psk->key = config_secret(b->c, text, psk->key_len);
+		return true;
+	}
+	psk->key_len = strlen(hex) / 2;
+	for (size_t i = 0; i < psk->key_len; i++)
+		raw[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+	psk->key = config_secret(b->c, raw, psk->key_len);
+	cv_secret_zero(raw, sizeof(raw));
+	return true;
+}
+
+static bool keyrings(struct build *b, const struct lyd_node *ike)
+{
+	b->c->keyring = config_alloc(b->c, tree_count(ike, "keyring"), sizeof(*b->c->keyring));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "keyring", n));) {
+		struct cfg_keyring *k = &b->c->keyring[b->c->n_keyring++];
+		k->name = build_text(b, n, "name");
+		k->description = build_text(b, n, "description");
+		k->vrf = build_text(b, n, "vrf");
+		k->psk = config_alloc(b->c, tree_count(n, "pre-shared-key"), sizeof(*k->psk));
+		for (const struct lyd_node *e = NULL; (e = tree_next(n, "pre-shared-key", e));) {
+			struct cfg_psk *psk = &k->psk[k->n_psk++];
+			const struct lyd_node *addr = tree_child(e, "address");
+			psk->hostname = build_text(b, e, "hostname");
+			if ((addr && !build_prefix(b, addr, &psk->peer)) || !secret(b, e, psk))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool peers(struct build *b, const struct lyd_node *ike)
+{
+	b->c->peer = config_alloc(b->c, tree_count(ike, "peer"), sizeof(*b->c->peer));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "peer", n));) {
+		struct cfg_peer *p = &b->c->peer[b->c->n_peer++];
+		p->description = build_text(b, n, "description");
+		if (!build_addr(b, tree_child(n, "address"), &p->addr))
+			return false;
+	}
+	return true;
+}
+
+static enum cfg_id_type id_type(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum cfg_id_type type;
+	} types[] = {{"address", CFG_ID_ADDRESS}, {"fqdn", CFG_ID_FQDN}, {"user-fqdn", CFG_ID_USER_FQDN},
+		{"key-id", CFG_ID_KEY_ID}};
+
+	for (unsigned i = 0; name && i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(name, types[i].name) == 0)
+			return types[i].type;
+	return CFG_ID_NONE;
+}
+
+/* type and value of n; an address without a value is the address of the interface, which is what NONE means. */
+static bool identity(struct build *b, const struct lyd_node *n, bool range, struct cfg_identity *id)
+{
+	const struct lyd_node *value = tree_child(n, "value");
+
+	id->type = id_type(tree_text(n, "type"));
+	id->domain = tree_flag(n, "domain");
+	id->text = build_text(b, n, "value");
+	if (id->type != CFG_ID_ADDRESS)
+		return true;
+	if (!value) {
+		id->type = CFG_ID_NONE;
+		return true;
+	}
+	if (!build_prefix(b, value, &id->addr))
+		return false;
+	if (!range && id->addr.len != cv_addr_bits(&id->addr.addr))
+		return build_fail(b, value, "\"%s\" is not valid; valid: one host address", id->text);
+	return true;
+}
+
+static enum cfg_dpd_mode dpd_mode(const char *name)
+{
+	if (name && strcmp(name, "periodic") == 0)
+		return CFG_DPD_PERIODIC;
+	return name && strcmp(name, "on-demand") == 0 ? CFG_DPD_ON_DEMAND : CFG_DPD_OFF;
+}
+
+static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_profile *p)
+{
+	const struct lyd_node *dpd = tree_child(n, "dpd");
+
+	p->name = build_text(b, n, "name");
+	p->description = build_text(b, n, "description");
+	p->version = strcmp(tree_text(n, "version"), "ikev1") == 0 ? CFG_IKEV1 : CFG_IKEV2;
+	p->keyring = build_names(b, n, "keyring", &p->n_keyring);
+	p->vrf = build_text(b, n, "vrf");
+	p->match_fvrf = build_text(b, n, "match-front-vrf");
+	p->proposal = build_names(b, n, "proposal", &p->n_proposal);
+	p->lifetime_s = (uint32_t)tree_number(n, "lifetime");
+	p->dpd_mode = dpd_mode(tree_text(dpd, "mode"));
+	p->dpd_interval_s = (uint32_t)tree_number(dpd, "interval");
+	p->dpd_retry_s = (uint32_t)tree_number(dpd, "retry");
+	p->nat_traversal = tree_flag(n, "nat-traversal");
+	p->force_encaps = tree_flag(n, "force-encapsulation");
+	p->nat_keepalive_s = (uint32_t)tree_number(n, "nat-keepalive");
+	p->match = config_alloc(b->c, tree_count(n, "match-identity"), sizeof(*p->match));
+	for (const struct lyd_node *m = NULL; (m = tree_next(n, "match-identity", m));)
+		if (!identity(b, m, true, &p->match[p->n_match++]))
+			return false;
+	return identity(b, tree_child(n, "local-identity"), false, &p->local_id);
+}
+
+static bool profiles(struct build *b, const struct lyd_node *ike)
+{
+	b->c->ike_profile = config_alloc(b->c, tree_count(ike, "profile"), sizeof(*b->c->ike_profile));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "profile", n));)
+		if (!profile(b, n, &b->c->ike_profile[b->c->n_ike_profile++]))
+			return false;
+	return true;
+}
+
+bool build_ike(struct build *b, const struct lyd_node *tree)
+{
+	const struct lyd_node *ike = tree_top(tree, "culvert-ike", "ike");
+
+	if (!ike)
+		return true; /* only in trees that were never validated; the defaults of config_new() hold */
+	b->c->ike_enabled = tree_flag(ike, "enabled");
+	b->c->cookie_threshold = (uint32_t)tree_number(ike, "cookie-threshold");
+	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");
+	return identity(b, tree_child(ike, "identity"), false, &b->c->local_id) && policies(b, ike) &&
+	       proposals(b, ike) && keyrings(b, ike) && peers(b, ike) && profiles(b, ike);
+}

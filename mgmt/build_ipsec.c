@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Transform sets and crypto maps. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "build.h"
+
+static bool transform_sets(struct build *b, const struct lyd_node *ipsec)
+{
+	b->c->transform_set = config_alloc(b->c, tree_count(ipsec, "transform-set"), sizeof(*b->c->transform_set));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ipsec, "transform-set", n));) {
+		struct cfg_transform_set *t = &b->c->transform_set[b->c->n_transform_set++];
+		const struct algo_esp *a = algo_esp_by_name(tree_text(n, "algorithm"));
+		if (!a)
+			return build_fail(
+				b, tree_child(n, "algorithm"), "\"%s\" is not built in", tree_text(n, "algorithm"));
+		t->name = build_text(b, n, "name");
+		t->alg = a->id;
+		t->transport = strcmp(tree_text(n, "mode"), "transport") == 0;
+	}
+	return true;
+}
+
+static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
+{
+	const struct lyd_node *life = tree_child(n, "lifetime");
+
+	e->seq = (uint32_t)tree_number(n, "sequence");
+	e->description = build_text(b, n, "description");
+	e->acl = build_text(b, n, "access-list");
+	e->transform_set = build_names(b, n, "transform-set", &e->n_transform_set);
+	e->pfs = build_group(tree_text(n, "pfs"));
+	e->lifetime_s = (uint32_t)tree_number(life, "seconds");
+	e->lifetime_kb = tree_number(life, "kilobytes");
+	e->per_host = strcmp(tree_text(n, "level"), "per-host") == 0;
+	e->auto_start = tree_flag(n, "auto-start");
+	e->replay_window = (uint32_t)tree_number(n, "replay-window");
+	e->ike_profile = build_text(b, n, "ike-profile");
+	e->peer = config_alloc(b->c, tree_count(n, "peer"), sizeof(*e->peer));
+	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
+		if (!build_addr(b, p, &e->peer[e->n_peer++]))
+			return false;
+	return true;
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+	uint32_t x = ((const struct cfg_map_entry *)a)->seq, y = ((const struct cfg_map_entry *)b)->seq;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool maps(struct build *b, const struct lyd_node *ipsec)
+{
+	b->c->map = config_alloc(b->c, tree_count(ipsec, "crypto-map"), sizeof(*b->c->map));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ipsec, "crypto-map", n));) {
+		struct cfg_crypto_map *m = &b->c->map[b->c->n_map++];
+		m->name = build_text(b, n, "name");
+		m->local_address = build_text(b, n, "local-address");
+		m->ike_profile = build_text(b, n, "ike-profile");
+		m->entry = config_alloc(b->c, tree_count(n, "entry"), sizeof(*m->entry));
+		for (const struct lyd_node *e = NULL; (e = tree_next(n, "entry", e));)
+			if (!entry(b, e, &m->entry[m->n_entry++]))
+				return false;
+		if (m->n_entry)
+			qsort(m->entry, m->n_entry, sizeof(*m->entry), by_sequence);
+	}
+	return true;
+}
+
+bool build_ipsec(struct build *b, const struct lyd_node *tree)
+{
+	const struct lyd_node *ipsec = tree_top(tree, "culvert-ipsec", "ipsec");
+	const struct lyd_node *life = tree_child(ipsec, "lifetime");
+
+	if (!ipsec)
+		return true;
+	b->c->ipsec_lifetime_s = (uint32_t)tree_number(life, "seconds");
+	b->c->ipsec_lifetime_kb = tree_number(life, "kilobytes");
+	return transform_sets(b, ipsec) && maps(b, ipsec);
+}

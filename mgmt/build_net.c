@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* VRFs, interfaces, static routes and access lists. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build.h"
+#include "cv_addr.h"
+
+#define IPPROTO_NUM_ICMP 1
+#define IPPROTO_NUM_ICMPV6 58
+
+static bool vrfs(struct build *b, const struct lyd_node *tree)
+{
+	const struct lyd_node *top = tree_top(tree, "culvert-vrf", "vrfs");
+	unsigned n = tree_count(top, "vrf");
+
+	b->c->vrf = config_alloc(b->c, n, sizeof(*b->c->vrf));
+	for (const struct lyd_node *v = NULL; (v = tree_next(top, "vrf", v));) {
+		struct cfg_vrf *vrf = &b->c->vrf[b->c->n_vrf++];
+		vrf->name = build_text(b, v, "name");
+		vrf->description = build_text(b, v, "description");
+	}
+	return true;
+}
+
+static bool addresses(struct build *b, const struct lyd_node *ip, struct cfg_interface *i)
+{
+	if (!ip || !tree_flag(ip, "enabled"))
+		return true;
+	for (const struct lyd_node *a = NULL; (a = tree_next(ip, "address", a));) {
+		struct cfg_if_addr *addr = &i->addr[i->n_addr++];
+		if (!build_addr(b, tree_child(a, "ip"), &addr->addr))
+			return false;
+		addr->plen = (uint8_t)tree_number(a, "prefix-length");
+	}
+	return true;
+}
+
+static bool interface_type(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
+{
+	static const struct {
+		const char *name;
+		enum cfg_if_type type;
+	} types[] = {{"iana-if-type:ethernetCsmacd", CFG_IF_ETHERNET}, {"iana-if-type:l2vlan", CFG_IF_VLAN},
+		{"iana-if-type:softwareLoopback", CFG_IF_LOOPBACK}};
+	const char *type = tree_text(n, "type");
+
+	for (unsigned t = 0; t < sizeof(types) / sizeof(types[0]); t++)
+		if (strcmp(types[t].name, type) == 0) {
+			i->type = types[t].type;
+			return true;
+		}
+	return build_fail(b, tree_child(n, "type"), "\"%s\" is not valid; valid: %s, %s, %s", type, types[0].name,
+		types[1].name, types[2].name);
+}
+
+static bool mac(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
+{
+	const char *text = tree_text(n, "mac-address");
+	unsigned m[6];
+
+	if (!text)
+		return true;
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 6)
+		return build_fail(b, tree_child(n, "mac-address"), "not a MAC address");
+	for (unsigned k = 0; k < 6; k++)
+		i->mac[k] = (uint8_t)m[k];
+	i->has_mac = true;
+	if (i->mac[0] & 1)
+		return build_fail(b, tree_child(n, "mac-address"), "a group address; an interface needs a unicast one");
+	return true;
+}
+
+static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
+{
+	const struct lyd_node *v4 = tree_child(n, "ipv4"), *v6 = tree_child(n, "ipv6");
+
+	i->name = build_text(b, n, "name");
+	i->description = build_text(b, n, "description");
+	i->enabled = tree_flag(n, "enabled");
+	i->device = build_text(b, n, "device");
+	i->rx_queues = (uint16_t)tree_number(n, "rx-queues");
+	i->rx_desc = (uint16_t)tree_number(n, "rx-descriptors");
+	i->tx_desc = (uint16_t)tree_number(n, "tx-descriptors");
+	i->parent = build_text(b, n, "parent");
+	i->vlan_id = (uint16_t)tree_number(n, "vlan-id");
+	i->mtu = (uint16_t)tree_number(n, "mtu");
+	i->vrf = build_text(b, n, "vrf");
+	i->crypto_map = build_text(b, n, "crypto-map");
+	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
+	return interface_type(b, n, i) && mac(b, n, i) && addresses(b, v4, i) && addresses(b, v6, i);
+}
+
+#define DEFAULT_MTU 1500u
+
+static uint16_t mtu_of(const struct cv_config *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_interface; i++)
+		if (strcmp(c->interface[i].name, name) == 0)
+			return c->interface[i].mtu;
+	return 0;
+}
+
+/* An MTU nobody wrote: a VLAN sub-interface follows its parent. */
+static void default_mtus(struct cv_config *c)
+{
+	for (unsigned i = 0; i < c->n_interface; i++)
+		if (!c->interface[i].mtu && !c->interface[i].parent)
+			c->interface[i].mtu = DEFAULT_MTU;
+	for (unsigned i = 0; i < c->n_interface; i++)
+		if (!c->interface[i].mtu)
+			c->interface[i].mtu = mtu_of(c, c->interface[i].parent);
+}
+
+static bool interfaces(struct build *b, const struct lyd_node *tree)
+{
+	const struct lyd_node *top = tree_top(tree, "ietf-interfaces", "interfaces");
+
+	b->c->interface = config_alloc(b->c, tree_count(top, "interface"), sizeof(*b->c->interface));
+	for (const struct lyd_node *n = NULL; (n = tree_next(top, "interface", n));)
+		if (!one_interface(b, n, &b->c->interface[b->c->n_interface++]))
+			return false;
+	default_mtus(b->c);
+	return true;
+}
+
+static bool next_hop(struct build *b, const struct lyd_node *n, struct cfg_nexthop *nh)
+{
+	const struct lyd_node *gw = tree_child(n, "next-hop-address");
+
+	nh->interface = build_text(b, n, "outgoing-interface");
+	nh->global = tree_flag(n, "global");
+	nh->weight = (uint8_t)tree_number(n, "weight");
+	if (!nh->weight)
+		nh->weight = 1;
+	nh->type = gw ? CFG_NH_GATEWAY : CFG_NH_INTERFACE;
+	if (!gw && !nh->interface)
+		return build_fail(b, n, "the next hop needs next-hop-address, outgoing-interface or both");
+	if (nh->global && !gw)
+		return build_fail(b, tree_child(n, "global"), "'global' needs a next-hop-address (VRF-12)");
+	return !gw || build_addr(b, gw, &nh->gw);
+}
+
+static bool next_hops(struct build *b, const struct lyd_node *n, struct cfg_route *r)
+{
+	const struct lyd_node *list = tree_child(n, "next-hop-list");
+
+	r->n_nh = list ? tree_count(list, "next-hop") : 1;
+	if (!r->n_nh)
+		return build_fail(b, list, "the list has no next hop");
+	r->nh = config_alloc(b->c, r->n_nh, sizeof(*r->nh));
+	if (tree_text(n, "special-next-hop")) {
+		r->nh[0].type = CFG_NH_BLACKHOLE;
+		r->nh[0].weight = 1;
+		return true;
+	}
+	if (!list)
+		return next_hop(b, n, &r->nh[0]);
+	unsigned i = 0;
+	for (const struct lyd_node *h = NULL; (h = tree_next(list, "next-hop", h));)
+		if (!next_hop(b, h, &r->nh[i++]))
+			return false;
+	return true;
+}
+
+static bool routes_of(struct build *b, const struct lyd_node *proto, const struct lyd_node *family)
+{
+	for (const struct lyd_node *n = NULL; (n = tree_next(family, "route", n));) {
+		struct cfg_route *r = &b->c->route[b->c->n_route++];
+		r->vrf = build_text(b, proto, "vrf");
+		r->distance = (uint8_t)tree_number(n, "distance");
+		r->tag = (uint32_t)tree_number(n, "tag");
+		if (!build_prefix(b, tree_child(n, "destination-prefix"), &r->prefix) ||
+			!next_hops(b, tree_child(n, "next-hop"), r))
+			return false;
+	}
+	return true;
+}
+
+static bool routes(struct build *b, const struct lyd_node *tree)
+{
+	const struct lyd_node *top = tree_child(tree_top(tree, "ietf-routing", "routing"), "control-plane-protocols");
+	const struct lyd_node *p;
+	unsigned n = 0;
+
+	for (p = NULL; (p = tree_next(top, "control-plane-protocol", p));) {
+		const struct lyd_node *st = tree_child(p, "static-routes");
+		n += tree_count(tree_child(st, "ipv4"), "route") + tree_count(tree_child(st, "ipv6"), "route");
+	}
+	b->c->route = config_alloc(b->c, n, sizeof(*b->c->route));
+	for (p = NULL; (p = tree_next(top, "control-plane-protocol", p));) {
+		const struct lyd_node *st = tree_child(p, "static-routes");
+		if (!routes_of(b, p, tree_child(st, "ipv4")) || !routes_of(b, p, tree_child(st, "ipv6")))
+			return false;
+	}
+	return true;
+}
+
+static bool acl_end(struct build *b, const struct lyd_node *line, const char *name, struct cv_range *r)
+{
+	struct cv_prefix p;
+
+	if (strcmp(tree_text(line, name), "any") == 0) {
+		r->lo.af = CV_AF_NONE; /* the family of the other end, decided below */
+		return true;
+	}
+	if (!build_prefix(b, tree_child(line, name), &p))
+		return false;
+	cv_prefix_to_range(&p, r);
+	return true;
+}
+
+static void acl_any(struct cv_range *r, uint8_t af)
+{
+	struct cv_selector any;
+
+	cv_selector_any(&any, af);
+	if (r->lo.af == CV_AF_NONE)
+		*r = any.src;
+}
+
+static uint8_t protocol(const char *name, bool v6)
+{
+	static const struct {
+		const char *name;
+		uint8_t number;
+	} known[] = {{"ip", 0}, {"tcp", 6}, {"udp", 17}, {"gre", 47}, {"esp", 50}, {"ah", 51}};
+
+	if (strcmp(name, "icmp") == 0)
+		return v6 ? IPPROTO_NUM_ICMPV6 : IPPROTO_NUM_ICMP;
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(name, known[i].name) == 0)
+			return known[i].number;
+	return (uint8_t)strtoul(name, NULL, 10);
+}
+
+static void ports(const struct lyd_node *n, uint16_t *lo, uint16_t *hi)
+{
+	*lo = 0;
+	*hi = UINT16_MAX;
+	if (!n)
+		return;
+	*lo = *hi = (uint16_t)tree_number(n, "lower");
+	if (tree_child(n, "upper"))
+		*hi = (uint16_t)tree_number(n, "upper");
+}
+
+/* Type and code share the source port field (cv_types.h). */
+static void icmp(const struct lyd_node *line, struct cv_selector *s)
+{
+	if (!tree_child(line, "icmp-type"))
+		return;
+	uint16_t type = (uint16_t)(tree_number(line, "icmp-type") << 8);
+	bool has_code = tree_child(line, "icmp-code");
+	uint16_t code = (uint16_t)tree_number(line, "icmp-code");
+	s->sport_lo = (uint16_t)(type | code);
+	s->sport_hi = (uint16_t)(type | (has_code ? code : 0xff));
+}
+
+static bool acl_line(struct build *b, const struct lyd_node *n, struct cfg_acl_line *l)
+{
+	struct cv_selector *s = &l->sel;
+
+	l->seq = (uint32_t)tree_number(n, "sequence");
+	l->permit = strcmp(tree_text(n, "action"), "permit") == 0;
+	l->log = tree_flag(n, "log");
+	l->remark = build_text(b, n, "remark");
+	if (!acl_end(b, n, "source", &s->src) || !acl_end(b, n, "destination", &s->dst))
+		return false;
+	uint8_t af = s->src.lo.af != CV_AF_NONE ? s->src.lo.af : s->dst.lo.af;
+	if (af == CV_AF_NONE)
+		af = CV_AF_INET;
+	acl_any(&s->src, af);
+	acl_any(&s->dst, af);
+	s->proto = protocol(tree_text(n, "protocol"), af == CV_AF_INET6);
+	ports(tree_child(n, "source-port"), &s->sport_lo, &s->sport_hi);
+	ports(tree_child(n, "destination-port"), &s->dport_lo, &s->dport_hi);
+	icmp(n, s);
+	return true;
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+	uint32_t x = ((const struct cfg_acl_line *)a)->seq, y = ((const struct cfg_acl_line *)b)->seq;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool access_lists(struct build *b, const struct lyd_node *tree)
+{
+	const struct lyd_node *top = tree_top(tree, "culvert-acl", "access-lists");
+
+	b->c->acl = config_alloc(b->c, tree_count(top, "access-list"), sizeof(*b->c->acl));
+	for (const struct lyd_node *n = NULL; (n = tree_next(top, "access-list", n));) {
+		struct cfg_acl *acl = &b->c->acl[b->c->n_acl++];
+		acl->name = build_text(b, n, "name");
+		acl->line = config_alloc(b->c, tree_count(n, "line"), sizeof(*acl->line));
+		for (const struct lyd_node *l = NULL; (l = tree_next(n, "line", l));)
+			if (!acl_line(b, l, &acl->line[acl->n_line++]))
+				return false;
+		if (acl->n_line)
+			qsort(acl->line, acl->n_line, sizeof(*acl->line), by_sequence);
+	}
+	return true;
+}
+
+bool build_network(struct build *b, const struct lyd_node *tree)
+{
+	return vrfs(b, tree) && interfaces(b, tree) && routes(b, tree) && access_lists(b, tree);
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cv_log.h"
+#include "cv_secret.h"
+#include "rpc.h"
+
+/* ---- lines ---- */
+
+char *rpc_lines_room(struct rpc_lines *l, size_t *room)
+{
+	if (l->len == l->size) {
+		size_t size = l->size ? l->size * 2 : 4096;
+		if (l->size >= l->max)
+			return NULL;
+		if (size > l->max)
+			size = l->max;
+		char *buf = malloc(size); /* not realloc: the old copy must be zeroed */
+		if (!buf)
+			return NULL;
+		if (l->len)
+			memcpy(buf, l->buf, l->len);
+		if (l->buf)
+			cv_secret_zero(l->buf, l->size);
+		free(l->buf);
+		l->buf = buf;
+		l->size = size;
+	}
+	*room = l->size - l->len;
+	return l->buf + l->len;
+}
+
+void rpc_lines_added(struct rpc_lines *l, size_t n)
+{
+	l->len += n;
+}
+
+long rpc_lines_first(struct rpc_lines *l)
+{
+	char *nl = l->len > l->scanned ? memchr(l->buf + l->scanned, '\n', l->len - l->scanned) : NULL;
+
+	if (!nl) {
+		l->scanned = l->len;
+		return -1;
+	}
+	return nl - l->buf;
+}
+
+void rpc_lines_drop(struct rpc_lines *l, size_t line_len)
+{
+	size_t rest = l->len - line_len - 1;
+
+	memmove(l->buf, l->buf + line_len + 1, rest);
+	cv_secret_zero(l->buf + rest, line_len + 1);
+	l->len = rest;
+	l->scanned = 0;
+}
+
+void rpc_lines_free(struct rpc_lines *l)
+{
+	if (l->buf)
+		cv_secret_zero(l->buf, l->size);
+	free(l->buf);
+	memset(l, 0, sizeof(*l));
+}
+
+/* ---- one request ---- */
+
+struct call {
+	const struct rpc_env *env;
+	struct rpc_caller caller;
+	json_t *request, *id;
+	rpc_reply reply;
+	void *arg;
+};
+
+static void answer(struct call *c, json_t *body)
+{
+	if (c->id)
+		json_object_set(body, "id", c->id);
+	char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	size_t len = text ? strlen(text) : 0;
+	if (text) {
+		text[len] = '\n'; /* in place of the terminating zero */
+		c->reply(c->arg, text, len + 1);
+	} else {
+		static const char broken[] = "{\"error\":\"the answer cannot be encoded\"}\n";
+		c->reply(c->arg, broken, sizeof(broken) - 1);
+	}
+	free(text);
+	json_decref(c->request);
+	free(c);
+}
+
+static void answer_error(struct call *c, const struct model_err *err)
+{
+	char both[sizeof(err->path) + sizeof(err->text) + 4];
+	json_t *body = json_object();
+
+	json_object_set_new(body, "error", json_string(model_err_str(err, both, sizeof(both))));
+	if (err->path[0])
+		json_object_set_new(body, "path", json_string(err->path));
+	json_object_set_new(body, "text", json_string(err->text));
+	answer(c, body);
+}
+
+static void refuse(struct call *c, const char *text)
+{
+	struct model_err err;
+
+	model_fail(&err, NULL, "%s", text);
+	answer_error(c, &err);
+}
+
+static void answer_result(struct call *c, json_t *result)
+{
+	answer(c, json_pack("{s:o}", "result", result ? result : json_object()));
+}
+
+/* Answer of control_show and control_do: ours to free. */
+static void from_control(void *arg, json_t *result)
+{
+	struct call *c = arg;
+	const char *error = json_string_value(json_object_get(result, "error"));
+
+	if (error) {
+		refuse(c, error);
+		json_decref(result);
+	} else {
+		answer_result(c, result);
+	}
+}
+
+static void from_store(void *arg, const struct model_err *err, const json_t *result)
+{
+	struct call *c = arg;
+
+	if (err) {
+		cv_notice("config", "%s by %s failed: %s %s", json_string_value(json_object_get(c->request, "config")),
+			c->caller.name, err->path, err->text);
+		answer_error(c, err);
+		return;
+	}
+	cv_notice("config", "%s by %s", json_string_value(json_object_get(c->request, "config")), c->caller.name);
+	answer_result(c, json_deep_copy(result));
+}
+
+static const char *text_of(const struct call *c, const char *name)
+{
+	return json_string_value(json_object_get(c->request, name));
+}
+
+/* A number of the request, or fallback; out of range counts as absent. */
+static long long number_of(const struct call *c, const char *name, long long max, long long fallback)
+{
+	json_t *v = json_object_get(c->request, name);
+
+	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max)
+		return fallback;
+	return json_integer_value(v);
+}
+
+static void print_config(struct call *c, const char *which)
+{
+	struct model_err err;
+	const char *format = text_of(c, "format");
+	bool xml = format && strcmp(format, "xml") == 0;
+	char *text = store_print(
+		c->env->store, which ? which : "candidate", text_of(c, "path"), xml ? LYD_XML : LYD_JSON, &err);
+
+	if (!text) {
+		answer_error(c, &err);
+		return;
+	}
+	json_t *result = json_pack("{s:s, s:s}", "format", xml ? "xml" : "json", "text", text);
+	model_text_free(text);
+	if (result)
+		answer_result(c, result);
+	else
+		refuse(c, "the configuration holds text that is not UTF-8");
+}
+
+/* Operations that answer with nothing but success or an error. */
+static void simple(struct call *c, int rc, const struct model_err *err)
+{
+	if (rc)
+		answer_error(c, err);
+	else
+		answer_result(c, NULL);
+}
+
+static void config_show(struct call *c)
+{
+	print_config(c, text_of(c, "source"));
+}
+
+static void config_load(struct call *c)
+{
+	struct model_err err;
+	const char *text = text_of(c, "text");
+
+	if (!text)
+		refuse(c, "\"text\" is missing");
+	else
+		simple(c, store_load(c->env->store, text, json_is_true(json_object_get(c->request, "merge")), &err),
+			&err);
+}
+
+static void config_set(struct call *c)
+{
+	struct model_err err;
+	const char *path = text_of(c, "path");
+
+	if (!path)
+		refuse(c, "\"path\" is missing");
+	else
+		simple(c, store_set(c->env->store, path, text_of(c, "value"), &err), &err);
+}
+
+static void config_delete(struct call *c)
+{
+	struct model_err err;
+	const char *path = text_of(c, "path");
+
+	if (!path)
+		refuse(c, "\"path\" is missing");
+	else
+		simple(c, store_delete(c->env->store, path, &err), &err);
+}
+
+static void config_discard(struct call *c)
+{
+	struct model_err err;
+
+	simple(c, store_discard(c->env->store, &err), &err);
+}
+
+static void config_save(struct call *c)
+{
+	struct model_err err;
+
+	simple(c, store_save(c->env->store, &err), &err);
+}
+
+static void config_validate(struct call *c)
+{
+	struct model_err err;
+	const char *text = text_of(c, "text");
+	json_t *warnings = json_array();
+	int rc = text ? store_check_text(c->env->store, text, warnings, &err)
+		      : store_validate(c->env->store, warnings, &err);
+
+	if (rc) {
+		json_decref(warnings);
+		answer_error(c, &err);
+		return;
+	}
+	answer_result(c, json_pack("{s:o}", "warnings", warnings));
+}
+
+static void config_diff(struct call *c)
+{
+	struct model_err err;
+	json_t *diff = store_diff(c->env->store, (int)number_of(c, "rollback", 1000, -1), &err);
+
+	if (diff)
+		answer_result(c, json_pack("{s:o}", "diff", diff));
+	else
+		answer_error(c, &err);
+}
+
+static void config_commit(struct call *c)
+{
+	long long seconds = 0;
+
+	if (json_object_get(c->request, "confirmed")) {
+		seconds = number_of(c, "confirmed", 86400, -1);
+		if (seconds < 1) {
+			refuse(c, "\"confirmed\" is not valid; valid: 1..86400 seconds");
+			return;
+		}
+	}
+	store_commit(c->env->store, c->caller.name, (uint32_t)seconds, from_store, c);
+}
+
+static void config_rollback(struct call *c)
+{
+	long long n = number_of(c, "number", 1000, -1);
+
+	if (n < 0)
+		refuse(c, "\"number\" is not valid; valid: 0..49");
+	else
+		store_rollback(c->env->store, (unsigned)n, c->caller.name, from_store, c);
+}
+
+static void config_history(struct call *c)
+{
+	answer_result(c, json_pack("{s:o}", "history", store_history(c->env->store)));
+}
+
+static void config_status(struct call *c)
+{
+	answer_result(c, store_status(c->env->store));
+}
+
+static void config_complete(struct call *c)
+{
+	const char *path = text_of(c, "path");
+
+	answer_result(c, json_pack("{s:o}", "paths", store_complete(c->env->store, path ? path : "")));
+}
+
+static const struct {
+	const char *name;
+	enum rpc_role role;
+	void (*run)(struct call *c);
+} config_ops[] = {
+	{"show", RPC_VIEW, config_show},
+	{"diff", RPC_VIEW, config_diff},
+	{"history", RPC_VIEW, config_history},
+	{"status", RPC_VIEW, config_status},
+	{"validate", RPC_VIEW, config_validate},
+	{"complete", RPC_VIEW, config_complete},
+	{"load", RPC_ADMIN, config_load},
+	{"set", RPC_ADMIN, config_set},
+	{"delete", RPC_ADMIN, config_delete},
+	{"discard", RPC_ADMIN, config_discard},
+	{"commit", RPC_ADMIN, config_commit},
+	{"rollback", RPC_ADMIN, config_rollback},
+	{"save", RPC_ADMIN, config_save},
+};
+
+static bool allowed(struct call *c, enum rpc_role needed)
+{
+	if (c->caller.role >= needed)
+		return true;
+	refuse(c, needed == RPC_ADMIN
+			  ? "permission denied: only root and members of culvert-admin may change anything"
+			  : "permission denied: only root and members of culvert-admin and culvert-view may look");
+	return false;
+}
+
+static void dispatch_config(struct call *c, const char *op)
+{
+	for (unsigned i = 0; i < sizeof(config_ops) / sizeof(config_ops[0]); i++)
+		if (strcmp(op, config_ops[i].name) == 0) {
+			if (allowed(c, config_ops[i].role))
+				config_ops[i].run(c);
+			return;
+		}
+	refuse(c, "unknown \"config\" operation");
+}
+
+static void dispatch(struct call *c)
+{
+	const char *show = text_of(c, "show"), *config = text_of(c, "config");
+
+	if (config) {
+		dispatch_config(c, config);
+	} else if (show && strcmp(show, "running-config") == 0) {
+		if (allowed(c, RPC_VIEW))
+			print_config(c, "running");
+	} else if (show) {
+		if (allowed(c, RPC_VIEW))
+			c->env->show(c->env->ctx, c->request, from_control, c);
+	} else if (text_of(c, "clear") || text_of(c, "do")) {
+		if (!allowed(c, RPC_ADMIN))
+			return;
+		cv_notice("rpc", "%s by %s", text_of(c, "clear") ? "clear" : text_of(c, "do"), c->caller.name);
+		c->env->act(c->env->ctx, c->request, from_control, c);
+	} else {
+		refuse(c, "a request needs one of \"show\", \"clear\", \"do\", \"config\"");
+	}
+}
+
+void rpc_handle(const struct rpc_env *env, const struct rpc_caller *caller, const char *line, size_t len,
+	rpc_reply reply, void *arg)
+{
+	json_error_t where;
+	struct call *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		abort();
+	*c = (struct call){.env = env, .caller = *caller, .reply = reply, .arg = arg};
+	c->request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &where);
+	if (!json_is_object(c->request)) {
+		refuse(c, "a request is one JSON object on one line");
+		return;
+	}
+	c->id = json_object_get(c->request, "id");
+	dispatch(c);
+}

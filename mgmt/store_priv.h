@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by store.c (datastores) and store_commit.c (commits, confirmation, start). */
+#ifndef MGMT_STORE_PRIV_H
+#define MGMT_STORE_PRIV_H
+
+#include <limits.h>
+
+#include "history.h"
+#include "store.h"
+
+#define CONFIRM_RETRY_MS 2000u /* when the automatic return could not be applied */
+
+/* One commit on its way. */
+struct commit {
+	struct store *s;
+	struct lyd_node *tree; /* validated; becomes running */
+	struct cv_config *cfg;
+	json_t *result;
+	uint32_t confirm_s;
+	bool from_candidate; /* the candidate becomes the new running configuration too */
+	store_cb cb;
+	void *arg;
+};
+
+struct store {
+	struct store_opts o;
+	char startup_path[PATH_MAX], running_path[PATH_MAX], confirm_path[PATH_MAX];
+	struct lyd_node *candidate, *running;
+	struct cv_config *running_cfg;
+	struct history *history;
+	uint64_t startup_sum; /* of the startup file the running configuration descends from */
+	bool committing;
+	/* waiting for confirmation */
+	uv_timer_t *timer;
+	struct lyd_node *previous; /* NULL is an empty configuration: see pending */
+	bool pending;
+	uint64_t deadline_ms; /* boot time clock */
+};
+
+/* store.c */
+int store_parse_new(struct store *s, const char *text, const struct lyd_node *base, bool merge, struct lyd_node **out,
+	struct model_err *err);
+int store_copy(const struct lyd_node *tree, struct lyd_node **out, struct model_err *err);
+/* Validate in place and build; NULL with err. */
+struct cv_config *store_build(struct store *s, struct lyd_node **tree, json_t *warnings, struct model_err *err);
+void store_set_candidate(struct store *s, struct lyd_node *tree);
+uint64_t store_sum(const char *text);
+uint64_t store_boottime_ms(void);
+/* Identity of this boot; empty when unknown. */
+void store_boot_id(char out[static 64]);
+
+#endif

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""ESP against the Linux kernel: every algorithm, both families inside and outside, judged by scapy as well."""
+import re
+import sys
+
+from lab import config as cfg
+from lab.core import require
+from lab.topology import HOST_A, HOST_B
+from lab.vpn import Vpn
+
+
+def _algorithms(lab, version, names):
+    """One tunnel after the other: commit the transform set, reload the peer, negotiate in both roles, talk."""
+    vpn = Vpn(lab, version, esp=names[0])
+    for n, name in enumerate(names):
+        role = ("initiator", "responder")[n % 2]
+        if n:
+            vpn.down()
+            vpn.reload_peer(esp=cfg.ESP[name])
+            vpn.culvert.commit(vpn.config(esp=name))
+        lab.say(f"{name}, Culvert is {role}")
+        vpn.up(role).require_traffic()
+        sas = vpn.peer.sh("ip xfrm state")
+        bits = int(re.match(r"aes(\d+)", name)[1])
+        require(("rfc4106" in sas) == ("gcm" in name), f"{name}: the kernel has another algorithm\n{sas}")
+        keys = re.findall(r"(?:aead rfc4106\(gcm\(aes\)\)|enc cbc\(aes\)) 0x([0-9a-f]+)", sas)
+        salt = 32 if "gcm" in name else 0
+        require(keys and all(len(key) * 4 == bits + salt for key in keys), f"{name}: the key is not of {bits} bits")
+
+
+def gcm_v2(lab):
+    _algorithms(lab, 2, ["aes128-gcm16", "aes192-gcm16", "aes256-gcm16"])
+
+
+def cbc_sha256_v2(lab):
+    _algorithms(lab, 2, ["aes128-cbc-sha256-128", "aes192-cbc-sha256-128", "aes256-cbc-sha256-128"])
+
+
+def cbc_sha1_v2(lab):
+    _algorithms(lab, 2, ["aes128-cbc-sha1-96", "aes192-cbc-sha1-96", "aes256-cbc-sha1-96"])
+
+
+def gcm_v1(lab):
+    _algorithms(lab, 1, ["aes128-gcm16", "aes192-gcm16", "aes256-gcm16"])
+
+
+def cbc_sha256_v1(lab):
+    _algorithms(lab, 1, ["aes128-cbc-sha256-128", "aes192-cbc-sha256-128", "aes256-cbc-sha256-128"])
+
+
+def cbc_sha1_v1(lab):
+    _algorithms(lab, 1, ["aes128-cbc-sha1-96", "aes192-cbc-sha1-96", "aes256-cbc-sha1-96"])
+
+
+def _families(lab, version, inner, outer, esp="aes256-gcm16"):
+    vpn = Vpn(lab, version, inner=(inner,), outer=outer, esp=esp)
+    capture = vpn.site.capture()
+    vpn.up("initiator").require_traffic()
+    vpn.down()
+    vpn.up("responder").require_traffic((56,))
+    capture.stop().require_only_esp(20)
+    require(capture.count(f"esp && {'ip' if outer == 6 else 'ipv6'}") == 0, "ESP in the other outer family")
+
+
+def inner6_outer4_v2(lab):
+    _families(lab, 2, 6, 4)
+
+
+def inner4_outer6_v2(lab):
+    _families(lab, 2, 4, 6)
+
+
+def inner6_outer6_v2(lab):
+    _families(lab, 2, 6, 6)
+
+
+def inner6_outer6_v1(lab):
+    _families(lab, 1, 6, 6, "aes128-cbc-sha256-128")
+
+
+def inner4_outer6_v1(lab):
+    _families(lab, 1, 4, 6)
+
+
+def inner6_outer4_v1(lab):
+    _families(lab, 1, 6, 4)
+
+
+def path_mtu(lab):
+    """A packet that does not fit with its overhead and must not be fragmented is answered with the MTU that would fit,
+    so that TCP finds its size by itself; nothing needs tuning (promise 5)."""
+    vpn = Vpn(lab, 2, inner=(4, 6)).up()
+    done = lab.run("host-a", "ping", "-4", "-n", "-c", "2", "-M", "do", "-s", "1472", "-W", "1", HOST_B[4], check=False)
+    match = re.search(r"mtu ?= ?(\d+)", done.stdout)
+    require(match and 1400 <= int(match[1]) < 1500, f"no fragmentation needed came back:\n{done.stdout}")
+    vpn.site.ping(4, 2, size=int(match[1]) - 28)
+    for family in vpn.inner:
+        rate = vpn.site.iperf(2, family)
+        lab.say(f"TCP over IPv{family}: {rate / 1e6:.1f} Mbit/s")
+        require(rate > 1e6, f"TCP hardly moves over IPv{family}: {rate:.0f} bit/s")
+
+
+def scapy_judges(lab):
+    """scapy decrypts what was on the wire with the keys of the peer's kernel: next header, padding, sequence numbers."""
+    from scapy.all import ESP, IP, SecurityAssociation, rdpcap  # pylint: disable=import-outside-toplevel
+    vpn = Vpn(lab, 2, esp="aes128-cbc-sha256-128").up()
+    capture = vpn.site.capture()
+    vpn.site.ping(count=10, interval=0.05, size=100)
+    capture.stop()
+    text = vpn.peer.sh("ip xfrm state")
+    judged = {}
+    for block in re.split(r"^(?=src )", text, flags=re.M)[1:]:
+        spi = int(re.search(r"spi 0x([0-9a-f]+)", block)[1], 16)
+        enc = re.search(r"enc cbc\(aes\) 0x([0-9a-f]+)", block)
+        auth = re.search(r"auth-trunc hmac\(sha256\) 0x([0-9a-f]+)", block)
+        if not enc or not auth:
+            continue
+        src, dst = re.search(r"src (\S+) dst (\S+)", block).groups()
+        sa = SecurityAssociation(ESP, spi=spi, crypt_algo="AES-CBC", crypt_key=bytes.fromhex(enc[1]),
+                                 auth_algo="SHA2-256-128", auth_key=bytes.fromhex(auth[1]),
+                                 tunnel_header=IP(src=src, dst=dst))
+        sequence = []
+        for packet in rdpcap(str(capture.path)):
+            if ESP in packet and packet[ESP].spi == spi:
+                inner = sa.decrypt(packet[IP])
+                require({inner.src, inner.dst} == {HOST_A[4], HOST_B[4]}, f"inner packet: {inner.summary()}")
+                require(len(inner) == 128, f"inner length {len(inner)}")
+                sequence.append(packet[ESP].seq)
+        if sequence:
+            require(sequence == list(range(sequence[0], sequence[0] + len(sequence))), f"sequence numbers: {sequence}")
+            judged[spi] = len(sequence)
+    require(len(judged) == 2 and min(judged.values()) >= 10, f"judged {judged}")
+
+
+def replay_and_forgery(lab):
+    """A captured packet sent again is dropped as a replay, one with a flipped bit for its integrity (IPSEC-*)."""
+    from scapy.all import ESP, rdpcap, wrpcap  # pylint: disable=import-outside-toplevel
+    vpn = Vpn(lab, 2).up()
+    capture = vpn.site.capture()
+    vpn.site.ping(count=5, interval=0.05, source="host-b")
+    capture.stop()
+    ours = [p for p in rdpcap(str(capture.path)) if ESP in p and p["IP"].dst == "192.0.2.1"]
+    require(len(ours) >= 5, "no ESP towards Culvert was captured")
+    before = _drops(vpn)
+    wrpcap(str(lab.work / "replayed.pcap"), ours)
+    forged = [p.copy() for p in ours]
+    for n, packet in enumerate(forged):
+        data = bytearray(bytes(packet[ESP].data))
+        data[-1] ^= 1
+        packet[ESP].data = bytes(data)
+        packet[ESP].seq += 100 + n
+    wrpcap(str(lab.work / "forged.pcap"), forged)
+    inside = vpn.site.lab.spawn("host-a", ["tcpdump", "-i", "eth0", "-n", "-l", "icmp"], "inside.log")
+    _replay(lab, "replayed.pcap")
+    _replay(lab, "forged.pcap")
+    after = _drops(vpn)
+    lab.stop(inside)
+    require(after.get("esp-replay", 0) - before.get("esp-replay", 0) == len(ours), f"replays: {before} -> {after}")
+    require(after.get("esp-auth", 0) - before.get("esp-auth", 0) == len(ours), f"forgeries: {before} -> {after}")
+    require("ICMP echo" not in lab.log_text("inside.log"), "a replayed or forged packet reached the inside")
+    vpn.site.ping(count=3)
+
+
+def _replay(lab, name):
+    script = ("import socket,sys\nfrom scapy.all import rdpcap\ns=socket.socket(socket.AF_PACKET,socket.SOCK_RAW)\n"
+              "s.bind(('outside',0))\n"
+              f"[s.send(bytes(p)) for p in rdpcap('{lab.work / name}')]\n")
+    lab.run("wan", sys.executable, "-c", script)
+
+
+def _drops(vpn):
+    """{token: packets} of `show drops`."""
+    found = {}
+
+    def walk(node):
+        if isinstance(node, dict):
+            token = node.get("reason") or node.get("token")
+            if isinstance(token, str):
+                found[token] = sum(v for k, v in node.items() if isinstance(v, int) and k in ("packets", "count", "total"))
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(vpn.culvert.show("drops"))
+    return found

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From the tree to cv_config: the sample value by value, and what the sample does not show. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "build.h"
+#include "cv_addr.h"
+#include "mgmt_fixture.h"
+
+static struct ly_ctx *ctx;
+static const char *yang_path;
+
+static struct cv_config *build(const char *text, struct model_err *err)
+{
+	struct lyd_node *tree;
+	struct cv_config *c = NULL;
+
+	memset(err, 0, sizeof(*err));
+	if (model_parse(ctx, text, &tree, err) == 0 && model_validate(ctx, &tree, err) == 0)
+		c = build_config(tree, NULL, NULL, err);
+	lyd_free_all(tree);
+	return c;
+}
+
+static struct cv_config *build_ok(const char *text)
+{
+	struct model_err err;
+	struct cv_config *c = build(text, &err);
+
+	if (!c)
+		fail_msg("%s: %s", err.path, err.text);
+	return c;
+}
+
+static const char *addr(const struct cv_addr *a)
+{
+	static char buf[CV_ADDR_STR];
+
+	return cv_addr_str(a, buf);
+}
+
+static void test_sample(void **state)
+{
+	char *text = fixture_sample();
+	struct cv_config *c = build_ok(text);
+
+	(void)state;
+	free(text);
+	assert_string_equal(c->hostname, "gw1");
+	assert_false(c->allow_legacy);
+	assert_false(c->busy_poll);
+	assert_true(c->ike_enabled);
+	assert_int_equal(c->n_vrf, 1);
+	assert_int_equal(c->n_interface, 4);
+	const struct cfg_interface *lan = &c->interface[0], *vlan = &c->interface[1], *wan = &c->interface[2];
+	assert_int_equal(lan->type, CFG_IF_ETHERNET);
+	assert_string_equal(lan->device, "net_af_packet0,iface=cv-lan");
+	assert_int_equal(lan->n_addr, 2);
+	assert_string_equal(addr(&lan->addr[0].addr), "10.1.0.1");
+	assert_int_equal(lan->addr[1].plen, 64);
+	assert_true(lan->enabled);
+	assert_int_equal(lan->mtu, 1500);
+	assert_int_equal(vlan->type, CFG_IF_VLAN);
+	assert_int_equal(vlan->vlan_id, 20);
+	assert_ptr_equal(vlan->parent_ref, lan);
+	assert_ptr_equal(vlan->vrf_ref, &c->vrf[0]);
+	assert_ptr_equal(wan->map_ref, &c->map[0]);
+	assert_int_equal(c->interface[3].type, CFG_IF_LOOPBACK);
+
+	assert_int_equal(c->n_route, 2);
+	assert_null(c->route[0].vrf);
+	assert_int_equal(c->route[0].prefix.len, 0);
+	assert_int_equal(c->route[0].nh[0].type, CFG_NH_GATEWAY);
+	assert_int_equal(c->route[0].distance, 1);
+	assert_string_equal(c->route[1].vrf, "red");
+
+	const struct cv_selector *s = &c->acl[0].line[0].sel;
+	assert_true(c->acl[0].line[0].permit);
+	assert_string_equal(addr(&s->src.lo), "10.1.0.0");
+	assert_string_equal(addr(&s->src.hi), "10.1.0.255");
+	assert_string_equal(addr(&s->dst.hi), "10.2.0.255");
+	assert_int_equal(s->sport_hi, 65535);
+	assert_int_equal(s->proto, 0);
+
+	assert_int_equal(c->keyring[0].n_psk, 1);
+	assert_int_equal(c->keyring[0].psk[0].peer.len, 32);
+	assert_int_equal(c->keyring[0].psk[0].key_len, strlen("replace-this-with-a-long-random-string"));
+	const struct cfg_ike_profile *p = &c->ike_profile[0];
+	assert_int_equal(p->version, CFG_IKEV2);
+	assert_int_equal(p->dpd_mode, CFG_DPD_ON_DEMAND);
+	assert_true(p->nat_traversal);
+	assert_int_equal(p->nat_keepalive_s, 20);
+	assert_int_equal(p->match[0].type, CFG_ID_ADDRESS);
+	const struct cfg_ike_proposal *prop = p->proposal_ref[0];
+	assert_int_equal(prop->n_encr, 2);
+	assert_int_equal(prop->encr[0].encr, IKE_ENCR_AES_GCM16);
+	assert_int_equal(prop->encr[0].key_bits, 256);
+	assert_int_equal(prop->n_integ, 0);
+	assert_int_equal(prop->prf[0], IKE_PRF_HMAC_SHA256);
+	assert_int_equal(prop->group[0], IKE_GROUP_ECP256);
+
+	const struct cfg_map_entry *e = &c->map[0].entry[0];
+	assert_int_equal(e->seq, 10);
+	assert_string_equal(addr(&e->peer[0]), "192.0.2.2");
+	assert_int_equal(e->ts_ref[0]->alg, CV_ESP_AES128_GCM16);
+	assert_int_equal(e->pfs, IKE_GROUP_ECP256);
+	assert_int_equal(e->replay_window, 64);
+	assert_ptr_equal(e->profile_ref, p);
+	assert_int_equal(c->ipsec_lifetime_s, 3600);
+	assert_int_equal(c->ipsec_lifetime_kb, 4608000);
+	config_unref(c);
+}
+
+static void test_vlan_follows_parent(void **state)
+{
+	char *text = fixture_sample_with(
+		"\"culvert-platform:device\"", "\"culvert-platform:mtu\": 1400, \"culvert-platform:device\"");
+	struct cv_config *c = build_ok(text);
+
+	(void)state;
+	assert_int_equal(c->interface[0].mtu, 1400);
+	assert_int_equal(c->interface[1].mtu, 1400);
+	config_unref(c);
+	free(text);
+}
+
+static void test_empty(void **state)
+{
+	struct cv_config *c = build_ok("{}");
+
+	(void)state;
+	assert_string_equal(c->hostname, "culvert");
+	assert_true(c->ike_enabled);
+	assert_int_equal(c->cookie_threshold, 500);
+	assert_int_equal(c->n_interface, 0);
+	config_unref(c);
+}
+
+#define ACL(lines) "{\"culvert-acl:access-lists\":{\"access-list\":[{\"name\":\"a\",\"line\":[" lines "]}]}}"
+
+static void test_access_lists(void **state)
+{
+	struct cv_config *c =
+		build_ok(ACL("{\"sequence\":20,\"action\":\"deny\",\"source\":\"any\",\"destination\":\"any\"},"
+			     "{\"sequence\":10,\"action\":\"permit\",\"protocol\":\"tcp\",\"source\":\"2001:db8::/"
+			     "32\",\"destination\":\"any\","
+			     "\"source-port\":{\"lower\":1000,\"upper\":2000},\"destination-port\":{\"lower\":443}},"
+			     "{\"sequence\":30,\"action\":\"permit\",\"protocol\":\"icmp\",\"source\":\"10.0.0.1\","
+			     "\"destination\":\"any\","
+			     "\"icmp-type\":8,\"icmp-code\":0},"
+			     "{\"sequence\":40,\"action\":\"permit\",\"protocol\":\"icmp\",\"source\":\"::/"
+			     "0\",\"destination\":\"any\","
+			     "\"icmp-type\":128},"
+			     "{\"sequence\":50,\"action\":\"permit\",\"protocol\":132,\"source\":\"any\","
+			     "\"destination\":\"10.0.0.0/8\"}"));
+	const struct cfg_acl_line *l = c->acl[0].line;
+
+	(void)state;
+	assert_int_equal(c->acl[0].n_line, 5);
+	assert_int_equal(l[0].seq, 10); /* sorted */
+	assert_int_equal(l[0].sel.proto, 6);
+	assert_int_equal(l[0].sel.sport_lo, 1000);
+	assert_int_equal(l[0].sel.sport_hi, 2000);
+	assert_int_equal(l[0].sel.dport_lo, 443);
+	assert_int_equal(l[0].sel.dport_hi, 443);
+	assert_int_equal(l[0].sel.dst.lo.af, CV_AF_INET6); /* any: the family of the other end */
+	assert_false(l[1].permit);
+	assert_int_equal(l[1].sel.src.lo.af, CV_AF_INET); /* any any: IPv4 */
+	assert_int_equal(l[2].sel.proto, 1);
+	assert_int_equal(l[2].sel.sport_lo, 0x0800);
+	assert_int_equal(l[2].sel.sport_hi, 0x0800);
+	assert_int_equal(l[3].sel.proto, 58); /* icmp over IPv6 is ICMPv6 */
+	assert_int_equal(l[3].sel.sport_lo, 0x8000);
+	assert_int_equal(l[3].sel.sport_hi, 0x80ff);
+	assert_int_equal(l[4].sel.proto, 132);
+	config_unref(c);
+}
+
+#define ROUTES(family, routes)                                                                                         \
+	"{\"ietf-interfaces:interfaces\":{\"interface\":[{\"name\":\"e0\",\"type\":\"iana-if-type:ethernetCsmacd\","   \
+	"\"culvert-platform:device\":\"net_null0\"}]},"                                                                \
+	"\"culvert-vrf:vrfs\":{\"vrf\":[{\"name\":\"red\"}]},"                                                         \
+	"\"ietf-routing:routing\":{\"control-plane-protocols\":{\"control-plane-protocol\":[{\"type\":"                \
+	"\"ietf-routing:static\",\"name\":\"x\",\"culvert-vrf:vrf\":\"red\",\"static-routes\":{\"" family              \
+	"\":{\"route\":[" routes "]}}}]}}}"
+
+static void test_routes(void **state)
+{
+	struct cv_config *c = build_ok(ROUTES("ietf-ipv4-unicast-routing:ipv4",
+		"{\"destination-prefix\":\"10.0.0.0/8\",\"culvert-vrf:distance\":5,\"culvert-vrf:tag\":7,\"next-hop\":{"
+		"\"next-hop-address\":\"10.9.9.9\",\"culvert-vrf:global\":true}},"
+		"{\"destination-prefix\":\"10.1.0.0/16\",\"next-hop\":{\"special-next-hop\":\"blackhole\"}},"
+		"{\"destination-prefix\":\"10.2.0.0/16\",\"next-hop\":{\"next-hop-list\":{\"next-hop\":["
+		"{\"index\":\"1\",\"next-hop-address\":\"10.0.0.1\",\"culvert-vrf:weight\":3},"
+		"{\"index\":\"2\",\"next-hop-address\":\"10.0.0.2\"}]}}}"));
+
+	(void)state;
+	assert_int_equal(c->n_route, 3);
+	assert_true(c->route[0].nh[0].global); /* VRF-12 */
+	assert_int_equal(c->route[0].distance, 5);
+	assert_int_equal(c->route[0].tag, 7);
+	assert_int_equal(c->route[1].nh[0].type, CFG_NH_BLACKHOLE);
+	assert_int_equal(c->route[2].n_nh, 2);
+	assert_int_equal(c->route[2].nh[0].weight, 3);
+	assert_int_equal(c->route[2].nh[1].weight, 1);
+	config_unref(c);
+
+	struct model_err err;
+	assert_null(
+		build(ROUTES("ietf-ipv6-unicast-routing:ipv6",
+			      "{\"destination-prefix\":\"2001:db8::/32\",\"next-hop\":{\"outgoing-interface\":\"e0\","
+			      "\"culvert-vrf:global\":true}}"),
+			&err));
+	assert_non_null(strstr(err.path, "destination-prefix='2001:db8::/32']/next-hop/culvert-vrf:global"));
+	assert_null(build(
+		ROUTES("ietf-ipv4-unicast-routing:ipv4",
+			"{\"destination-prefix\":\"10.0.0.0/8\",\"next-hop\":{\"special-next-hop\":\"receive\"}}"),
+		&err));
+	assert_non_null(strstr(err.text, "valid: blackhole"));
+}
+
+static void test_ike(void **state)
+{
+	struct cv_config *c = build_ok(
+		"{\"culvert-platform:platform\":{\"allow-legacy\":true},\"culvert-ike:ike\":{"
+		"\"identity\":{\"type\":\"fqdn\",\"value\":\"gw.example.com\"},"
+		"\"policy\":[{\"priority\":20},{\"priority\":10,\"encryption\":\"3des\",\"hash\":\"md5\",\"group\":"
+		"\"group2\","
+		"\"lifetime\":5000}],"
+		"\"proposal\":[{\"name\":\"p\",\"encryption\":[\"aes128-cbc\"],\"integrity\":[\"sha1\",\"sha384\"],"
+		"\"prf\":[\"sha512\"],\"group\":[\"group31\"]}],"
+		"\"peer\":[{\"address\":\"10.2.2.9\",\"description\":\"connection from site A\"}],"
+		"\"keyring\":[{\"name\":\"k\",\"pre-shared-key\":[{\"name\":\"h\",\"hostname\":\"peer.example.com\","
+		"\"key-hex\":\"00ffA5\"},{\"name\":\"r\",\"address\":\"10.0.0.0/8\",\"key\":\"x\"}]}],"
+		"\"profile\":[{\"name\":\"one\",\"version\":\"ikev1\",\"match-identity\":[{\"name\":\"a\",\"type\":"
+		"\"fqdn\","
+		"\"value\":\"example.com\",\"domain\":true},{\"name\":\"b\",\"type\":\"address\",\"value\":\"10.0.0.0/"
+		"8\"}],"
+		"\"local-identity\":{\"type\":\"address\"},\"dpd\":{\"mode\":\"periodic\",\"interval\":10,\"retry\":2},"
+		"\"nat-keepalive\":0,\"force-encapsulation\":true}]}}");
+
+	(void)state;
+	assert_int_equal(c->local_id.type, CFG_ID_FQDN);
+	assert_string_equal(c->local_id.text, "gw.example.com");
+	assert_int_equal(c->ike_policy[0].priority, 10); /* IKE-17: ascending */
+	assert_int_equal(c->ike_policy[0].encr, IKE_ENCR_3DES);
+	assert_int_equal(c->ike_policy[0].hash, IKE_PRF_HMAC_MD5);
+	assert_int_equal(c->ike_policy[0].group, IKE_GROUP_MODP1024);
+	assert_int_equal(c->ike_policy[1].key_bits, 256);
+	assert_int_equal(c->ike_policy[1].lifetime_s, 86400);
+	assert_int_equal(c->ike_proposal[0].integ[0], IKE_INTEG_HMAC_SHA1_96);
+	assert_int_equal(c->ike_proposal[0].integ[1], IKE_INTEG_HMAC_SHA384_192);
+	assert_int_equal(c->ike_proposal[0].group[0], IKE_GROUP_CURVE25519);
+	assert_string_equal(c->peer[0].description, "connection from site A"); /* MON-6 */
+	assert_int_equal(c->keyring[0].psk[0].key_len, 3);
+	assert_memory_equal(c->keyring[0].psk[0].key, "\x00\xff\xa5", 3);
+	assert_int_equal(c->keyring[0].psk[0].peer.addr.af, CV_AF_NONE);
+	assert_int_equal(c->keyring[0].psk[1].peer.len, 8); /* VRF-20 */
+	const struct cfg_ike_profile *p = &c->ike_profile[0];
+	assert_true(p->match[0].domain);
+	assert_int_equal(p->match[1].addr.len, 8);
+	assert_int_equal(p->local_id.type, CFG_ID_NONE); /* the address of the interface */
+	assert_int_equal(p->dpd_mode, CFG_DPD_PERIODIC);
+	assert_int_equal(p->nat_keepalive_s, 0);
+	assert_true(p->force_encaps);
+	config_unref(c);
+}
+
+/* What config_resolve() refuses arrives with its path apart from its text. */
+static void test_error_of_resolve(void **state)
+{
+	struct model_err err;
+	char *text = fixture_sample_with(
+		"\"culvert-platform:vlan-id\": 20", "\"culvert-platform:vlan-id\": 20, \"culvert-platform:mtu\": 9000");
+
+	(void)state;
+	assert_null(build(text, &err));
+	assert_string_equal(err.path, "/ietf-interfaces:interfaces/interface[name='lan.20']/culvert-platform:mtu");
+	assert_true(err.text[0] != 0);
+	free(text);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_vlan_follows_parent),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_access_lists),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_ike),
+		cmocka_unit_test(test_error_of_resolve),
+	};
+	struct model_err err;
+
+	fixture_args(argc, argv);
+	yang_path = argv[1];
+	ctx = model_load(yang_path, &err);
+	if (!ctx) {
+		fprintf(stderr, "%s\n", err.text);
+		return 1;
+	}
+	int rc = cmocka_run_group_tests(tests, NULL, NULL);
+	ly_ctx_destroy(ctx);
+	return rc;
+}
