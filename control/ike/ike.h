@@ -55,6 +55,7 @@ struct ike_event {
 	const struct ike_sa *sa; /* may be NULL for FAILED */
 	const struct ike_path *path;
 	const struct cfg_map_entry *entry; /* may be NULL */
+	const char *peer_id;		   /* text of the peer's identity; NULL = not known; valid during the call */
 	const char *reason; /* static text: "authentication failed", "no proposal chosen", "peer not responding", ... */
 };
 

@@ -255,6 +255,17 @@ uint64_t ike_get_u64(struct ike_rbuf *r);
 /* A view into the record; NULL with *len 0 when it does not fit into max. */
 const uint8_t *ike_get_blob(struct ike_rbuf *r, size_t *len, size_t max);
 
+/* ---- identities (VRF-25, 29): shared by both versions; types are those of RFC 7296 3.5, the same as RFC 2407's ----
+ */
+
+enum { IKE_ID_IPV4_ADDR = 1, IKE_ID_FQDN = 2, IKE_ID_RFC822_ADDR = 3, IKE_ID_IPV6_ADDR = 5, IKE_ID_KEY_ID = 11 };
+#define IKE_ID_MAX 256
+struct ike_id {
+	uint8_t type;
+	uint16_t len;
+	uint8_t data[IKE_ID_MAX];
+};
+
 /* What an IKE version gives to the engine. */
 struct ike_version {
 	unsigned major;
@@ -283,6 +294,8 @@ struct ike_version {
 	/* An authenticated ESP packet came from a new place: path is already changed. May be NULL. */
 	void (*moved)(struct ike_sa *sa);
 	const char *(*state_name)(const struct ike_sa *sa);
+	/* The identities of the two ends; len 0 = not known yet. */
+	void (*ids)(const struct ike_sa *sa, const struct ike_id **local, const struct ike_id **peer);
 	/* Add this version's fields to the object of show: algorithms, message ids. */
 	void (*show)(const struct ike_sa *sa, json_t *o);
 	/* Version part of the vault record. restore gets an SA with the shared part and its children filled in. */
@@ -354,16 +367,8 @@ static inline const struct ike_version *ike_version_of(const struct cfg_map_entr
 	return e->profile_ref->version == CFG_IKEV1 ? &ike_v1 : &ike_v2;
 }
 
-/* ---- identities (VRF-25, 29): shared by both versions; types are those of RFC 7296 3.5, the same as RFC 2407's ----
- */
+/* ---- identities ---- */
 
-enum { IKE_ID_IPV4_ADDR = 1, IKE_ID_FQDN = 2, IKE_ID_RFC822_ADDR = 3, IKE_ID_IPV6_ADDR = 5, IKE_ID_KEY_ID = 11 };
-#define IKE_ID_MAX 256
-struct ike_id {
-	uint8_t type;
-	uint16_t len;
-	uint8_t data[IKE_ID_MAX];
-};
 /* Our identity: the profile's, else the configuration's, else the local address. */
 void ike_id_local(
 	const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct cv_addr *local, struct ike_id *out);

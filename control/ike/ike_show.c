@@ -89,6 +89,13 @@ static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 	set_int(msgs, "retransmits", sa->retransmits);
 	set_int(msgs, "bad", sa->bad);
 	json_object_set_new(o, "messages", msgs);
+	if (sa->v->ids) {
+		const struct ike_id *local, *peer;
+		char text[IKE_ID_MAX + 1];
+		sa->v->ids(sa, &local, &peer);
+		set_str(o, "local_id", ike_id_str(local, text, sizeof(text)));
+		set_str(o, "peer_id", ike_id_str(peer, text, sizeof(text)));
+	}
 	sa->v->show(sa, o);
 	TAILQ_FOREACH (c, &sa->children, link)
 		json_array_append_new(children, show_child(c, now));

@@ -14,6 +14,7 @@
 #define RECORD_MAGIC 0x31454b49u /* "IKE1": bump the digit when the layout changes */
 #define RECORD_MAX 8128u	 /* CV_VAULT_RECORD_MAX */
 #define RECORD_CHILDREN_MAX 32u
+#define RESUME_MS 2000 /* what fell due while there was no process happens a little after the restore */
 
 void ike_put(struct ike_wbuf *w, const void *data, size_t len)
 {
@@ -174,8 +175,14 @@ void ike_sa_save(struct ike_sa *sa)
 	struct ike *ike = sa->ike;
 	uint8_t buf[RECORD_MAX];
 	struct ike_wbuf w = {.p = buf, .size = sizeof(buf)};
-	if (sa->dead || !sa->established_ms || !sa->entry)
+	if (sa->dead || !sa->established_ms)
 		return;
+	if (sa->phase == IKE_PHASE_CLOSING || !sa->entry) { /* not worth coming back for */
+		if (sa->vault_rec >= 0)
+			ike->ops.vault_free(ike->ctx, sa->vault_rec);
+		sa->vault_rec = -1;
+		return;
+	}
 	put_sa(&w, sa);
 	if (w.bad) {
 		/* a stale record would make a restarted process reuse message ids: none is better */
@@ -301,9 +308,15 @@ int ike_restore(struct ike *ike, int rec, const void *data, size_t len)
 		return err;
 	}
 	sa->vault_rec = rec;
+	uint64_t now = ike_now(ike);
+	if (sa->soft_ms <= now)
+		sa->soft_ms = now + RESUME_MS;
 	ike_sa_resume(sa);
 	TAILQ_FOREACH (c, &sa->children, link) {
 		ike_child_index(c);
+		c->lost |= c->p.inbound_only; /* its outbound keys died with the process: make another pair */
+		if (c->lost || c->soft_ms <= now)
+			c->soft_ms = now + RESUME_MS;
 		ike_child_arm(c);
 	}
 	ike->stats.restored++;

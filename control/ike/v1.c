@@ -476,11 +476,17 @@ static const char *dpd_name(const struct v1_sa *v)
 	return v->sa.profile && v->dpd ? name[v->sa.profile->dpd_mode] : "off";
 }
 
+static void ids(const struct ike_sa *sa, const struct ike_id **local, const struct ike_id **peer)
+{
+	const struct v1_sa *v = (const struct v1_sa *)sa;
+	*local = &v->id_local;
+	*peer = &v->id_peer;
+}
+
 static void show(const struct ike_sa *sa, json_t *o)
 {
 	const struct v1_sa *v = (const struct v1_sa *)sa;
 	const struct v1_qm *q;
-	char id[IKE_ID_MAX + 1];
 	unsigned open = 0;
 	bool agreed = v->k.block != 0;
 	TAILQ_FOREACH (q, &v->qms, link)
@@ -491,8 +497,6 @@ static void show(const struct ike_sa *sa, json_t *o)
 	set_name(o, "hash", agreed ? algo_ike_get(ALGO_IKE_PRF, v->k.prf, 0) : NULL);
 	set_name(o, "group", agreed ? algo_ike_get(ALGO_IKE_GROUP, v->group, 0) : NULL);
 	json_object_set_new(o, "auth", json_string("psk"));
-	json_object_set_new(o, "local_id", json_string(ike_id_str(&v->id_local, id, sizeof(id))));
-	json_object_set_new(o, "remote_id", json_string(ike_id_str(&v->id_peer, id, sizeof(id))));
 	json_object_set_new(o, "quick_modes", json_integer(open));
 	json_object_set_new(o, "dpd", json_string(dpd_name(v)));
 	json_object_set_new(o, "dpd_misses", json_integer(v->dpd_misses));
@@ -621,6 +625,7 @@ const struct ike_version ike_v1 = {
 	.sa_fini = sa_fini,
 	.child_fini = v1_child_gone,
 	.state_name = state_name,
+	.ids = ids,
 	.show = show,
 	.serialize = serialize,
 	.restore_new = restore_new,

@@ -1,17 +1,525 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* IKEv2 as the engine sees it. The exchanges themselves are not in the tree yet: messages are counted and ignored. */
-#include "ike_internal.h"
+/* IKEv2: messages in and out, the window of one request each way, tasks. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "v2_int.h"
+
+void v2_buf_set(struct v2_buf *b, const void *data, size_t len)
+{
+	v2_buf_free(b);
+	b->p = malloc(len ? len : 1);
+	if (!b->p)
+		return;
+	memcpy(b->p, data, len);
+	b->len = len;
+}
+
+void v2_buf_free(struct v2_buf *b)
+{
+	free(b->p);
+	b->p = NULL;
+	b->len = 0;
+}
+
+int v2_nonce_take(struct v2_nonce *n, struct v2_view v)
+{
+	if (!v.p || v.len > V2_NONCE_MAX)
+		return -EPROTO;
+	memcpy(n->b, v.p, v.len);
+	n->len = (uint16_t)v.len;
+	return 0;
+}
+
+void v2_nonce_make(struct v2_nonce *n)
+{
+	n->len = V2_NONCE_OURS;
+	ikec_random(n->b, V2_NONCE_OURS);
+}
+
+int v2_nonce_cmp(const struct v2_nonce *a, const struct v2_nonce *b)
+{
+	int d = memcmp(a->b, b->b, a->len < b->len ? a->len : b->len);
+	return d ? d : (int)a->len - (int)b->len;
+}
+
+const struct v2_nonce *v2_nonce_min(const struct v2_nonce *a, const struct v2_nonce *b)
+{
+	return v2_nonce_cmp(a, b) < 0 ? a : b;
+}
+
+void v2_set_timer(struct v2_sa *sa, struct ike_timer *t, void (*fire)(struct ike *, struct ike_timer *), uint64_t ms)
+{
+	t->fire = fire;
+	ike_timer_set(sa->sa.ike, t, ike_now(sa->sa.ike) + ms);
+}
+
+struct v2_sa *v2_sa_new(struct ike *ike)
+{
+	struct v2_sa *sa = (struct v2_sa *)ike_sa_new(ike, &ike_v2, sizeof(*sa));
+	if (sa)
+		TAILQ_INIT(&sa->tasks);
+	return sa;
+}
+
+/* ---- tasks ---- */
+
+struct v2_task *v2_task_new(const struct v2_task_ops *ops)
+{
+	struct v2_task *t = calloc(1, sizeof(*t));
+	if (!t)
+		abort(); /* an exchange that is forgotten leaves the two ends with different ideas */
+	t->ops = ops;
+	return t;
+}
+
+void v2_task_free(struct v2_task *t)
+{
+	if (t->ops->fini)
+		t->ops->fini(t);
+	ikec_dh_free(t->dh);
+	free(t);
+}
+
+bool v2_have_task(const struct v2_sa *sa, const struct v2_task_ops *ops)
+{
+	const struct v2_task *t;
+	if (sa->cur && sa->cur->ops == ops)
+		return true;
+	TAILQ_FOREACH (t, &sa->tasks, link)
+		if (t->ops == ops)
+			return true;
+	return false;
+}
+
+static void queue_fire(struct ike *ike, struct ike_timer *t)
+{
+	(void)ike;
+	v2_queue_run(IKE_CONTAINER(t, struct v2_sa, queue_timer));
+}
+
+void v2_queue_run(struct v2_sa *sa)
+{
+	struct v2_task *t;
+	uint64_t now = ike_now(sa->sa.ike), soonest = UINT64_MAX;
+	if (sa->cur || sa->sa.dead || sa->sa.phase == IKE_PHASE_HALF_OPEN)
+		return;
+	TAILQ_FOREACH (t, &sa->tasks, link) {
+		if (t->not_before_ms <= now)
+			break;
+		if (t->not_before_ms < soonest)
+			soonest = t->not_before_ms;
+	}
+	if (!t) {
+		if (soonest != UINT64_MAX)
+			v2_set_timer(sa, &sa->queue_timer, queue_fire, soonest - now);
+		return;
+	}
+	TAILQ_REMOVE(&sa->tasks, t, link);
+	sa->cur = t;
+	sa->cur_sent = false;
+	t->ops->start(sa, t);
+}
+
+void v2_task_queue(struct v2_sa *sa, struct v2_task *t)
+{
+	TAILQ_INSERT_TAIL(&sa->tasks, t, link);
+	v2_queue_run(sa);
+}
+
+void v2_task_queue_first(struct v2_sa *sa, struct v2_task *t)
+{
+	TAILQ_INSERT_HEAD(&sa->tasks, t, link);
+	v2_queue_run(sa);
+}
+
+void v2_task_drop(struct v2_sa *sa, struct v2_task *t)
+{
+	if (sa->cur == t)
+		sa->cur = NULL;
+	v2_task_free(t);
+	v2_queue_run(sa);
+}
+
+/* ---- requests ---- */
+
+void v2_header(const struct v2_sa *sa, struct v2_hdr *h, uint8_t exchange, uint32_t msgid, bool response)
+{
+	memset(h, 0, sizeof(*h));
+	memcpy(h->spi_i, sa->sa.spi_i, IKE_SPI_LEN);
+	memcpy(h->spi_r, sa->sa.spi_r, IKE_SPI_LEN);
+	h->exchange = exchange;
+	h->flags = (uint8_t)((sa->sa.initiator ? V2_FLAG_INITIATOR : 0) | (response ? V2_FLAG_RESPONSE : 0));
+	h->msgid = msgid;
+}
+
+static uint64_t repeat_ms(const struct v2_sa *sa)
+{
+	if (sa->cur && sa->cur->dpd && sa->sa.profile && sa->sa.profile->dpd_retry_s)
+		return sa->sa.profile->dpd_retry_s * 1000ull;
+	return ike_backoff_ms(sa->tries);
+}
+
+static void rexmit_fire(struct ike *ike, struct ike_timer *t)
+{
+	struct v2_sa *sa = IKE_CONTAINER(t, struct v2_sa, rexmit);
+	if (sa->tries >= IKE_RETRIES) {
+		if (sa->cur && sa->cur->dpd)
+			ike->stats.dpd_dead++;
+		ike_sa_destroy(&sa->sa, sa->cur && sa->cur->delete_ike ? NULL : "peer not responding");
+		return;
+	}
+	sa->tries++;
+	sa->sa.retransmits++;
+	ike->stats.tx_retransmits++;
+	ike_sa_send(&sa->sa, sa->out.p, sa->out.len);
+	v2_set_timer(sa, t, rexmit_fire, repeat_ms(sa));
+}
+
+void v2_request_send(struct v2_sa *sa, const void *data, size_t len)
+{
+	v2_buf_set(&sa->out, data, len);
+	sa->tries = 0;
+	ike_sa_save(&sa->sa); /* a restarted process must know the message id and what was sent with it */
+	ike_sa_send(&sa->sa, data, len);
+	v2_set_timer(sa, &sa->rexmit, rexmit_fire, repeat_ms(sa));
+}
+
+/* After a restore: the request goes on being repeated. */
+void v2_request_resume(struct v2_sa *sa)
+{
+	v2_set_timer(sa, &sa->rexmit, rexmit_fire, 100);
+}
+
+void v2_request_stop(struct v2_sa *sa)
+{
+	ike_timer_stop(sa->sa.ike, &sa->rexmit);
+	v2_buf_free(&sa->out);
+}
+
+void v2_task_send(struct v2_sa *sa, struct v2_task *t)
+{
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	struct v2_hdr h;
+	v2_header(sa, &h, t->ops->exchange, sa->next_msgid, false);
+	v2_enc_header(&e, buf, sizeof(buf), &h);
+	v2_enc_sk(&e, v2_iv_len(&sa->suite));
+	t->ops->build(sa, t, &e);
+	if (v2_seal(sa, &e) != 0) {
+		cv_err("ike", "cannot build %s request", t->ops->name);
+		v2_task_drop(sa, t);
+		return;
+	}
+	sa->next_msgid++;
+	sa->cur_sent = true;
+	v2_request_send(sa, buf, e.len);
+}
+
+/* ---- responses ---- */
+
+void v2_resp_begin(struct v2_sa *sa, struct v2_enc *e, uint8_t *buf)
+{
+	struct v2_hdr h;
+	v2_header(sa, &h, sa->answer_exchange, sa->peer_msgid, true);
+	v2_enc_header(e, buf, IKE_MSG_MAX, &h);
+	v2_enc_sk(e, v2_iv_len(&sa->suite));
+}
+
+void v2_respond(struct v2_sa *sa, struct v2_enc *e)
+{
+	sa->answering = false;
+	sa->answer_child = NULL;
+	if (v2_seal(sa, e) != 0) {
+		ike_sa_destroy(&sa->sa, "cannot build a response");
+		return;
+	}
+	sa->peer_msgid++;
+	v2_buf_set(&sa->resp, e->buf, e->len);
+	ike_sa_save(&sa->sa);
+	ike_sa_send(&sa->sa, e->buf, e->len);
+}
+
+void v2_respond_notify(struct v2_sa *sa, uint16_t type, const void *data, size_t len)
+{
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	v2_resp_begin(sa, &e, buf);
+	v2_enc_notify(&e, type, data, len);
+	v2_respond(sa, &e);
+}
+
+/* ---- input ---- */
+
+/*
+ * Parse the inside of an encrypted message. copy holds the message and is decrypted in place. 0, or -errno with
+ * *fatal set when an authentic message was malformed.
+ */
+static int open_message(struct v2_sa *sa, struct v2_msg *m, uint8_t *copy, bool *fatal)
+{
+	struct ike *ike = sa->sa.ike;
+	struct v2_view inner;
+	const char *why = "bad padding";
+	*fatal = false;
+	int err = v2_open(sa, m, copy, &inner);
+	if (err == -EBADMSG) {
+		ike->stats.rx_bad_integrity++;
+		sa->sa.bad++;
+		return err;
+	}
+	/* what stood in clear beside the encrypted payload is not authenticated as belonging to it: forget it */
+	struct v2_hdr h = m->h;
+	uint8_t first = m->sk_next;
+	memset(m, 0, sizeof(*m));
+	m->h = h;
+	if (!err)
+		err = v2_parse_payloads(m, first, inner.p, inner.len, true, &why);
+	if (err) {
+		cv_notice("ike", "malformed message from an authenticated peer: %s", why);
+		ike->stats.rx_malformed++;
+		*fatal = true;
+	}
+	return err;
+}
+
+/* The peer is where its latest valid message came from (RFC 7296 2.23), if it may move at all. */
+static void follow_peer(struct v2_sa *sa, const struct ike_path *path, bool natt)
+{
+	if (sa->sa.phase == IKE_PHASE_HALF_OPEN) {
+		sa->sa.path = *path;
+		sa->sa.natt = natt;
+		return;
+	}
+	if (sa->sa.natt && natt && sa->sa.nat_remote)
+		ike_sa_move(&sa->sa, &path->remote, path->rport);
+}
+
+static void malformed_request(struct v2_sa *sa)
+{
+	v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+	ike_sa_destroy(&sa->sa, "invalid syntax");
+}
+
+static void dispatch_request(struct v2_sa *sa, struct v2_msg *m)
+{
+	if (m->critical) {
+		v2_respond_notify(sa, V2_N_UNSUPPORTED_CRITICAL_PAYLOAD, &m->critical, 1);
+		return;
+	}
+	switch (m->h.exchange) {
+	case V2_IKE_AUTH:
+		v2_auth_request(sa, m);
+		return;
+	case V2_CREATE_CHILD_SA:
+		v2_create_child_request(sa, m);
+		return;
+	case V2_INFORMATIONAL:
+		v2_info_request(sa, m);
+		return;
+	default:
+		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+	}
+}
+
+static void input_request(struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy)
+{
+	struct ike *ike = sa->sa.ike;
+	bool fatal, half_open = sa->sa.phase == IKE_PHASE_HALF_OPEN;
+	if (sa->peer_msgid && m->h.msgid == sa->peer_msgid - 1 && sa->resp.p) {
+		/* a repetition: prove it is the peer's before answering again */
+		struct v2_view inner;
+		if (v2_open(sa, m, copy, &inner) == -EBADMSG)
+			return;
+		ike->stats.rx_retransmits++;
+		ike_sa_send(&sa->sa, sa->resp.p, sa->resp.len);
+		return;
+	}
+	if (m->h.msgid != sa->peer_msgid || sa->answering || (m->h.exchange == V2_IKE_AUTH) != half_open ||
+		(half_open && sa->sa.initiator)) {
+		ike->stats.rx_unexpected++;
+		return;
+	}
+	int err = open_message(sa, m, copy, &fatal);
+	if (err && !fatal)
+		return;
+	sa->sa.rx++;
+	sa->sa.last_rx_ms = ike_now(ike);
+	sa->answering = true;
+	sa->answer_exchange = m->h.exchange;
+	follow_peer(sa, path, natt);
+	if (fatal)
+		malformed_request(sa);
+	else
+		dispatch_request(sa, m);
+}
+
+static void input_response(struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy)
+{
+	struct ike *ike = sa->sa.ike;
+	struct v2_task *t = sa->cur;
+	bool fatal;
+	if (!t || !sa->cur_sent || m->h.msgid != sa->next_msgid - 1 || m->h.exchange != t->ops->exchange) {
+		ike->stats.rx_unexpected++;
+		return;
+	}
+	int err = open_message(sa, m, copy, &fatal);
+	if (err && !fatal)
+		return;
+	sa->sa.rx++;
+	sa->sa.last_rx_ms = ike_now(ike);
+	v2_request_stop(sa);
+	if (sa->sa.phase != IKE_PHASE_HALF_OPEN)
+		follow_peer(sa, path, natt);
+	if (fatal || m->critical) {
+		ike_sa_destroy(&sa->sa, "invalid response from peer");
+		return;
+	}
+	sa->cur = NULL;
+	t->ops->response(sa, t, m);
+	if (sa->sa.dead)
+		return;
+	ike_sa_save(&sa->sa);
+	v2_queue_run(sa);
+}
 
 static void input(struct ike *ike, const struct ike_path *path, bool natt, const uint8_t *data, size_t len)
 {
-	(void)path, (void)natt, (void)data, (void)len;
-	ike->stats.rx_unknown_version++;
+	struct v2_msg m;
+	const char *why = "zero initiator SPI";
+	uint8_t copy[IKE_MSG_MAX];
+	if (v2_parse_header(data, len, &m) != 0 ||
+		v2_parse_payloads(&m, m.h.next, data + IKE_HDR_LEN, len - IKE_HDR_LEN, false, &why) != 0) {
+		cv_debug("ike", "malformed message dropped: %s", why);
+		ike->stats.rx_malformed++;
+		return;
+	}
+	bool response = m.h.flags & V2_FLAG_RESPONSE, from_initiator = m.h.flags & V2_FLAG_INITIATOR;
+	if (m.h.exchange == V2_IKE_SA_INIT && !response) {
+		v2_init_request(ike, path, natt, &m);
+		return;
+	}
+	struct ike_sa *base = ike_sa_by_spi(ike, &ike_v2, from_initiator ? m.h.spi_r : m.h.spi_i);
+	struct v2_sa *sa = base ? v2_of(base) : NULL;
+	if (!sa || sa->sa.initiator == from_initiator || sa->sa.path.vrf != path->vrf) {
+		ike->stats.rx_unknown_spi++; /* INVALID_IKE_SPI would tell strangers more than it helps */
+		return;
+	}
+	if (m.h.exchange == V2_IKE_SA_INIT) {
+		v2_init_response(sa, &m);
+		return;
+	}
+	if (memcmp(from_initiator ? m.h.spi_i : m.h.spi_r, ike_sa_peer_spi(&sa->sa), IKE_SPI_LEN) != 0 || !m.sk.p) {
+		ike->stats.rx_unknown_spi++;
+		return;
+	}
+	memcpy(copy, data, len);
+	if (response)
+		input_response(sa, path, natt, &m, copy);
+	else
+		input_request(sa, path, natt, &m, copy);
+	cv_secret_zero(copy, len);
 }
 
-static struct ike_sa *initiate(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path)
+/* ---- the rest of struct ike_version ---- */
+
+static const char *state_name(const struct ike_sa *sa)
 {
-	(void)ike, (void)entry, (void)path;
-	return NULL;
+	static const char *const name[] = {
+		[V2_IDLE] = "idle",
+		[V2_INIT_PREPARE] = "init-prepare",
+		[V2_INIT_SENT] = "init-sent",
+		[V2_INIT_RCVD] = "init-received",
+		[V2_AUTH_SENT] = "auth-sent",
+		[V2_AUTH_RCVD] = "auth-received",
+		[V2_ESTABLISHED] = "established",
+		[V2_REKEYED] = "rekeyed",
+		[V2_DELETING] = "deleting",
+	};
+	return name[sa->state];
 }
 
-const struct ike_version ike_v2 = {.major = 2, .input = input, .initiate = initiate};
+static void sa_fini(struct ike_sa *base)
+{
+	struct v2_sa *sa = v2_of(base);
+	struct ike *ike = base->ike;
+	struct v2_task *t;
+	ike_timer_stop(ike, &sa->rexmit);
+	ike_timer_stop(ike, &sa->queue_timer);
+	ike_timer_stop(ike, &sa->dpd);
+	ike_timer_stop(ike, &sa->half_open);
+	if (sa->cur)
+		v2_task_free(sa->cur);
+	sa->cur = NULL;
+	while ((t = TAILQ_FIRST(&sa->tasks))) {
+		TAILQ_REMOVE(&sa->tasks, t, link);
+		v2_task_free(t);
+	}
+	ikec_dh_free(sa->dh);
+	sa->dh = NULL;
+	v2_buf_free(&sa->init_req);
+	v2_buf_free(&sa->init_resp);
+	v2_buf_free(&sa->out);
+	v2_buf_free(&sa->resp);
+	cv_secret_zero(&sa->keys, sizeof(sa->keys));
+}
+
+static void set_name(json_t *o, const char *key, enum algo_ike_kind kind, uint16_t id, uint16_t bits)
+{
+	const struct algo_ike *a = id ? algo_ike_get(kind, id, bits) : NULL;
+	json_object_set_new(o, key, json_string(a ? a->name : ""));
+}
+
+static void show(const struct ike_sa *base, json_t *o)
+{
+	const struct v2_sa *sa = (const struct v2_sa *)base;
+	set_name(o, "encr", ALGO_IKE_ENCR, sa->suite.encr, sa->suite.encr == IKE_ENCR_3DES ? 0 : sa->suite.key_bits);
+	set_name(o, "prf", ALGO_IKE_PRF, sa->suite.prf, 0);
+	set_name(o, "integ", ALGO_IKE_INTEG, sa->suite.integ, 0);
+	set_name(o, "group", ALGO_IKE_GROUP, sa->suite.group, 0);
+	json_object_set_new(o, "auth", json_string("psk"));
+	json_object_set_new(o, "next_request", json_integer(sa->next_msgid));
+	json_object_set_new(o, "next_expected", json_integer(sa->peer_msgid));
+}
+
+static void ids(const struct ike_sa *base, const struct ike_id **local, const struct ike_id **peer)
+{
+	const struct v2_sa *sa = (const struct v2_sa *)base;
+	*local = &sa->id_local;
+	*peer = &sa->id_peer;
+}
+
+static struct ike_sa *restore_new(struct ike *ike)
+{
+	struct v2_sa *sa = v2_sa_new(ike);
+	return sa ? &sa->sa : NULL;
+}
+
+static void config_changed(struct ike_sa *sa)
+{
+	if (sa->phase == IKE_PHASE_ESTABLISHED)
+		v2_dpd_arm(v2_of(sa));
+}
+
+const struct ike_version ike_v2 = {
+	.major = 2,
+	.input = input,
+	.initiate = v2_initiate,
+	.child_initiate = v2_child_initiate,
+	.child_rekey = v2_child_rekey,
+	.child_delete = v2_child_delete,
+	.sa_rekey = v2_sa_rekey,
+	.sa_delete = v2_sa_delete,
+	.sa_fini = sa_fini,
+	.child_fini = v2_child_fini,
+	.state_name = state_name,
+	.ids = ids,
+	.show = show,
+	.serialize = v2_serialize,
+	.restore_new = restore_new,
+	.restore = v2_restore,
+	.child_serialize = v2_child_serialize,
+	.child_restore = v2_child_restore,
+	.child_size = sizeof(struct v2_child),
+	.config_changed = config_changed,
+};

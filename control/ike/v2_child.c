@@ -1,0 +1,687 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Children in CREATE_CHILD_SA: new ones and rekeying, both sides, and what happens when both rekey at once. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "v2_int.h"
+
+#define RETRY_MAX 6	 /* after TEMPORARY_FAILURE */
+#define ACTIVATE_MS 5000 /* responder of a rekey: send on the new pair even if the old one's delete does not come */
+
+/* Public-key work for a child; c is NULL when the child has died meanwhile. */
+struct v2_child_job {
+	struct ike_job j;
+	struct v2_child *c;
+	struct ikec_dh *dh; /* NULL: make one */
+	enum ike_group group;
+	uint8_t peer[IKEC_DH_PUB_MAX];
+	size_t peer_len; /* 0: make the key pair only */
+	uint8_t shared[IKEC_DH_PUB_MAX];
+	size_t shared_len;
+	int err;
+	void (*then)(struct v2_child *c, struct v2_child_job *job);
+};
+
+static void dh_work(struct ike_job *j)
+{
+	struct v2_child_job *job = (struct v2_child_job *)j;
+	if (!job->dh)
+		job->err = ikec_dh_new(job->group, &job->dh);
+	if (!job->err && job->peer_len)
+		job->err = ikec_dh_shared(job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
+}
+
+static void dh_done(struct ike_job *j)
+{
+	struct v2_child_job *job = (struct v2_child_job *)j;
+	struct v2_child *c = job->c;
+	if (c) {
+		c->job = NULL;
+		if (!job->err && job->shared_len) {
+			memcpy(c->shared, job->shared, job->shared_len);
+			c->shared_len = job->shared_len;
+		}
+		job->then(c, job);
+	}
+	ikec_dh_free(job->dh);
+	cv_secret_zero(job->shared, sizeof(job->shared));
+}
+
+/* dh is taken over; peer NULL: only make a key pair, which `then` finds in job->dh and may take. */
+static void dh_run(struct v2_child *c, struct ikec_dh *dh, enum ike_group group, struct v2_view peer,
+	void (*then)(struct v2_child *c, struct v2_child_job *job))
+{
+	struct v2_child_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		abort();
+	job->j.work = dh_work;
+	job->j.done = dh_done;
+	job->c = c;
+	job->dh = dh;
+	job->group = group;
+	if (peer.p)
+		memcpy(job->peer, peer.p, peer.len);
+	job->peer_len = peer.p ? peer.len : 0;
+	job->then = then;
+	c->job = job;
+	ike_job_run(c->c.sa->ike, c->c.sa, &job->j);
+}
+
+struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entry)
+{
+	struct v2_child *c = (struct v2_child *)ike_child_new(&sa->sa, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->c.p.entry = entry;
+	c->ni = sa->ni; /* IKE_AUTH uses those of IKE_SA_INIT */
+	c->nr = sa->nr;
+	return c;
+}
+
+void v2_child_fini(struct ike_child *base)
+{
+	struct v2_child *c = v2_child_of(base);
+	struct v2_sa *sa = v2_of(base->sa);
+	struct v2_task *t = c->task;
+	ike_timer_stop(base->sa->ike, &c->activate);
+	cv_secret_zero(c->shared, sizeof(c->shared));
+	if (c->job)
+		c->job->c = NULL;
+	c->job = NULL;
+	c->task = NULL;
+	if (t) {
+		struct v2_task *q;
+		t->child = NULL;
+		TAILQ_FOREACH (q, &sa->tasks, link)
+			if (q == t)
+				break;
+		if (q)
+			TAILQ_REMOVE(&sa->tasks, t, link);
+		if (sa->cur != t)
+			v2_task_free(t);
+		else if (!sa->cur_sent && !base->sa->dead)
+			v2_task_drop(sa, t);
+	}
+	if (sa->answer_child == c && sa->answering && !base->sa->dead) {
+		sa->answer_child = NULL;
+		if (sa->answer_exchange == V2_IKE_AUTH)
+			v2_auth_child_gone(sa);
+		else
+			v2_respond_notify(sa, V2_N_NO_ADDITIONAL_SAS, NULL, 0);
+	}
+}
+
+void v2_child_install(struct v2_sa *sa, struct v2_child *c)
+{
+	struct ike_child_keys keys;
+	struct ike_child_params *p = &c->c.p;
+	memset(&keys, 0, sizeof(keys));
+	p->path = sa->sa.path;
+	p->udp_encap = sa->sa.encap;
+	p->lifetime_s = ike_entry_lifetime_s(sa->sa.ike, p->entry);
+	p->lifetime_kb = ike_entry_lifetime_kb(sa->sa.ike, p->entry);
+	int err = v2_derive_child(sa, c, &keys);
+	cv_secret_zero(c->shared, sizeof(c->shared));
+	if (err) {
+		cv_secret_zero(&keys, sizeof(keys));
+		c->c.installed(&c->c, err);
+		return;
+	}
+	ike_child_install(&c->c, &keys);
+}
+
+/* ---- selectors ---- */
+
+/*
+ * Responder: the widest pair of offered selectors that our ACLs permit as a whole (IPSEC-36: equal or subset, never a
+ * superset). A peer that has traffic waiting puts the packet's own selectors first; they lie inside a wider pair.
+ */
+static const struct cfg_map_entry *choose_flow(
+	struct v2_sa *sa, const struct v2_ts_pl *tsi, const struct v2_ts_pl *tsr, struct cv_selector *out)
+{
+	const struct cfg_map_entry **e = calloc(IKE_ENTRIES_MAX, sizeof(*e)), *best = NULL;
+	unsigned n = e ? ike_entries_for(sa->sa.ike, &ike_v2, &sa->sa.path, e, IKE_ENTRIES_MAX) : 0;
+	for (unsigned i = 0; i < tsi->n; i++)
+		for (unsigned r = 0; r < tsr->n; r++) {
+			struct cv_selector sel;
+			const struct cfg_map_entry *found;
+			if (!v2_ts_pair(&tsr->ts[r], &tsi->ts[i], &sel))
+				continue;
+			found = ike_entry_for_flow(e, n, &sa->sa.peer, sa->sa.profile, &sel);
+			if (found && (!best || cv_selector_contains(&sel, out))) {
+				best = found;
+				*out = sel;
+			}
+		}
+	free(e);
+	return best;
+}
+
+uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, struct v2_child **out)
+{
+	struct v2_sa_pl offer;
+	struct v2_ts_pl tsi, tsr;
+	struct cv_selector sel;
+	*out = NULL;
+	if (v2_parse_sa(m->sa, &offer) != 0 || v2_parse_ts(m->tsi, &tsi) != 0 || v2_parse_ts(m->tsr, &tsr) != 0)
+		return V2_N_INVALID_SYNTAX;
+	const struct cfg_map_entry *entry = choose_flow(sa, &tsi, &tsr, &sel);
+	if (!entry) {
+		sa->sa.ike->stats.ts_unacceptable++;
+		return V2_N_TS_UNACCEPTABLE;
+	}
+	struct v2_child *c = v2_child_new(sa, entry);
+	if (!c)
+		return V2_N_NO_ADDITIONAL_SAS;
+	c->want = c->c.p.sel[0] = sel;
+	c->c.p.n_sel = 1;
+	if (v2_choose_esp(entry, &offer, create, m->ke.p ? m->ke_group : 0, c) != 0) {
+		sa->sa.ike->stats.no_proposal_chosen++;
+		ike_child_remove(&c->c, 0);
+		return V2_N_NO_PROPOSAL_CHOSEN;
+	}
+	*out = c;
+	return 0;
+}
+
+/* Initiator: what comes back must lie inside what we asked for. */
+static int take_selectors(struct v2_child *c, const struct v2_ts_pl *local, const struct v2_ts_pl *remote)
+{
+	struct cv_selector sel;
+	unsigned n = 0;
+	for (unsigned l = 0; l < local->n; l++)
+		for (unsigned r = 0; r < remote->n; r++) {
+			if (!v2_ts_pair(&local->ts[l], &remote->ts[r], &sel))
+				continue;
+			if (!cv_selector_contains(&c->want, &sel))
+				return -EPROTO;
+			if (n < CV_SA_SEL_MAX)
+				c->c.p.sel[n++] = sel;
+		}
+	c->c.p.n_sel = n;
+	return n ? 0 : -EPROTO;
+}
+
+int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c, const char **why)
+{
+	struct v2_sa_pl answer;
+	struct v2_ts_pl tsi, tsr;
+	(void)sa;
+	*why = "invalid response from peer";
+	if (v2_parse_sa(m->sa, &answer) != 0 || v2_parse_ts(m->tsi, &tsi) != 0 || v2_parse_ts(m->tsr, &tsr) != 0)
+		return -EPROTO;
+	if (v2_accept_esp(c->c.p.entry, &answer, c->pfs, c) != 0) {
+		*why = "peer chose what was not offered";
+		return -EPROTO;
+	}
+	if (take_selectors(c, &tsi, &tsr) != 0) {
+		*why = "peer widened the traffic selectors";
+		return -EPROTO;
+	}
+	return 0;
+}
+
+void v2_child_enc_answer(struct v2_enc *e, const struct v2_child *c)
+{
+	v2_enc_esp_chosen(e, c);
+	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, false);
+}
+
+/* ---- responder ---- */
+
+/* Our own rekey of the same child: in flight, answered and being installed, or only waiting in the queue. */
+static struct v2_child *own_rekey(struct v2_sa *sa, uint32_t old_spi)
+{
+	struct ike_child *i;
+	TAILQ_FOREACH (i, &sa->sa.children, link) {
+		struct v2_child *c = v2_child_of(i);
+		if (i->p.initiator && c->old_spi == old_spi && c->task)
+			return c;
+	}
+	return NULL;
+}
+
+void v2_child_replaced(struct v2_sa *sa, struct v2_child *c)
+{
+	struct ike_child *next = ike_child_by_spi_in(&sa->sa, c->successor_spi);
+	if (!next || next->state != IKE_CHILD_ESTABLISHED)
+		return;
+	ike_timer_stop(sa->sa.ike, &v2_child_of(next)->activate);
+	ike_child_activate(next);
+}
+
+static void activate_fire(struct ike *ike, struct ike_timer *t)
+{
+	(void)ike;
+	ike_child_activate(&IKE_CONTAINER(t, struct v2_child, activate)->c);
+}
+
+/* The peer's rekey of old is in: note it where our own rekey of the same child will look, or call that one off. */
+static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_child *c)
+{
+	struct v2_child *own = own_rekey(sa, old->c.p.spi_in);
+	old->successor_spi = c->c.p.spi_in;
+	if (own && ((sa->cur == own->task && sa->cur_sent) || own->c.state == IKE_CHILD_INSTALLING || own->job)) {
+		own->task->collided = true;
+		own->task->rival_spi = c->c.p.spi_in;
+		own->task->rival_nonce = *v2_nonce_min(&c->ni, &c->nr);
+	} else {
+		old->c.state = IKE_CHILD_REKEYED;
+		if (own)
+			ike_child_remove(&own->c, 0);
+	}
+	v2_set_timer(sa, &c->activate, activate_fire, ACTIVATE_MS);
+}
+
+static void answer_installed(struct ike_child *base, int err)
+{
+	struct v2_child *c = v2_child_of(base);
+	struct v2_sa *sa = v2_of(base->sa);
+	struct ike_child *old = c->old_spi ? ike_child_by_spi_in(&sa->sa, c->old_spi) : NULL;
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	sa->answer_child = NULL;
+	if (err) {
+		ike_child_remove(base, 0);
+		v2_respond_notify(sa, V2_N_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
+	if (old) {
+		base->rekeys = old->rekeys + 1;
+		note_replacement(sa, v2_child_of(old), c);
+	} else if (base->p.inbound_only) {
+		ike_child_activate(base); /* the old one died while this one was made */
+	}
+	v2_resp_begin(sa, &e, buf);
+	v2_enc_esp_chosen(&e, c);
+	v2_enc_blob(&e, V2_PL_NONCE, c->nr.b, c->nr.len);
+	if (c->task && c->task->dh)
+		v2_enc_ke(&e, (uint16_t)c->pfs, ikec_dh_pub(c->task->dh));
+	v2_enc_child_ts(&e, base->p.sel, base->p.n_sel, false);
+	if (c->task)
+		v2_task_free(c->task);
+	c->task = NULL;
+	v2_respond(sa, &e);
+}
+
+static void answer_install(struct v2_child *c)
+{
+	struct v2_sa *sa = v2_of(c->c.sa);
+	c->c.installed = answer_installed;
+	v2_child_install(sa, c);
+}
+
+static void answer_shared(struct v2_child *c, struct v2_child_job *job)
+{
+	struct v2_sa *sa = v2_of(c->c.sa);
+	if (job->err) {
+		sa->answer_child = NULL;
+		ike_child_remove(&c->c, 0);
+		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		return;
+	}
+	/* the public value is needed for the answer: an empty task carries the pair until then */
+	c->task = v2_task_new(&v2_new_child_task);
+	c->task->child = c;
+	c->task->dh = job->dh;
+	job->dh = NULL;
+	answer_install(c);
+}
+
+static void respond_group(struct v2_sa *sa, enum ike_group g)
+{
+	uint8_t b[2] = {(uint8_t)(g >> 8), (uint8_t)g};
+	v2_respond_notify(sa, V2_N_INVALID_KE_PAYLOAD, b, 2);
+}
+
+static void respond_not_found(struct v2_sa *sa, uint32_t spi)
+{
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	v2_resp_begin(sa, &e, buf);
+	v2_enc_notify_spi(&e, V2_N_CHILD_SA_NOT_FOUND, V2_PROTO_ESP, spi);
+	v2_respond(sa, &e);
+}
+
+/* RFC 7296 2.25.1: which child a request rekeys. True when *old is to be used; false when the answer has been sent. */
+static bool find_rekeyed(struct v2_sa *sa, const struct v2_msg *m, struct ike_child **old)
+{
+	const struct v2_notify *n = v2_find_notify(m, V2_N_REKEY_SA);
+	*old = NULL;
+	if (!n)
+		return true;
+	uint32_t spi = n->proto == V2_PROTO_ESP && n->spi.len == 4 ? v2_get32(n->spi.p) : 0;
+	*old = ike_child_by_spi_out(&sa->sa, spi);
+	if (!*old) {
+		respond_not_found(sa, spi);
+		return false;
+	}
+	if ((*old)->state != IKE_CHILD_ESTABLISHED && (*old)->state != IKE_CHILD_REKEYING) {
+		v2_respond_notify(sa, V2_N_TEMPORARY_FAILURE, NULL, 0);
+		return false;
+	}
+	return true;
+}
+
+static void create_child(struct v2_sa *sa, struct v2_msg *m)
+{
+	struct ike_child *old;
+	struct v2_child *c;
+	if (!m->tsi.p || !m->tsr.p) {
+		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		return;
+	}
+	if (!find_rekeyed(sa, m, &old))
+		return;
+	uint16_t error = v2_child_from_offer(sa, m, true, &c);
+	if (error) {
+		v2_respond_notify(sa, error, NULL, 0);
+		return;
+	}
+	v2_nonce_take(&c->ni, m->nonce);
+	v2_nonce_make(&c->nr);
+	if (old) {
+		c->old_spi = old->p.spi_in;
+		c->c.p.rule_id = old->p.rule_id;
+		c->c.p.rekey = true;
+		/* a pair that the dataplane has lost sends nothing: no reason to wait */
+		c->c.p.inbound_only = !old->lost;
+	}
+	if (c->pfs && (!m->ke.p || m->ke_group != c->pfs || m->ke.len != ikec_group_pub_len(c->pfs))) {
+		enum ike_group g = c->pfs;
+		ike_child_remove(&c->c, 0);
+		respond_group(sa, g);
+		return;
+	}
+	sa->answer_child = c;
+	if (c->pfs)
+		dh_run(c, NULL, c->pfs, m->ke, answer_shared);
+	else
+		answer_install(c);
+}
+
+void v2_create_child_request(struct v2_sa *sa, struct v2_msg *m)
+{
+	struct v2_sa_pl offer;
+	if (!m->sa.p || !m->nonce.p) {
+		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		return;
+	}
+	v2_parse_sa(m->sa, &offer);
+	if (offer.n && offer.prop[0].proto == V2_PROTO_IKE) {
+		v2_rekey_ike_request(sa, m, &offer);
+		return;
+	}
+	/* RFC 7296 2.25.2: not while the IKE SA itself is being replaced or closed */
+	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || (sa->cur && sa->cur->ops == &v2_rekey_ike_task)) {
+		v2_respond_notify(sa, V2_N_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
+	create_child(sa, m);
+}
+
+/* ---- initiator ---- */
+
+static void child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason)
+{
+	struct ike_req *req = c->c.req;
+	struct ike_child *old = c->old_spi ? ike_child_by_spi_in(&sa->sa, c->old_spi) : NULL;
+	sa->sa.ike->stats.child_failed++;
+	if (old && old->state == IKE_CHILD_REKEYING) {
+		cv_warn("ike", "rekeying of IPsec SA 0x%08x failed: %s", old->p.spi_in, reason);
+		old->state = IKE_CHILD_ESTABLISHED; /* lives until its hard limit */
+		if (old->lost)
+			ike_child_remove(old, 0); /* there is nothing left to live: traffic asks for a new one */
+	}
+	c->c.req = NULL;
+	ike_child_remove(&c->c, 0);
+	if (req)
+		ike_req_done(req, -EPROTO, reason);
+}
+
+static void start_with_pair(struct v2_child *c, struct v2_child_job *job)
+{
+	struct v2_sa *sa = v2_of(c->c.sa);
+	struct v2_task *t = c->task;
+	if (job->err) {
+		child_failed(sa, c, "Diffie-Hellman group not available");
+		return;
+	}
+	t->dh = job->dh;
+	job->dh = NULL;
+	v2_task_send(sa, t);
+}
+
+/* Still wanted? The wish may have been withdrawn, the old child may be gone or replaced by the peer. */
+static bool still_wanted(struct v2_sa *sa, const struct v2_child *c)
+{
+	struct ike_child *old;
+	if (!c->old_spi)
+		return c->c.req != NULL;
+	old = ike_child_by_spi_in(&sa->sa, c->old_spi);
+	return old && old->state == IKE_CHILD_REKEYING && c->c.p.entry;
+}
+
+static void child_start(struct v2_sa *sa, struct v2_task *t)
+{
+	struct v2_child *c = t->child;
+	if (!c || !still_wanted(sa, c)) {
+		if (c)
+			ike_child_remove(&c->c, 0); /* drops the task, too */
+		else
+			v2_task_drop(sa, t);
+		return;
+	}
+	v2_nonce_make(&c->ni);
+	c->pfs = c->c.p.entry->pfs;
+	ikec_dh_free(t->dh);
+	t->dh = NULL;
+	t->spi[0] = c->c.p.spi_in;
+	t->n_spi = 1;
+	if (c->pfs)
+		dh_run(c, NULL, c->pfs, (struct v2_view){0}, start_with_pair);
+	else
+		v2_task_send(sa, t);
+}
+
+static void child_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
+{
+	struct v2_child *c = t->child;
+	(void)sa;
+	if (c->old_spi && !t->no_rekey)
+		v2_enc_notify_spi(e, V2_N_REKEY_SA, V2_PROTO_ESP, c->old_spi);
+	v2_enc_esp_sa(e, c->c.p.entry, c->c.p.spi_in, c->pfs);
+	v2_enc_blob(e, V2_PL_NONCE, c->ni.b, c->ni.len);
+	if (t->dh)
+		v2_enc_ke(e, (uint16_t)c->pfs, ikec_dh_pub(t->dh));
+	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
+	v2_enc_notify(e, V2_N_ESP_TFC_PADDING_NOT_SUPPORTED, NULL, 0);
+}
+
+/*
+ * Both ends have rekeyed the same child (RFC 7296 2.8.1). The exchange with the least of the four nonces is the
+ * redundant one; who started it deletes what it made, the other deletes the old child. True when ours is redundant.
+ */
+static bool lost_collision(const struct v2_child *c, const struct v2_task *t)
+{
+	return t->collided && v2_nonce_cmp(v2_nonce_min(&c->ni, &c->nr), &t->rival_nonce) < 0;
+}
+
+static void rekey_installed(struct v2_sa *sa, struct v2_child *c, struct v2_task *t)
+{
+	struct ike_child *old = ike_child_by_spi_in(&sa->sa, c->old_spi);
+	if (lost_collision(c, t)) {
+		struct ike_child *rival = ike_child_by_spi_in(&sa->sa, t->rival_spi);
+		uint32_t spi = c->c.p.spi_in;
+		if (old)
+			old->state = IKE_CHILD_REKEYED;
+		if (rival && !old)
+			ike_child_activate(rival);
+		c->c.state = IKE_CHILD_REKEYED;
+		v2_send_delete(sa, spi);
+		return;
+	}
+	if (!old)
+		return;
+	c->c.rekeys = old->rekeys + 1;
+	old->state = IKE_CHILD_REKEYED;
+	v2_child_of(old)->successor_spi = c->c.p.spi_in;
+	v2_send_delete(sa, old->p.spi_in);
+	ike_event(sa->sa.ike, IKE_EVT_REKEYED, &sa->sa, &sa->sa.path, c->c.p.entry, NULL);
+}
+
+static void own_installed(struct ike_child *base, int err)
+{
+	struct v2_child *c = v2_child_of(base);
+	struct v2_sa *sa = v2_of(base->sa);
+	struct v2_task *t = c->task;
+	if (err) {
+		v2_send_delete(sa, base->p.spi_in);
+		child_failed(sa, c, "refused by the dataplane");
+		return;
+	}
+	c->task = NULL;
+	t->child = NULL;
+	if (c->old_spi)
+		rekey_installed(sa, c, t);
+	v2_task_free(t);
+	ike_sa_save(&sa->sa);
+}
+
+static void own_shared(struct v2_child *c, struct v2_child_job *job)
+{
+	struct v2_sa *sa = v2_of(c->c.sa);
+	if (job->err) {
+		v2_send_delete(sa, c->c.p.spi_in);
+		child_failed(sa, c, "bad Diffie-Hellman value from peer");
+		return;
+	}
+	c->c.installed = own_installed;
+	v2_child_install(sa, c);
+}
+
+static void retry_later(struct v2_sa *sa, struct v2_task *t)
+{
+	uint16_t r;
+	ikec_random(&r, sizeof(r));
+	t->retries++;
+	t->not_before_ms = ike_now(sa->sa.ike) + 500 + r % 1500u * t->retries;
+	t->collided = false;
+	v2_task_queue(sa, t);
+}
+
+static void child_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_notify *err)
+{
+	struct v2_child *c = t->child;
+	struct ike_child *old = c->old_spi ? ike_child_by_spi_in(&sa->sa, c->old_spi) : NULL;
+	if (c->old_spi && (!old || t->collided || old->state != IKE_CHILD_REKEYING)) {
+		/* the peer has replaced or deleted the old child meanwhile: its view stands */
+		if (old)
+			old->state = IKE_CHILD_REKEYED;
+		if (old && !ike_child_by_spi_in(&sa->sa, v2_child_of(old)->successor_spi))
+			old->state = IKE_CHILD_ESTABLISHED;
+		ike_child_remove(&c->c, 0);
+		return;
+	}
+	if (err->type == V2_N_TEMPORARY_FAILURE && t->retries < RETRY_MAX) {
+		retry_later(sa, t);
+		return;
+	}
+	if (err->type == V2_N_CHILD_SA_NOT_FOUND && old && !t->no_rekey) {
+		t->no_rekey = true;
+		v2_task_queue_first(sa, t);
+		return;
+	}
+	child_failed(sa, c, v2_notify_name(err->type));
+}
+
+static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
+{
+	struct v2_child *c = t->child;
+	const struct v2_notify *err = v2_find_error(m);
+	const char *why = "invalid response from peer";
+	if (!c) { /* removed meanwhile: the peer may have made it */
+		if (!err && t->n_spi)
+			v2_send_delete(sa, t->spi[0]);
+		v2_task_free(t);
+		return;
+	}
+	if (err && !m->sa.p) {
+		child_refused(sa, t, err);
+		return;
+	}
+	if (!m->nonce.p || v2_child_from_answer(sa, m, c, &why) != 0 ||
+		(c->pfs && (!m->ke.p || m->ke_group != c->pfs || m->ke.len > IKEC_DH_PUB_MAX))) {
+		v2_send_delete(sa, c->c.p.spi_in);
+		child_failed(sa, c, why);
+		return;
+	}
+	v2_nonce_take(&c->nr, m->nonce);
+	struct ikec_dh *dh = t->dh;
+	t->dh = NULL;
+	if (c->pfs) {
+		dh_run(c, dh, c->pfs, m->ke, own_shared);
+		return;
+	}
+	ikec_dh_free(dh);
+	c->c.installed = own_installed;
+	v2_child_install(sa, c);
+}
+
+static void child_fini_task(struct v2_task *t)
+{
+	if (t->child)
+		t->child->task = NULL;
+}
+
+const struct v2_task_ops v2_new_child_task = {
+	.name = "CREATE_CHILD_SA",
+	.exchange = V2_CREATE_CHILD_SA,
+	.kind = V2_TASK_CHILD,
+	.start = child_start,
+	.build = child_build,
+	.response = child_response,
+	.fini = child_fini_task,
+};
+
+static struct v2_child *queue_child(
+	struct v2_sa *sa, const struct cfg_map_entry *entry, const struct cv_selector *sel, uint32_t rule_id)
+{
+	struct v2_child *c = v2_child_new(sa, entry);
+	if (!c)
+		return NULL;
+	c->want = c->c.p.sel[0] = *sel;
+	c->c.p.n_sel = 1;
+	c->c.p.rule_id = rule_id;
+	c->c.p.initiator = true;
+	c->task = v2_task_new(&v2_new_child_task);
+	c->task->child = c;
+	return c;
+}
+
+void v2_child_initiate(struct ike_sa *base, struct ike_req *req)
+{
+	struct v2_sa *sa = v2_of(base);
+	struct v2_child *c = queue_child(sa, req->entry, &req->sel, req->rule_id);
+	if (!c) {
+		ike_req_done(req, -ENOSPC, "no SPI left");
+		return;
+	}
+	c->c.req = req;
+	v2_task_queue(sa, c->task);
+}
+
+void v2_child_rekey(struct ike_child *old)
+{
+	struct v2_sa *sa = v2_of(old->sa);
+	if (old->state != IKE_CHILD_ESTABLISHED || sa->sa.phase != IKE_PHASE_ESTABLISHED || !old->p.entry)
+		return;
+	struct v2_child *c = queue_child(sa, old->p.entry, &v2_child_of(old)->want, old->p.rule_id);
+	if (!c)
+		return;
+	old->state = IKE_CHILD_REKEYING;
+	c->old_spi = old->p.spi_in;
+	c->c.p.rekey = true;
+	v2_task_queue(sa, c->task);
+}

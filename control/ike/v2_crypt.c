@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv2: key derivation, the encrypted payload, AUTH. */
+#include <errno.h>
+#include <string.h>
+
+#include "v2_int.h"
+
+#define GCM_TAG 16u
+#define GCM_IV 8u
+
+static bool is_aead(const struct v2_suite *s)
+{
+	return s->encr == IKE_ENCR_AES_GCM16;
+}
+
+void v2_key_lengths(const struct v2_suite *s, struct v2_keys *k)
+{
+	k->d_len = (uint16_t)ikec_prf_len(s->prf);
+	k->a_len = is_aead(s) ? 0 : (uint16_t)ikec_integ_key_len(s->integ);
+	k->e_len = (uint16_t)(s->key_bits / 8 + (is_aead(s) ? 4 : 0));
+	if (s->encr == IKE_ENCR_3DES)
+		k->e_len = 24;
+}
+
+size_t v2_iv_len(const struct v2_suite *s)
+{
+	return is_aead(s) ? GCM_IV : ikec_block_len(s->encr);
+}
+
+static size_t icv_len(const struct v2_suite *s)
+{
+	return is_aead(s) ? GCM_TAG : ikec_integ_len(s->integ);
+}
+
+static int skeyseed(const struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d,
+	size_t old_d_len, enum ike_prf old_prf, uint8_t *out)
+{
+	uint8_t key[2 * V2_NONCE_MAX];
+	struct ikec_iov iov[3] = {{shared, shared_len}, {sa->ni.b, sa->ni.len}, {sa->nr.b, sa->nr.len}};
+	if (old_d) /* SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) */
+		return ikec_prf(old_prf, old_d, old_d_len, iov, 3, out);
+	memcpy(key, sa->ni.b, sa->ni.len);
+	memcpy(key + sa->ni.len, sa->nr.b, sa->nr.len);
+	return ikec_prf(sa->suite.prf, key, (size_t)sa->ni.len + sa->nr.len, iov, 1, out);
+}
+
+static void take(uint8_t *out, const uint8_t **p, size_t len)
+{
+	memcpy(out, *p, len);
+	*p += len;
+}
+
+int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d, size_t old_d_len,
+	enum ike_prf old_prf)
+{
+	uint8_t seed[2 * V2_NONCE_MAX + 2 * IKE_SPI_LEN], sks[IKEC_PRF_MAX], km[7 * V2_KEY_MAX];
+	struct v2_keys *k = &sa->keys;
+	size_t n = 0;
+	v2_key_lengths(&sa->suite, k);
+	int err = skeyseed(sa, shared, shared_len, old_d, old_d_len, old_prf, sks);
+	memcpy(seed, sa->ni.b, sa->ni.len);
+	n += sa->ni.len;
+	memcpy(seed + n, sa->nr.b, sa->nr.len);
+	n += sa->nr.len;
+	memcpy(seed + n, sa->sa.spi_i, IKE_SPI_LEN);
+	memcpy(seed + n + IKE_SPI_LEN, sa->sa.spi_r, IKE_SPI_LEN);
+	n += 2 * IKE_SPI_LEN;
+	/* with a rekey the first prf is the old SA's, prf+ the new one's; its key may then have another length */
+	size_t sks_len = ikec_prf_len(old_d ? old_prf : sa->suite.prf);
+	size_t total = 3u * k->d_len + 2u * k->a_len + 2u * k->e_len;
+	if (!err)
+		err = ikec_prf_plus(sa->suite.prf, sks, sks_len, seed, n, km, total);
+	if (!err) {
+		const uint8_t *p = km;
+		take(k->d, &p, k->d_len);
+		take(k->ai, &p, k->a_len);
+		take(k->ar, &p, k->a_len);
+		take(k->ei, &p, k->e_len);
+		take(k->er, &p, k->e_len);
+		take(k->pi, &p, k->d_len);
+		take(k->pr, &p, k->d_len);
+	}
+	cv_secret_zero(km, sizeof(km));
+	cv_secret_zero(sks, sizeof(sks));
+	return err;
+}
+
+int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out)
+{
+	const struct algo_esp *alg = algo_esp_get(c->c.p.alg);
+	uint8_t seed[IKEC_DH_PUB_MAX + 2 * V2_NONCE_MAX], km[2 * CV_SA_KEY_MAX];
+	size_t n = 0, len = alg ? algo_esp_key_len(alg) : 0;
+	if (!len || len > CV_SA_KEY_MAX)
+		return -ENOTSUP;
+	memcpy(seed, c->shared, c->shared_len);
+	n += c->shared_len;
+	memcpy(seed + n, c->ni.b, c->ni.len);
+	n += c->ni.len;
+	memcpy(seed + n, c->nr.b, c->nr.len);
+	n += c->nr.len;
+	int err = ikec_prf_plus(sa->suite.prf, sa->keys.d, sa->keys.d_len, seed, n, km, 2 * len);
+	if (!err) {
+		/* first the keys of the direction initiator -> responder (of this exchange) */
+		memcpy(c->c.p.initiator ? out->out : out->in, km, len);
+		memcpy(c->c.p.initiator ? out->in : out->out, km + len, len);
+		out->len = (uint16_t)len;
+	}
+	cv_secret_zero(seed, sizeof(seed));
+	cv_secret_zero(km, sizeof(km));
+	return err;
+}
+
+/*
+ * The IV of a GCM message must never repeat under one key, also not after a restart from the vault: the clock, which a
+ * new process shares, in the high bits and a counter in the low ones (RFC 5282 3.1).
+ */
+static void gcm_iv(struct v2_sa *sa, uint8_t iv[GCM_IV])
+{
+	uint64_t v = ike_now(sa->sa.ike) << 16;
+	if (v <= sa->iv_last)
+		v = sa->iv_last + 1;
+	sa->iv_last = v;
+	for (unsigned i = 0; i < GCM_IV; i++)
+		iv[i] = (uint8_t)(v >> (8 * (GCM_IV - 1 - i)));
+}
+
+static void put_length(struct v2_enc *e, size_t total)
+{
+	size_t sk = total - e->sk_start;
+	e->buf[e->sk_start + 2] = (uint8_t)(sk >> 8);
+	e->buf[e->sk_start + 3] = (uint8_t)sk;
+	e->buf[24] = (uint8_t)(total >> 24);
+	e->buf[25] = (uint8_t)(total >> 16);
+	e->buf[26] = (uint8_t)(total >> 8);
+	e->buf[27] = (uint8_t)total;
+}
+
+int v2_seal(struct v2_sa *sa, struct v2_enc *e)
+{
+	static const uint8_t zero[16];
+	const struct v2_suite *s = &sa->suite;
+	const struct v2_keys *k = &sa->keys;
+	size_t iv_at = e->sk_start + 4, data_at = iv_at + v2_iv_len(s), icv = icv_len(s);
+	size_t block = ikec_block_len(s->encr), pad = (block - (e->len - data_at + 1) % block) % block;
+	v2_enc_bytes(e, zero, pad);
+	v2_enc_u8(e, (uint8_t)pad);
+	if (e->bad || e->size - e->len < icv)
+		return -EMSGSIZE;
+	size_t data_len = e->len - data_at, total = e->len + icv;
+	put_length(e, total);
+	const uint8_t *ek = sa->sa.initiator ? k->ei : k->er, *ak = sa->sa.initiator ? k->ai : k->ar;
+	int err;
+	if (is_aead(s)) {
+		gcm_iv(sa, e->buf + iv_at);
+		err = ikec_gcm(
+			true, ek, k->e_len, e->buf + iv_at, e->buf, iv_at, e->buf + data_at, data_len, e->buf + e->len);
+	} else {
+		struct ikec_iov iov = {e->buf, e->len};
+		ikec_random(e->buf + iv_at, data_at - iv_at);
+		err = ikec_cbc(s->encr, true, ek, k->e_len, e->buf + iv_at, e->buf + data_at, data_len);
+		if (!err)
+			err = ikec_integ(s->integ, ak, &iov, 1, e->buf + e->len);
+	}
+	e->len = total;
+	return err;
+}
+
+static int open_cbc(const struct v2_suite *s, const struct v2_keys *k, bool by_initiator, uint8_t *buf, size_t total,
+	size_t data_at, size_t data_len)
+{
+	uint8_t icv[IKEC_PRF_MAX];
+	size_t n = icv_len(s);
+	struct ikec_iov iov = {buf, total - n};
+	if (ikec_integ(s->integ, by_initiator ? k->ai : k->ar, &iov, 1, icv) != 0 ||
+		cv_secret_cmp(icv, buf + total - n, n) != 0)
+		return -EBADMSG;
+	if (data_len % ikec_block_len(s->encr))
+		return -EPROTO;
+	return ikec_cbc(s->encr, false, by_initiator ? k->ei : k->er, k->e_len, buf + data_at - v2_iv_len(s),
+		buf + data_at, data_len);
+}
+
+int v2_open(struct v2_sa *sa, struct v2_msg *m, uint8_t *buf, struct v2_view *inner)
+{
+	const struct v2_suite *s = &sa->suite;
+	const struct v2_keys *k = &sa->keys;
+	size_t iv = v2_iv_len(s), icv = icv_len(s), at = (size_t)(m->sk.p - m->raw);
+	bool by_initiator = !sa->sa.initiator;
+	int err;
+	if (!m->sk.p || m->sk.len < iv + icv + 1 || !k->e_len)
+		return -EBADMSG;
+	size_t data_at = at + iv, data_len = m->sk.len - iv - icv;
+	if (is_aead(s))
+		err = ikec_gcm(false, by_initiator ? k->ei : k->er, k->e_len, buf + at, buf, at, buf + data_at,
+			data_len, buf + data_at + data_len);
+	else
+		err = open_cbc(s, k, by_initiator, buf, m->raw_len, data_at, data_len);
+	if (err)
+		return err == -EPROTO ? err : -EBADMSG;
+	size_t pad = buf[data_at + data_len - 1];
+	if (pad + 1 > data_len)
+		return -EPROTO;
+	*inner = (struct v2_view){buf + data_at, data_len - pad - 1};
+	return 0;
+}
+
+int v2_auth_psk(const struct v2_sa *sa, bool of_initiator, const struct cfg_psk *psk, const uint8_t *id_body,
+	size_t id_len, uint8_t *out)
+{
+	static const char pad[] = "Key Pad for IKEv2";
+	uint8_t key[IKEC_PRF_MAX], idhash[IKEC_PRF_MAX];
+	size_t n = ikec_prf_len(sa->suite.prf);
+	const struct v2_buf *msg = of_initiator ? &sa->init_req : &sa->init_resp;
+	const struct v2_nonce *nonce = of_initiator ? &sa->nr : &sa->ni;
+	struct ikec_iov id = {id_body, id_len}, padv = {pad, sizeof(pad) - 1};
+	struct ikec_iov octets[3] = {{msg->p, msg->len}, {nonce->b, nonce->len}, {idhash, n}};
+	int err = ikec_prf(sa->suite.prf, of_initiator ? sa->keys.pi : sa->keys.pr, sa->keys.d_len, &id, 1, idhash);
+	if (!err)
+		err = ikec_prf(sa->suite.prf, psk->key, psk->key_len, &padv, 1, key);
+	if (!err)
+		err = ikec_prf(sa->suite.prf, key, n, octets, 3, out);
+	cv_secret_zero(key, sizeof(key));
+	return err;
+}

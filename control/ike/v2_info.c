@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* INFORMATIONAL: deletes, liveness, errors (RFC 7296 1.4, 2.4, 2.21). */
+#include <string.h>
+
+#include "v2_int.h"
+
+/* ---- ours ---- */
+
+static void info_start(struct v2_sa *sa, struct v2_task *t)
+{
+	v2_task_send(sa, t);
+}
+
+static void info_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
+{
+	(void)sa;
+	if (t->delete_ike)
+		v2_enc_delete_ike(e);
+	else if (t->n_spi)
+		v2_enc_delete_esp(e, t->spi, t->n_spi);
+	if (t->notify)
+		v2_enc_notify(e, t->notify, NULL, 0);
+}
+
+static void info_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
+{
+	(void)m;
+	if (t->delete_ike) {
+		v2_task_free(t);
+		ike_sa_destroy(&sa->sa, NULL);
+		return;
+	}
+	/* the peer has stopped sending on them; what is under way may still come in */
+	for (unsigned i = 0; i < t->n_spi; i++) {
+		struct ike_child *c = ike_child_by_spi_in(&sa->sa, t->spi[i]);
+		if (c)
+			ike_child_remove(c, IKE_LINGER_MS);
+	}
+	v2_task_free(t);
+}
+
+const struct v2_task_ops v2_info_task = {
+	.name = "INFORMATIONAL",
+	.exchange = V2_INFORMATIONAL,
+	.start = info_start,
+	.build = info_build,
+	.response = info_response,
+};
+
+void v2_send_delete(struct v2_sa *sa, uint32_t spi_in)
+{
+	struct v2_task *t = v2_task_new(&v2_info_task);
+	t->spi[0] = spi_in;
+	t->n_spi = 1;
+	v2_task_queue(sa, t);
+}
+
+void v2_child_delete(struct ike_child *c)
+{
+	struct v2_sa *sa = v2_of(c->sa);
+	bool known = c->state >= IKE_CHILD_ESTABLISHED;
+	uint32_t spi = c->p.spi_in;
+	ike_child_remove(c, 0);
+	if (known && sa->sa.phase == IKE_PHASE_ESTABLISHED)
+		v2_send_delete(sa, spi);
+}
+
+/* One notify without waiting for an answer: the SA is destroyed next. */
+void v2_send_notify(struct v2_sa *sa, uint16_t type)
+{
+	uint8_t buf[512];
+	struct v2_enc e;
+	struct v2_hdr h;
+	v2_header(sa, &h, V2_INFORMATIONAL, sa->next_msgid++, false);
+	v2_enc_header(&e, buf, sizeof(buf), &h);
+	v2_enc_sk(&e, v2_iv_len(&sa->suite));
+	v2_enc_notify(&e, type, NULL, 0);
+	if (v2_seal(sa, &e) == 0)
+		ike_sa_send(&sa->sa, buf, e.len);
+}
+
+static void queue_delete(struct v2_sa *sa)
+{
+	struct v2_task *t;
+	while ((t = TAILQ_FIRST(&sa->tasks))) {
+		TAILQ_REMOVE(&sa->tasks, t, link);
+		v2_task_free(t);
+	}
+	t = v2_task_new(&v2_info_task);
+	t->delete_ike = true;
+	sa->sa.phase = IKE_PHASE_CLOSING;
+	sa->sa.state = V2_DELETING;
+	ike_timer_stop(sa->sa.ike, &sa->dpd);
+	ike_timer_stop(sa->sa.ike, &sa->sa.life);
+	ike_timer_stop(sa->sa.ike, &sa->half_open);
+	v2_task_queue(sa, t);
+}
+
+/* A replaced or redundant SA: its children are elsewhere, nobody need hear of its end. */
+void v2_sa_delete_replaced(struct v2_sa *sa)
+{
+	queue_delete(sa);
+}
+
+void v2_sa_delete(struct ike_sa *base, const char *reason)
+{
+	struct v2_sa *sa = v2_of(base);
+	struct ike_child *c;
+	struct ike_req *r;
+	if (base->phase == IKE_PHASE_HALF_OPEN) {
+		ike_sa_destroy(base, reason);
+		return;
+	}
+	if (base->phase == IKE_PHASE_CLOSING)
+		return; /* on its way already */
+	ike_event(base->ike, IKE_EVT_DOWN, base, &base->path, base->entry, reason);
+	base->phase = IKE_PHASE_CLOSING;
+	while ((c = TAILQ_FIRST(&base->children)))
+		ike_child_remove(c, 0);
+	while ((r = TAILQ_FIRST(&base->reqs)))
+		ike_req_done(r, -1, reason ? reason : "IKE SA deleted");
+	ike_sa_save(base); /* drops its record */
+	queue_delete(sa);
+}
+
+/* ---- liveness ---- */
+
+static uint32_t least_idle(const struct v2_sa *sa, uint32_t (*idle)(void *ctx, uint32_t child_id))
+{
+	const struct ike_child *c;
+	uint32_t least = UINT32_MAX;
+	TAILQ_FOREACH (c, &sa->sa.children, link)
+		if (c->child_id) {
+			uint32_t s = idle(sa->sa.ike->ctx, c->child_id);
+			least = s < least ? s : least;
+		}
+	return least;
+}
+
+/* On demand (DPD-3): only when we send and hear nothing; periodic: whenever nothing was heard on IKE. */
+static bool liveness_due(const struct v2_sa *sa)
+{
+	const struct ike_ops *ops = &sa->sa.ike->ops;
+	const struct cfg_ike_profile *p = sa->sa.profile;
+	if (ike_now(sa->sa.ike) - sa->sa.last_rx_ms < p->dpd_interval_s * 1000ull)
+		return false;
+	if (p->dpd_mode == CFG_DPD_PERIODIC)
+		return true;
+	if (least_idle(sa, ops->child_idle_s) < p->dpd_interval_s)
+		return false;
+	return !ops->child_out_idle_s || least_idle(sa, ops->child_out_idle_s) < p->dpd_interval_s;
+}
+
+static void dpd_fire(struct ike *ike, struct ike_timer *timer)
+{
+	struct v2_sa *sa = IKE_CONTAINER(timer, struct v2_sa, dpd);
+	/* any request under way is a liveness check already */
+	if (!sa->cur && sa->sa.profile && sa->sa.phase == IKE_PHASE_ESTABLISHED && liveness_due(sa)) {
+		struct v2_task *t = v2_task_new(&v2_info_task);
+		t->dpd = true;
+		ike->stats.dpd_sent++;
+		v2_task_queue(sa, t);
+	}
+	v2_dpd_arm(sa);
+}
+
+void v2_dpd_arm(struct v2_sa *sa)
+{
+	const struct cfg_ike_profile *p = sa->sa.profile;
+	if (p && p->dpd_mode != CFG_DPD_OFF && p->dpd_interval_s && sa->sa.phase == IKE_PHASE_ESTABLISHED)
+		v2_set_timer(sa, &sa->dpd, dpd_fire, p->dpd_interval_s * 1000ull);
+	else
+		ike_timer_stop(sa->sa.ike, &sa->dpd);
+}
+
+/* ---- the peer's ---- */
+
+static void delete_children(struct v2_sa *sa, const struct v2_delete *d, uint32_t *spi, unsigned *n, unsigned max)
+{
+	for (unsigned i = 0; i < d->n && d->proto == V2_PROTO_ESP; i++) {
+		struct ike_child *c = ike_child_by_spi_out(&sa->sa, v2_get32(d->spis + 4u * i));
+		if (!c || *n == max || c->state < IKE_CHILD_ESTABLISHED)
+			continue;
+		spi[(*n)++] = c->p.spi_in;
+		v2_child_replaced(sa, v2_child_of(c));
+		ike_child_remove(c, IKE_LINGER_MS);
+	}
+}
+
+static void deleted_by_peer(struct v2_sa *sa)
+{
+	struct ike_sa *base = &sa->sa;
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	v2_rekey_yield(sa);
+	v2_resp_begin(sa, &e, buf);
+	v2_respond(sa, &e);
+	ike_sa_destroy(base, base->phase == IKE_PHASE_CLOSING ? NULL : "deleted by peer");
+}
+
+void v2_info_request(struct v2_sa *sa, struct v2_msg *m)
+{
+	uint8_t buf[IKE_MSG_MAX];
+	uint32_t spi[64];
+	unsigned n = 0;
+	struct v2_enc e;
+	for (unsigned i = 0; i < m->n_delete; i++)
+		if (m->del[i].proto == V2_PROTO_IKE) {
+			deleted_by_peer(sa);
+			return;
+		}
+	for (unsigned i = 0; i < m->n_delete; i++)
+		delete_children(sa, &m->del[i], spi, &n, 64);
+	v2_resp_begin(sa, &e, buf);
+	if (n)
+		v2_enc_delete_esp(&e, spi, n);
+	v2_respond(sa, &e);
+	if (!sa->sa.dead && v2_find_notify(m, V2_N_AUTHENTICATION_FAILED)) {
+		sa->sa.ike->stats.auth_failed++;
+		ike_sa_destroy(&sa->sa, "authentication failed");
+	}
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IKEv2's private structures. An exchange that we start is a task: struct v2_task_ops builds the request and takes the
+ * response; tasks queue behind each other (window of one message, RFC 7296 2.3). An exchange that the peer starts is
+ * answered by one v2_*_request function, which ends with v2_respond(), perhaps later (public-key work, dataplane).
+ */
+#ifndef CONTROL_IKE_V2_INT_H
+#define CONTROL_IKE_V2_INT_H
+
+#include "v2_msg.h"
+
+enum v2_state {
+	V2_IDLE = 0,
+	V2_INIT_PREPARE, /* initiator: key pair in the making */
+	V2_INIT_SENT,
+	V2_INIT_RCVD, /* responder: answered or about to */
+	V2_AUTH_SENT,
+	V2_AUTH_RCVD, /* responder: child being installed, answer not sent */
+	V2_ESTABLISHED,
+	V2_REKEYED,  /* replaced; waits for its delete */
+	V2_DELETING, /* delete sent */
+};
+
+#define V2_KEY_MAX 64
+struct v2_suite {
+	enum ike_encr encr;
+	uint16_t key_bits;
+	enum ike_integ integ; /* NONE for AEAD */
+	enum ike_prf prf;
+	enum ike_group group;
+};
+struct v2_keys {
+	uint8_t d[V2_KEY_MAX], ai[V2_KEY_MAX], ar[V2_KEY_MAX], ei[V2_KEY_MAX], er[V2_KEY_MAX], pi[V2_KEY_MAX],
+		pr[V2_KEY_MAX];
+	uint16_t d_len, a_len, e_len; /* d_len: also of pi and pr; e_len: with salt */
+};
+
+struct v2_nonce {
+	uint16_t len;
+	uint8_t b[V2_NONCE_MAX];
+};
+#define V2_NONCE_OURS 32 /* at least half the key size of every PRF we offer (RFC 7296 2.10) */
+
+/* A message kept as sent or received. */
+struct v2_buf {
+	uint8_t *p;
+	size_t len;
+};
+void v2_buf_set(struct v2_buf *b, const void *data, size_t len);
+void v2_buf_free(struct v2_buf *b);
+
+struct v2_sa;
+struct v2_task;
+struct v2_task_ops {
+	const char *name;
+	uint8_t exchange;
+	uint8_t kind; /* enum v2_task_kind, for the vault */
+	/*
+	 * The task has the window. Either call v2_task_send() now or from a job later, or v2_task_drop() when there is
+	 * nothing to do any more.
+	 */
+	void (*start)(struct v2_sa *sa, struct v2_task *t);
+	/* Write the payloads inside SK. */
+	void (*build)(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e);
+	/* The answer. The task is out of the window already; the callee frees it with v2_task_free or queues it again.
+	 */
+	void (*response)(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m);
+	/* The SA dies: release what the task holds besides itself. May be NULL. */
+	void (*fini)(struct v2_task *t);
+};
+enum v2_task_kind { V2_TASK_OTHER = 0, V2_TASK_CHILD, V2_TASK_REKEY_IKE };
+struct v2_task {
+	TAILQ_ENTRY(v2_task) link;
+	const struct v2_task_ops *ops;
+	uint64_t not_before_ms;
+	uint32_t spi[8]; /* delete: our inbound SPIs; rekey: [0] = inbound SPI of the old child */
+	unsigned n_spi;
+	struct v2_child *child; /* negotiated by it; child->task points back */
+	struct ikec_dh *dh;
+	enum ike_group group;
+	unsigned retries;
+	bool answered;	 /* rekey of the IKE SA: the answer is in, the new SA in the making */
+	bool no_rekey;	 /* REKEY_SA is left out: the peer does not know the old child */
+	bool dpd;	 /* liveness check: its own retry interval */
+	bool delete_ike; /* delete of the whole SA */
+	uint16_t notify; /* informational: send this notify */
+	/* a rekey of the same object by the peer, answered while ours was under way (RFC 7296 2.8.1) */
+	bool collided;
+	uint32_t rival_spi;	       /* inbound SPI of the child that the peer's exchange made */
+	uint8_t rival_sa[IKE_SPI_LEN]; /* the same for an IKE SA: our SPI of it */
+	struct v2_nonce rival_nonce;   /* the lesser of its two */
+	/* rekey of the IKE SA: what the new one is made of */
+	uint8_t new_spi[IKE_SPI_LEN];
+	struct v2_nonce ni;
+	uint8_t kind_before; /* of a restored request: the kind of the task that died with the process */
+};
+TAILQ_HEAD(v2_task_list, v2_task);
+
+struct v2_sa {
+	struct ike_sa sa; /* first */
+	struct v2_suite suite;
+	struct v2_keys keys;
+	struct v2_nonce ni, nr;
+	struct ikec_dh *dh;
+	struct v2_buf init_req, init_resp; /* for AUTH (RFC 7296 2.15) and for repeating the answer */
+	uint8_t cookie[64];
+	uint8_t cookie_len;
+	enum ike_group want_group; /* initiator: of our KE payload */
+	unsigned init_tries;
+	struct ike_id id_local, id_peer;
+	uint8_t idi_body[4 + IKE_ID_MAX]; /* responder: the peer's ID payload while AUTH waits for the child */
+
+	/* our requests */
+	uint32_t next_msgid;
+	struct v2_task *cur;
+	bool cur_sent;
+	struct v2_task_list tasks;
+	struct v2_buf out; /* the request under way, as sent */
+	unsigned tries;
+	struct ike_timer rexmit;
+	struct ike_timer queue_timer; /* a task with not_before_ms */
+	uint64_t iv_last;
+
+	/* the peer's requests */
+	uint32_t peer_msgid; /* the one expected next */
+	bool answering;	     /* the request peer_msgid is being worked on */
+	uint8_t answer_exchange;
+	struct v2_buf resp; /* answer to peer_msgid - 1 */
+	struct v2_child *answer_child;
+
+	struct ike_timer dpd;
+	struct ike_timer half_open; /* responder: the peer's IKE_AUTH must come */
+};
+
+struct v2_child {
+	struct ike_child c; /* first */
+	struct v2_nonce ni, nr;
+	enum ike_group pfs;
+	uint8_t shared[IKEC_DH_PUB_MAX];
+	size_t shared_len;
+	uint8_t proposal_num;
+	uint32_t old_spi;	/* inbound SPI of the child that this one replaces, 0 = none */
+	uint32_t successor_spi; /* inbound SPI of the child that replaces this one, 0 = none */
+	struct ike_timer activate;
+	struct v2_task *task; /* our task that negotiates it, until installed */
+	bool for_auth;	      /* made in IKE_AUTH */
+	bool redundant;	      /* lost a collision: delete as soon as it is in */
+	struct v2_child_job *job;
+	struct cv_selector want; /* what was asked for: a successor asks for the same again (RFC 7296 2.9.2) */
+};
+
+static inline struct v2_sa *v2_of(struct ike_sa *sa)
+{
+	return (struct v2_sa *)sa;
+}
+static inline struct v2_child *v2_child_of(struct ike_child *c)
+{
+	return (struct v2_child *)c;
+}
+
+/* ---- v2_crypt.c ---- */
+
+/* Lengths of the suite's keys into k. */
+void v2_key_lengths(const struct v2_suite *s, struct v2_keys *k);
+/* SKEYSEED and SK_* of a new SA (RFC 7296 2.14); old_d non-NULL: of a rekey, with old_prf (2.18). 0 or -errno. */
+int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d, size_t old_d_len,
+	enum ike_prf old_prf);
+/* Child keys (RFC 7296 2.17) for c->p.alg. */
+int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out);
+size_t v2_iv_len(const struct v2_suite *s);
+/* Close SK: pad, encrypt, ICV, total length. 0 or -errno. */
+int v2_seal(struct v2_sa *sa, struct v2_enc *e);
+/*
+ * Check and decrypt the SK payload of m in place (the buffer is the caller's copy). *inner: the payloads inside.
+ * 0, -EBADMSG (forged or damaged: no trace may remain but a counter) or -EPROTO (authentic, but bad padding).
+ */
+int v2_open(struct v2_sa *sa, struct v2_msg *m, uint8_t *buf, struct v2_view *inner);
+/* AUTH of a preshared key (RFC 7296 2.15): of the initiator or of the responder. id_body: ID payload after its header.
+ */
+int v2_auth_psk(const struct v2_sa *sa, bool of_initiator, const struct cfg_psk *psk, const uint8_t *id_body,
+	size_t id_len, uint8_t *out);
+
+/* ---- v2_prop.c: what we offer and what we accept ---- */
+
+void v2_enc_ike_sa(struct v2_enc *e, const struct cfg_ike_profile *p, const uint8_t *spi, size_t spi_len);
+/*
+ * Responder: the best of our proposals that the offer fits, with the group of the offered KE payload preferred.
+ * Returns 0 and *num, or -ENOENT.
+ */
+int v2_choose_ike(const struct cfg_ike_profile *p, const struct v2_sa_pl *offer, uint16_t ke_group,
+	struct v2_suite *out, struct v2_proposal *chosen);
+/* The one proposal that stands for a suite: into an SA payload of a response. */
+void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, const uint8_t *spi, size_t spi_len);
+/* First group that the profile offers, and whether it offers g. */
+enum ike_group v2_first_group(const struct cfg_ike_profile *p);
+bool v2_group_offered(const struct cfg_ike_profile *p, uint16_t g);
+void v2_enc_esp_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs);
+/*
+ * Responder: by our order of transform sets. pfs_ok: exchange that can carry a KE payload. On success fills alg,
+ * spi_out, pfs, proposal number; -ENOENT when nothing fits.
+ */
+int v2_choose_esp(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
+	struct v2_child *c);
+/* Initiator: the single proposal of a response against what we offered. */
+int v2_accept_esp(
+	const struct cfg_map_entry *entry, const struct v2_sa_pl *answer, enum ike_group pfs, struct v2_child *c);
+void v2_enc_esp_chosen(struct v2_enc *e, const struct v2_child *c);
+/* Selectors (ours outbound) as TSi/TSr; `initiator`: our side is TSi. */
+void v2_enc_child_ts(struct v2_enc *e, const struct cv_selector *sel, unsigned n, bool initiator);
+/* One selector from a local and a remote TS. False when families or protocols do not go together. */
+bool v2_ts_pair(const struct v2_ts *local, const struct v2_ts *remote, struct cv_selector *out);
+
+/* ---- v2.c: tasks, messages ---- */
+
+struct v2_task *v2_task_new(const struct v2_task_ops *ops);
+void v2_task_queue(struct v2_sa *sa, struct v2_task *t);
+void v2_task_queue_first(struct v2_sa *sa, struct v2_task *t);
+void v2_task_send(struct v2_sa *sa, struct v2_task *t);
+void v2_task_free(struct v2_task *t);
+/* Give up a task that has the window but sent nothing. */
+void v2_task_drop(struct v2_sa *sa, struct v2_task *t);
+void v2_queue_run(struct v2_sa *sa);
+/* Send and repeat until answered (RFC 7296 2.1, 2.4). */
+void v2_request_send(struct v2_sa *sa, const void *data, size_t len);
+void v2_request_resume(struct v2_sa *sa); /* after a restore */
+void v2_request_stop(struct v2_sa *sa);
+/* Start an encrypted response to the request being answered. */
+void v2_resp_begin(struct v2_sa *sa, struct v2_enc *e, uint8_t *buf);
+/* Seal, save the SA, keep for repetition, send. */
+void v2_respond(struct v2_sa *sa, struct v2_enc *e);
+void v2_respond_notify(struct v2_sa *sa, uint16_t type, const void *data, size_t len);
+void v2_header(const struct v2_sa *sa, struct v2_hdr *h, uint8_t exchange, uint32_t msgid, bool response);
+struct v2_sa *v2_sa_new(struct ike *ike);
+bool v2_have_task(const struct v2_sa *sa, const struct v2_task_ops *ops);
+void v2_set_timer(struct v2_sa *sa, struct ike_timer *t, void (*fire)(struct ike *, struct ike_timer *), uint64_t ms);
+int v2_nonce_take(struct v2_nonce *n, struct v2_view v);
+void v2_nonce_make(struct v2_nonce *n);
+/* The lesser of two nonces in the order of RFC 7296 2.8.1. */
+const struct v2_nonce *v2_nonce_min(const struct v2_nonce *a, const struct v2_nonce *b);
+int v2_nonce_cmp(const struct v2_nonce *a, const struct v2_nonce *b);
+
+/* ---- exchanges ---- */
+
+/* v2_init.c */
+struct ike_sa *v2_initiate(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path);
+void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, struct v2_msg *m);
+void v2_init_response(struct v2_sa *sa, struct v2_msg *m);
+
+/* v2_auth.c */
+void v2_auth_start(struct v2_sa *sa);
+void v2_auth_request(struct v2_sa *sa, struct v2_msg *m);
+/* The child of the answer under way has died (operator, configuration): answer without it. */
+void v2_auth_child_gone(struct v2_sa *sa);
+extern const struct v2_task_ops v2_auth_task;
+
+/* v2_child.c: children in CREATE_CHILD_SA */
+void v2_child_initiate(struct ike_sa *sa, struct ike_req *req);
+void v2_child_rekey(struct ike_child *c);
+void v2_create_child_request(struct v2_sa *sa, struct v2_msg *m);
+/* Responder, both exchanges: entry, proposal and selectors of an offered child; 0 or the error notify to send. */
+uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, struct v2_child **out);
+/* Initiator, both exchanges: fill in c from the response's SA and TS; 0 or -EPROTO with *why. */
+int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c, const char **why);
+struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entry);
+/* Derive keys and install; c->c.installed must be set. */
+void v2_child_install(struct v2_sa *sa, struct v2_child *c);
+void v2_child_enc_answer(struct v2_enc *e, const struct v2_child *c);
+void v2_child_fini(struct ike_child *c);
+extern const struct v2_task_ops v2_new_child_task;
+/* The successor of c, which so far only receives, takes over sending. */
+void v2_child_replaced(struct v2_sa *sa, struct v2_child *c);
+
+/* v2_rekey.c: the IKE SA in CREATE_CHILD_SA */
+void v2_sa_rekey(struct ike_sa *sa);
+void v2_rekey_ike_request(struct v2_sa *sa, struct v2_msg *m, const struct v2_sa_pl *offer);
+/* Move children, wishes and waiting tasks. */
+void v2_adopt(struct v2_sa *to, struct v2_sa *from);
+/* The peer has deleted an SA that we are both rekeying: its exchange has won. True when a rival took over. */
+bool v2_rekey_yield(struct v2_sa *sa);
+extern const struct v2_task_ops v2_rekey_ike_task;
+
+/* v2_info.c */
+void v2_info_request(struct v2_sa *sa, struct v2_msg *m);
+void v2_send_delete(struct v2_sa *sa, uint32_t spi_in);
+void v2_child_delete(struct ike_child *c);
+void v2_sa_delete(struct ike_sa *sa, const char *reason);
+void v2_sa_delete_replaced(struct v2_sa *sa);
+void v2_dpd_arm(struct v2_sa *sa);
+void v2_send_notify(struct v2_sa *sa, uint16_t type);
+extern const struct v2_task_ops v2_info_task;
+
+/* v2_vault.c */
+void v2_serialize(const struct ike_sa *sa, struct ike_wbuf *w);
+int v2_restore(struct ike_sa *sa, struct ike_rbuf *r);
+void v2_child_serialize(const struct ike_child *c, struct ike_wbuf *w);
+int v2_child_restore(struct ike_child *c, struct ike_rbuf *r);
+
+#endif

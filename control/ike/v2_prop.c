@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv2 proposals and traffic selectors: what we offer, what we accept (RFC 7296 2.7, 2.9, 3.3). */
+#include <errno.h>
+#include <string.h>
+
+#include "v2_int.h"
+
+#define OFFER_MAX 40
+
+struct offer {
+	struct v2_proposal p;
+	struct v2_transform t[OFFER_MAX];
+};
+
+static void add(struct offer *o, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	if (o->p.n < OFFER_MAX)
+		o->t[o->p.n++] = (struct v2_transform){.type = type, .id = id, .key_bits = key_bits};
+}
+
+static bool encr_is_aead(enum ike_encr e)
+{
+	return e == IKE_ENCR_AES_GCM16;
+}
+
+/* The half of a configured proposal with or without AEAD ciphers: the two never share a proposal (RFC 5282 8). */
+static bool build_offer(const struct cfg_ike_proposal *c, bool aead, struct offer *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->p.proto = V2_PROTO_IKE;
+	for (unsigned i = 0; i < c->n_encr; i++)
+		if (encr_is_aead(c->encr[i].encr) == aead)
+			add(o, V2_T_ENCR, c->encr[i].encr, c->encr[i].encr == IKE_ENCR_3DES ? 0 : c->encr[i].key_bits);
+	if (!o->p.n || (!aead && !c->n_integ))
+		return false;
+	for (unsigned i = 0; i < c->n_prf; i++)
+		add(o, V2_T_PRF, c->prf[i], 0);
+	for (unsigned i = 0; !aead && i < c->n_integ; i++)
+		add(o, V2_T_INTEG, c->integ[i], 0);
+	for (unsigned i = 0; i < c->n_group; i++)
+		add(o, V2_T_DH, c->group[i], 0);
+	return true;
+}
+
+void v2_enc_ike_sa(struct v2_enc *e, const struct cfg_ike_profile *p, const uint8_t *spi, size_t spi_len)
+{
+	struct offer o[2 * V2_PROPOSAL_MAX];
+	unsigned n = 0;
+	for (unsigned i = 0; i < p->n_proposal && n + 2 <= V2_PROPOSAL_MAX; i++)
+		for (int aead = 1; aead >= 0; aead--)
+			if (build_offer(p->proposal_ref[i], aead, &o[n]))
+				n++;
+	v2_enc_begin(e, V2_PL_SA);
+	for (unsigned i = 0; i < n; i++) {
+		o[i].p.num = (uint8_t)(i + 1);
+		o[i].p.spi = (struct v2_view){spi, spi_len};
+		v2_enc_proposal(e, &o[i].p, o[i].t, i + 1 == n);
+	}
+	v2_enc_end(e);
+}
+
+enum ike_group v2_first_group(const struct cfg_ike_profile *p)
+{
+	return p->n_proposal && p->proposal_ref[0]->n_group ? p->proposal_ref[0]->group[0] : IKE_GROUP_NONE;
+}
+
+bool v2_group_offered(const struct cfg_ike_profile *p, uint16_t g)
+{
+	for (unsigned i = 0; i < p->n_proposal; i++)
+		for (unsigned k = 0; k < p->proposal_ref[i]->n_group; k++)
+			if (p->proposal_ref[i]->group[k] == g)
+				return true;
+	return false;
+}
+
+static bool has(const struct v2_sa_pl *sa, const struct v2_proposal *p, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct v2_transform *t = &sa->transform[p->first + i];
+		if (t->type == type && t->id == id && t->key_bits == key_bits && !t->strange)
+			return true;
+	}
+	return false;
+}
+
+static bool has_type(const struct v2_sa_pl *sa, const struct v2_proposal *p, uint8_t type)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (sa->transform[p->first + i].type == type)
+			return true;
+	return false;
+}
+
+/* A proposal must be understood as a whole: a transform type that we do not know forbids it (RFC 7296 3.3.6). */
+static bool known_types(const struct v2_sa_pl *sa, const struct v2_proposal *p, uint8_t last)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (sa->transform[p->first + i].type == 0 || sa->transform[p->first + i].type > last)
+			return false;
+	return true;
+}
+
+/* First of our transforms of a type that the peer offers as well. */
+static const struct v2_transform *common(
+	const struct offer *o, uint8_t type, const struct v2_sa_pl *sa, const struct v2_proposal *p)
+{
+	for (unsigned i = 0; i < o->p.n; i++)
+		if (o->t[i].type == type && has(sa, p, type, o->t[i].id, o->t[i].key_bits))
+			return &o->t[i];
+	return NULL;
+}
+
+static bool offered(const struct offer *o, uint8_t type, uint16_t id)
+{
+	for (unsigned i = 0; i < o->p.n; i++)
+		if (o->t[i].type == type && o->t[i].id == id)
+			return true;
+	return false;
+}
+
+static bool match_ike(const struct offer *o, bool aead, const struct v2_sa_pl *sa, const struct v2_proposal *p,
+	uint16_t ke_group, struct v2_suite *out)
+{
+	const struct v2_transform *encr = common(o, V2_T_ENCR, sa, p), *prf = common(o, V2_T_PRF, sa, p),
+				  *dh = common(o, V2_T_DH, sa, p), *integ = common(o, V2_T_INTEG, sa, p);
+	if (p->proto != V2_PROTO_IKE || !known_types(sa, p, V2_T_DH) || !encr || !prf || !dh)
+		return false;
+	/* an AEAD proposal may name integrity NONE, nothing else (RFC 7296 3.3) */
+	if (aead ? has_type(sa, p, V2_T_INTEG) && !has(sa, p, V2_T_INTEG, IKE_INTEG_NONE, 0) : !integ)
+		return false;
+	out->encr = encr->id;
+	out->key_bits = encr->id == IKE_ENCR_3DES ? 192 : encr->key_bits;
+	out->prf = prf->id;
+	out->integ = aead ? IKE_INTEG_NONE : integ->id;
+	out->group = dh->id;
+	if (offered(o, V2_T_DH, ke_group) && has(sa, p, V2_T_DH, ke_group, 0))
+		out->group = ke_group; /* saves a round trip */
+	return true;
+}
+
+int v2_choose_ike(const struct cfg_ike_profile *p, const struct v2_sa_pl *offer, uint16_t ke_group,
+	struct v2_suite *out, struct v2_proposal *chosen)
+{
+	struct offer o;
+	for (unsigned i = 0; i < p->n_proposal; i++)
+		for (int aead = 1; aead >= 0; aead--) {
+			if (!build_offer(p->proposal_ref[i], aead, &o))
+				continue;
+			for (unsigned k = 0; k < offer->n; k++)
+				if (match_ike(&o, aead, offer, &offer->prop[k], ke_group, out)) {
+					*chosen = offer->prop[k];
+					return 0;
+				}
+		}
+	return -ENOENT;
+}
+
+void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, const uint8_t *spi, size_t spi_len)
+{
+	struct offer o = {.p = {.num = num, .proto = V2_PROTO_IKE, .spi = {spi, spi_len}}};
+	add(&o, V2_T_ENCR, s->encr, s->encr == IKE_ENCR_3DES ? 0 : s->key_bits);
+	add(&o, V2_T_PRF, s->prf, 0);
+	if (s->integ)
+		add(&o, V2_T_INTEG, s->integ, 0);
+	add(&o, V2_T_DH, s->group, 0);
+	v2_enc_begin(e, V2_PL_SA);
+	v2_enc_proposal(e, &o.p, o.t, true);
+	v2_enc_end(e);
+}
+
+/* ---- ESP ---- */
+
+static void esp_offer(const struct algo_esp *a, enum ike_group pfs, struct offer *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->p.proto = V2_PROTO_ESP;
+	add(o, V2_T_ENCR, a->v2_encr, a->v2_key_bits);
+	if (a->v2_integ)
+		add(o, V2_T_INTEG, a->v2_integ, 0);
+	if (pfs)
+		add(o, V2_T_DH, pfs, 0);
+	add(o, V2_T_ESN, 0, 0);
+}
+
+static void spi_bytes(uint32_t spi, uint8_t b[4])
+{
+	for (unsigned i = 0; i < 4; i++)
+		b[i] = (uint8_t)(spi >> (24 - 8 * i));
+}
+
+void v2_enc_esp_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs)
+{
+	uint8_t b[4];
+	struct offer o;
+	spi_bytes(spi, b);
+	v2_enc_begin(e, V2_PL_SA);
+	for (unsigned i = 0; i < entry->n_transform_set; i++) {
+		esp_offer(algo_esp_get(entry->ts_ref[i]->alg), pfs, &o);
+		o.p.num = (uint8_t)(i + 1);
+		o.p.spi = (struct v2_view){b, 4};
+		v2_enc_proposal(e, &o.p, o.t, i + 1 == entry->n_transform_set);
+	}
+	v2_enc_end(e);
+}
+
+void v2_enc_esp_chosen(struct v2_enc *e, const struct v2_child *c)
+{
+	uint8_t b[4];
+	struct offer o;
+	spi_bytes(c->c.p.spi_in, b);
+	esp_offer(algo_esp_get(c->c.p.alg), c->pfs, &o);
+	o.p.num = c->proposal_num;
+	o.p.spi = (struct v2_view){b, 4};
+	v2_enc_begin(e, V2_PL_SA);
+	v2_enc_proposal(e, &o.p, o.t, true);
+	v2_enc_end(e);
+}
+
+/*
+ * The group to use with this proposal: the entry's when it demands PFS (IPSEC-53), else what the peer wants, NONE when
+ * it can do without. -1 = does not fit.
+ */
+static int choose_pfs(const struct cfg_map_entry *entry, const struct v2_sa_pl *sa, const struct v2_proposal *p,
+	bool pfs_ok, uint16_t ke_group)
+{
+	if (!pfs_ok)
+		return IKE_GROUP_NONE;
+	if (entry->pfs)
+		return has(sa, p, V2_T_DH, (uint16_t)entry->pfs, 0) ? (int)entry->pfs : -1;
+	if (!has_type(sa, p, V2_T_DH))
+		return IKE_GROUP_NONE;
+	if (ke_group && has(sa, p, V2_T_DH, ke_group, 0) && ikec_group_pub_len(ke_group))
+		return ke_group;
+	if (has(sa, p, V2_T_DH, IKE_GROUP_NONE, 0))
+		return IKE_GROUP_NONE;
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct v2_transform *t = &sa->transform[p->first + i];
+		if (t->type == V2_T_DH && ikec_group_pub_len(t->id))
+			return t->id;
+	}
+	return -1;
+}
+
+static bool match_esp(const struct algo_esp *a, const struct v2_sa_pl *sa, const struct v2_proposal *p)
+{
+	if (p->proto != V2_PROTO_ESP || p->spi.len != 4 || !known_types(sa, p, V2_T_ESN) ||
+		!has(sa, p, V2_T_ENCR, a->v2_encr, a->v2_key_bits))
+		return false;
+	if (a->v2_integ ? !has(sa, p, V2_T_INTEG, a->v2_integ, 0)
+			: has_type(sa, p, V2_T_INTEG) && !has(sa, p, V2_T_INTEG, IKE_INTEG_NONE, 0))
+		return false;
+	return !has_type(sa, p, V2_T_ESN) || has(sa, p, V2_T_ESN, 0, 0);
+}
+
+int v2_choose_esp(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
+	struct v2_child *c)
+{
+	for (unsigned i = 0; i < entry->n_transform_set; i++) {
+		const struct algo_esp *a = algo_esp_get(entry->ts_ref[i]->alg);
+		for (unsigned k = 0; k < offer->n; k++) {
+			const struct v2_proposal *p = &offer->prop[k];
+			if (!match_esp(a, offer, p) || v2_get32(p->spi.p) < 256)
+				continue;
+			int pfs = choose_pfs(entry, offer, p, pfs_ok, ke_group);
+			if (pfs < 0)
+				continue;
+			c->c.p.alg = a->id;
+			c->c.p.spi_out = v2_get32(p->spi.p);
+			c->pfs = (enum ike_group)pfs;
+			c->proposal_num = p->num;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+int v2_accept_esp(
+	const struct cfg_map_entry *entry, const struct v2_sa_pl *answer, enum ike_group pfs, struct v2_child *c)
+{
+	const struct v2_proposal *p = &answer->prop[0];
+	if (answer->n != 1 || p->spi.len != 4 || v2_get32(p->spi.p) < 256)
+		return -EPROTO;
+	if (pfs ? !has(answer, p, V2_T_DH, (uint16_t)pfs, 0)
+		: has_type(answer, p, V2_T_DH) && !has(answer, p, V2_T_DH, IKE_GROUP_NONE, 0))
+		return -EPROTO;
+	for (unsigned i = 0; i < entry->n_transform_set; i++) {
+		const struct algo_esp *a = algo_esp_get(entry->ts_ref[i]->alg);
+		if (!match_esp(a, answer, p))
+			continue;
+		c->c.p.alg = a->id;
+		c->c.p.spi_out = v2_get32(p->spi.p);
+		return 0;
+	}
+	return -EPROTO;
+}
+
+/* ---- traffic selectors ---- */
+
+void v2_enc_child_ts(struct v2_enc *e, const struct cv_selector *sel, unsigned n, bool initiator)
+{
+	struct v2_ts local[CV_SA_SEL_MAX], remote[CV_SA_SEL_MAX];
+	memset(local, 0, sizeof(local));
+	memset(remote, 0, sizeof(remote));
+	for (unsigned i = 0; i < n; i++) {
+		local[i] = (struct v2_ts){sel[i].proto, sel[i].sport_lo, sel[i].sport_hi, sel[i].src};
+		remote[i] = (struct v2_ts){sel[i].proto, sel[i].dport_lo, sel[i].dport_hi, sel[i].dst};
+	}
+	v2_enc_ts(e, V2_PL_TSI, initiator ? local : remote, n);
+	v2_enc_ts(e, V2_PL_TSR, initiator ? remote : local, n);
+}
+
+bool v2_ts_pair(const struct v2_ts *local, const struct v2_ts *remote, struct cv_selector *out)
+{
+	if (local->range.lo.af != remote->range.lo.af ||
+		(local->proto && remote->proto && local->proto != remote->proto))
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->src = local->range;
+	out->dst = remote->range;
+	out->sport_lo = local->lo;
+	out->sport_hi = local->hi;
+	out->dport_lo = remote->lo;
+	out->dport_hi = remote->hi;
+	out->proto = local->proto ? local->proto : remote->proto;
+	return true;
+}
