@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include "dp.h"
 
 #define ARGS_MAX 64
+#define PREFIX "culvert-"
 #define MBUFS_MIN 2048u
 #define MBUFS_MAX 131072u
 
@@ -116,37 +119,64 @@ static void add_lcores(struct args *a, const struct options *o)
 	add(a, "--main-lcore=0");
 }
 
+/* No files that a killed process would leave behind and two instances would fight over. */
+static void add_memory(struct args *a, const struct options *o)
+{
+	if (use_huge(o)) {
+		add(a, "--in-memory");
+		add(a, "--socket-mem=%u", o->memory_mb);
+	} else {
+		add(a, "--no-huge"); /* EAL does not take it together with --in-memory */
+		add(a, "--no-shconf");
+		add(a, "--iova-mode=va");
+		add(a, "-m");
+		add(a, "%u", o->memory_mb);
+	}
+}
+
 /*
- * In memory: no huge page files that a killed process would leave behind, and no files that two instances would
- * fight over. PCI: a device that does not exist as the only one allowed, because without a list EAL would take every
+ * PCI: a device that does not exist as the only one allowed, because without a list EAL would take every
  * device that is bound to a userspace driver; ports come later, by name.
  */
 static void add_defaults(struct args *a, const struct options *o)
 {
 	add(a, "culvert-dataplane");
-	add(a, "--in-memory");
-	add(a, "--file-prefix=culvert-%d", (int)getpid());
+	add(a, "--file-prefix=" PREFIX "%d", (int)getpid());
 	add(a, "--no-telemetry");
 	add(a, "--log-level=%s", o->log_level >= CV_LOG_DEBUG ? "*:info" : "*:warning");
 	add_lcores(a, o);
-	if (use_huge(o)) {
-		add(a, "--socket-mem=%u", o->memory_mb);
-	} else {
-		add(a, "--no-huge");
-		add(a, "--iova-mode=va");
-		add(a, "-m");
-		add(a, "%u", o->memory_mb);
-	}
+	add_memory(a, o);
 	if (access("/sys/bus/pci/devices", F_OK) == 0)
 		add(a, "--allow=ffff:ff:1f.7");
 	else
 		add(a, "--no-pci");
 }
 
+/* EAL makes a directory per instance, even when it puts nothing there. Remove those of processes that are gone. */
+static void remove_stale_dirs(void)
+{
+	static const char root[] = "/var/run/dpdk";
+	DIR *d = opendir(root);
+	struct dirent *e;
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		int pid, end = 0;
+		char path[320];
+		if (sscanf(e->d_name, PREFIX "%d%n", &pid, &end) != 1 || e->d_name[end] != '\0' || pid <= 0)
+			continue;
+		if (kill(pid, 0) == 0 || errno != ESRCH)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", root, e->d_name);
+		(void)rmdir(path); /* only when it is empty */
+	}
+	if (d != NULL)
+		(void)closedir(d);
+}
+
 int eal_start(const struct options *o)
 {
 	struct args a = {0};
 	take_over_log();
+	remove_stale_dirs();
 	add_defaults(&a, o);
 	for (int i = 0; i < o->n_eal_args; i++)
 		add(&a, "%s", o->eal_args[i]);
@@ -168,5 +198,8 @@ uint32_t eal_packet_buffers(const struct options *o)
 
 void eal_end(void)
 {
+	char dir[320];
+	(void)snprintf(dir, sizeof(dir), "%s", rte_eal_get_runtime_dir());
 	(void)rte_eal_cleanup();
+	(void)rmdir(dir);
 }

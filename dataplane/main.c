@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* culvert-dataplane: brings everything up, then is the main lcore's loop. */
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <rte_ethdev.h>
@@ -151,9 +154,27 @@ static void main_loop(struct cv_chan_server *server)
 	}
 }
 
+/* culvertd gives up root for this user where it exists (its group then is the one to let in). */
+#define DEFAULT_GROUP "culvert"
+
+static struct cv_chan_server *open_channel(const struct options *o)
+{
+	const char *group = o->socket_group;
+	char dir[108];
+	if (group == NULL && getgrnam(DEFAULT_GROUP) != NULL)
+		group = DEFAULT_GROUP;
+	(void)snprintf(dir, sizeof(dir), "%s", o->socket);
+	char *slash = strrchr(dir, '/');
+	if (slash != NULL && slash != dir) {
+		*slash = '\0';
+		(void)mkdir(dir, 0755);
+	}
+	return cv_chan_server_open(o->socket, group);
+}
+
 static int run(const struct options *o)
 {
-	struct cv_chan_server *server = cv_chan_server_open(o->socket, o->socket_group);
+	struct cv_chan_server *server = open_channel(o);
 	if (server == NULL) {
 		cv_err("main", "socket %s: %s", o->socket, strerror(errno));
 		return EXIT_FAILURE;

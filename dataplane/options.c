@@ -21,7 +21,7 @@ static const char usage[] =
 	"The packet half of the Culvert VPN router. culvertd tells it what to do over a local socket.\n"
 	"\n"
 	"  -s, --socket PATH        listen here for culvertd (" DEFAULT_SOCKET ")\n"
-	"      --socket-group NAME  let this group connect too\n"
+	"      --socket-group NAME  let this group connect too (culvert, where it exists)\n"
 	"  -w, --workers N          worker threads, 1..16 (1)\n"
 	"  -l, --lcores LIST        CPUs, e.g. 0,2-5: the first for the main thread, the others a worker each;\n"
 	"                           a CPU may be named more than once\n"
