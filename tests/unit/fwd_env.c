@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <rte_eal.h>
+#include <rte_ether.h>
+#include <rte_icmp.h>
+#include <rte_ip.h>
+#include <rte_mempool.h>
+#include <rte_udp.h>
+
+#include "fwd_env.h"
+#include "cv_addr.h"
+#include "fib.h"
+#include "iface.h"
+#include "ipsec.h"
+#include "neigh.h"
+#include "pipeline.h"
+#include "port.h"
+#include "slowpath.h"
+#include "tx.h"
+#include "vrf.h"
+
+struct env_slow env_slow[ENV_SLOW_MAX];
+unsigned env_n_slow;
+
+static struct port ports[CV_PORT_MAX];
+static const struct dp_module *const modules[] = {&vrf_module, &iface_module, &fib_module, &spd_module, &sa_module};
+#define N_MODULES (sizeof(modules) / sizeof(modules[0]))
+
+void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
+{
+	if (env_n_slow == ENV_SLOW_MAX)
+		dp_drop1(w, m, DROP_SLOW_FULL);
+	else
+		env_slow[env_n_slow++] = (struct env_slow){m, why};
+}
+
+void env_init(void)
+{
+	char *argv[] = {"test", "--no-huge", "--no-pci", "--no-shconf", "-l0", "-m256", "--log-level=4",
+		"--no-telemetry"};
+
+	assert_true(rte_eal_init(8, argv) >= 0);
+	assert_int_equal(dp_frame_init(&(struct frame_conf){.n_workers = 0, .n_mbufs = 4096}), 0);
+	assert_int_equal(neigh_init(), 0);
+	assert_int_equal(fib_init(1u << 16), 0);
+	assert_int_equal(ipsec_init(), 0);
+	dp_workers[0]->tx = tx_worker_create(0, SOCKET_ID_ANY);
+	dp_workers[0]->ipsec = ipsec_worker_create(0, SOCKET_ID_ANY);
+	assert_non_null(dp_workers[0]->tx);
+	assert_non_null(dp_workers[0]->ipsec);
+	dp_clock_update();
+}
+
+void env_ports(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		ports[i] = (struct port){.port_id = i, .up = true, .mac = {2, 0, 0, 0, 1, (uint8_t)i}};
+		port_views[i] = &ports[i];
+	}
+}
+
+struct worker *env_worker(void)
+{
+	return dp_workers[0];
+}
+
+void env_stage(uint16_t type, const void *body, int want)
+{
+	char text[128] = "";
+	const struct dp_module *m = type <= CV_CMD_VRF_DEL	 ? &vrf_module
+				    : type <= CV_CMD_IF_ADDR_DEL ? &iface_module
+				    : type <= CV_CMD_ROUTE_DEL	 ? &fib_module
+								 : &spd_module;
+	int rc = m->stage(type, body, text);
+
+	if (rc != want)
+		fail_msg("command %u answered %d (%s), not %d", type, rc, text, want);
+}
+
+int env_commit(void)
+{
+	char text[128] = "";
+	int rc = 0;
+
+	for (unsigned i = 0; i < N_MODULES && !rc; i++)
+		rc = modules[i]->prepare(text);
+	if (rc) {
+		env_abort();
+		return rc;
+	}
+	for (unsigned i = 0; i < N_MODULES; i++)
+		modules[i]->publish();
+	dp_defer_run();
+	return 0;
+}
+
+void env_abort(void)
+{
+	for (unsigned i = 0; i < N_MODULES; i++)
+		modules[i]->abort();
+	dp_defer_run();
+}
+
+void env_sync(void)
+{
+	for (unsigned i = 0; i < N_MODULES; i++)
+		modules[i]->sync();
+}
+
+void env_vrf(uint32_t id)
+{
+	struct cv_vrf v = {.vrf_id = id};
+
+	snprintf(v.name, sizeof(v.name), "vrf%u", id);
+	env_stage(CV_CMD_VRF_SET, &v, 0);
+}
+
+static void if_set(const struct cv_if *proto, const char *addr)
+{
+	struct cv_if c = *proto;
+
+	c.mtu = 1500;
+	c.admin_up = 1;
+	snprintf(c.name, sizeof(c.name), "if%u", c.if_id);
+	env_stage(CV_CMD_IF_SET, &c, 0);
+	if (addr)
+		env_addr(c.if_id, addr);
+}
+
+void env_eth(uint32_t if_id, uint32_t port, uint32_t vrf, const char *addr)
+{
+	if_set(&(struct cv_if){.if_id = if_id, .type = CV_IF_ETHERNET, .port_id = port, .vrf_id = vrf}, addr);
+}
+
+void env_vlan(uint32_t if_id, uint32_t parent, uint16_t vlan, uint32_t vrf, const char *addr)
+{
+	if_set(&(struct cv_if){.if_id = if_id, .type = CV_IF_VLAN, .parent_id = parent, .vlan_id = vlan, .vrf_id = vrf},
+		addr);
+}
+
+void env_addr(uint32_t if_id, const char *addr)
+{
+	struct cv_if_addr a = {.if_id = if_id};
+
+	assert_int_equal(cv_ifaddr_parse(addr, &a.addr, &a.plen), 0);
+	env_stage(CV_CMD_IF_ADDR_ADD, &a, 0);
+}
+
+void env_route(uint32_t vrf, const char *prefix, const char *gw, uint32_t if_id, uint32_t gw_vrf)
+{
+	struct cv_route r = {.vrf_id = vrf, .n_nh = 1};
+
+	assert_int_equal(cv_prefix_parse(prefix, &r.prefix), 0);
+	r.nh[0] = (struct cv_nexthop){.type = CV_NH_GATEWAY, .weight = 1, .if_id = if_id, .vrf_id = gw_vrf};
+	assert_int_equal(cv_addr_parse(gw, &r.nh[0].gw), 0);
+	env_stage(CV_CMD_ROUTE_SET, &r, 0);
+}
+
+void env_neigh(uint32_t if_id, const char *addr, uint8_t last)
+{
+	struct neigh_news n = {
+		.if_id = if_id, .mac = {2, 0, 0, 0, 2, last}, .solicited = true, .override = true, .create = true};
+
+	assert_int_equal(cv_addr_parse(addr, &n.addr), 0);
+	neigh_learn(env_worker(), &n);
+}
+
+/* ---- packets ---- */
+
+static struct rte_mbuf *ip_packet(const char *src, const char *dst, uint8_t proto, unsigned l4_len)
+{
+	struct cv_addr s, d;
+	struct rte_mbuf *m = dp_alloc();
+
+	assert_non_null(m);
+	assert_int_equal(cv_addr_parse(src, &s), 0);
+	assert_int_equal(cv_addr_parse(dst, &d), 0);
+	if (s.af == CV_AF_INET6) {
+		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)rte_pktmbuf_append(m, (uint16_t)(40 + l4_len));
+
+		memset(ip, 0, 40 + l4_len);
+		ip->vtc_flow = RTE_BE32(6u << 28);
+		ip->payload_len = rte_cpu_to_be_16((uint16_t)l4_len);
+		ip->proto = proto;
+		ip->hop_limits = 64;
+		memcpy(ip->src_addr, s.b, 16);
+		memcpy(ip->dst_addr, d.b, 16);
+		return m;
+	}
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_append(m, (uint16_t)(20 + l4_len));
+
+	memset(ip, 0, 20 + l4_len);
+	ip->version_ihl = 0x45;
+	ip->total_length = rte_cpu_to_be_16((uint16_t)(20 + l4_len));
+	ip->packet_id = RTE_BE16(7);
+	ip->time_to_live = 64;
+	ip->next_proto_id = proto;
+	memcpy(&ip->src_addr, s.b, 4);
+	memcpy(&ip->dst_addr, d.b, 4);
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	return m;
+}
+
+static void fill(uint8_t *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		p[i] = (uint8_t)(i * 7 + 1);
+}
+
+struct rte_mbuf *env_udp(const char *src, const char *dst, uint16_t sport, uint16_t dport, unsigned payload)
+{
+	struct rte_mbuf *m = ip_packet(src, dst, IPPROTO_UDP, 8 + payload);
+	void *ip = rte_pktmbuf_mtod(m, void *);
+	bool ip6 = *(uint8_t *)ip >> 4 == 6;
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)((uint8_t *)ip + (ip6 ? 40 : 20));
+
+	udp->src_port = rte_cpu_to_be_16(sport);
+	udp->dst_port = rte_cpu_to_be_16(dport);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(8 + payload));
+	fill((uint8_t *)(udp + 1), payload);
+	udp->dgram_cksum = ip6 ? rte_ipv6_udptcp_cksum(ip, udp) : rte_ipv4_udptcp_cksum(ip, udp);
+	return m;
+}
+
+struct rte_mbuf *env_echo(const char *src, const char *dst, unsigned payload)
+{
+	bool ip6 = strchr(src, ':') != NULL;
+	struct rte_mbuf *m = ip_packet(src, dst, ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, 8 + payload);
+	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
+	struct rte_icmp_hdr *icmp = (struct rte_icmp_hdr *)(p + (ip6 ? 40 : 20));
+
+	icmp->icmp_type = ip6 ? 128 : 8;
+	icmp->icmp_ident = RTE_BE16(0x1234);
+	icmp->icmp_seq_nb = RTE_BE16(1);
+	fill((uint8_t *)(icmp + 1), payload);
+	icmp->icmp_cksum = ip6 ? rte_ipv6_udptcp_cksum((void *)p, icmp) : (uint16_t)~rte_raw_cksum(icmp, 8 + payload);
+	return m;
+}
+
+void env_frame(uint32_t port, uint16_t vlan, const uint8_t dst[6], struct rte_mbuf *m)
+{
+	bool ip6 = *rte_pktmbuf_mtod(m, uint8_t *) >> 4 == 6;
+	uint8_t *l2 = (uint8_t *)rte_pktmbuf_prepend(m, vlan ? 18 : 14);
+	const uint8_t src[6] = {2, 0, 0, 0, 2, 99};
+
+	memcpy(l2, dst, 6);
+	memcpy(l2 + 6, src, 6);
+	if (vlan)
+		memcpy(l2 + 12, (uint8_t[]){0x81, 0x00, (uint8_t)(vlan >> 8), (uint8_t)vlan}, 4);
+	memcpy(l2 + (vlan ? 16 : 12), ip6 ? (uint8_t[]){0x86, 0xdd} : (uint8_t[]){0x08, 0x00}, 2);
+	ether_input(env_worker(), port, &m, 1);
+}
+
+void env_receive(uint32_t port, uint16_t vlan, struct rte_mbuf *m)
+{
+	env_frame(port, vlan, ports[port].mac, m);
+}
+
+/* ---- what came of it ---- */
+
+unsigned env_sent_count(uint32_t port)
+{
+	return env_worker()->tx->port[port].n;
+}
+
+struct rte_mbuf *env_sent(uint32_t port)
+{
+	struct tx_buf *b = &env_worker()->tx->port[port];
+	struct rte_mbuf *m = b->pkt[0];
+
+	if (b->n == 0)
+		return NULL;
+	memmove(b->pkt, b->pkt + 1, --b->n * sizeof(b->pkt[0]));
+	return m;
+}
+
+static void dispatch(const struct env_slow *s)
+{
+	struct worker *w = env_worker();
+
+	switch (s->why) {
+	case SLOW_NEIGH:
+		neigh_slow(w, s->m);
+		break;
+	case SLOW_ARP:
+		arp_input(w, s->m);
+		break;
+	case SLOW_LOCAL:
+		local_input(w, s->m);
+		break;
+	case SLOW_ICMP_TTL:
+	case SLOW_ICMP_UNREACH:
+	case SLOW_ICMP_MTU:
+		icmp_slow_error(w, s->m, s->why);
+		break;
+	default:
+		rte_pktmbuf_free(s->m);
+	}
+}
+
+void env_run_slow(void)
+{
+	while (env_n_slow) {
+		struct env_slow s = env_slow[0];
+
+		memmove(env_slow, env_slow + 1, --env_n_slow * sizeof(env_slow[0]));
+		dispatch(&s);
+	}
+}
+
+void env_drain(void)
+{
+	for (unsigned p = 0; p < CV_PORT_MAX; p++)
+		for (struct rte_mbuf *m; (m = env_sent(p));)
+			rte_pktmbuf_free(m);
+	for (unsigned i = 0; i < env_n_slow; i++)
+		rte_pktmbuf_free(env_slow[i].m);
+	env_n_slow = 0;
+}
+
+uint64_t env_drops(enum drop_reason why)
+{
+	return env_worker()->stats->drops[why];
+}
+
+unsigned env_mbufs(void)
+{
+	return rte_mempool_in_use_count(dp_pool());
+}

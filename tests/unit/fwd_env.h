@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The forwarding half in one process: EAL without hugepages and devices, the real modules of the dataplane on
+ * dp_workers[0], and in place of slow.c a list that a test can look at before it lets main's handlers run. Ports are
+ * views without a device; what is sent waits in the transmit buffers.
+ */
+#ifndef TESTS_UNIT_FWD_ENV_H
+#define TESTS_UNIT_FWD_ENV_H
+
+#include "dp.h"
+#include "worker.h"
+
+#define ENV_SLOW_MAX 1024u
+
+struct env_slow {
+	struct rte_mbuf *m;
+	enum slow_reason why;
+};
+extern struct env_slow env_slow[ENV_SLOW_MAX];
+extern unsigned env_n_slow;
+
+/* Once per program. */
+void env_init(void);
+/* Ports 0..n-1 with link; MAC 02:00:00:00:01:<port>. */
+void env_ports(unsigned n);
+struct worker *env_worker(void);
+
+/* One staged command; fails the test unless the answer is want (enum cv_err). */
+void env_stage(uint16_t type, const void *body, int want);
+/* Prepare and publish vrf, iface, fib, spd, sa; when prepare fails abort all and return its error. */
+int env_commit(void);
+void env_abort(void);
+void env_sync(void);
+
+/* The common objects. Addresses as text. */
+void env_vrf(uint32_t id);
+void env_eth(uint32_t if_id, uint32_t port, uint32_t vrf, const char *addr);
+void env_vlan(uint32_t if_id, uint32_t parent, uint16_t vlan, uint32_t vrf, const char *addr);
+void env_addr(uint32_t if_id, const char *addr);
+/* Route to prefix by gateway (interface 0 = recursive in gw_vrf). */
+void env_route(uint32_t vrf, const char *prefix, const char *gw, uint32_t if_id, uint32_t gw_vrf);
+/* A neighbour, learned. MAC 02:00:00:00:02:<last>. */
+void env_neigh(uint32_t if_id, const char *addr, uint8_t last);
+
+/* A packet from source to destination (text, both families), `payload` bytes behind a UDP header, checksums right;
+ * data at the IP header, meta zero. */
+struct rte_mbuf *env_udp(const char *src, const char *dst, uint16_t sport, uint16_t dport, unsigned payload);
+/* The same for ICMP or ICMPv6 echo requests. */
+struct rte_mbuf *env_echo(const char *src, const char *dst, unsigned payload);
+/* Put an Ethernet header in front (to the MAC of the port's interface; vlan 0 = none) and receive it. */
+void env_receive(uint32_t port, uint16_t vlan, struct rte_mbuf *m);
+void env_frame(uint32_t port, uint16_t vlan, const uint8_t dst[6], struct rte_mbuf *m);
+
+/* Next frame sent on a port, NULL when none; data at the Ethernet header. */
+struct rte_mbuf *env_sent(uint32_t port);
+unsigned env_sent_count(uint32_t port);
+/* Hand everything in env_slow to the handlers, as slow.c would; again until nothing is left. */
+void env_run_slow(void);
+/* Free what was sent and what waits in env_slow. */
+void env_drain(void);
+uint64_t env_drops(enum drop_reason why);
+/* Buffers in use: the same before and after a test that leaks none. */
+unsigned env_mbufs(void);
+
+#endif
