@@ -16,7 +16,8 @@ struct control_opts {
 	const char *dataplane_socket; /* default /run/culvert/dataplane.sock */
 	const char
 		*run_dir; /* ids and other run-time state that survives a restart of culvertd, default /run/culvert */
-	unsigned pk_threads; /* public-key thread pool, 0 = number of cores */
+	unsigned pk_threads;	   /* public-key thread pool, 0 = number of cores; counts for the whole process */
+	unsigned reply_timeout_ms; /* for one answer of the dataplane, 0 = 60 s */
 };
 
 /* Create; starts connecting to the dataplane and keeps trying. NULL with errno. */
@@ -28,7 +29,8 @@ void control_stop(struct control *c, bool graceful, void (*cb)(void *arg), void 
  * Make cfg the running configuration: computes what changes, pushes it to the dataplane as one transaction, and on its
  * acknowledgement switches IKE over; sessions that the change does not touch go on. cb(err = NULL) on success; on
  * failure err says which object was refused and why, and nothing has changed anywhere. One at a time (-EBUSY). Takes a
- * reference on success. Without a dataplane the configuration is accepted and pushed when it comes.
+ * reference on success. Without a dataplane the configuration is accepted and pushed when it comes. cb may be called
+ * before control_apply() returns.
  */
 int control_apply(struct control *c, struct cv_config *cfg, void (*cb)(void *arg, const char *err), void *arg);
 struct cv_config *control_running(struct control *c);

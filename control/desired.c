@@ -113,14 +113,12 @@ static uint16_t if_mtu(const struct cfg_interface *i)
 
 static int build_port(struct build *b, const struct cfg_interface *i, uint32_t *port_id)
 {
-	char key[KEY_MAX];
 	struct cv_port *p;
 	int r;
 
-	/* Queues and rings cannot change under a running port: other numbers make it another port. */
-	snprintf(key, sizeof(key), "%s|%u|%u|%u", i->device, i->rx_queues, i->rx_desc, i->tx_desc);
+	/* The dataplane replaces the device of a port in place, so the port is the interface's for good. */
 	path_set(b, PATH_IF "/culvert-platform:device", i->name);
-	r = number(b, ID_PORT, key, port_id);
+	r = number(b, ID_PORT, i->name, port_id);
 	if (r)
 		return r;
 	p = add(b, OBJ_PORT, sizeof(*p));

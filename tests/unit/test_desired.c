@@ -140,14 +140,30 @@ static void mtu_is_changed_in_place(void **state)
 	assert_string_equal(steps(f), "| port if ");
 }
 
-/* Another device is another port and another interface: everything that hangs on it moves, the rules stay. */
+/* The dataplane replaces the device under a port: what hangs on it stays. */
 static void another_device(void **state)
 {
 	struct fixture *f = *state;
 
-	f->c[0]->route[0].nh[0].interface = f->c[1]->route[0].nh[0].interface = "wan";
 	f->c[1]->interface[1].device = "net_null9";
-	assert_string_equal(steps(f), "spd -route -addr -if -port | port if addr route spd ");
+	assert_string_equal(steps(f), "| port ");
+}
+
+/* Another VRF makes another interface: everything that hangs on it moves, the rules stay. */
+static void interface_with_map_into_another_vrf(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 2; i++)
+		f->c[i]->vrf[f->c[i]->n_vrf++].name = "red";
+	f->c[0]->route[0].nh[0].interface = f->c[1]->route[0].nh[0].interface = "wan";
+	f->c[0]->map[0].entry[0].ike_profile = f->c[1]->map[0].entry[0].ike_profile = "p";
+	for (int i = 0; i < 2; i++)
+		f->c[i]->ike_profile[f->c[i]->n_ike_profile++] =
+			(struct cfg_ike_profile){.name = "p", .version = CFG_IKEV2, .vrf = "red"};
+	f->c[1]->interface[1].vrf = "red";
+	f->c[1]->route[0].vrf = "red";
+	assert_string_equal(steps(f), "spd -route -addr -if | if addr route spd ");
 	assert_int_equal(((const struct cv_spd *)f->steps.step[0].body)->n_if, 0);
 	assert_int_equal(((const struct cv_spd *)f->steps.step[f->steps.n - 1].body)->n_if, 1);
 }
@@ -339,6 +355,7 @@ int main(void)
 		TEST(changed_route_is_changed_in_place),
 		TEST(mtu_is_changed_in_place),
 		TEST(another_device),
+		TEST(interface_with_map_into_another_vrf),
 		TEST(interface_into_another_vrf),
 		TEST(changed_acl_line),
 		TEST(map_removed_from_interface),

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The pairs of IPsec SAs that IKE has installed: SPIs, indexes, the messages to the dataplane, what of them the
+ * dataplane holds. A pair has a number k; it uses SA index 2k inbound and 2k+1 outbound, and k is the child_id IKE
+ * knows it by, so that everything follows from the IKE SA's vault record after a restart. Loop thread.
+ */
+#ifndef CONTROL_CHILD_H
+#define CONTROL_CHILD_H
+
+#include <sys/queue.h>
+
+#include "cv_msg.h"
+#include "cv_stats.h"
+#include "dpclient.h"
+#include "ike.h"
+
+struct control;
+struct desired;
+struct child_table;
+
+#define CHILD_IN 1u /* the inbound SA is in the dataplane, or its SA_ADD is under way */
+#define CHILD_OUT 2u
+
+struct child {
+	uint32_t id; /* pair number */
+	uint32_t spi_in, spi_out;
+	uint32_t rule_id;
+	uint8_t halves;	  /* CHILD_IN | CHILD_OUT */
+	uint8_t seen;	  /* halves that the last dump has found, or that were added since */
+	bool released;	  /* IKE has let go of it: it only waits for its linger time or for replies */
+	bool counted;	  /* in its session's count */
+	bool leaving;	  /* its rule is not in the candidate: deleted by the transaction under way */
+	unsigned pending; /* SA_ADDs without an answer */
+	int err;	  /* the first refusal */
+	void (*cb)(void *arg, int err);
+	void *arg;
+	struct cv_sa *out; /* CHILD without its outbound half yet (inbound_only): the message, with keys */
+	struct ike_path path;
+	uint32_t ivrf;
+	bool udp_encap, initiator;
+	enum cv_esp_alg alg;
+	struct cv_selector sel[CV_SA_SEL_MAX];
+	unsigned n_sel;
+	uint32_t lifetime_s, replay_window;
+	uint64_t lifetime_kb;
+	uint64_t added_ms;
+	uint64_t linger_until_ms;
+	TAILQ_ENTRY(child) link; /* lingering */
+	struct control *c;
+	struct cv_sa_counters base[2];	  /* the counters of the two slots when the pair got them; [1] is outbound */
+	struct cv_sa_counters cleared[2]; /* what the operator has cleared since */
+};
+
+struct child_table *child_table_new(struct control *c);
+void child_table_free(struct child_table *t); /* zeroes keys; no reply may be outstanding */
+
+/* ike_ops; ctx is struct control. */
+int child_alloc_spi(void *ctx, uint32_t *spi, uint32_t *index);
+void child_free_spi(void *ctx, uint32_t index);
+int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys *keys, uint32_t *child_id,
+	void (*cb)(void *arg, int err), void *arg);
+void child_activate(void *ctx, uint32_t child_id);
+void child_del(void *ctx, uint32_t child_id, uint32_t linger_ms);
+void child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool udp_encap);
+uint32_t child_idle_s(void *ctx, uint32_t child_id);
+uint32_t child_out_idle_s(void *ctx, uint32_t child_id);
+
+/* NULL when there is none, or ref's SPI is not its. */
+struct child *child_by_ref(struct child_table *t, const struct cv_sa_ref *ref);
+struct child *child_get(struct child_table *t, uint32_t id);
+/* Next pair after number `after` (0 to start), or NULL. */
+struct child *child_next(struct child_table *t, uint32_t after);
+unsigned child_count(const struct child_table *t); /* those IKE knows */
+
+/* Take over a pair that a restored IKE SA names. */
+void child_restore(struct child_table *t, const struct ike_child_info *info);
+/* The dataplane has none of them any more. */
+void child_forget_halves(struct child_table *t);
+/* Begin a SYNC: dump entries are reported to child_seen(), then child_keep() adds SA_KEEPs for what is there and has a
+ * rule in `next`. child_left() tells how it ended. */
+void child_sync_begin(struct child_table *t);
+void child_seen(struct child_table *t, const struct cv_sa_entry *e);
+void child_keep(struct child_table *t, const struct desired *next, struct dp_txn *txn);
+/* After a SYNC: tell IKE of pairs that the dataplane does not have; all_lost: IKE knows already. */
+void child_sync_end(struct child_table *t, bool all_lost);
+
+/* Pairs whose rule is not in `next`: their SA_DELs into txn; then what happens at its end. */
+void child_leave(struct child_table *t, const struct desired *next, struct dp_txn *txn);
+void child_left(struct child_table *t, bool committed);
+
+/* Counters of one half since the pair was added (dir CV_SA_IN or CV_SA_OUT); all zero without a dataplane. */
+void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out);
+/* The same less what the operator has cleared. */
+void child_counters_shown(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out);
+/* What is left: kilobytes after the counters n, and seconds. */
+uint64_t child_life_kb(const struct child *ch, const struct cv_sa_counters *n);
+uint64_t child_life_s(const struct child *ch);
+/* Delete lingering pairs whose time is over. Returns milliseconds until the next, UINT64_MAX = none. */
+uint64_t child_run_linger(struct child_table *t, uint64_t now_ms);
+
+/* Between child.c and child_sync.c. */
+struct control *child_table_owner(const struct child_table *t);
+void child_adopt(struct child_table *t, uint32_t id, uint32_t index_in, const struct ike_child_params *p);
+void child_linger_check(struct child_table *t, struct child *ch); /* a released pair may have nothing left to do */
+
+#endif

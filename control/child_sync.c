@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pairs of SAs across restarts of either process, and across changes of the configuration. */
+#include <stdlib.h>
+
+#include "child.h"
+#include "control_priv.h"
+#include "cv_log.h"
+
+/* ---- a restart of this process: IKE SAs came back from the vault ---- */
+
+void child_restore(struct child_table *t, const struct ike_child_info *info)
+{
+	child_adopt(t, info->child_id, info->index_in, info->params);
+}
+
+/* ---- SYNC ---- */
+
+void child_forget_halves(struct child_table *t)
+{
+	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id))
+		ch->halves = 0;
+}
+
+void child_sync_begin(struct child_table *t)
+{
+	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id))
+		ch->seen = 0;
+}
+
+void child_seen(struct child_table *t, const struct cv_sa_entry *e)
+{
+	struct child *ch = child_by_ref(t, &e->ref);
+
+	if (ch)
+		ch->seen |= e->ref.index & 1 ? CHILD_OUT : CHILD_IN;
+}
+
+static void keep_half(const struct child *ch, unsigned half, struct dp_txn *txn)
+{
+	struct cv_sa_ref ref = {
+		.index = 2 * ch->id + (half == CHILD_OUT), .spi = half == CHILD_OUT ? ch->spi_out : ch->spi_in};
+
+	dp_txn_add(txn, CV_CMD_SA_KEEP, &ref, sizeof(ref), "IPsec SA");
+}
+
+void child_keep(struct child_table *t, const struct desired *next, struct dp_txn *txn)
+{
+	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id)) {
+		ch->halves &= ch->seen;
+		ch->leaving = !desired_rule(next, ch->rule_id);
+		if (ch->leaving)
+			continue; /* not named, so swept */
+		if (ch->halves & CHILD_IN)
+			keep_half(ch, CHILD_IN, txn);
+		if (ch->halves & CHILD_OUT)
+			keep_half(ch, CHILD_OUT, txn);
+	}
+}
+
+void child_sync_end(struct child_table *t, bool all_lost)
+{
+	struct control *c = child_table_owner(t);
+	uint32_t id = 0;
+
+	for (struct child *ch; (ch = child_next(t, id));) {
+		id = ch->id;
+		if (ch->released) {
+			child_linger_check(t, ch);
+			continue;
+		}
+		if (all_lost || (ch->halves & CHILD_IN && (ch->halves & CHILD_OUT || ch->out)))
+			continue;
+		cv_notice("control", "IPsec SA 0x%08x is not in the dataplane any more", ch->spi_in);
+		ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = id});
+	}
+}
+
+/* ---- a change of the configuration ---- */
+
+void child_leave(struct child_table *t, const struct desired *next, struct dp_txn *txn)
+{
+	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id)) {
+		struct cv_sa_ref in = {2 * ch->id, ch->spi_in}, out = {2 * ch->id + 1, ch->spi_out};
+
+		if (desired_rule(next, ch->rule_id))
+			continue;
+		ch->leaving = true;
+		if (ch->halves & CHILD_OUT)
+			dp_txn_add(txn, CV_CMD_SA_DEL, &out, sizeof(out), "IPsec SA");
+		if (ch->halves & CHILD_IN)
+			dp_txn_add(txn, CV_CMD_SA_DEL, &in, sizeof(in), "IPsec SA");
+	}
+}
+
+void child_left(struct child_table *t, bool committed)
+{
+	struct control *c = child_table_owner(t);
+	uint32_t id = 0;
+
+	for (struct child *ch; (ch = child_next(t, id));) {
+		id = ch->id;
+		if (!ch->leaving)
+			continue;
+		ch->leaving = false;
+		if (!committed)
+			continue;
+		ch->halves = 0;
+		if (ch->released)
+			child_linger_check(t, ch);
+		else
+			ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = id});
+	}
+}

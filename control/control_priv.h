@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files behind control.h share. All of it runs on the loop thread. */
+#ifndef CONTROL_CONTROL_PRIV_H
+#define CONTROL_CONTROL_PRIV_H
+
+#include "child.h"
+#include "control.h"
+#include "cv_vault.h"
+#include "desired.h"
+#include "dpclient.h"
+#include "ids.h"
+#include "ike.h"
+#include "session.h"
+
+struct stats_base;
+struct trace;
+
+/* How far the dataplane that we are connected to is known to hold the running configuration. */
+enum sync_state { SYNC_NONE, SYNC_BUSY, SYNC_DONE, SYNC_FAILED };
+
+/* A configuration on its way into the dataplane. */
+struct apply {
+	struct cv_config *cfg; /* NULL = none under way */
+	struct desired *desired;
+	bool started;
+	void (*cb)(void *arg, const char *err);
+	void *arg;
+};
+
+struct control {
+	uv_loop_t *loop;
+	char *run_dir;
+	struct dpclient *dp;
+	struct cv_hello_info info; /* of the dataplane last connected to; info.instance 0 = none yet */
+	uint64_t synced_instance;  /* whose state our child table describes; 0 = none */
+	int vault_back;		   /* descriptor of an earlier process's vault, not yet looked at; -1 = none */
+	struct cv_vault *vault;
+	struct ids *ids;
+	struct ike *ike;
+	struct cv_config *running;
+	struct desired *desired;   /* of running; NULL before the first configuration */
+	struct desired *installed; /* what the dataplane acknowledged: desired or NULL */
+	struct child_table *children;
+	struct session_table *sessions;
+	struct apply apply;
+	enum sync_state sync;
+	bool new_instance; /* the sync under way is with a dataplane that has lost everything */
+	char push_error[640];
+	uv_timer_t sync_timer;
+	/* host.c */
+	uv_prepare_t prepare;
+	uv_timer_t ike_timer;
+	uint32_t acquire_rule; /* while ike_acquire() runs: the rule it is for; 0 = none */
+	unsigned n_jobs;       /* on the public-key pool */
+	uint16_t ip_id;
+	struct cv_pkt out;
+	/* counters cleared by the operator: a baseline that show subtracts */
+	struct stats_base *base;
+	struct trace *trace; /* NULL = none running */
+	uint64_t started_ms;
+	/* stop */
+	bool stopping, graceful, freeing;
+	int handles;
+	uint64_t stop_deadline_ms;
+	void (*stop_cb)(void *arg);
+	void *stop_arg;
+};
+
+/* control.c */
+void control_maybe_free(struct control *c); /* when stopping and nothing is left on the loop */
+uint32_t control_max_workers(const struct control *c);
+/* sync.c: connection came, went; a configuration is there: make the dataplane hold it. */
+void sync_up(void *ctx, const struct cv_hello_info *info, int vault_back);
+void sync_down(void *ctx);
+void sync_start(struct control *c);
+void sync_retry(uv_timer_t *t);
+/* The SYNC transaction of the running configuration is committed. */
+void sync_done(struct control *c);
+/* apply.c: a candidate's turn has come. */
+void apply_run(struct control *c);
+void apply_end(struct control *c, const char *err);
+/* Make cfg and its objects the running ones; IKE switches over. Takes both over. */
+void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desired, bool installed);
+/* Every object of d as one SYNC transaction, with the SAs we know. */
+struct dp_txn *sync_transaction(struct control *c, const struct desired *d);
+
+/* host.c */
+extern const struct ike_ops host_ike_ops;
+int host_start(struct control *c);
+void host_packet(void *ctx, const struct cv_pkt *pkt);
+void host_event(void *ctx, const struct cv_msg *msg);
+int host_vault_fd(void *ctx);
+uint64_t host_now_ms(void *ctx);
+const char *host_vrf_name(const struct control *c, uint32_t vrf_id); /* NULL = global or unknown */
+
+/* show.c, trace.c */
+void show_base_free(struct stats_base *b);
+void do_trace_record(struct control *c, const struct cv_evt_trace *rec);
+void trace_end(struct control *c); /* answers a running trace */
+
+/* path.c: which of our addresses reaches a peer. */
+int path_local_addr(const struct control *c, const struct cfg_map_entry *e, const struct cv_addr *remote,
+	struct cv_addr *local, uint32_t *vrf);
+bool path_if_has(const struct cfg_interface *i, const struct cv_addr *a);
+/* The first address of the family, or NULL. */
+const struct cv_addr *path_if_addr(const struct cfg_interface *i, uint8_t af);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* control_do(): clear and do. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cv_addr.h"
+#include "cv_log.h"
+#include "show_priv.h"
+
+/* ---- clear crypto ---- */
+
+static void answer_cleared(struct show *s, unsigned n)
+{
+	set_int(s->out, "cleared", n);
+	show_answer(s);
+}
+
+void clear_session(struct show *s)
+{
+	struct ike_match m = {.fvrf = -1, .ivrf = -1};
+	struct cv_addr local, remote;
+	long port = arg_int(s, "port", UINT16_MAX);
+
+	if (port == -2) {
+		show_error(s, "port: 0..65535");
+		return;
+	}
+	if (arg_addr(s, "local", &local) || arg_addr(s, "remote", &remote) || arg_vrf(s, "fvrf", &m.fvrf) ||
+		arg_vrf(s, "ivrf", &m.ivrf))
+		return;
+	m.local = cv_addr_bits(&local) ? &local : NULL;
+	m.remote = cv_addr_bits(&remote) ? &remote : NULL;
+	m.rport = port > 0 ? (uint16_t)port : 0;
+	answer_cleared(s, ike_clear(s->c->ike, &m));
+}
+
+void clear_isakmp(struct show *s)
+{
+	struct ike_match m = {.fvrf = -1, .ivrf = -1};
+	struct cv_addr remote;
+
+	if (arg_addr(s, "remote", &remote))
+		return;
+	m.remote = cv_addr_bits(&remote) ? &remote : NULL;
+	answer_cleared(s, ike_clear(s->c->ike, &m));
+}
+
+struct sa_selector {
+	struct cv_addr peer;
+	const char *map;
+	int vrf, fvrf;
+	long spi;
+};
+
+/* VRF 1.3: `peer` is qualified by the front VRF, `vrf` alone selects by the inside VRF. */
+static bool selected(const struct control *c, const struct child *ch, const struct sa_selector *x)
+{
+	const struct rule_ref *r = desired_rule(c->desired, ch->rule_id);
+
+	if (ch->released)
+		return false;
+	if (cv_addr_bits(&x->peer) && !cv_addr_eq(&x->peer, &ch->path.remote))
+		return false;
+	if (x->fvrf >= 0 && (uint32_t)x->fvrf != ch->path.vrf)
+		return false;
+	if (x->vrf >= 0 && (uint32_t)x->vrf != ch->ivrf)
+		return false;
+	if (x->map && (!r || strcmp(x->map, r->entry->map->name)))
+		return false;
+	return x->spi < 0 || (uint32_t)x->spi == ch->spi_in || (uint32_t)x->spi == ch->spi_out;
+}
+
+static void clear_child_counters(struct child *ch)
+{
+	child_counters(ch, CV_SA_IN, &ch->cleared[0]);
+	child_counters(ch, CV_SA_OUT, &ch->cleared[1]);
+}
+
+void clear_sa(struct show *s)
+{
+	struct sa_selector x = {.map = arg_str(s, "map"), .fvrf = -1, .spi = arg_int(s, "spi", UINT32_MAX)};
+	bool counters = arg_flag(s, "counters");
+	struct control *c = s->c;
+	unsigned n = 0;
+	uint32_t id = 0;
+
+	if (x.spi == -2) {
+		show_error(s, "spi: a number, 0x for hexadecimal");
+		return;
+	}
+	if (arg_addr(s, "peer", &x.peer) || arg_vrf(s, "vrf", &x.vrf))
+		return;
+	if (cv_addr_bits(&x.peer)) {
+		x.fvrf = x.vrf;
+		x.vrf = -1;
+	}
+	for (struct child *ch; (ch = child_next(c->children, id));) {
+		id = ch->id; /* the pair may be gone after the clear */
+		if (!selected(c, ch, &x))
+			continue;
+		n += 2; /* SAs, not pairs */
+		if (counters)
+			clear_child_counters(ch);
+		else
+			ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = id});
+	}
+	answer_cleared(s, n);
+}
+
+/* ---- clear counters, neighbours ---- */
+
+static struct stats_base *base_for(struct control *c, const struct cv_stats_segment *seg)
+{
+	if (c->base && c->base->instance == seg->instance)
+		return c->base;
+	free(c->base);
+	c->base = calloc(1, sizeof(*c->base));
+	if (!c->base)
+		abort();
+	c->base->instance = seg->instance;
+	return c->base;
+}
+
+/* Workers are never disturbed: the reader remembers where it starts to count. */
+void clear_counters(struct show *s)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
+	const struct cfg_interface *only;
+	struct stats_base *b;
+
+	if (arg_interface(s, &only))
+		return;
+	if (!seg) {
+		show_error(s, "the dataplane is not there");
+		return;
+	}
+	b = base_for(s->c, seg);
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_interface; i++) {
+		const struct cfg_interface *ifc = &s->c->running->interface[i];
+
+		if (!only || only == ifc)
+			sum_if_counters(seg, ifc->id, &b->ifc[ifc->id % CV_IF_MAX]);
+	}
+	if (!only) {
+		sum_drops(seg, b->drops);
+		for (struct child *ch = child_next(s->c->children, 0); ch; ch = child_next(s->c->children, ch->id))
+			clear_child_counters(ch);
+	}
+	show_answer(s);
+}
+
+static void neighbours_cleared(void *arg, int err, const struct cv_reply *rep)
+{
+	struct show *s = arg;
+
+	if (!err)
+		set_int(s->out, "cleared", rep->value);
+	show_plain_reply(arg, err, rep);
+}
+
+/* The dataplane has one neighbour table for both families. */
+void clear_arp(struct show *s)
+{
+	struct cv_cmd_clear cmd = {.what = CV_CLEAR_NEIGH};
+	const struct cfg_interface *ifc;
+
+	if (arg_interface(s, &ifc))
+		return;
+	cmd.if_id = ifc ? ifc->id : 0;
+	if (dpclient_command(s->c->dp, CV_CMD_CLEAR, &cmd, sizeof(cmd), neighbours_cleared, s))
+		show_error(s, "the dataplane is not there");
+}
+
+void clear_nd(struct show *s)
+{
+	clear_arp(s);
+}
+
+/* ---- do capture, fail-at, log-level ---- */
+
+void do_capture(struct show *s)
+{
+	struct cv_cmd_capture cmd = {0};
+	long n = arg_int(s, "packets", 10000000), snaplen = arg_int(s, "snaplen", 65535);
+	const char *file = arg_str(s, "file");
+	const struct cfg_interface *ifc;
+	bool stop = arg_flag(s, "stop");
+
+	if (arg_interface(s, &ifc))
+		return;
+	if (!ifc || (!stop && (n < 1 || snaplen == -2 || !file || !*file || strlen(file) >= sizeof(cmd.file) ||
+				      strchr(file, '/') || file[0] == '.'))) {
+		show_error(s,
+			"capture needs interface, file (a plain name) and packets 1..10000000, or interface and stop");
+		return;
+	}
+	cmd.if_id = ifc->id;
+	cmd.n_packets = stop ? 0 : (uint32_t)n;
+	cmd.snaplen = snaplen > 0 ? (uint32_t)snaplen : 0;
+	if (!stop)
+		snprintf(cmd.file, sizeof(cmd.file), "%s", file);
+	set_str(s->out, "file", cmd.file);
+	if (dpclient_command(s->c->dp, CV_CMD_CAPTURE, &cmd, sizeof(cmd), show_plain_reply, s))
+		show_error(s, "the dataplane is not there");
+}
+
+void do_fail_at(struct show *s)
+{
+	long n = arg_int(s, "nth", INT32_MAX);
+	struct cv_cmd_fail_at cmd = {.nth = (uint32_t)n};
+
+	if (n < 0)
+		show_error(s, "nth: which command of the next transaction is to fail, 0 = none");
+	else if (dpclient_command(s->c->dp, CV_CMD_FAIL_AT, &cmd, sizeof(cmd), show_plain_reply, s))
+		show_error(s, "the dataplane is not there");
+}
+
+void do_log_level(struct show *s)
+{
+	static const char *const name[] = {[CV_LOG_ERR] = "error",
+		[CV_LOG_WARNING] = "warning",
+		[CV_LOG_NOTICE] = "notice",
+		[CV_LOG_INFO] = "info",
+		[CV_LOG_DEBUG] = "debug"};
+	const char *level = arg_str(s, "level");
+
+	for (int i = CV_LOG_ERR; level && i <= CV_LOG_DEBUG; i++)
+		if (!strcmp(name[i], level)) {
+			cv_log_set_level((enum cv_log_level)i);
+			show_answer(s);
+			return;
+		}
+	show_error(s, "level: error, warning, notice, info or debug");
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the IKE engine needs of the world: clock, timers, packets, threads, the vault. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control_priv.h"
+#include "cv_addr.h"
+#include "cv_log.h"
+#include "udp.h"
+
+uint64_t host_now_ms(void *ctx)
+{
+	(void)ctx;
+	return uv_hrtime() / 1000000;
+}
+
+const char *host_vrf_name(const struct control *c, uint32_t vrf_id)
+{
+	for (unsigned i = 0; c->running && i < c->running->n_vrf; i++)
+		if (c->running->vrf[i].id == vrf_id)
+			return c->running->vrf[i].name;
+	return NULL;
+}
+
+/* ---- packets ---- */
+
+static void host_send(void *ctx, const struct ike_path *path, bool natt, const void *data, size_t len)
+{
+	struct control *c = ctx;
+	char text[CV_ADDR_STR];
+	int r = udp_build(&c->out, path, natt, data, len, ++c->ip_id);
+
+	if (!r)
+		r = dpclient_send_pkt(c->dp, &c->out);
+	if (r && r != -ENOTCONN) /* IKE sends again by itself */
+		cv_info("control", "packet to %s: %s", cv_addr_str(&path->remote, text), strerror(-r));
+}
+
+void host_packet(void *ctx, const struct cv_pkt *pkt)
+{
+	struct control *c = ctx;
+	struct udp_in in;
+	int r;
+
+	if (pkt->klass != CV_PUNT_IKE || !c->ike)
+		return;
+	r = udp_parse(pkt, &in);
+	if (r < 0)
+		cv_debug("control", "punted packet of %u bytes: %s", pkt->len, strerror(-r));
+	else if (!r)
+		ike_input(c->ike, &in.path, in.natt, in.data, in.len);
+}
+
+/* ---- events of the dataplane ---- */
+
+static void on_acquire(struct control *c, const void *body)
+{
+	const struct cv_evt_acquire *a = body;
+	const struct rule_ref *r = desired_rule(c->desired, a->rule_id);
+	struct cv_selector trigger = {.src = {a->src, a->src},
+		.dst = {a->dst, a->dst},
+		.sport_lo = a->sport,
+		.sport_hi = a->sport,
+		.dport_lo = a->dport,
+		.dport_hi = a->dport,
+		.proto = a->proto};
+
+	if (!r)
+		return;
+	c->acquire_rule = a->rule_id;
+	ike_acquire(c->ike, r->entry, a->rule_id, &r->line->sel, &trigger);
+	c->acquire_rule = 0;
+}
+
+static void on_expire(struct control *c, const void *body)
+{
+	const struct cv_evt_sa_expire *e = body;
+	struct child *ch = child_by_ref(c->children, &e->ref);
+
+	if (ch && !ch->released)
+		ike_child_expire(c->ike, ch->id, e->hard);
+}
+
+static void on_peer(struct control *c, const void *body)
+{
+	const struct cv_evt_sa_peer *p = body;
+	struct child *ch = child_by_ref(c->children, &p->ref);
+
+	if (ch && !ch->released)
+		ike_peer_moved(c->ike, ch->id, &p->addr, p->port);
+}
+
+static void on_link(struct control *c, const void *body)
+{
+	const struct cv_evt_link *l = body;
+	for (unsigned i = 0; c->running && i < c->running->n_interface; i++)
+		if (c->running->interface[i].id == l->if_id)
+			cv_notice("control", "interface %s: link %s", c->running->interface[i].name,
+				l->up ? "up" : "down");
+}
+
+static void on_invalid_spi(struct control *c, const void *body)
+{
+	const struct cv_evt_invalid_spi *e = body;
+	char text[CV_ADDR_STR];
+
+	(void)c;
+	cv_info("control", "%%CRYPTO-4-RECVD_PKT_INV_SPI: spi=0x%08x from %s", e->spi, cv_addr_str(&e->src, text));
+}
+
+static void on_trace(struct control *c, const void *body)
+{
+	do_trace_record(c, body);
+}
+
+void host_event(void *ctx, const struct cv_msg *m)
+{
+	static const struct {
+		enum cv_msg_type type;
+		size_t size;
+		void (*handle)(struct control *c, const void *body);
+	} event[] = {
+		{CV_EVT_ACQUIRE, sizeof(struct cv_evt_acquire), on_acquire},
+		{CV_EVT_SA_EXPIRE, sizeof(struct cv_evt_sa_expire), on_expire},
+		{CV_EVT_SA_PEER, sizeof(struct cv_evt_sa_peer), on_peer},
+		{CV_EVT_LINK, sizeof(struct cv_evt_link), on_link},
+		{CV_EVT_INVALID_SPI, sizeof(struct cv_evt_invalid_spi), on_invalid_spi},
+		{CV_EVT_TRACE, sizeof(struct cv_evt_trace), on_trace},
+	};
+	struct control *c = ctx;
+
+	if (!c->running || c->stopping)
+		return;
+	for (size_t i = 0; i < sizeof(event) / sizeof(event[0]); i++)
+		if (event[i].type == m->h.type && m->h.len >= sizeof(m->h) + event[i].size) {
+			event[i].handle(c, m->body);
+			return;
+		}
+	cv_debug("control", "event %u of %u bytes is not understood", m->h.type, m->h.len);
+}
+
+/* ---- the public-key pool ---- */
+
+struct pk_job {
+	uv_work_t req;
+	struct control *c;
+	void (*work)(void *job);
+	void (*done)(void *job);
+	void *job;
+};
+
+static void pk_work(uv_work_t *req)
+{
+	struct pk_job *j = req->data;
+
+	j->work(j->job);
+}
+
+static void pk_done(uv_work_t *req, int status)
+{
+	struct pk_job *j = req->data;
+	struct control *c = j->c;
+
+	(void)status;
+	c->n_jobs--;
+	j->done(j->job);
+	free(j);
+	control_maybe_free(c);
+}
+
+static void host_pk_run(void *ctx, void (*work)(void *job), void (*done)(void *job), void *job)
+{
+	struct control *c = ctx;
+	struct pk_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		abort();
+	*j = (struct pk_job){.c = c, .work = work, .done = done, .job = job};
+	j->req.data = j;
+	c->n_jobs++;
+	uv_queue_work(c->loop, &j->req, pk_work, pk_done);
+}
+
+/* ---- policy ---- */
+
+static int host_local_addr(void *ctx, const struct cfg_map_entry *entry, const struct cv_addr *remote,
+	struct cv_addr *local, uint32_t *vrf)
+{
+	return path_local_addr(ctx, entry, remote, local, vrf);
+}
+
+static unsigned add_entries(const struct cfg_crypto_map *m, const struct cfg_map_entry **out, unsigned n, unsigned max)
+{
+	for (unsigned i = 0; i < m->n_entry && n < max; i++)
+		out[n++] = &m->entry[i];
+	return n;
+}
+
+/* Maps whose tunnels end at path->local: on the interface that has it, or naming that interface as local-address. */
+static unsigned host_entries_for(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max)
+{
+	const struct control *c = ctx;
+	const struct cv_config *cfg = c->running;
+	unsigned n = 0;
+
+	for (unsigned i = 0; cfg && i < cfg->n_interface; i++) {
+		const struct cfg_interface *ifc = &cfg->interface[i];
+
+		if ((ifc->vrf_ref ? ifc->vrf_ref->id : CV_VRF_GLOBAL) != path->vrf || !path_if_has(ifc, &path->local))
+			continue;
+		if (ifc->map_ref && !ifc->map_ref->local_ref)
+			n = add_entries(ifc->map_ref, out, n, max);
+		for (unsigned m = 0; m < cfg->n_map; m++)
+			if (cfg->map[m].local_ref == ifc)
+				n = add_entries(&cfg->map[m], out, n, max);
+	}
+	return n;
+}
+
+static void host_acquire_failed(void *ctx, uint32_t rule_id)
+{
+	struct control *c = ctx;
+	struct cv_cmd_hold_drop drop = {.rule_id = rule_id};
+
+	dpclient_command(c->dp, CV_CMD_HOLD_DROP, &drop, sizeof(drop), NULL, NULL);
+}
+
+/* ---- the vault ---- */
+
+static int host_vault_write(void *ctx, int rec, const void *data, size_t len)
+{
+	struct control *c = ctx;
+	bool fresh = rec < 0;
+	int r;
+
+	if (!c->vault)
+		return -ENODEV;
+	if (fresh)
+		rec = cv_vault_alloc(c->vault);
+	if (rec < 0)
+		return rec;
+	r = cv_vault_write(c->vault, rec, data, len);
+	if (r && fresh)
+		cv_vault_free(c->vault, rec);
+	return r ? r : rec;
+}
+
+static void host_vault_free(void *ctx, int rec)
+{
+	struct control *c = ctx;
+
+	if (c->vault && !c->freeing) /* a restart is to find them again */
+		cv_vault_free(c->vault, rec);
+}
+
+int host_vault_fd(void *ctx)
+{
+	const struct control *c = ctx;
+
+	return c->vault ? cv_vault_fd(c->vault) : -1;
+}
+
+static void host_ike_event(void *ctx, const struct ike_event *ev)
+{
+	struct control *c = ctx;
+
+	session_ike_event(c->sessions, ev);
+}
+
+const struct ike_ops host_ike_ops = {
+	.now_ms = host_now_ms,
+	.send = host_send,
+	.pk_run = host_pk_run,
+	.alloc_spi = child_alloc_spi,
+	.free_spi = child_free_spi,
+	.child_add = child_add,
+	.child_activate = child_activate,
+	.child_del = child_del,
+	.child_move = child_move,
+	.child_idle_s = child_idle_s,
+	.child_out_idle_s = child_out_idle_s,
+	.acquire_failed = host_acquire_failed,
+	.local_addr = host_local_addr,
+	.entries_for = host_entries_for,
+	.event = host_ike_event,
+	.vault_write = host_vault_write,
+	.vault_free = host_vault_free,
+};
+
+/* ---- timers ---- */
+
+static void on_timer(uv_timer_t *t)
+{
+	struct control *c = t->data;
+
+	ike_run_timers(c->ike);
+}
+
+/* Before the loop sleeps: deal with what this turn has left, and sleep no longer than the next thing allows. */
+static void on_prepare(uv_prepare_t *h)
+{
+	struct control *c = h->data;
+	uint64_t now = host_now_ms(c), linger, ike, wait;
+
+	session_run(c->sessions);
+	linger = child_run_linger(c->children, now);
+	ike = ike_next_timeout(c->ike);
+	wait = linger < ike ? linger : ike;
+	if (wait == UINT64_MAX)
+		uv_timer_stop(&c->ike_timer);
+	else
+		uv_timer_start(&c->ike_timer, on_timer, wait, 0);
+}
+
+int host_start(struct control *c)
+{
+	uv_timer_init(c->loop, &c->ike_timer);
+	uv_prepare_init(c->loop, &c->prepare);
+	c->ike_timer.data = c->prepare.data = c;
+	c->handles += 2;
+	return uv_prepare_start(&c->prepare, on_prepare);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* show: crypto ipsec sa, and the IKE SAs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cv_addr.h"
+#include "show_priv.h"
+
+/* ---- IKE SAs: the engine knows everything but the names of VRFs ---- */
+
+static void vrf_to_name(const struct control *c, json_t *sa, const char *key)
+{
+	uint32_t id = (uint32_t)json_integer_value(json_object_get(sa, key));
+
+	json_object_del(sa, key);
+	set_vrf(c, sa, key, id);
+}
+
+static void ike_sas(struct show *s, int version)
+{
+	json_t *sas = ike_show_sas(s->c->ike, version), *sa;
+	size_t i;
+
+	json_array_foreach (sas, i, sa) {
+		vrf_to_name(s->c, sa, "fvrf");
+		vrf_to_name(s->c, sa, "ivrf");
+	}
+	json_object_set_new(s->out, "sas", sas);
+	show_answer(s);
+}
+
+void show_isakmp_sa(struct show *s)
+{
+	ike_sas(s, 1);
+}
+
+void show_ikev2_sa(struct show *s)
+{
+	ike_sas(s, 2);
+}
+
+void show_ike_stats(struct show *s)
+{
+	json_object_set_new(s->out, "stats", ike_show_stats(s->c->ike));
+	show_answer(s);
+}
+
+/* ---- IPsec SAs ---- */
+
+struct sa_filter {
+	struct cv_addr peer;
+	const char *map;
+	const struct cfg_interface *ifc;
+	int vrf; /* inside */
+};
+
+static json_t *ident(const struct cv_range *r, uint8_t proto, uint16_t port_lo, uint16_t port_hi)
+{
+	char text[2 * 46 + 2];
+	json_t *o = json_object();
+
+	set_str(o, "prefix", range_text(r, text));
+	set_int(o, "protocol", proto);
+	set_int(o, "port", port_lo || port_hi != UINT16_MAX ? port_lo : 0);
+	return o;
+}
+
+static uint16_t media_mtu(const struct cfg_interface *i)
+{
+	return i->mtu ? i->mtu : 1500;
+}
+
+/* The interface's member of s->list, made when it is the first of its SPD. */
+static json_t *interface_object(struct show *s, json_t *index, const struct rule_ref *r)
+{
+	const struct cfg_interface *i = rule_interface(s->c, r);
+	char key[16];
+	json_t *o;
+
+	snprintf(key, sizeof(key), "%u", r->spd_id);
+	o = json_object_get(index, key);
+	if (o)
+		return o;
+	o = json_object();
+	set_str(o, "interface", i->name);
+	set_str(o, "crypto_map", r->entry->map->name);
+	set_addr(o, "local_address", path_if_addr(r->local, r->entry->peer[0].af));
+	set_array(o, "flows");
+	json_object_set_new(index, key, o);
+	json_array_append(s->list, o);
+	return o;
+}
+
+static void flow_base(struct show *s, json_t *o, const struct rule_ref *r, const struct cv_selector *sel)
+{
+	json_t *flags;
+
+	set_vrf(s->c, o, "protected_vrf", r->ivrf);
+	json_object_set_new(o, "local_ident", ident(&sel->src, sel->proto, sel->sport_lo, sel->sport_hi));
+	json_object_set_new(o, "remote_ident", ident(&sel->dst, sel->proto, sel->dport_lo, sel->dport_hi));
+	set_addr(o, "current_peer", &r->entry->peer[0]);
+	set_int(o, "current_peer_port", 500);
+	flags = set_array(o, "flags");
+	json_array_append_new(flags, json_string("origin_is_acl"));
+	set_int(o, "path_mtu", media_mtu(rule_interface(s->c, r)));
+	set_int(o, "media_mtu", media_mtu(rule_interface(s->c, r)));
+	set_array(o, "sas");
+}
+
+static void add_int(json_t *o, const char *key, uint64_t n)
+{
+	set_int(o, key, (uint64_t)json_integer_value(json_object_get(o, key)) + n);
+}
+
+static void add_counters(json_t *o, const struct cv_sa_counters *in, const struct cv_sa_counters *out)
+{
+	add_int(o, "pkts_encaps", out->packets);
+	add_int(o, "pkts_encrypt", out->packets);
+	add_int(o, "pkts_digest", out->packets);
+	add_int(o, "pkts_decaps", in->packets);
+	add_int(o, "pkts_decrypt", in->packets);
+	add_int(o, "pkts_verify", in->packets);
+	add_int(o, "send_errors", out->other_errors + out->auth_errors);
+	add_int(o, "recv_errors", in->other_errors + in->auth_errors + in->replay_drops);
+	add_int(o, "replay_errors", in->replay_drops);
+}
+
+static json_t *sa_object(struct show *s, const struct child *ch, const struct rule_ref *r, enum cv_sa_dir dir)
+{
+	const struct algo_esp *a = algo_esp_get(ch->alg);
+	struct cv_sa_counters n;
+	json_t *o = json_object();
+
+	child_counters(ch, dir, &n);
+	set_str(o, "direction", dir == CV_SA_IN ? "inbound" : "outbound");
+	set_str(o, "protocol", "esp");
+	set_int(o, "spi", dir == CV_SA_IN ? ch->spi_in : ch->spi_out);
+	set_str(o, "transform", a ? a->manual_name : NULL);
+	set_str(o, "mode", "Tunnel");
+	set_flag(o, "udp_encaps", ch->udp_encap);
+	set_int(o, "conn_id", 2 * ch->id + (dir == CV_SA_OUT)); /* VRF-49: consecutive */
+	set_str(o, "crypto_map", r->entry->map->name);
+	set_str(o, "engine", s->c->info.provider);
+	set_int(o, "life_kb", child_life_kb(ch, &n));
+	set_int(o, "life_seconds", child_life_s(ch));
+	set_int(o, "iv_size", a ? a->iv_len : 0);
+	set_int(o, "replay_window", ch->replay_window);
+	set_str(o, "status", ch->released ? "DELETING" : "ACTIVE");
+	return o;
+}
+
+static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, const struct child *ch)
+{
+	struct cv_sa_counters in, out;
+	json_t *sas = json_object_get(o, "sas");
+
+	child_counters_shown(ch, CV_SA_IN, &in);
+	child_counters_shown(ch, CV_SA_OUT, &out);
+	add_counters(o, &in, &out);
+	set_addr(o, "current_peer", &ch->path.remote);
+	set_int(o, "current_peer_port", ch->path.rport);
+	set_addr(o, "local_endpoint", &ch->path.local);
+	set_addr(o, "remote_endpoint", &ch->path.remote);
+	if (ch->halves & CHILD_IN)
+		json_array_append_new(sas, sa_object(s, ch, r, CV_SA_IN));
+	if (ch->halves & CHILD_OUT) {
+		set_int(o, "current_outbound_spi", ch->spi_out);
+		json_array_append_new(sas, sa_object(s, ch, r, CV_SA_OUT));
+	}
+}
+
+static bool rule_wanted(struct show *s, const struct sa_filter *f, const struct rule_ref *r)
+{
+	return (!f->map || !strcmp(f->map, r->entry->map->name)) && (!f->ifc || rule_interface(s->c, r) == f->ifc) &&
+	       (f->vrf < 0 || (uint32_t)f->vrf == r->ivrf);
+}
+
+static void child_flows(struct show *s, const struct sa_filter *f, json_t *interfaces, json_t *flows)
+{
+	for (const struct child *ch = child_next(s->c->children, 0); ch; ch = child_next(s->c->children, ch->id)) {
+		const struct rule_ref *r = desired_rule(s->c->desired, ch->rule_id);
+		char key[CV_SELECTOR_STR + 16], sel[CV_SELECTOR_STR];
+		json_t *o;
+
+		if (!r || !ch->n_sel || !rule_wanted(s, f, r) ||
+			(cv_addr_bits(&f->peer) && !cv_addr_eq(&f->peer, &ch->path.remote)))
+			continue;
+		snprintf(key, sizeof(key), "%u|%s", r->rule_id, cv_selector_str(&ch->sel[0], sel));
+		o = json_object_get(flows, key);
+		if (!o) {
+			o = json_object();
+			flow_base(s, o, r, &ch->sel[0]);
+			json_object_set_new(flows, key, o);
+			json_array_append(json_object_get(interface_object(s, interfaces, r), "flows"), o);
+			snprintf(key, sizeof(key), "%u", r->rule_id);
+			json_object_set_new(flows, key, json_true());
+		}
+		flow_add_child(s, o, r, ch);
+	}
+}
+
+static bool entry_names_peer(const struct cfg_map_entry *e, const struct cv_addr *peer)
+{
+	for (unsigned i = 0; i < e->n_peer; i++)
+		if (cv_addr_eq(&e->peer[i], peer))
+			return true;
+	return false;
+}
+
+/* Configured flows without an SA (MON-16 applies here too: what is missing is visible). */
+static void idle_flows(struct show *s, const struct sa_filter *f, json_t *interfaces, json_t *flows)
+{
+	static const struct cv_sa_counters none;
+
+	for (unsigned i = 0; s->c->desired && i < s->c->desired->n_rule; i++) {
+		const struct rule_ref *r = &s->c->desired->rule[i];
+		char key[16];
+		json_t *o;
+
+		snprintf(key, sizeof(key), "%u", r->rule_id);
+		if (json_object_get(flows, key) || !rule_wanted(s, f, r) ||
+			(cv_addr_bits(&f->peer) && !entry_names_peer(r->entry, &f->peer)))
+			continue;
+		o = json_object();
+		flow_base(s, o, r, &r->line->sel);
+		add_counters(o, &none, &none);
+		set_int(o, "current_outbound_spi", 0);
+		json_array_append_new(json_object_get(interface_object(s, interfaces, r), "flows"), o);
+	}
+}
+
+void show_ipsec_sa(struct show *s)
+{
+	struct sa_filter f = {.map = arg_str(s, "map")};
+	json_t *interfaces, *flows;
+
+	if (arg_addr(s, "peer", &f.peer) || arg_interface(s, &f.ifc) || arg_vrf(s, "vrf", &f.vrf))
+		return;
+	if (!dpclient_is_up(s->c->dp))
+		set_str(s->out, "dataplane", "down");
+	s->list = set_array(s->out, "interfaces");
+	interfaces = json_object();
+	flows = json_object();
+	child_flows(s, &f, interfaces, flows);
+	idle_flows(s, &f, interfaces, flows);
+	json_decref(flows);
+	json_decref(interfaces);
+	show_answer(s);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* show: version, dataplane, interfaces, neighbours, routes, drops, workers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cv_addr.h"
+#include "show_priv.h"
+
+/* ---- version, dataplane ---- */
+
+static const char *sync_text(const struct control *c)
+{
+	static const char *const name[] = {[SYNC_NONE] = "not pushed",
+		[SYNC_BUSY] = "being pushed",
+		[SYNC_DONE] = "in force",
+		[SYNC_FAILED] = "refused"};
+
+	return name[c->sync];
+}
+
+static json_t *dataplane_object(const struct control *c)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(c->dp);
+	json_t *o = json_object();
+	char instance[32];
+
+	set_str(o, "state", dpclient_is_up(c->dp) ? "up" : "down");
+	set_str(o, "configuration", sync_text(c));
+	set_str(o, "push_error", c->push_error);
+	if (!dpclient_is_up(c->dp))
+		return o;
+	set_str(o, "version", c->info.version);
+	set_str(o, "provider", c->info.provider);
+	set_int(o, "max_workers", c->info.max_workers);
+	snprintf(instance, sizeof(instance), "%016llx", (unsigned long long)c->info.instance);
+	set_str(o, "instance", instance);
+	if (seg) {
+		set_int(o, "uptime", seg->heartbeat);
+		set_int(o, "workers", seg->n_workers);
+	}
+	return o;
+}
+
+void show_version(struct show *s)
+{
+	struct control *c = s->c;
+
+	set_str(s->out, "version", CULVERT_VERSION);
+	set_str(s->out, "hostname", c->running ? c->running->hostname : NULL);
+	set_int(s->out, "uptime", (host_now_ms(c) - c->started_ms) / 1000);
+	json_object_set_new(s->out, "dataplane", dataplane_object(c));
+	show_answer(s);
+}
+
+void show_dataplane(struct show *s)
+{
+	json_decref(s->out);
+	s->out = dataplane_object(s->c);
+	set_int(s->out, "objects", s->c->desired ? s->c->desired->n_obj : 0);
+	set_int(s->out, "ipsec_sa_pairs", child_count(s->c->children));
+	show_answer(s);
+}
+
+void show_engine(struct show *s)
+{
+	json_t *list = set_array(s->out, "engines"), *o, *algs;
+
+	if (!dpclient_is_up(s->c->dp)) {
+		set_str(s->out, "dataplane", "down");
+		show_answer(s);
+		return;
+	}
+	o = json_object();
+	set_str(o, "name", s->c->info.provider);
+	set_str(o, "type", "software");
+	set_str(o, "state", "active");
+	algs = set_array(o, "algorithms");
+	for (int a = 1; a < CV_ESP_ALG_MAX; a++)
+		if (s->c->info.crypto_caps & (1ull << a) && algo_esp_get((enum cv_esp_alg)a))
+			json_array_append_new(algs, json_string(algo_esp_get((enum cv_esp_alg)a)->name));
+	json_array_append_new(list, o);
+	show_answer(s);
+}
+
+/* ---- interfaces ---- */
+
+static void if_config(const struct cfg_interface *i, json_t *o)
+{
+	static const char *const type[] = {
+		[CFG_IF_ETHERNET] = "ethernet", [CFG_IF_VLAN] = "vlan", [CFG_IF_LOOPBACK] = "loopback"};
+	json_t *addresses;
+
+	set_str(o, "name", i->name);
+	set_str(o, "type", type[i->type]);
+	set_str(o, "description", i->description);
+	set_str(o, "admin", i->enabled ? "up" : "down");
+	set_str(o, "device", i->device);
+	set_int(o, "mtu", i->mtu ? i->mtu : 1500);
+	set_str(o, "parent", i->parent);
+	if (i->type == CFG_IF_VLAN)
+		set_int(o, "vlan_id", i->vlan_id);
+	set_str(o, "vrf", i->vrf);
+	set_str(o, "crypto_map", i->crypto_map);
+	addresses = set_array(o, "addresses");
+	for (unsigned j = 0; j < i->n_addr; j++) {
+		char addr[CV_ADDR_STR], text[CV_ADDR_STR + 8];
+
+		snprintf(text, sizeof(text), "%s/%u", cv_addr_str(&i->addr[j].addr, addr), i->addr[j].plen);
+		json_array_append_new(addresses, json_string(text));
+	}
+}
+
+static void if_counters(const struct control *c, const struct cfg_interface *i, json_t *o)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(c->dp);
+	const struct stats_base *base = show_base(c);
+	const struct cv_if_counters *b = base ? &base->ifc[i->id % CV_IF_MAX] : NULL;
+	struct cv_if_counters n;
+
+	if (!seg)
+		return;
+	sum_if_counters(seg, i->id, &n);
+#define COUNTER(field) set_int(o, #field, n.field - (b ? b->field : 0))
+	COUNTER(rx_packets);
+	COUNTER(rx_bytes);
+	COUNTER(rx_errors);
+	COUNTER(rx_drops);
+	COUNTER(tx_packets);
+	COUNTER(tx_bytes);
+	COUNTER(tx_errors);
+	COUNTER(tx_drops);
+#undef COUNTER
+}
+
+static void on_if(void *arg, const void *entry, size_t size)
+{
+	const struct cv_if_entry *e = entry;
+	struct show *s = arg;
+	const struct cfg_interface *i = size >= sizeof(*e) ? if_by_id(s->c, e->if_id) : NULL;
+	char mac[18], driver[sizeof(e->driver) + 1];
+	json_t *o;
+	size_t n;
+
+	json_array_foreach (s->list, n, o) {
+		if (!i || strcmp(i->name, json_string_value(json_object_get(o, "name"))))
+			continue;
+		set_str(o, "link", e->link_up ? "up" : "down");
+		set_int(o, "mtu", e->mtu);
+		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0], e->mac[1], e->mac[2], e->mac[3],
+			e->mac[4], e->mac[5]);
+		if (i->type != CFG_IF_LOOPBACK) {
+			set_str(o, "mac", mac);
+			set_int(o, "speed_mbps", e->speed_mbps);
+		}
+		snprintf(driver, sizeof(driver), "%.*s", (int)sizeof(e->driver), e->driver);
+		set_str(o, "driver", driver);
+	}
+}
+
+void show_interfaces(struct show *s)
+{
+	const struct cv_config *cfg = s->c->running;
+	const struct cfg_interface *only;
+
+	if (arg_interface(s, &only))
+		return;
+	s->list = set_array(s->out, "interfaces");
+	for (unsigned i = 0; cfg && i < cfg->n_interface; i++) {
+		json_t *o;
+
+		if (only && only != &cfg->interface[i])
+			continue;
+		o = json_object();
+		if_config(&cfg->interface[i], o);
+		if_counters(s->c, &cfg->interface[i], o);
+		json_array_append_new(s->list, o);
+	}
+	show_dump(s, CV_DUMP_IF, 0, on_if);
+}
+
+/* ---- neighbours ---- */
+
+static void on_neighbour(void *arg, const void *entry, size_t size, uint8_t af)
+{
+	static const char *const state[] = {[CV_NEIGH_INCOMPLETE] = "incomplete",
+		[CV_NEIGH_REACHABLE] = "reachable",
+		[CV_NEIGH_STALE] = "stale",
+		[CV_NEIGH_PROBE] = "probe"};
+	const struct cv_neigh_entry *e = entry;
+	const struct cfg_interface *i;
+	struct show *s = arg;
+	char mac[18];
+	json_t *o;
+
+	if (size < sizeof(*e) || e->addr.af != af)
+		return;
+	o = json_object();
+	set_addr(o, "address", &e->addr);
+	i = if_by_id(s->c, e->if_id);
+	set_str(o, "interface", i ? i->name : NULL);
+	set_str(o, "vrf", i ? i->vrf : NULL);
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0], e->mac[1], e->mac[2], e->mac[3],
+		e->mac[4], e->mac[5]);
+	if (e->state != CV_NEIGH_INCOMPLETE)
+		set_str(o, "mac", mac);
+	set_str(o, "state", e->state <= CV_NEIGH_PROBE ? state[e->state] : NULL);
+	set_int(o, "age", e->age_s);
+	json_array_append_new(s->list, o);
+}
+
+static void on_arp(void *arg, const void *entry, size_t size)
+{
+	on_neighbour(arg, entry, size, CV_AF_INET);
+}
+
+static void on_nd(void *arg, const void *entry, size_t size)
+{
+	on_neighbour(arg, entry, size, CV_AF_INET6);
+}
+
+void show_arp(struct show *s)
+{
+	s->list = set_array(s->out, "neighbours");
+	show_dump(s, CV_DUMP_NEIGH, 0, on_arp);
+}
+
+void show_nd(struct show *s)
+{
+	s->list = set_array(s->out, "neighbours");
+	show_dump(s, CV_DUMP_NEIGH, 0, on_nd);
+}
+
+/* ---- routes ---- */
+
+#define ORIGIN_STATIC 1
+#define ORIGIN_CONNECTED 254 /* the dataplane's own, made from interface addresses */
+#define ORIGIN_LOCAL 255
+
+static const char *origin_text(uint8_t origin)
+{
+	switch (origin) {
+	case ORIGIN_STATIC:
+		return "static";
+	case ORIGIN_CONNECTED:
+		return "connected";
+	case ORIGIN_LOCAL:
+		return "local";
+	default:
+		return NULL;
+	}
+}
+
+static json_t *nexthop_object(const struct control *c, const struct cv_nexthop *nh, uint32_t route_vrf)
+{
+	const struct cfg_interface *i = if_by_id(c, nh->if_id);
+	json_t *o = json_object();
+
+	set_flag(o, "blackhole", nh->type == CV_NH_BLACKHOLE);
+	if (nh->type == CV_NH_GATEWAY)
+		set_addr(o, "address", &nh->gw);
+	set_str(o, "interface", i ? i->name : NULL);
+	set_flag(o, "global", route_vrf != CV_VRF_GLOBAL && nh->vrf_id == CV_VRF_GLOBAL && nh->type == CV_NH_GATEWAY);
+	set_int(o, "weight", nh->weight);
+	return o;
+}
+
+static void on_route(void *arg, const void *entry, size_t size, uint8_t af)
+{
+	struct show *s = arg;
+	struct cv_fib_entry e;
+	char text[CV_PREFIX_STR];
+	json_t *o, *nhs;
+
+	if (size < sizeof(e))
+		return;
+	memcpy(&e, entry, sizeof(e)); /* alignment */
+	if (e.route.prefix.addr.af != af)
+		return;
+	o = json_object();
+	set_str(o, "prefix", cv_prefix_str(&e.route.prefix, text));
+	set_str(o, "source", origin_text(e.route.origin));
+	set_int(o, "distance", e.route.distance);
+	set_int(o, "tag", e.route.tag);
+	nhs = set_array(o, "next_hops");
+	for (unsigned i = 0; i < e.route.n_nh && i < CV_NH_MAX; i++)
+		json_array_append_new(nhs, nexthop_object(s->c, &e.route.nh[i], e.route.vrf_id));
+	json_array_append_new(s->list, o);
+}
+
+static void on_route4(void *arg, const void *entry, size_t size)
+{
+	on_route(arg, entry, size, CV_AF_INET);
+}
+
+static void on_route6(void *arg, const void *entry, size_t size)
+{
+	on_route(arg, entry, size, CV_AF_INET6);
+}
+
+static void show_routes(struct show *s, void (*each)(void *arg, const void *entry, size_t size))
+{
+	int vrf;
+
+	if (arg_vrf(s, "vrf", &vrf))
+		return;
+	set_str(s->out, "vrf", arg_str(s, "vrf"));
+	s->list = set_array(s->out, "routes");
+	show_dump(s, CV_DUMP_FIB, vrf < 0 ? CV_VRF_GLOBAL : (uint32_t)vrf, each);
+}
+
+void show_ip_route(struct show *s)
+{
+	show_routes(s, on_route4);
+}
+
+void show_ipv6_route(struct show *s)
+{
+	show_routes(s, on_route6);
+}
+
+/* ---- drops ---- */
+
+void show_drops(struct show *s)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
+	const struct stats_base *base = show_base(s->c);
+	bool all = arg_flag(s, "all");
+	uint64_t sum[CV_DROP_MAX];
+	json_t *list = set_array(s->out, "drops");
+
+	if (!seg) {
+		set_str(s->out, "dataplane", "down");
+		show_answer(s);
+		return;
+	}
+	sum_drops(seg, sum);
+	for (unsigned d = 0; d < seg->n_drops && d < CV_DROP_MAX; d++) {
+		uint64_t n = sum[d] - (base ? base->drops[d] : 0);
+		json_t *o, *per;
+
+		if ((!n && !all) || !seg->drop_name[d][0])
+			continue;
+		o = json_object();
+		set_str(o, "reason", seg->drop_name[d]);
+		set_str(o, "text", seg->drop_text[d]);
+		set_int(o, "packets", n);
+		per = set_array(o, "per_worker");
+		for (unsigned w = 0; w < CV_WRITERS && w <= seg->n_workers; w++)
+			json_array_append_new(per, json_integer((json_int_t)seg->writer[w].drops[d]));
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
+/* ---- workers ---- */
+
+static void stages(const struct cv_stats_segment *seg, const struct cv_writer_block *w, json_t *o)
+{
+	json_t *list = set_array(o, "stages");
+
+	for (unsigned i = 0; i < seg->n_stages && i < CV_STAGE_MAX; i++) {
+		const struct cv_stage_counters *st = &w->stage[i];
+		json_t *so;
+
+		if (!st->calls)
+			continue;
+		so = json_object();
+		set_str(so, "stage", seg->stage_name[i]);
+		set_int(so, "calls", st->calls);
+		set_int(so, "packets", st->packets);
+		if (st->packets)
+			set_int(so, "cycles_per_packet", st->cycles / st->packets);
+		json_object_set_new(so, "packets_per_call", json_real((double)st->packets / (double)st->calls));
+		json_array_append_new(list, so);
+	}
+}
+
+static json_t *worker_object(const struct cv_stats_segment *seg, unsigned slot)
+{
+	const struct cv_writer_block *w = &seg->writer[slot];
+	uint64_t cycles = w->busy_cycles + w->idle_cycles;
+	json_t *o = json_object();
+
+	set_int(o, "worker", slot ? slot - 1 : 0);
+	set_str(o, "role", slot ? "worker" : "main");
+	set_int(o, "loops", w->loops);
+	set_int(o, "idle_loops", w->idle_loops);
+	if (cycles)
+		json_object_set_new(o, "busy_percent", json_real(100.0 * (double)w->busy_cycles / (double)cycles));
+	set_int(o, "rx_packets", w->rx_packets);
+	set_int(o, "tx_packets", w->tx_packets);
+	stages(seg, w, o);
+	return o;
+}
+
+/* The interface whose port has this number: ports belong to ethernet interfaces. */
+static const char *port_interface(const struct control *c, uint32_t port_id)
+{
+	for (unsigned i = 0; c->desired && i < c->desired->n_obj; i++) {
+		const struct cv_port *p = c->desired->obj[i].body;
+
+		if (c->desired->obj[i].kind == OBJ_PORT && p->port_id == port_id)
+			return p->name;
+	}
+	return NULL;
+}
+
+static void on_worker(void *arg, const void *entry, size_t size)
+{
+	struct show *s = arg;
+	struct cv_worker_entry e;
+	json_t *o, *queues;
+
+	if (size < sizeof(e))
+		return;
+	memcpy(&e, entry, sizeof(e));
+	o = json_array_get(s->list, e.worker + 1); /* slot 0 is main */
+	if (!o)
+		return;
+	set_int(o, "lcore", e.lcore);
+	queues = set_array(o, "queues");
+	for (unsigned i = 0; i < e.n_rxq && i < sizeof(e.rxq) / sizeof(e.rxq[0]); i++) {
+		json_t *q = json_object();
+
+		set_str(q, "interface", port_interface(s->c, e.rxq[i].port_id));
+		set_int(q, "queue", e.rxq[i].queue);
+		json_array_append_new(queues, q);
+	}
+}
+
+void show_workers(struct show *s)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
+
+	s->list = set_array(s->out, "workers");
+	for (unsigned w = 0; seg && w < CV_WRITERS && w <= seg->n_workers; w++)
+		json_array_append_new(s->list, worker_object(seg, w));
+	show_dump(s, CV_DUMP_WORKER, 0, on_worker);
+}

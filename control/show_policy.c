@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* show: what is configured for IKE and IPsec. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cv_addr.h"
+#include "show_priv.h"
+
+static const char *ike_name(enum algo_ike_kind kind, unsigned id, uint16_t bits)
+{
+	const struct algo_ike *a = algo_ike_get(kind, (uint16_t)id, bits);
+
+	return a ? a->name : NULL;
+}
+
+void show_policy(struct show *s)
+{
+	json_t *list = set_array(s->out, "policies");
+
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_ike_policy; i++) {
+		const struct cfg_ike_policy *p = &s->c->running->ike_policy[i];
+		const struct algo_ike *group = algo_ike_get(ALGO_IKE_GROUP, (uint16_t)p->group, 0);
+		json_t *o = json_object();
+
+		set_int(o, "priority", p->priority);
+		set_str(o, "encryption", ike_name(ALGO_IKE_ENCR, p->encr, p->key_bits));
+		set_int(o, "key_bits", p->key_bits);
+		set_str(o, "hash", ike_name(ALGO_IKE_PRF, p->hash, 0));
+		set_str(o, "authentication", "pre-share");
+		set_int(o, "group", p->group);
+		if (group)
+			set_int(o, "group_bits", group->key_bits);
+		set_int(o, "lifetime", p->lifetime_s);
+		set_flag(o, "default", p->builtin);
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
+static json_t *identity_object(const struct cfg_identity *m, const char *fvrf)
+{
+	static const char *const type[] = {[CFG_ID_ADDRESS] = "address",
+		[CFG_ID_FQDN] = "fqdn",
+		[CFG_ID_USER_FQDN] = "user-fqdn",
+		[CFG_ID_KEY_ID] = "key-id"};
+	char text[CV_PREFIX_STR];
+	json_t *o = json_object();
+
+	set_str(o, "type", type[m->type]);
+	set_str(o, "value", m->type == CFG_ID_ADDRESS ? cv_prefix_str(&m->addr, text) : m->text);
+	set_flag(o, "domain", m->domain);
+	set_str(o, "vrf", m->type == CFG_ID_ADDRESS ? fvrf : NULL);
+	return o;
+}
+
+void show_profile(struct show *s)
+{
+	json_t *list = set_array(s->out, "profiles");
+
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_ike_profile; i++) {
+		const struct cfg_ike_profile *p = &s->c->running->ike_profile[i];
+		json_t *o = json_object(), *a;
+
+		set_str(o, "name", p->name);
+		set_str(o, "description", p->description);
+		set_int(o, "version", p->version);
+		set_str(o, "vrf", p->vrf);
+		set_flag(o, "default", p->builtin);
+		a = set_array(o, "identities");
+		for (unsigned j = 0; j < p->n_match; j++)
+			json_array_append_new(a, identity_object(&p->match[j], p->match_fvrf));
+		a = set_array(o, "keyrings");
+		for (unsigned j = 0; j < p->n_keyring; j++)
+			json_array_append_new(a, json_string(p->keyring[j]));
+		a = set_array(o, "proposals");
+		for (unsigned j = 0; p->version == CFG_IKEV2 && j < p->n_proposal; j++)
+			json_array_append_new(a, json_string(p->proposal[j]));
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
+/* Whose keys there are; never the keys. */
+void show_key(struct show *s)
+{
+	json_t *list = set_array(s->out, "keyrings");
+
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_keyring; i++) {
+		const struct cfg_keyring *k = &s->c->running->keyring[i];
+		json_t *o = json_object(), *keys;
+
+		set_str(o, "name", k->name);
+		set_str(o, "description", k->description);
+		set_str(o, "vrf", k->vrf);
+		keys = set_array(o, "keys");
+		for (unsigned j = 0; j < k->n_psk; j++) {
+			json_t *p = json_object();
+			char text[CV_PREFIX_STR];
+
+			if (k->psk[j].hostname)
+				set_str(p, "hostname", k->psk[j].hostname);
+			else
+				set_str(p, "address", cv_prefix_str(&k->psk[j].peer, text));
+			json_array_append_new(keys, p);
+		}
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
+/* ---- peers: those with a description, and those that are there (MON-T1) ---- */
+
+static void peer_add(struct show *s, json_t *index, const struct cv_addr *a, uint64_t port)
+{
+	char text[CV_ADDR_STR], key[CV_ADDR_STR + 8];
+	json_t *o;
+
+	cv_addr_str(a, text);
+	snprintf(key, sizeof(key), "%s %u", text, (unsigned)port);
+	if (json_object_get(index, key))
+		return;
+	o = json_object();
+	set_str(o, "peer", text);
+	set_int(o, "port", port);
+	set_str(o, "description", session_description(s->c, a));
+	if (session_description(s->c, a)) {
+		json_t *flags = set_array(o, "flags");
+
+		json_array_append_new(flags, json_string("PEER_POLICY"));
+	}
+	json_object_set(index, key, o);
+	json_object_set_new(index, text, json_true());
+	json_array_append_new(s->list, o);
+}
+
+void show_peer(struct show *s)
+{
+	json_t *sas = ike_show_sas(s->c->ike, 0), *index = json_object(), *sa;
+	const struct cv_config *cfg = s->c->running;
+	size_t i;
+
+	s->list = set_array(s->out, "peers");
+	json_array_foreach (sas, i, sa) {
+		const char *remote = json_string_value(json_object_get(sa, "remote"));
+		struct cv_addr a;
+
+		if (remote && !cv_addr_parse(remote, &a))
+			peer_add(s, index, &a, (uint64_t)json_integer_value(json_object_get(sa, "remote_port")));
+	}
+	for (i = 0; cfg && i < cfg->n_peer; i++) {
+		char text[CV_ADDR_STR];
+
+		if (!json_object_get(index, cv_addr_str(&cfg->peer[i].addr, text)))
+			peer_add(s, index, &cfg->peer[i].addr, 500);
+	}
+	json_decref(index);
+	json_decref(sas);
+	show_answer(s);
+}
+
+/* ---- transform sets ---- */
+
+void show_transform_set(struct show *s)
+{
+	json_t *list = set_array(s->out, "transform_sets");
+
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_transform_set; i++) {
+		const struct cfg_transform_set *t = &s->c->running->transform_set[i];
+		const struct algo_esp *a = algo_esp_get(t->alg);
+		json_t *o = json_object();
+
+		set_str(o, "name", t->name);
+		set_str(o, "transform", a->manual_name);
+		set_str(o, "algorithm", a->name);
+		set_str(o, "mode", "Tunnel");
+		if (s->c->info.instance && !(s->c->info.crypto_caps & (1ull << t->alg)))
+			set_str(o, "warning", "not supported by the crypto engine, ignored");
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
+/* ---- access lists ---- */
+
+static const char *end_text(const struct cv_range *r, char buf[static 128])
+{
+	char text[CV_ADDR_STR];
+	struct cv_prefix p;
+
+	if (!cv_range_to_prefix(r, &p))
+		return range_text(r, buf);
+	if (!p.len)
+		return "any";
+	if (p.len < cv_addr_bits(&p.addr))
+		return cv_prefix_str(&p, buf);
+	snprintf(buf, 128, "host %s", cv_addr_str(&p.addr, text));
+	return buf;
+}
+
+static void set_ports(json_t *o, const char *key, uint16_t lo, uint16_t hi)
+{
+	char text[16];
+
+	if (!lo && hi == UINT16_MAX)
+		return;
+	snprintf(text, sizeof(text), lo == hi ? "%u" : "%u-%u", lo, hi);
+	set_str(o, key, text);
+}
+
+static json_t *line_object(const struct cfg_acl_line *l)
+{
+	json_t *o = json_object();
+	char text[128], proto[8];
+
+	set_int(o, "sequence", l->seq);
+	set_str(o, "action", l->permit ? "permit" : "deny");
+	set_str(o, "protocol", proto_text(l->sel.proto, proto));
+	set_str(o, "source", end_text(&l->sel.src, text));
+	set_ports(o, "source_port", l->sel.sport_lo, l->sel.sport_hi);
+	set_str(o, "destination", end_text(&l->sel.dst, text));
+	set_ports(o, "destination_port", l->sel.dport_lo, l->sel.dport_hi);
+	set_flag(o, "log", l->log);
+	set_str(o, "remark", l->remark);
+	return o;
+}
+
+void show_access_lists(struct show *s)
+{
+	json_t *list = set_array(s->out, "access_lists");
+	const char *only = arg_str(s, "name");
+
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_acl; i++) {
+		const struct cfg_acl *a = &s->c->running->acl[i];
+		json_t *o, *lines;
+
+		if (only && strcmp(only, a->name))
+			continue;
+		o = json_object();
+		set_str(o, "name", a->name);
+		lines = set_array(o, "lines");
+		for (unsigned j = 0; j < a->n_line; j++)
+			json_array_append_new(lines, line_object(&a->line[j]));
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
+/* ---- crypto maps ---- */
+
+/* Entries that have pairs, with the newest of them: made once per request, because entries and pairs are many. */
+struct entry_pair {
+	const struct cfg_map_entry *entry;
+	const struct child *ch;
+};
+struct entry_pairs {
+	struct entry_pair *p;
+	unsigned n;
+};
+
+static int pair_cmp(const void *a, const void *b)
+{
+	const struct entry_pair *x = a, *y = b;
+
+	return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+static void pairs_collect(const struct control *c, struct entry_pairs *out)
+{
+	out->n = 0;
+	out->p = calloc(child_count(c->children) + 1, sizeof(*out->p));
+	if (!out->p)
+		abort();
+	for (const struct child *ch = child_next(c->children, 0); ch; ch = child_next(c->children, ch->id)) {
+		const struct rule_ref *r = desired_rule(c->desired, ch->rule_id);
+
+		if (r && !ch->released && out->n < child_count(c->children))
+			out->p[out->n++] = (struct entry_pair){r->entry, ch};
+	}
+	qsort(out->p, out->n, sizeof(*out->p), pair_cmp);
+}
+
+static const struct cv_addr *current_peer(const struct entry_pairs *pairs, const struct cfg_map_entry *e)
+{
+	struct entry_pair key = {.entry = e};
+	const struct entry_pair *p = bsearch(&key, pairs->p, pairs->n, sizeof(key), pair_cmp);
+
+	return p ? &p->ch->path.remote : NULL;
+}
+
+static void entry_lines(const struct cfg_acl *a, json_t *o)
+{
+	json_t *lines = set_array(o, "lines");
+
+	for (unsigned i = 0; i < a->n_line; i++) {
+		char text[CV_SELECTOR_STR], line[CV_SELECTOR_STR + 16];
+
+		snprintf(line, sizeof(line), "%s %s", a->line[i].permit ? "permit" : "deny",
+			cv_selector_str(&a->line[i].sel, text));
+		json_array_append_new(lines, json_string(line));
+	}
+}
+
+static void entry_transforms(const struct cfg_map_entry *e, json_t *o)
+{
+	json_t *list = set_array(o, "transform_sets");
+
+	for (unsigned i = 0; i < e->n_transform_set; i++) {
+		json_t *t = json_object();
+
+		set_str(t, "name", e->ts_ref[i]->name);
+		set_str(t, "transform", algo_esp_get(e->ts_ref[i]->alg)->manual_name);
+		json_array_append_new(list, t);
+	}
+}
+
+static json_t *entry_object(const struct control *c, const struct entry_pairs *pairs, const struct cfg_map_entry *e)
+{
+	const struct cv_config *cfg = c->running;
+	json_t *o = json_object(), *peers;
+	char pfs[16];
+
+	set_int(o, "sequence", e->seq);
+	set_str(o, "description", e->description);
+	set_str(o, "profile", e->profile_ref->name);
+	set_int(o, "version", e->profile_ref->version);
+	set_str(o, "inside_vrf", e->profile_ref->vrf);
+	peers = set_array(o, "peers");
+	for (unsigned i = 0; i < e->n_peer; i++) {
+		char text[CV_ADDR_STR];
+
+		json_array_append_new(peers, json_string(cv_addr_str(&e->peer[i], text)));
+	}
+	set_addr(o, "current_peer", current_peer(pairs, e));
+	set_str(o, "access_list", e->acl);
+	entry_lines(e->acl_ref, o);
+	set_int(o, "life_kb", e->lifetime_kb ? e->lifetime_kb : cfg->ipsec_lifetime_kb);
+	set_int(o, "life_seconds", e->lifetime_s ? e->lifetime_s : cfg->ipsec_lifetime_s);
+	if (e->pfs != IKE_GROUP_NONE) {
+		snprintf(pfs, sizeof(pfs), "group%u", e->pfs);
+		set_str(o, "pfs", pfs);
+	}
+	entry_transforms(e, o);
+	set_flag(o, "per_host", e->per_host);
+	set_flag(o, "auto_start", e->auto_start);
+	set_int(o, "replay_window", e->replay_window);
+	return o;
+}
+
+void show_map(struct show *s)
+{
+	json_t *list = set_array(s->out, "maps");
+	const struct cv_config *cfg = s->c->running;
+	const char *only = arg_str(s, "map");
+	const struct cfg_interface *ifc;
+	struct entry_pairs pairs;
+
+	if (arg_interface(s, &ifc))
+		return;
+	pairs_collect(s->c, &pairs);
+	for (unsigned i = 0; cfg && i < cfg->n_map; i++) {
+		const struct cfg_crypto_map *m = &cfg->map[i];
+		json_t *o, *a;
+
+		if ((only && strcmp(only, m->name)) || (ifc && ifc->map_ref != m))
+			continue;
+		o = json_object();
+		set_str(o, "name", m->name);
+		set_str(o, "local_address", m->local_address);
+		a = set_array(o, "interfaces");
+		for (unsigned j = 0; j < cfg->n_interface; j++)
+			if (cfg->interface[j].map_ref == m)
+				json_array_append_new(a, json_string(cfg->interface[j].name));
+		a = set_array(o, "entries");
+		for (unsigned j = 0; j < m->n_entry; j++)
+			json_array_append_new(a, entry_object(s->c, &pairs, &m->entry[j]));
+		json_array_append_new(list, o);
+	}
+	free(pairs.p);
+	show_answer(s);
+}
