@@ -122,7 +122,7 @@ static inline int trailer(const struct crypto_op *op, uint32_t *len)
 		return -1;
 	uint32_t bad = 0;
 	for (uint32_t i = 0; i < pad; i++)
-		bad |= end[i - pad] ^ (uint8_t)(i + 1);
+		bad |= (end - pad)[i] ^ (uint8_t)(i + 1);
 	*len = op->data_len - ESP_TRAILER_LEN - pad;
 	return unlikely(bad) ? -1 : end[1];
 }
