@@ -154,6 +154,16 @@ uint64_t ike_entry_lifetime_kb(const struct ike *ike, const struct cfg_map_entry
 	return e->lifetime_kb ? e->lifetime_kb : ike->cfg->ipsec_lifetime_kb;
 }
 
+unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const struct ike_path *path,
+	const struct cfg_map_entry **out, unsigned max)
+{
+	unsigned n = ike->ops.entries_for(ike->ctx, path, out, max), kept = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (ike_version_of(out[i]) == v)
+			out[kept++] = out[i];
+	return kept;
+}
+
 bool ike_entry_has_peer(const struct cfg_map_entry *e, const struct cv_addr *peer)
 {
 	for (unsigned i = 0; i < e->n_peer; i++)

@@ -360,7 +360,7 @@ void ike_keepalive_arm(struct ike_sa *sa);
 /* The map entries where path->local lives whose profile speaks v, at most max. */
 unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const struct ike_path *path,
 	const struct cfg_map_entry **out, unsigned max);
-#define IKE_ENTRIES_MAX 1024
+#define IKE_ENTRIES_MAX 16384 /* more map entries on one interface are not looked at for the peers' requests */
 bool ike_entry_has_peer(const struct cfg_map_entry *e, const struct cv_addr *peer);
 static inline const struct ike_version *ike_version_of(const struct cfg_map_entry *e)
 {
