@@ -152,14 +152,16 @@ static const char *text_of(const struct call *c, const char *name)
 	return json_string_value(json_object_get(c->request, name));
 }
 
-/* A number of the request, or fallback; out of range counts as absent. */
+/* A number of the request, as a JSON number or as digits; fallback when it is absent, malformed or above max. */
 static long long number_of(const struct call *c, const char *name, long long max, long long fallback)
 {
 	json_t *v = json_object_get(c->request, name);
+	const char *text = json_string_value(v);
+	long long n = json_is_integer(v) ? json_integer_value(v) : -1;
 
-	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max)
-		return fallback;
-	return json_integer_value(v);
+	if (text && *text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 10)
+		n = strtoll(text, NULL, 10);
+	return n < 0 || n > max ? fallback : n;
 }
 
 static void print_config(struct call *c, const char *which)

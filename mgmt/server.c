@@ -14,6 +14,8 @@
 #include "cv_secret.h"
 #include "server.h"
 
+#define BACKLOG 16
+
 struct client {
 	uv_pipe_t pipe;
 	struct server *s;
@@ -125,6 +127,8 @@ int server_bind(const char *path, uid_t owner)
 	umask(old);
 	if (!rc)
 		rc = set_owner(path, owner);
+	if (!rc && listen(fd, BACKLOG) < 0) /* from now on clients wait for the start in place of being refused */
+		rc = -errno;
 	if (rc) {
 		close(fd);
 		return rc;
@@ -309,7 +313,7 @@ struct server *server_start(uv_loop_t *loop, int fd, const char *path, const str
 	s->pipe.data = s;
 	int rc = uv_pipe_open(&s->pipe, fd);
 	if (!rc)
-		rc = uv_listen((uv_stream_t *)&s->pipe, 16, connected);
+		rc = uv_listen((uv_stream_t *)&s->pipe, BACKLOG, connected);
 	if (rc) {
 		server_stop(s);
 		errno = -rc;

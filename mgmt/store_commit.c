@@ -448,7 +448,7 @@ static int choose(struct store *s, struct lyd_node **tree, const char **from, st
 	struct lyd_node *running, *previous;
 	json_t *facts;
 
-	*from = "startup";
+	*from = "startup configuration";
 	int rc = read_startup(s, tree, err);
 	if (!read_run_file(s, s->running_path, &facts, &running))
 		return rc;

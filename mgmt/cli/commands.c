@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "commands.h"
+#include "render.h"
+
+/* clang-format off */
+#define FLAG(word, help) {word, NULL, NULL, help, CLI_FLAG, false, NULL}
+#define WITH(word, what, help, type) {word, NULL, what, help, type, false, NULL}
+#define NEEDS(word, what, help, type) {word, NULL, what, help, type, true, NULL}
+#define POS(key, what, help, type) {NULL, key, what, help, type, false, NULL}
+#define NEEDS_POS(key, what, help, type) {NULL, key, what, help, type, true, NULL}
+#define END {0}
+/* clang-format on */
+
+static const struct cli_arg detail_interface[] = {
+	FLAG("brief", "One line for each interface"),
+	POS("interface", "NAME", "Only this interface", CLI_NAME),
+	END,
+};
+static const struct cli_arg on_interface[] = {
+	WITH("interface", "NAME", "Only on this interface", CLI_NAME),
+	END,
+};
+static const struct cli_arg in_vrf[] = {
+	WITH("vrf", "NAME", "The table of this VRF; default: the global table", CLI_NAME),
+	END,
+};
+static const struct cli_arg show_session[] = {
+	FLAG("detail", "With counters and lifetimes"),
+	WITH("local", "ADDRESS", "Only sessions with this local address", CLI_TEXT),
+	WITH("remote", "ADDRESS", "Only sessions with this peer", CLI_TEXT),
+	WITH("fvrf", "NAME", "Only sessions with this front VRF", CLI_NAME),
+	WITH("ivrf", "NAME", "Only sessions with this inside VRF", CLI_NAME),
+	END,
+};
+static const struct cli_arg show_ipsec_sa[] = {
+	FLAG("detail", "With all counters"),
+	WITH("peer", "ADDRESS", "Only SAs with this peer", CLI_TEXT),
+	WITH("map", "NAME", "Only SAs of this crypto map", CLI_NAME),
+	WITH("interface", "NAME", "Only SAs of this interface", CLI_NAME),
+	WITH("vrf", "NAME", "Only SAs with this inside VRF", CLI_NAME),
+	END,
+};
+static const struct cli_arg show_detail[] = {
+	FLAG("detail", "With everything that is known"),
+	END,
+};
+static const struct cli_arg show_map[] = {
+	{"tag", "map", "NAME", "Only this map", CLI_NAME, false, NULL},
+	WITH("interface", "NAME", "Only the map of this interface", CLI_NAME),
+	END,
+};
+static const struct cli_arg show_acl[] = {
+	POS("name", "NAME", "Only this access list", CLI_NAME),
+	END,
+};
+static const struct cli_arg show_drops[] = {
+	FLAG("all", "Also reasons for which nothing was dropped"),
+	END,
+};
+static const struct cli_arg show_running[] = {
+	WITH("path", "PATH", "Only what is below this YANG path", CLI_PATH),
+	FLAG("xml", "As XML"),
+	END,
+};
+static const struct cli_arg clear_session[] = {
+	WITH("local", "ADDRESS", "Sessions with this local address", CLI_TEXT),
+	WITH("remote", "ADDRESS", "Sessions with this peer", CLI_TEXT),
+	WITH("port", "PORT", "Sessions with this port of the peer", CLI_NUMBER),
+	WITH("fvrf", "NAME", "Sessions with this front VRF", CLI_NAME),
+	WITH("ivrf", "NAME", "Sessions with this inside VRF", CLI_NAME),
+	END,
+};
+static const struct cli_arg clear_sa[] = {
+	FLAG("counters", "Only set the counters of SAs to zero"),
+	WITH("peer", "ADDRESS", "SAs with this peer", CLI_TEXT),
+	WITH("map", "NAME", "SAs of this crypto map", CLI_NAME),
+	WITH("spi", "SPI", "The SA with this SPI", CLI_TEXT),
+	WITH("vrf", "NAME", "SAs with this inside VRF; with 'peer', this front VRF", CLI_NAME),
+	END,
+};
+static const struct cli_arg clear_isakmp[] = {
+	WITH("remote", "ADDRESS", "IKE SAs with this peer", CLI_TEXT),
+	END,
+};
+static const struct cli_arg trace_args[] = {
+	POS("packets", "COUNT", "How many packets, 1 to 1000; default 1", CLI_NUMBER),
+	WITH("interface", "NAME", "Only packets received on this interface", CLI_NAME),
+	END,
+};
+static const struct cli_arg capture_args[] = {
+	NEEDS("interface", "NAME", "The interface", CLI_NAME),
+	NEEDS("file", "NAME", "File in the capture directory of the dataplane, pcapng", CLI_TEXT),
+	WITH("packets", "COUNT", "Stop after this many packets", CLI_NUMBER),
+	WITH("snaplen", "BYTES", "Keep only the first bytes of each packet", CLI_NUMBER),
+	END,
+};
+static const struct cli_arg capture_stop[] = {
+	NEEDS("interface", "NAME", "The interface", CLI_NAME),
+	END,
+};
+static const struct cli_arg config_show[] = {
+	POS("source", "SOURCE", "candidate (default), running, startup, or the number of an older one", CLI_TEXT),
+	WITH("path", "PATH", "Only what is below this YANG path", CLI_PATH),
+	FLAG("xml", "As XML"),
+	END,
+};
+static const struct cli_arg config_load[] = {
+	NEEDS_POS("file", "FILE", "JSON or XML; - reads standard input", CLI_FILE),
+	FLAG("merge", "Add to the candidate in place of replacing it"),
+	END,
+};
+static const struct cli_arg config_set[] = {
+	NEEDS_POS("path", "PATH", "YANG path, prefixes and key names may be left out: interfaces/interface[lan]/mtu",
+		CLI_PATH),
+	POS("value", "VALUE", "The value; none for list entries", CLI_TEXT),
+	END,
+};
+static const struct cli_arg config_delete[] = {
+	NEEDS_POS("path", "PATH", "YANG path", CLI_PATH),
+	END,
+};
+static const struct cli_arg config_validate[] = {
+	POS("file", "FILE", "Check this file in place of the candidate; - reads standard input", CLI_FILE),
+	END,
+};
+static const struct cli_arg config_diff[] = {
+	WITH("rollback", "NUMBER", "What 'config rollback NUMBER' would change", CLI_NUMBER),
+	END,
+};
+static const struct cli_arg config_commit[] = {
+	{"confirmed", NULL, "SECONDS",
+		"Return to the present configuration unless another commit follows in time; default 600",
+		CLI_OPT_NUMBER, false, "600"},
+	END,
+};
+static const struct cli_arg config_rollback[] = {
+	NEEDS_POS("number", "NUMBER", "How many commits back; 1 is the one before the last", CLI_NUMBER),
+	END,
+};
+static const struct cli_arg fail_at[] = {
+	NEEDS_POS("nth", "NUMBER", "Which command", CLI_NUMBER),
+	END,
+};
+
+#define SHOW(words, help, args, render)                                                                                \
+	{                                                                                                              \
+		"show " words, "show", words, NULL, help, args, render, NULL, false                                    \
+	}
+
+const struct cli_command cli_commands[] = {
+	SHOW("version", "Versions and uptime of both processes", NULL, render_version),
+	SHOW("interfaces", "Interfaces: state, addresses, counters", detail_interface, render_interfaces),
+	SHOW("arp", "IPv4 neighbours", on_interface, render_neighbours),
+	SHOW("nd", "IPv6 neighbours", on_interface, render_neighbours),
+	SHOW("ip route", "IPv4 routes", in_vrf, render_routes),
+	SHOW("ipv6 route", "IPv6 routes", in_vrf, render_routes),
+	SHOW("crypto session", "Crypto sessions: peers, IKE SAs, flows", show_session, render_session),
+	SHOW("crypto ipsec sa", "IPsec SAs with their flows and counters", show_ipsec_sa, render_ipsec_sa),
+	SHOW("crypto ipsec transform-set", "Transform sets", NULL, render_transform_set),
+	SHOW("crypto isakmp sa", "IKEv1 SAs", show_detail, render_isakmp_sa),
+	SHOW("crypto isakmp policy", "IKEv1 policies, with the built-in ones", NULL, render_isakmp_policy),
+	SHOW("crypto isakmp profile", "IKE profiles", NULL, render_isakmp_profile),
+	SHOW("crypto isakmp key", "Keyrings and whom their keys are for", NULL, render_isakmp_key),
+	SHOW("crypto isakmp peer", "IKE peers and their descriptions", NULL, render_isakmp_peer),
+	SHOW("crypto ikev2 sa", "IKEv2 SAs", show_detail, render_ikev2_sa),
+	SHOW("crypto map", "Crypto maps", show_map, render_crypto_map),
+	SHOW("access-lists", "Access lists", show_acl, render_access_lists),
+	SHOW("drops", "Dropped packets by reason", show_drops, render_drops),
+	SHOW("workers", "Worker cores: load and stages", NULL, render_workers),
+	SHOW("running-config", "The running configuration, secrets hidden", show_running, render_text),
+	{"clear crypto session", "clear", "crypto session", NULL, "Remove IKE and IPsec SAs of sessions", clear_session,
+		render_cleared, "This removes all IKE and IPsec SAs.", false},
+	{"clear crypto sa", "clear", "crypto sa", NULL, "Remove IPsec SAs", clear_sa, render_cleared,
+		"This removes all IPsec SAs.", false},
+	{"clear crypto isakmp", "clear", "crypto isakmp", NULL, "Remove IKE SAs", clear_isakmp, render_cleared,
+		"This removes all IKE SAs.", false},
+	{"clear counters", "clear", "counters", NULL, "Set counters to zero", on_interface, NULL, NULL, false},
+	{"clear arp", "clear", "arp", NULL, "Forget IPv4 neighbours", on_interface, render_cleared, NULL, false},
+	{"clear nd", "clear", "nd", NULL, "Forget IPv6 neighbours", on_interface, render_cleared, NULL, false},
+	{"config show", "config", "show", NULL, "Print a configuration, secrets hidden", config_show, render_text, NULL,
+		false},
+	{"config load", "config", "load", NULL, "Read a file into the candidate", config_load, NULL, NULL, false},
+	{"config set", "config", "set", NULL, "Change the candidate", config_set, NULL, NULL, false},
+	{"config delete", "config", "delete", NULL, "Remove something from the candidate", config_delete, NULL, NULL,
+		false},
+	{"config discard", "config", "discard", NULL, "Make the candidate the running configuration again", NULL, NULL,
+		NULL, false},
+	{"config validate", "config", "validate", NULL, "Check the candidate or a file", config_validate, render_valid,
+		NULL, false},
+	{"config diff", "config", "diff", NULL, "What a commit would change", config_diff, render_diff, NULL, false},
+	{"config commit", "config", "commit", NULL, "Make the candidate the running configuration, all or nothing",
+		config_commit, render_commit, NULL, false},
+	{"config rollback", "config", "rollback", NULL, "Commit an older configuration", config_rollback, render_commit,
+		NULL, false},
+	{"config save", "config", "save", NULL, "Write the running configuration to the startup file", NULL, NULL, NULL,
+		false},
+	{"config history", "config", "history", NULL, "Committed configurations, newest first", NULL, render_history,
+		NULL, false},
+	{"config status", "config", "status", NULL, "Uncommitted changes, pending confirmation", NULL, render_status,
+		NULL, false},
+	{"trace", "do", "trace", NULL, "Follow the next packets through the dataplane", trace_args, render_trace, NULL,
+		false},
+	{"capture start", "do", "capture", NULL, "Capture packets of an interface to a file", capture_args,
+		render_capture, NULL, false},
+	{"capture stop", "do", "capture", "stop", "End a capture", capture_stop, render_capture, NULL, false},
+	{"test fail-at", "do", "fail-at", NULL, "Fault injection for tests", fail_at, NULL, NULL, true},
+};
+const unsigned cli_n_commands = sizeof(cli_commands) / sizeof(cli_commands[0]);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Printing answers (docs/show.md) in the words of the manuals. */
+#ifndef MGMT_CLI_RENDER_H
+#define MGMT_CLI_RENDER_H
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* render.c: members of an object, with a fallback when absent. */
+const char *jtext(const json_t *o, const char *key, const char *fallback);
+long long jint(const json_t *o, const char *key);
+bool jflag(const json_t *o, const char *key);
+const char *jvrf(const json_t *o, const char *key);	 /* "(none)" for the global table */
+const char *hms(long long seconds, char buf[static 48]); /* 01:02:03, or 3d01h */
+/* "10.1.0.0/24" as address and dotted mask; IPv6 keeps its length. */
+void prefix_parts(const char *prefix, char addr[static 64], char mask[static 64]);
+
+/* A table with columns as wide as they need; "-" aligns to the right. */
+struct table;
+struct table *table_new(unsigned columns, const char *const *titles, const char *align);
+void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void table_print(struct table *t, FILE *out); /* and frees */
+
+#define RENDERER(name) void name(FILE *out, const json_t *result, const json_t *request)
+/* render_crypto.c */
+RENDERER(render_session);
+RENDERER(render_isakmp_sa);
+RENDERER(render_ikev2_sa);
+RENDERER(render_isakmp_policy);
+RENDERER(render_isakmp_profile);
+RENDERER(render_isakmp_key);
+RENDERER(render_isakmp_peer);
+/* render_ipsec.c */
+RENDERER(render_ipsec_sa);
+RENDERER(render_crypto_map);
+RENDERER(render_transform_set);
+RENDERER(render_access_lists);
+/* render_net.c */
+RENDERER(render_version);
+RENDERER(render_interfaces);
+RENDERER(render_neighbours);
+RENDERER(render_routes);
+RENDERER(render_drops);
+RENDERER(render_workers);
+RENDERER(render_trace);
+RENDERER(render_capture);
+RENDERER(render_cleared);
+/* render_config.c */
+RENDERER(render_text);
+RENDERER(render_diff);
+RENDERER(render_commit);
+RENDERER(render_warnings);
+RENDERER(render_valid);
+RENDERER(render_history);
+RENDERER(render_status);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IPsec SAs, crypto maps, transform sets, access lists. Fields: spec/20 1.3 and 2.3. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "render.h"
+
+static void ident(FILE *out, const char *title, const json_t *id)
+{
+	char addr[64], mask[64];
+	const char *protocol = jtext(id, "protocol", "0");
+
+	prefix_parts(jtext(id, "prefix", "?"), addr, mask);
+	fprintf(out, "   %s ident (addr/mask/prot/port): (%s/%s/%s/%s)\n", title, addr, mask,
+		strcmp(protocol, "ip") == 0 ? "0" : protocol, jtext(id, "port", "0"));
+}
+
+static void one_sa(FILE *out, const json_t *sa, const char *map)
+{
+	long long spi = jint(sa, "spi");
+
+	fprintf(out, "      spi: 0x%llX(%lld)\n", spi, spi);
+	fprintf(out, "        transform: %s ,\n", jtext(sa, "transform", "?"));
+	fprintf(out, "        in use settings ={%s%s, }\n", jtext(sa, "mode", "Tunnel"),
+		jflag(sa, "udp_encaps") ? " UDP-Encaps" : "");
+	fprintf(out, "        conn id: %lld, flow_id: %lld, crypto map: %s\n", jint(sa, "conn_id"), jint(sa, "conn_id"),
+		jtext(sa, "crypto_map", map));
+	fprintf(out, "        crypto engine type: %s\n", jtext(sa, "engine", "Software"));
+	fprintf(out, "        sa timing: remaining key lifetime (k/sec): (%lld/%lld)\n", jint(sa, "life_kb"),
+		jint(sa, "life_seconds"));
+	fprintf(out, "        IV size: %lld bytes\n", jint(sa, "iv_size"));
+	fprintf(out, "        replay detection support: %s", jint(sa, "replay_window") ? "Y" : "N");
+	if (jint(sa, "replay_window"))
+		fprintf(out, "  replay window size: %lld", jint(sa, "replay_window"));
+	fprintf(out, "\n        Status: %s\n", jtext(sa, "status", "ACTIVE"));
+}
+
+static void sas_of(FILE *out, const json_t *flow, const char *direction, const char *protocol, const char *map)
+{
+	size_t i;
+	json_t *sa;
+
+	fprintf(out, "\n     %s %s sas:\n", direction, protocol);
+	json_array_foreach (json_object_get(flow, "sas"), i, sa)
+		if (strcmp(jtext(sa, "direction", ""), direction) == 0 &&
+			strcmp(jtext(sa, "protocol", "esp"), protocol) == 0)
+			one_sa(out, sa, map);
+}
+
+static void flow_counters(FILE *out, const json_t *f, bool detail)
+{
+	fprintf(out, "    #pkts encaps: %lld, #pkts encrypt: %lld, #pkts digest: %lld\n", jint(f, "pkts_encaps"),
+		jint(f, "pkts_encrypt"), jint(f, "pkts_digest"));
+	fprintf(out, "    #pkts decaps: %lld, #pkts decrypt: %lld, #pkts verify: %lld\n", jint(f, "pkts_decaps"),
+		jint(f, "pkts_decrypt"), jint(f, "pkts_verify"));
+	/* there is no compression: the fields are the manual's, and always zero */
+	fprintf(out, "    #pkts compressed: 0, #pkts decompressed: 0\n");
+	fprintf(out, "    #pkts not compressed: 0, #pkts compr. failed: 0\n");
+	fprintf(out, "    #pkts not decompressed: 0, #pkts decompress failed: 0\n");
+	fprintf(out, "    #send errors %lld, #recv errors %lld\n", jint(f, "send_errors"), jint(f, "recv_errors"));
+	if (detail)
+		fprintf(out, "    #pkts replay failed (rcv): %lld\n", jint(f, "replay_errors"));
+}
+
+static void flow(FILE *out, const json_t *f, const char *map, bool detail)
+{
+	static const char *const directions[] = {"inbound", "outbound"}, *const protocols[] = {"esp", "ah", "pcp"};
+	long long spi = jint(f, "current_outbound_spi");
+	size_t i;
+	json_t *flag;
+
+	fprintf(out, "\n   protected vrf: %s\n", jvrf(f, "protected_vrf"));
+	ident(out, "local ", json_object_get(f, "local_ident"));
+	ident(out, "remote", json_object_get(f, "remote_ident"));
+	fprintf(out, "   current_peer %s port %lld\n", jtext(f, "current_peer", "(none)"),
+		jint(f, "current_peer_port"));
+	fprintf(out, "     PERMIT, flags={");
+	json_array_foreach (json_object_get(f, "flags"), i, flag)
+		fprintf(out, "%s,", json_string_value(flag));
+	fprintf(out, "}\n");
+	flow_counters(out, f, detail);
+	fprintf(out, "\n     local crypto endpt.: %s, remote crypto endpt.: %s\n", jtext(f, "local_endpoint", "?"),
+		jtext(f, "remote_endpoint", "?"));
+	fprintf(out, "     path mtu %lld, media mtu %lld\n", jint(f, "path_mtu"), jint(f, "media_mtu"));
+	fprintf(out, "     current outbound spi: 0x%llX(%lld)\n", spi, spi);
+	for (unsigned d = 0; d < 2; d++)
+		for (unsigned p = 0; p < 3; p++)
+			sas_of(out, f, directions[d], protocols[p], map);
+}
+
+RENDERER(render_ipsec_sa)
+{
+	size_t i, k;
+	json_t *in, *f;
+
+	json_array_foreach (json_object_get(result, "interfaces"), i, in) {
+		fprintf(out, "%sinterface: %s\n", i ? "\n" : "", jtext(in, "interface", "?"));
+		fprintf(out, "    Crypto map tag: %s, local addr %s\n", jtext(in, "crypto_map", "?"),
+			jtext(in, "local_address", "?"));
+		json_array_foreach (json_object_get(in, "flows"), k, f)
+			flow(out, f, jtext(in, "crypto_map", "?"), jflag(request, "detail"));
+	}
+}
+
+static void map_entry(FILE *out, const char *map, const json_t *e)
+{
+	size_t i;
+	json_t *v;
+	const char *pfs = jtext(e, "pfs", NULL);
+
+	fprintf(out, "\nCrypto Map \"%s\" %lld ipsec-isakmp\n", map, jint(e, "sequence"));
+	if (json_object_get(e, "description"))
+		fprintf(out, "        Description: %s\n", jtext(e, "description", ""));
+	json_array_foreach (json_object_get(e, "peers"), i, v)
+		fprintf(out, "        Peer = %s\n", json_string_value(v));
+	fprintf(out, "        Profile name: %s (IKEv%lld)\n", jtext(e, "profile", "default"), jint(e, "version"));
+	fprintf(out, "        Extended IP access list %s\n", jtext(e, "access_list", "?"));
+	json_array_foreach (json_object_get(e, "lines"), i, v)
+		fprintf(out, "            %s\n", json_string_value(v));
+	fprintf(out, "        Current peer: %s\n", jtext(e, "current_peer", "(none)"));
+	fprintf(out, "        Security association lifetime: %lld kilobytes/%lld seconds\n", jint(e, "life_kb"),
+		jint(e, "life_seconds"));
+	fprintf(out, "        PFS (Y/N): %s\n", pfs ? "Y" : "N");
+	if (pfs)
+		fprintf(out, "        DH group: %s\n", pfs);
+	if (jflag(e, "per_host"))
+		fprintf(out, "        Security association level: per-host\n");
+	fprintf(out, "        Transform sets={\n");
+	json_array_foreach (json_object_get(e, "transform_sets"), i, v)
+		fprintf(out, "                %s:  { %s } ,\n", jtext(v, "name", "?"), jtext(v, "transform", "?"));
+	fprintf(out, "        }\n");
+}
+
+RENDERER(render_crypto_map)
+{
+	size_t i, k;
+	json_t *m, *v;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "maps"), i, m) {
+		const char *name = jtext(m, "name", "?");
+		if (json_object_get(m, "local_address"))
+			fprintf(out, "Crypto Map: \"%s\" local address: %s\n", name, jtext(m, "local_address", ""));
+		json_array_foreach (json_object_get(m, "entries"), k, v)
+			map_entry(out, name, v);
+		fprintf(out, "        Interfaces using crypto map %s:\n", name);
+		json_array_foreach (json_object_get(m, "interfaces"), k, v)
+			fprintf(out, "                %s\n", json_string_value(v));
+	}
+}
+
+RENDERER(render_transform_set)
+{
+	size_t i;
+	json_t *t;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "transform_sets"), i, t) {
+		fprintf(out, "Transform set %s: { %s }\n", jtext(t, "name", "?"), jtext(t, "transform", "?"));
+		fprintf(out, "   will negotiate = { %s,  },\n", jtext(t, "mode", "Tunnel"));
+	}
+}
+
+static void acl_end(FILE *out, const json_t *l, const char *addr, const char *port)
+{
+	char a[64], mask[64];
+	const char *text = jtext(l, addr, "any");
+
+	if (!strchr(text, '/') || strchr(text, ':')) {
+		fprintf(out, " %s", text);
+	} else { /* the manual's wildcard: the mask inverted */
+		unsigned m[4] = {0};
+		prefix_parts(text, a, mask);
+		(void)sscanf(mask, "%u.%u.%u.%u", &m[0], &m[1], &m[2], &m[3]);
+		fprintf(out, " %s %u.%u.%u.%u", a, 255 - m[0], 255 - m[1], 255 - m[2], 255 - m[3]);
+	}
+	text = jtext(l, port, NULL);
+	if (!text)
+		return;
+	const char *dash = strchr(text, '-');
+	if (dash)
+		fprintf(out, " range %.*s %s", (int)(dash - text), text, dash + 1);
+	else
+		fprintf(out, " eq %s", text);
+}
+
+RENDERER(render_access_lists)
+{
+	size_t i, k;
+	json_t *a, *l;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "access_lists"), i, a) {
+		fprintf(out, "Extended IP access list %s\n", jtext(a, "name", "?"));
+		json_array_foreach (json_object_get(a, "lines"), k, l) {
+			if (json_object_get(l, "remark"))
+				fprintf(out, "    %lld remark %s\n", jint(l, "sequence"), jtext(l, "remark", ""));
+			fprintf(out, "    %lld %s %s", jint(l, "sequence"), jtext(l, "action", "?"),
+				jtext(l, "protocol", "ip"));
+			acl_end(out, l, "source", "source_port");
+			acl_end(out, l, "destination", "destination_port");
+			fprintf(out, "%s\n", jflag(l, "log") ? " log" : "");
+		}
+	}
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The machine: version, interfaces, neighbours, routes, drops, workers, trace, capture. */
+#include <string.h>
+
+#include "render.h"
+
+RENDERER(render_version)
+{
+	const json_t *d = json_object_get(result, "dataplane");
+	char up[48];
+
+	(void)request;
+	fprintf(out, "Culvert %s on %s\n", jtext(result, "version", "?"), jtext(result, "hostname", "?"));
+	fprintf(out, "culvertd uptime: %s\n", hms(jint(result, "uptime"), up));
+	if (!json_is_object(d) || strcmp(jtext(d, "state", "down"), "up") != 0) {
+		fprintf(out, "dataplane: down\n");
+		return;
+	}
+	fprintf(out, "dataplane: up, version %s, uptime %s, %lld workers\n", jtext(d, "version", "?"),
+		hms(jint(d, "uptime"), up), jint(d, "workers"));
+	fprintf(out, "crypto provider: %s\n", jtext(d, "provider", "?"));
+}
+
+static void interface_block(FILE *out, const json_t *i)
+{
+	size_t k;
+	json_t *a;
+
+	fprintf(out, "%s is %s, line protocol is %s\n", jtext(i, "name", "?"),
+		strcmp(jtext(i, "admin", "up"), "down") == 0 ? "administratively down" : jtext(i, "link", "down"),
+		jtext(i, "link", "down"));
+	fprintf(out, "  Hardware is %s", jtext(i, "type", "?"));
+	if (json_object_get(i, "driver"))
+		fprintf(out, " (%s)", jtext(i, "driver", ""));
+	if (json_object_get(i, "mac"))
+		fprintf(out, ", address is %s", jtext(i, "mac", ""));
+	fputc('\n', out);
+	if (json_object_get(i, "device"))
+		fprintf(out, "  Device: %s\n", jtext(i, "device", ""));
+	if (json_object_get(i, "parent"))
+		fprintf(out, "  Encapsulation 802.1Q, VLAN id %lld on %s\n", jint(i, "vlan_id"),
+			jtext(i, "parent", "?"));
+	if (json_object_get(i, "description"))
+		fprintf(out, "  Description: %s\n", jtext(i, "description", ""));
+	json_array_foreach (json_object_get(i, "addresses"), k, a)
+		fprintf(out, "  Internet address is %s\n", json_string_value(a));
+	fprintf(out, "  MTU %lld bytes", jint(i, "mtu"));
+	if (jint(i, "speed_mbps"))
+		fprintf(out, ", BW %lld Mbit/s", jint(i, "speed_mbps"));
+	fputc('\n', out);
+	if (json_object_get(i, "vrf") || json_object_get(i, "crypto_map"))
+		fprintf(out, "  VRF: %s, crypto map: %s\n", jvrf(i, "vrf"), jtext(i, "crypto_map", "(none)"));
+	fprintf(out, "     %lld packets input, %lld bytes, %lld errors, %lld drops\n", jint(i, "rx_packets"),
+		jint(i, "rx_bytes"), jint(i, "rx_errors"), jint(i, "rx_drops"));
+	fprintf(out, "     %lld packets output, %lld bytes, %lld errors, %lld drops\n", jint(i, "tx_packets"),
+		jint(i, "tx_bytes"), jint(i, "tx_errors"), jint(i, "tx_drops"));
+}
+
+static void interface_line(struct table *t, const json_t *i)
+{
+	const json_t *list = json_object_get(i, "addresses");
+	const char *first = json_string_value(json_array_get(list, 0));
+
+	table_cell(t, "%s", jtext(i, "name", "?"));
+	table_cell(t, "%s%s", first ? first : "unassigned", json_array_size(list) > 1 ? " ..." : "");
+	table_cell(t, "%s", jvrf(i, "vrf"));
+	table_cell(t, "%s", jtext(i, "admin", "?"));
+	table_cell(t, "%s", jtext(i, "link", "down"));
+	table_cell(t, "%lld", jint(i, "mtu"));
+	table_cell(t, "%lld", jint(i, "rx_packets"));
+	table_cell(t, "%lld", jint(i, "tx_packets"));
+}
+
+RENDERER(render_interfaces)
+{
+	static const char *const titles[] = {
+		"Interface", "Address", "VRF", "Admin", "Protocol", "MTU", "Input", "Output"};
+	bool brief = jflag(request, "brief");
+	struct table *t = brief ? table_new(8, titles, "     ---") : NULL;
+	size_t i;
+	json_t *v;
+
+	json_array_foreach (json_object_get(result, "interfaces"), i, v) {
+		if (brief)
+			interface_line(t, v);
+		else
+			interface_block(out, v);
+	}
+	if (brief)
+		table_print(t, out);
+}
+
+RENDERER(render_neighbours)
+{
+	static const char *const titles[] = {"Address", "Age", "Hardware Addr", "State", "Interface", "VRF"};
+	struct table *t = table_new(6, titles, " -    ");
+	size_t i;
+	json_t *n;
+	char age[48];
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "neighbours"), i, n) {
+		table_cell(t, "%s", jtext(n, "address", "?"));
+		table_cell(t, "%s", json_object_get(n, "age") ? hms(jint(n, "age"), age) : "-");
+		table_cell(t, "%s", jtext(n, "mac", "Incomplete"));
+		table_cell(t, "%s", jtext(n, "state", "?"));
+		table_cell(t, "%s", jtext(n, "interface", "?"));
+		table_cell(t, "%s", jvrf(n, "vrf"));
+	}
+	table_print(t, out);
+}
+
+static char route_code(const char *source)
+{
+	static const struct {
+		const char *source;
+		char code;
+	} codes[] = {{"connected", 'C'}, {"local", 'L'}, {"static", 'S'}, {"rri", 'R'}};
+
+	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcmp(source, codes[i].source) == 0)
+			return codes[i].code;
+	return '?';
+}
+
+static void next_hop(FILE *out, const json_t *r, const json_t *h)
+{
+	const char *intf = jtext(h, "interface", NULL), *addr = jtext(h, "address", NULL);
+	bool direct = strchr("CL", route_code(jtext(r, "source", ""))) != NULL;
+
+	if (jflag(h, "blackhole")) {
+		fprintf(out, " is discarded\n");
+		return;
+	}
+	if (direct || !addr) {
+		fprintf(out, " is directly connected, %s\n", intf ? intf : "?");
+		return;
+	}
+	fprintf(out, " [%lld/0] via %s", jint(r, "distance"), addr);
+	fprintf(out, "%s%s", intf ? ", " : "", intf ? intf : "");
+	if (jflag(h, "global"))
+		fprintf(out, " (global)");
+	if (jint(h, "weight") > 1)
+		fprintf(out, ", weight %lld", jint(h, "weight"));
+	fputc('\n', out);
+}
+
+RENDERER(render_routes)
+{
+	size_t i, k;
+	json_t *r, *h;
+
+	(void)request;
+	fprintf(out, "Codes: C - connected, L - local, S - static, R - reverse route injection\n\n");
+	fprintf(out, "Routing Table: %s\n", jtext(result, "vrf", "global"));
+	json_array_foreach (json_object_get(result, "routes"), i, r)
+		json_array_foreach (json_object_get(r, "next_hops"), k, h) {
+			if (k == 0)
+				fprintf(out, "%c    %s", route_code(jtext(r, "source", "")), jtext(r, "prefix", "?"));
+			else
+				fprintf(out, "%*s", 5 + (int)strlen(jtext(r, "prefix", "?")), "");
+			next_hop(out, r, h);
+		}
+}
+
+RENDERER(render_drops)
+{
+	static const char *const titles[] = {"Reason", "Packets", "Meaning"};
+	struct table *t = table_new(3, titles, " - ");
+	size_t i;
+	json_t *d;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "drops"), i, d) {
+		table_cell(t, "%s", jtext(d, "reason", "?"));
+		table_cell(t, "%lld", jint(d, "packets"));
+		table_cell(t, "%s", jtext(d, "text", ""));
+	}
+	table_print(t, out);
+}
+
+static void worker_stages(FILE *out, const json_t *w)
+{
+	static const char *const titles[] = {"  Stage", "Packets", "Calls", "Packets/Call", "Cycles/Packet"};
+	const json_t *stages = json_object_get(w, "stages");
+	size_t i;
+	json_t *s;
+
+	if (!json_array_size(stages))
+		return;
+	struct table *t = table_new(5, titles, " ----");
+	json_array_foreach (stages, i, s) {
+		table_cell(t, "  %s", jtext(s, "stage", "?"));
+		table_cell(t, "%lld", jint(s, "packets"));
+		table_cell(t, "%lld", jint(s, "calls"));
+		table_cell(t, "%.1f", json_number_value(json_object_get(s, "packets_per_call")));
+		table_cell(t, "%.0f", json_number_value(json_object_get(s, "cycles_per_packet")));
+	}
+	table_print(t, out);
+}
+
+RENDERER(render_workers)
+{
+	size_t i, k;
+	json_t *w, *q;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "workers"), i, w) {
+		fprintf(out, "%sworker %lld (%s) on lcore %lld: %.1f %% busy, %lld packets in, %lld packets out\n",
+			i ? "\n" : "", jint(w, "worker"), jtext(w, "role", "worker"), jint(w, "lcore"),
+			json_number_value(json_object_get(w, "busy_percent")), jint(w, "rx_packets"),
+			jint(w, "tx_packets"));
+		json_array_foreach (json_object_get(w, "queues"), k, q)
+			fprintf(out, "  polls %s queue %lld\n", jtext(q, "interface", "?"), jint(q, "queue"));
+		worker_stages(out, w);
+	}
+}
+
+RENDERER(render_trace)
+{
+	size_t i, k;
+	json_t *p, *s;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "packets"), i, p) {
+		fprintf(out, "Packet %zu: worker %lld, interface %s\n", i + 1, jint(p, "worker"),
+			jtext(p, "interface", "?"));
+		json_array_foreach (json_object_get(p, "steps"), k, s)
+			fprintf(out, "  %-16s %s\n", jtext(s, "stage", "?"), jtext(s, "text", ""));
+	}
+	if (!json_array_size(json_object_get(result, "packets")))
+		fprintf(out, "No packet was seen.\n");
+}
+
+RENDERER(render_capture)
+{
+	if (!jflag(request, "stop"))
+		fprintf(out, "Capturing to %s\n", jtext(result, "file", jtext(request, "file", "?")));
+}
+
+RENDERER(render_cleared)
+{
+	(void)request;
+	if (json_object_get(result, "cleared") && jint(result, "cleared") == 0)
+		fprintf(out, "Nothing matched.\n");
+}
