@@ -208,11 +208,19 @@ class Capture:
     def __init__(self, lab, ns, device, name, only):
         self.lab, self.path = lab, lab.work / f"{name}.pcap"
         log = f"{name}-tcpdump.log"
-        self.process = lab.spawn(ns, ["tcpdump", "-i", device, "-n", "-U", "-s", "0", "-Z", "root", "-w", self.path,
+        self.process = lab.spawn(ns, ["tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-B", "8192", "-s", "0", "-Z", "root", "-w", self.path,
                                       *([only] if only else [])], log)
         wait_until(lambda: "listening on" in lab.log_text(log), 10, "tcpdump to listen")
 
     def stop(self):
+        """End the capture once everything that was on the wire is in the file."""
+        sizes = [-1, -2]
+
+        def settled():
+            sizes.append(self.path.stat().st_size)
+            return sizes[-1] == sizes[-2] == sizes[-3]
+
+        wait_until(settled, 10, f"{self.path.name} to be written")
         self.lab.stop(self.process)
         return self
 
