@@ -25,6 +25,9 @@ static void ike_sas(struct show *s, int version)
 	json_array_foreach (sas, i, sa) {
 		vrf_to_name(s->c, sa, "fvrf");
 		vrf_to_name(s->c, sa, "ivrf");
+		if (json_object_get(sa, "peer_id"))
+			json_object_set(sa, "remote_id", json_object_get(sa, "peer_id"));
+		json_object_del(sa, "peer_id");
 	}
 	json_object_set_new(s->out, "sas", sas);
 	show_answer(s);

@@ -137,7 +137,7 @@ static void add_ike_sa(struct sessions *x, const json_t *sa)
 		return;
 	o = session_get(x, &e);
 	if (active) {
-		set_str(o, "phase1_id", json_string_value(json_object_get(sa, "remote_id")));
+		set_str(o, "phase1_id", json_string_value(json_object_get(sa, "peer_id")));
 		if (get_int(sa, "established") > get_int(o, "uptime"))
 			set_int(o, "uptime", get_int(sa, "established"));
 		set_flag(o, "active", true);

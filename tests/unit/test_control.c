@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * control.h against a dataplane that can refuse, vanish and come back, and two of them negotiating with each other:
+ * a commit is whole or nothing, touches only what changed, and restarts of either side lose nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cfgbuild.h"
+#include "control.h"
+#include "cv_addr.h"
+#include "cv_log.h"
+#include "fakedp.h"
+
+/* One router: a culvertd's core and its dataplane. */
+struct router {
+	char dir[64], sock[96];
+	struct fakedp *dp;
+	struct control *c;
+	bool stopped;
+};
+
+struct fixture {
+	uv_loop_t loop;
+	uv_timer_t tick; /* keeps the loop turning while a test waits */
+	struct router r[2];
+};
+
+static void on_tick(uv_timer_t *t)
+{
+	(void)t;
+}
+
+static void router_start(struct fixture *f, struct router *r)
+{
+	struct control_opts opts = {.dataplane_socket = r->sock, .run_dir = r->dir, .reply_timeout_ms = 5000};
+
+	r->c = control_new(&f->loop, &opts);
+	assert_non_null(r->c);
+	r->stopped = false;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	cv_log_set_level(CV_LOG_ERR);
+	uv_loop_init(&f->loop);
+	uv_timer_init(&f->loop, &f->tick);
+	uv_timer_start(&f->tick, on_tick, 2, 2);
+	for (int i = 0; i < 2; i++) {
+		snprintf(f->r[i].dir, sizeof(f->r[i].dir), "/tmp/culvert-test-XXXXXX");
+		assert_non_null(mkdtemp(f->r[i].dir));
+		snprintf(f->r[i].sock, sizeof(f->r[i].sock), "%s/dp.sock", f->r[i].dir);
+	}
+	*state = f;
+	return 0;
+}
+
+/* Turn the loop until cond or 20 s have passed. */
+#define WAIT(f, cond)                                                                                                  \
+	do {                                                                                                           \
+		uint64_t until_ = uv_hrtime() + 20000000000ull;                                                        \
+		while (!(cond) && uv_hrtime() < until_)                                                                \
+			uv_run(&(f)->loop, UV_RUN_ONCE);                                                               \
+		if (!(cond))                                                                                           \
+			fail_msg("timeout waiting for " #cond);                                                        \
+	} while (0)
+
+static void on_stopped(void *arg)
+{
+	((struct router *)arg)->stopped = true;
+}
+
+static void router_stop(struct fixture *f, struct router *r, bool graceful)
+{
+	control_stop(r->c, graceful, on_stopped, r);
+	WAIT(f, r->stopped);
+	r->c = NULL;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char path[128];
+
+	for (int i = 0; i < 2; i++) {
+		if (f->r[i].c)
+			router_stop(f, &f->r[i], false);
+		if (f->r[i].dp)
+			fakedp_free(f->r[i].dp);
+		snprintf(path, sizeof(path), "%s/ids.json", f->r[i].dir);
+		unlink(path);
+		rmdir(f->r[i].dir);
+	}
+	uv_close((uv_handle_t *)&f->tick, NULL);
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&f->loop), 0); /* nothing of control is left on the loop */
+	free(f);
+	return 0;
+}
+
+/* ---- applying ---- */
+
+struct applied {
+	bool done;
+	char err[1024];
+};
+
+static void on_applied(void *arg, const char *err)
+{
+	struct applied *a = arg;
+
+	a->done = true;
+	snprintf(a->err, sizeof(a->err), "%s", err ? err : "");
+}
+
+/* Apply and drop our reference. Returns the error, "" = none. */
+static const char *apply(struct fixture *f, struct router *r, struct cv_config *cfg)
+{
+	static struct applied a;
+	char err[CFG_ERR_MAX];
+
+	memset(&a, 0, sizeof(a));
+	if (config_resolve(cfg, err, NULL, NULL))
+		fail_msg("%s", err);
+	assert_int_equal(control_apply(r->c, cfg, on_applied, &a), 0);
+	config_unref(cfg);
+	WAIT(f, a.done);
+	return a.err;
+}
+
+static struct fakedp_state state_of(struct router *r)
+{
+	struct fakedp_state s;
+
+	fakedp_state(r->dp, &s);
+	return s;
+}
+
+/* "in force", "refused", ...: what show dataplane says. */
+static void on_answer(void *arg, json_t *answer)
+{
+	*(json_t **)arg = answer;
+}
+
+static json_t *ask(struct fixture *f, struct router *r, const char *request, bool show)
+{
+	json_t *req = json_loads(request, 0, NULL), *answer = NULL;
+
+	assert_non_null(req);
+	if (show)
+		control_show(r->c, req, on_answer, &answer);
+	else
+		control_do(r->c, req, on_answer, &answer);
+	json_decref(req);
+	WAIT(f, answer);
+	return answer;
+}
+
+static bool in_force(struct fixture *f, struct router *r)
+{
+	json_t *a = ask(f, r, "{\"show\": \"dataplane\"}", true);
+	const char *text = json_string_value(json_object_get(a, "configuration"));
+	bool yes = text && !strcmp(text, "in force");
+
+	json_decref(a);
+	return yes;
+}
+
+static void start_with_gateway(struct fixture *f, struct router *r)
+{
+	r->dp = fakedp_new(r->sock);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, cfgbuild_gateway()), "");
+	WAIT(f, in_force(f, r));
+}
+
+static void first_configuration_is_pushed(void **state)
+{
+	struct fixture *f = *state;
+	struct fakedp_state s;
+
+	start_with_gateway(f, &f->r[0]);
+	s = state_of(&f->r[0]);
+	assert_int_equal(s.ports, 2);
+	assert_int_equal(s.ifs, 2);
+	assert_int_equal(s.addrs, 2);
+	assert_int_equal(s.routes, 1);
+	assert_int_equal(s.spds, 1);
+	assert_int_equal(s.rules, 1);
+	assert_int_equal(s.commits, 1);
+	assert_int_equal(s.syncs, 1);
+}
+
+static void accepted_without_dataplane_and_pushed_when_it_comes(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+
+	router_start(f, r);
+	assert_string_equal(apply(f, r, cfgbuild_gateway()), "");
+	assert_non_null(control_running(r->c));
+	assert_false(in_force(f, r));
+	r->dp = fakedp_new(r->sock);
+	WAIT(f, in_force(f, r));
+	assert_int_equal(state_of(r).rules, 1);
+}
+
+static void only_the_difference_travels(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *next = cfgbuild_gateway();
+	char last[256];
+
+	start_with_gateway(f, &f->r[0]);
+	cfgbuild_route(next, "10.9.0.0/16", "192.0.2.2");
+	assert_string_equal(apply(f, &f->r[0], next), "");
+	fakedp_last(f->r[0].dp, last, sizeof(last));
+	assert_string_equal(last, "route ");
+	assert_string_equal(apply(f, &f->r[0], cfgbuild_gateway()), "");
+	fakedp_last(f->r[0].dp, last, sizeof(last));
+	assert_string_equal(last, "-route ");
+}
+
+/* A bigger change, in which a refusal anywhere must leave nothing behind. */
+static struct cv_config *changed_gateway(void)
+{
+	struct cv_config *c = cfgbuild_gateway();
+
+	c->vrf[c->n_vrf++].name = "red";
+	c->interface[0].vrf = "red";
+	cfgbuild_route(c, "10.9.0.0/16", "192.0.2.2");
+	c->acl[0].n_line = 0;
+	cfgbuild_line(&c->acl[0], 10, true, "10.1.0.0/24", "10.3.0.0/24");
+	return c;
+}
+
+static void refusal_at_every_command_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_config *before;
+	uint64_t digest;
+	unsigned n;
+
+	start_with_gateway(f, r);
+	before = control_running(r->c);
+	digest = fakedp_digest(r->dp);
+	for (n = 1; n < 100; n++) {
+		const char *err;
+
+		fakedp_fail_at(r->dp, n);
+		err = apply(f, r, changed_gateway());
+		if (!*err)
+			break;
+		/* the error names the node and says why */
+		if (err[0] != '/' || !strstr(err, "fake refusal"))
+			fail_msg("command %u: '%s'", n, err);
+		assert_ptr_equal(control_running(r->c), before);
+		assert_true(fakedp_digest(r->dp) == digest);
+		assert_int_equal(state_of(r).aborts, n);
+	}
+	assert_in_range(n, 9, 99); /* deletes and sets were both met */
+	fakedp_fail_at(r->dp, 0);
+	assert_int_equal(state_of(r).vrfs, 1);
+	assert_ptr_not_equal(control_running(r->c), before);
+	assert_string_equal(apply(f, r, cfgbuild_gateway()), "");
+	assert_true(fakedp_digest(r->dp) != 0);
+	assert_int_equal(state_of(r).vrfs, 0);
+}
+
+static void dataplane_vanishes_in_a_transaction(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_config *before;
+	uint64_t digest;
+
+	start_with_gateway(f, r);
+	before = control_running(r->c);
+	digest = fakedp_digest(r->dp);
+	fakedp_vanish_at(r->dp, 3);
+	assert_string_not_equal(apply(f, r, changed_gateway()), "");
+	assert_ptr_equal(control_running(r->c), before);
+	fakedp_up(r->dp, false);
+	WAIT(f, in_force(f, r));
+	assert_true(fakedp_digest(r->dp) == digest);
+	assert_int_equal(state_of(r).changed, 0); /* the SYNC found everything as it should be */
+	assert_string_equal(apply(f, r, changed_gateway()), "");
+}
+
+static void restarted_dataplane_gets_everything(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	uint64_t digest;
+
+	start_with_gateway(f, r);
+	digest = fakedp_digest(r->dp);
+	fakedp_down(r->dp);
+	WAIT(f, !in_force(f, r));
+	fakedp_up(r->dp, true);
+	WAIT(f, in_force(f, r));
+	assert_true(fakedp_digest(r->dp) == digest);
+}
+
+static void restarted_culvertd_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_config *c = changed_gateway();
+
+	r->dp = fakedp_new(r->sock);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, cfgbuild_gateway()), "");
+	WAIT(f, in_force(f, r));
+	assert_string_equal(apply(f, r, c), ""); /* numbers given out in two rounds */
+	router_stop(f, r, false);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, changed_gateway()), "");
+	WAIT(f, in_force(f, r));
+	assert_int_equal(state_of(r).changed, 0);
+	assert_true(state_of(r).unchanged > 8);
+}
+
+static void refused_configuration_can_be_replaced(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	json_t *a;
+
+	r->dp = fakedp_new(r->sock);
+	fakedp_fail_at(r->dp, 2);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, cfgbuild_gateway()), ""); /* accepted: nothing is connected yet */
+	WAIT(f, state_of(r).aborts == 1);
+	assert_false(in_force(f, r));
+	a = ask(f, r, "{\"show\": \"dataplane\"}", true);
+	if (json_object_get(a, "push_error"))
+		assert_non_null(strstr(json_string_value(json_object_get(a, "push_error")), "/ietf-interfaces"));
+	json_decref(a);
+	assert_string_equal(apply(f, r, changed_gateway()), "");
+	assert_true(in_force(f, r));
+	assert_int_equal(state_of(r).vrfs, 1);
+}
+
+/* ---- two routers ---- */
+
+static struct cv_config *side(int n)
+{
+	struct cv_config *c = cfgbuild_gateway();
+	const char *addr[] = {"192.0.2.1/24", "192.0.2.2/24"}, *peer[] = {"192.0.2.2", "192.0.2.1"},
+		   *lan[] = {"10.1.0.0/24", "10.2.0.0/24"}, *inside[] = {"10.1.0.1/24", "10.2.0.1/24"};
+
+	c->interface[0].n_addr = c->interface[1].n_addr = 0;
+	cfgbuild_addr(c, &c->interface[0], inside[n]);
+	cfgbuild_addr(c, &c->interface[1], addr[n]);
+	c->n_route = 0;
+	cfgbuild_route(c, "0.0.0.0/0", peer[n]);
+	c->acl[0].n_line = 0;
+	cfgbuild_line(&c->acl[0], 10, true, lan[n], lan[!n]);
+	assert_int_equal(cv_addr_parse(peer[n], &c->map[0].entry[0].peer[0]), 0);
+	assert_int_equal(cv_prefix_parse(peer[n], &c->keyring[0].psk[0].peer), 0);
+	return c;
+}
+
+static void start_both(struct fixture *f)
+{
+	for (int i = 0; i < 2; i++) {
+		f->r[i].dp = fakedp_new(f->r[i].sock);
+		router_start(f, &f->r[i]);
+		assert_string_equal(apply(f, &f->r[i], side(i)), "");
+		WAIT(f, in_force(f, &f->r[i]));
+	}
+	fakedp_connect(f->r[0].dp, f->r[1].dp);
+}
+
+/* A packet that needs an SA. */
+static void trigger(struct router *r)
+{
+	struct cv_evt_acquire a = {.proto = 1, .sport = 8 << 8};
+	struct cv_spd_rule rule;
+
+	assert_true(fakedp_rule(r->dp, &rule));
+	a.rule_id = rule.rule_id;
+	a.spd_id = rule.spd_id;
+	a.src = rule.sel.src.lo;
+	a.dst = rule.sel.dst.lo;
+	a.src.b[3] = a.dst.b[3] = 7;
+	fakedp_event(r->dp, CV_EVT_ACQUIRE, &a, sizeof(a));
+}
+
+/* What one side sends with, the other receives with. */
+static void assert_paired(struct router *a, struct router *b)
+{
+	struct cv_sa out, in;
+
+	assert_true(fakedp_sa(a->dp, CV_SA_OUT, 0, &out));
+	assert_true(fakedp_sa(b->dp, CV_SA_IN, 0, &in));
+	assert_int_equal(out.spi, in.spi);
+	assert_int_equal(out.alg, in.alg);
+	assert_int_equal(out.key_len, in.key_len);
+	assert_true(out.key_len > 0);
+	assert_memory_equal(out.key, in.key, out.key_len);
+	assert_true(cv_addr_eq(&out.src, &in.src));
+	assert_true(cv_addr_eq(&out.dst, &in.dst));
+	assert_int_equal(in.spi & (CV_SA_MAX - 1), in.index);
+	assert_true(in.spi >> CV_SA_INDEX_BITS != 0);
+	assert_int_equal(out.pair_index ^ 1, out.index);
+	assert_true(out.rule_id != 0 && in.rule_id != 0);
+	/* selectors are written as outbound on both sides */
+	assert_true(cv_addr_eq(&out.sel[0].src.lo, &in.sel[0].dst.lo));
+}
+
+static void bring_up(struct fixture *f)
+{
+	start_both(f);
+	trigger(&f->r[0]);
+	WAIT(f, state_of(&f->r[0]).sas == 2 && state_of(&f->r[1]).sas == 2);
+	assert_paired(&f->r[0], &f->r[1]);
+	assert_paired(&f->r[1], &f->r[0]);
+}
+
+static json_t *session0(struct fixture *f, struct router *r, json_t **answer)
+{
+	json_t *list;
+
+	*answer = ask(f, r, "{\"show\": \"crypto session\", \"detail\": true}", true);
+	list = json_object_get(*answer, "sessions");
+	assert_int_equal(json_array_size(list), 1);
+	return json_array_get(list, 0);
+}
+
+static bool session_is(struct fixture *f, struct router *r, const char *status)
+{
+	json_t *answer, *s = session0(f, r, &answer);
+	bool yes = !strcmp(json_string_value(json_object_get(s, "status")), status);
+
+	json_decref(answer);
+	return yes;
+}
+
+static void tunnel_comes_up(void **state)
+{
+	struct fixture *f = *state;
+	json_t *answer, *s, *flow;
+
+	bring_up(f);
+	WAIT(f, session_is(f, &f->r[0], "UP-ACTIVE"));
+	WAIT(f, session_is(f, &f->r[1], "UP-ACTIVE"));
+	s = session0(f, &f->r[0], &answer);
+	assert_string_equal(json_string_value(json_object_get(s, "peer")), "192.0.2.2");
+	assert_string_equal(json_string_value(json_object_get(s, "interface")), "wan");
+	assert_int_equal(json_array_size(json_object_get(s, "ike_sas")), 1);
+	assert_int_equal(json_array_size(json_object_get(s, "flows")), 1);
+	flow = json_array_get(json_object_get(s, "flows"), 0);
+	assert_int_equal(json_integer_value(json_object_get(flow, "active_sas")), 2); /* MON-17 */
+	assert_string_equal(json_string_value(json_object_get(flow, "local")), "10.1.0.0/24");
+	assert_string_equal(json_string_value(json_object_get(flow, "remote")), "10.2.0.0/24");
+	json_decref(answer);
+	answer = ask(f, &f->r[0], "{\"show\": \"crypto ipsec sa\"}", true);
+	s = json_array_get(json_object_get(answer, "interfaces"), 0);
+	flow = json_array_get(json_object_get(s, "flows"), 0);
+	assert_int_equal(json_array_size(json_object_get(flow, "sas")), 2);
+	json_decref(answer);
+}
+
+/* A killed culvertd finds its IKE SAs again, and its SAs are not touched. */
+static void tunnel_survives_culvertd(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	uint64_t digest;
+
+	bring_up(f);
+	digest = fakedp_digest(r->dp);
+	router_stop(f, r, false);
+	assert_true(fakedp_digest(r->dp) == digest);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, side(0)), "");
+	WAIT(f, in_force(f, r));
+	assert_int_equal(state_of(r).kept, 2);
+	assert_int_equal(state_of(r).changed, 0);
+	assert_true(fakedp_digest(r->dp) == digest);
+	assert_true(session_is(f, r, "UP-ACTIVE"));
+	/* and it is still ours: clearing it here removes it over there */
+	json_decref(ask(f, r, "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
+}
+
+/* The dataplane has lost its SAs: new ones, never the old keys again, over the living IKE SA. */
+static void children_come_back_after_a_dataplane_restart(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_sa before, after;
+
+	bring_up(f);
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &before));
+	fakedp_down(r->dp);
+	WAIT(f, !in_force(f, r));
+	fakedp_up(r->dp, true);
+	WAIT(f, in_force(f, r));
+	WAIT(f, fakedp_sa(r->dp, CV_SA_OUT, 0, &after));
+	assert_memory_not_equal(before.key, after.key, before.key_len);
+	WAIT(f, state_of(r).sas == 2 && state_of(&f->r[1]).sas == 2);
+	assert_paired(r, &f->r[1]);
+	assert_true(session_is(f, r, "UP-ACTIVE"));
+}
+
+static void lost_connection_keeps_the_tunnel(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	uint64_t digest;
+
+	bring_up(f);
+	digest = fakedp_digest(r->dp);
+	fakedp_down(r->dp);
+	WAIT(f, !in_force(f, r));
+	fakedp_up(r->dp, false);
+	WAIT(f, in_force(f, r));
+	assert_int_equal(state_of(r).kept, 2);
+	assert_true(fakedp_digest(r->dp) == digest);
+}
+
+/* Design promise 4: what the change does not touch goes on. */
+static void unrelated_change_leaves_the_tunnel(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *next = side(0);
+	struct cv_sa before, after;
+
+	bring_up(f);
+	assert_true(fakedp_sa(f->r[0].dp, CV_SA_OUT, 0, &before));
+	cfgbuild_route(next, "10.9.0.0/16", "192.0.2.2");
+	assert_string_equal(apply(f, &f->r[0], next), "");
+	assert_true(fakedp_sa(f->r[0].dp, CV_SA_OUT, 0, &after));
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_true(session_is(f, &f->r[0], "UP-ACTIVE"));
+}
+
+/* The SAs of a rule that goes away leave in the same transaction, and the peer is told. */
+static void removed_line_takes_its_tunnel_along(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *next = side(0);
+	char last[256];
+
+	bring_up(f);
+	next->acl[0].n_line = 0;
+	cfgbuild_line(&next->acl[0], 10, true, "10.1.0.0/24", "10.77.0.0/24");
+	assert_string_equal(apply(f, &f->r[0], next), "");
+	fakedp_last(f->r[0].dp, last, sizeof(last));
+	assert_string_equal(last, "-sa -sa -rule rule ");
+	assert_int_equal(state_of(&f->r[0]).sas, 0);
+	WAIT(f, state_of(&f->r[1]).sas == 0);
+}
+
+static void refused_change_leaves_the_tunnel(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *next = side(0);
+	uint64_t digest;
+
+	bring_up(f);
+	digest = fakedp_digest(f->r[0].dp);
+	next->acl[0].n_line = 0;
+	cfgbuild_line(&next->acl[0], 10, true, "10.1.0.0/24", "10.77.0.0/24");
+	fakedp_fail_at(f->r[0].dp, 3);
+	assert_string_not_equal(apply(f, &f->r[0], next), "");
+	assert_true(fakedp_digest(f->r[0].dp) == digest);
+	assert_true(session_is(f, &f->r[0], "UP-ACTIVE"));
+	assert_true(session_is(f, &f->r[1], "UP-ACTIVE"));
+}
+
+static void graceful_stop_tells_the_peer(void **state)
+{
+	struct fixture *f = *state;
+
+	bring_up(f);
+	router_stop(f, &f->r[0], true);
+	WAIT(f, state_of(&f->r[1]).sas == 0);
+	assert_int_equal(state_of(&f->r[0]).sas, 0);
+	/* nothing is found again that both sides have ended */
+	router_start(f, &f->r[0]);
+	assert_string_equal(apply(f, &f->r[0], side(0)), "");
+	WAIT(f, in_force(f, &f->r[0]));
+	assert_true(session_is(f, &f->r[0], "DOWN"));
+}
+
+/* Design promise 8: configured, down, and it says why. */
+static void down_session_says_why(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *c = side(0);
+	json_t *answer, *s = NULL;
+	bool said = false;
+
+	c->keyring[0].psk[0].key = config_secret(c, "another", 7);
+	c->keyring[0].psk[0].key_len = 7;
+	start_both(f);
+	assert_string_equal(apply(f, &f->r[0], c), "");
+	assert_true(session_is(f, &f->r[0], "DOWN"));
+	trigger(&f->r[0]);
+	for (int i = 0; i < 2000 && !said; i++) {
+		uv_run(&f->loop, UV_RUN_ONCE);
+		s = session0(f, &f->r[0], &answer);
+		said = json_object_get(s, "last_failure") != NULL;
+		if (said)
+			assert_non_null(strstr(json_string_value(json_object_get(s, "last_failure")), "authentic"));
+		json_decref(answer);
+	}
+	assert_true(said);
+	assert_int_equal(state_of(&f->r[0]).sas, 0);
+	assert_int_equal(state_of(&f->r[1]).sas, 0);
+}
+
+/* ---- counters, clear ---- */
+
+static json_int_t encaps(struct fixture *f, struct router *r)
+{
+	json_t *a = ask(f, r, "{\"show\": \"crypto ipsec sa\"}", true);
+	json_t *flow = json_array_get(json_object_get(json_array_get(json_object_get(a, "interfaces"), 0), "flows"), 0);
+	json_int_t n = json_integer_value(json_object_get(flow, "pkts_encaps"));
+
+	json_decref(a);
+	return n;
+}
+
+static void counters_are_summed_and_cleared(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_stats_segment *seg;
+	struct cv_sa out;
+	json_t *a;
+
+	bring_up(f);
+	seg = fakedp_stats(r->dp);
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &out));
+	seg->writer[1].sa[out.index].packets += 5;
+	seg->writer[2].sa[out.index].packets += 7;
+	assert_int_equal(encaps(f, r), 12);
+	json_decref(ask(f, r, "{\"clear\": \"crypto sa\", \"counters\": true}", false));
+	assert_int_equal(encaps(f, r), 0);
+	assert_int_equal(state_of(r).sas, 2);
+	seg->writer[1].sa[out.index].packets += 3;
+	assert_int_equal(encaps(f, r), 3);
+	a = ask(f, r, "{\"clear\": \"crypto sa\", \"peer\": \"192.0.2.99\"}", false);
+	assert_int_equal(json_integer_value(json_object_get(a, "cleared")), 0); /* MON-32 */
+	json_decref(a);
+	a = ask(f, r, "{\"clear\": \"crypto sa\", \"map\": \"vpn\"}", false);
+	assert_int_equal(json_integer_value(json_object_get(a, "cleared")), 2);
+	json_decref(a);
+	WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
+}
+
+static void every_show_answers(void **state)
+{
+	static const char *const words[] = {"version", "dataplane", "crypto engine", "interfaces", "arp", "nd",
+		"ip route", "ipv6 route", "drops", "workers", "crypto session", "crypto ipsec sa", "crypto isakmp sa",
+		"crypto ikev2 sa", "crypto ike stats", "crypto isakmp policy", "crypto isakmp profile",
+		"crypto isakmp key", "crypto isakmp peer", "crypto map", "crypto ipsec transform-set", "access-lists"};
+	struct fixture *f = *state;
+	char request[64], *text;
+	json_t *a;
+
+	bring_up(f);
+	for (int pass = 0; pass < 2; pass++) { /* with and without a dataplane */
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+			snprintf(request, sizeof(request), "{\"show\": \"%s\"}", words[i]);
+			a = ask(f, &f->r[0], request, true);
+			if (json_object_get(a, "error"))
+				fail_msg("%s: %s", words[i], json_string_value(json_object_get(a, "error")));
+			text = json_dumps(a, 0);
+			if (strstr(text, "secret")) /* the key */
+				fail_msg("%s prints a key", words[i]);
+			free(text);
+			json_decref(a);
+		}
+		fakedp_down(f->r[0].dp);
+		WAIT(f, !in_force(f, &f->r[0]));
+	}
+	a = ask(f, &f->r[0], "{\"show\": \"nonsense\"}", true);
+	assert_non_null(json_object_get(a, "error"));
+	json_decref(a);
+	a = ask(f, &f->r[0], "{\"show\": \"crypto session\", \"remote\": \"x\"}", true);
+	assert_non_null(json_object_get(a, "error"));
+	json_decref(a);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(first_configuration_is_pushed),
+		TEST(accepted_without_dataplane_and_pushed_when_it_comes),
+		TEST(only_the_difference_travels),
+		TEST(refusal_at_every_command_changes_nothing),
+		TEST(dataplane_vanishes_in_a_transaction),
+		TEST(restarted_dataplane_gets_everything),
+		TEST(restarted_culvertd_changes_nothing),
+		TEST(refused_configuration_can_be_replaced),
+		TEST(tunnel_comes_up),
+		TEST(tunnel_survives_culvertd),
+		TEST(children_come_back_after_a_dataplane_restart),
+		TEST(lost_connection_keeps_the_tunnel),
+		TEST(unrelated_change_leaves_the_tunnel),
+		TEST(removed_line_takes_its_tunnel_along),
+		TEST(refused_change_leaves_the_tunnel),
+		TEST(graceful_stop_tells_the_peer),
+		TEST(down_session_says_why),
+		TEST(counters_are_summed_and_cleared),
+		TEST(every_show_answers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
