@@ -390,21 +390,43 @@ static bool exempt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 	return port == PORT_IKE || port == PORT_NATT;
 }
 
+/* Forget the packets of v whose bit is set in refused; keep the order. */
+static void compact(struct pkt_vec *v, const bool *refused)
+{
+	uint32_t keep = 0;
+	for (uint32_t i = 0; i < v->n; i++)
+		if (!refused[i])
+			v->pkt[keep++] = v->pkt[i];
+	v->n = keep;
+}
+
 void ipsec_check_clear(struct worker *w, struct pkt_vec *v)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	struct stage_mark mark = stage_begin(w);
-	uint32_t keep = 0, n = v->n;
-	spd_match(iw->cache, false, v->pkt, n, iw->verdict);
-	for (uint32_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = v->pkt[i];
-		if (likely(iw->verdict[i].action == CV_SPD_BYPASS) || exempt(m, pkt_meta(m))) {
-			v->pkt[keep++] = m;
+	struct rte_mbuf *check[DP_VEC];
+	uint16_t where[DP_VEC];
+	bool refused[DP_VEC] = {0};
+	uint32_t n = 0, total = v->n;
+	for (uint32_t i = 0; i < total; i++) {
+		if (exempt(v->pkt[i], pkt_meta(v->pkt[i])))
 			continue;
-		}
-		trace_step(m, "spd-in", "rule %u", iw->verdict[i].rule_id);
-		dp_drop1(w, m, iw->verdict[i].action == CV_SPD_PROTECT ? DROP_SPD_CLEAR_IN : DROP_SPD_DISCARD);
+		check[n] = v->pkt[i];
+		where[n++] = (uint16_t)i;
 	}
-	v->n = keep;
-	stage_end(w, STAGE_SPD_IN, n, mark);
+	if (n)
+		spd_match(iw->cache, false, check, n, iw->verdict);
+	uint32_t n_refused = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t action = iw->verdict[i].action;
+		if (likely(action == CV_SPD_BYPASS))
+			continue;
+		refused[where[i]] = true;
+		n_refused++;
+		trace_step(check[i], "spd-in", "rule %u", iw->verdict[i].rule_id);
+		dp_drop1(w, check[i], action == CV_SPD_PROTECT ? DROP_SPD_CLEAR_IN : DROP_SPD_DISCARD);
+	}
+	if (unlikely(n_refused))
+		compact(v, refused);
+	stage_end(w, STAGE_SPD_IN, total, mark);
 }
