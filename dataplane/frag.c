@@ -8,12 +8,12 @@
 
 #include "worker.h"
 
-/* How a payload is cut. */
+/* How a payload is cut: into n parts whose sizes differ by at most 8 bytes (FRAG-2). All but the last are whole units
+ * of 8 bytes; the first `extra` of them hold one unit more. */
 struct cut {
 	unsigned hdr;	  /* bytes repeated in front of every part */
 	unsigned payload; /* bytes to spread */
-	unsigned part;	  /* payload bytes of every part but the last; a multiple of 8 */
-	unsigned n;
+	unsigned n, base, extra;
 };
 
 static bool cut_make(struct cut *c, unsigned max_len, unsigned max_out)
@@ -23,17 +23,21 @@ static bool cut_make(struct cut *c, unsigned max_len, unsigned max_out)
 	if (room == 0 || c->payload == 0)
 		return false;
 	c->n = (c->payload + room - 1) / room;
-	/* Equal parts, differing by at most 8 bytes (FRAG-2). */
-	c->part = ((c->payload + c->n - 1) / c->n + 7) & ~7u;
-	c->n = (c->payload + c->part - 1) / c->part;
+	c->base = c->payload / 8 / c->n;
+	c->extra = c->payload / 8 % c->n;
 	return c->n <= max_out;
+}
+
+/* Where part i begins in the payload; i == n: the end. */
+static unsigned cut_at(const struct cut *c, unsigned i)
+{
+	return i == c->n ? c->payload : 8 * (i * c->base + (i < c->extra ? i : c->extra));
 }
 
 /* One part: copy of the meta data, room for the header, and its piece of the payload. */
 static struct rte_mbuf *part_make(const struct rte_mbuf *m, const struct cut *c, unsigned i, unsigned payload_off)
 {
-	unsigned from = i * c->part;
-	unsigned len = c->payload - from < c->part ? c->payload - from : c->part;
+	unsigned from = cut_at(c, i), len = cut_at(c, i + 1) - from;
 	struct rte_mbuf *p = dp_alloc();
 	uint8_t *d = p ? (uint8_t *)rte_pktmbuf_append(p, (uint16_t)(c->hdr + len)) : NULL;
 
@@ -73,7 +77,7 @@ static void finish_ipv4(struct rte_mbuf *p, const struct rte_ipv4_hdr *ip, const
 {
 	struct rte_ipv4_hdr *h = rte_pktmbuf_mtod(p, struct rte_ipv4_hdr *);
 	uint16_t old = rte_be_to_cpu_16(ip->fragment_offset);
-	uint16_t off = (uint16_t)((old & RTE_IPV4_HDR_OFFSET_MASK) + i * c->part / 8);
+	uint16_t off = (uint16_t)((old & RTE_IPV4_HDR_OFFSET_MASK) + cut_at(c, i) / 8);
 	uint16_t more = i + 1 < c->n ? RTE_IPV4_HDR_MF_FLAG : old & RTE_IPV4_HDR_MF_FLAG;
 
 	memcpy(h, ip, c->hdr);
@@ -118,7 +122,7 @@ static void finish_ipv6(struct rte_mbuf *p, const struct rte_ipv6_hdr *ip, const
 	h->payload_len = rte_cpu_to_be_16((uint16_t)(rte_pktmbuf_data_len(p) - sizeof(*h)));
 	f->next_header = ip->proto;
 	f->reserved = 0;
-	f->frag_data = rte_cpu_to_be_16(RTE_IPV6_SET_FRAG_DATA(i * c->part, i + 1 < c->n));
+	f->frag_data = rte_cpu_to_be_16(RTE_IPV6_SET_FRAG_DATA(cut_at(c, i), i + 1 < c->n));
 	f->id = id;
 }
 
