@@ -417,6 +417,12 @@ static uint32_t pick(struct rte_mbuf *m, uint32_t word)
 	return fib_pick(word, meta->flow_hash);
 }
 
+static bool to_link_local(struct rte_mbuf *m)
+{
+	return (pkt_meta(m)->flags & PKT_F_IP6) &&
+	       ip6_is_link_local(rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr);
+}
+
 /* meta->adj from route word to adjacency (0 = not resolved yet) and meta->if_tx. */
 static inline bool resolve(struct worker *w, struct rte_mbuf *m)
 {
@@ -456,7 +462,8 @@ static inline bool resolve(struct worker *w, struct rte_mbuf *m)
 		dp_drop1(w, m, DROP_MULTICAST);
 		return false;
 	default:
-		if (meta->flags & (PKT_F_LOCAL_OUT | PKT_F_PROTECTED)) {
+		/* Nobody is told about what this box made, or about other hosts' link-local addresses. */
+		if ((meta->flags & (PKT_F_LOCAL_OUT | PKT_F_PROTECTED)) || to_link_local(m)) {
 			dp_drop1(w, m, DROP_NO_ROUTE);
 			return false;
 		}

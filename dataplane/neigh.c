@@ -21,7 +21,6 @@
 #define RETRIES 3u	    /* MAX_MULTICAST_SOLICIT, MAX_UNICAST_SOLICIT */
 #define REACHABLE_MS 30000u /* REACHABLE_TIME */
 #define UNUSED_S 600u	    /* a stale entry that nobody used for so long is forgotten */
-#define TICK_MS 100u
 #define TOMBS_MAX (NEIGH_HASH_SIZE / 4)
 
 enum { NEIGH_IDLE = 0 }; /* besides enum cv_neigh_state: known to routes, nobody asked yet or nobody answered */
@@ -46,7 +45,6 @@ static struct neigh table[ADJ_MAX];
 static uint32_t in_use[ADJ_MAX], n_in_use;
 static uint32_t free_idx[ADJ_MAX], n_free;
 static uint32_t n_tombs;
-static uint64_t next_tick_ms;
 
 int neigh_init(void)
 {
@@ -409,9 +407,6 @@ static void tick_one(struct worker *w, uint32_t idx, uint64_t now_ms)
 
 void neigh_tick(struct worker *w, uint64_t now_ms)
 {
-	if (now_ms < next_tick_ms)
-		return;
-	next_tick_ms = now_ms + TICK_MS;
 	for (uint32_t i = n_in_use; i-- > 0;) /* backwards: the current entry may be freed */
 		tick_one(w, in_use[i], now_ms);
 }

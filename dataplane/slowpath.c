@@ -10,6 +10,7 @@
 #include "reass.h"
 #include "worker.h"
 
+#define TICK_MS 100u
 #define UDP_IKE 500u
 #define UDP_IKE_NATT 4500u
 
@@ -89,8 +90,13 @@ void local_input(struct worker *w, struct rte_mbuf *m)
 
 void fwd_tick(struct worker *w, uint64_t now_ms)
 {
+	static uint64_t next_ms;
+
 	iface_refresh();
-	neigh_tick(w, now_ms);
 	announce_tick(w, now_ms);
+	if (now_ms < next_ms)
+		return;
+	next_ms = now_ms + TICK_MS;
+	neigh_tick(w, now_ms);
 	reass_tick(w, now_ms);
 }
