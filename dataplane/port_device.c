@@ -41,9 +41,28 @@ static int find_eth(const char *name, uint16_t *eth)
 	return -ENODEV;
 }
 
+/*
+ * net_af_packet has the kernel reassemble IPv4 fragments before it hands them over (PACKET_FANOUT_FLAG_DEFRAG), and
+ * cuts off what does not fit its frame of 2048 bytes. So give it frames nearly as large as our buffers, unless the
+ * operator chose other sizes. The driver takes frames to lie without gaps: a block must be a whole number of frames and
+ * of pages.
+ */
+#define AF_PACKET_FRAME 9216u
+#define AF_PACKET_BLOCK (4u * AF_PACKET_FRAME)
+_Static_assert(AF_PACKET_FRAME <= CV_PKT_MAX && AF_PACKET_BLOCK % 4096 == 0, "frames of net_af_packet");
+
+static void complete_devargs(const char *devargs, char *out, size_t size)
+{
+	if (strncmp(devargs, "net_af_packet", strlen("net_af_packet")) == 0 && strstr(devargs, "framesz=") == NULL &&
+		strstr(devargs, "blocksz=") == NULL)
+		(void)snprintf(out, size, "%s,blocksz=%u,framesz=%u", devargs, AF_PACKET_BLOCK, AF_PACKET_FRAME);
+	else
+		(void)snprintf(out, size, "%s", devargs);
+}
+
 static int probe(const struct cv_port *cfg, uint16_t *eth, char *text)
 {
-	char name[RTE_ETH_NAME_MAX_LEN];
+	char name[RTE_ETH_NAME_MAX_LEN], devargs[sizeof(cfg->devargs) + 64];
 	size_t n = strcspn(cfg->devargs, ",");
 	if (n >= sizeof(name))
 		return device_error(text, "device name is too long");
@@ -53,7 +72,8 @@ static int probe(const struct cv_port *cfg, uint16_t *eth, char *text)
 		(void)snprintf(text, 128, "device %.60s is in use", name);
 		return CV_ERR_EXISTS;
 	}
-	int rc = rte_dev_probe(cfg->devargs);
+	complete_devargs(cfg->devargs, devargs, sizeof(devargs));
+	int rc = rte_dev_probe(devargs);
 	if (rc != 0)
 		return device_error(text, "probing %.60s failed: %s", cfg->devargs, strerror(-rc));
 	if (find_eth(name, eth) == 0)
