@@ -185,6 +185,7 @@ void command_run(const struct cv_msg *msg, struct cv_reply *r)
 	enum cv_err err = validate_command(msg, dp_n_workers, r->text);
 	if (err == CV_OK)
 		err = run(msg, r);
+	port_announce(); /* before the answer: whoever looks next sees interfaces on their new ports */
 	r->err = err;
 	if (err == CV_OK)
 		r->text[0] = '\0';

@@ -333,6 +333,16 @@ static void collect_device_stats(uint32_t port_id)
 	s->last = now;
 }
 
+void port_announce(void)
+{
+	for (uint32_t i = 0; i < CV_PORT_MAX; i++)
+		if ((changed_mask & (1u << i)) != 0)
+			iface_port_changed(i);
+	if (changed_mask != 0)
+		iface_refresh();
+	changed_mask = 0;
+}
+
 void port_tick(uint64_t now_ms)
 {
 	static uint64_t next_link, next_stats;
@@ -341,10 +351,8 @@ void port_tick(uint64_t now_ms)
 			check_link(i);
 		if (slots[i].view != NULL && now_ms >= next_stats)
 			collect_device_stats(i);
-		if ((changed_mask & (1u << i)) != 0)
-			iface_port_changed(i);
 	}
-	changed_mask = 0;
+	port_announce();
 	if (now_ms >= next_link)
 		next_link = now_ms + LINK_PERIOD_MS;
 	if (now_ms >= next_stats)

@@ -41,9 +41,11 @@ static inline const struct port *port_worker_view(uint32_t port_id)
 
 /* Main: will the port exist once the transaction in progress is applied? */
 bool port_exists(uint32_t port_id);
-/* Main, every few milliseconds, between commands: link state (publishes a new view) and the devices' own counters;
- * tells iface.c of every port that came, went or changed. */
+/* Main, every few milliseconds, between commands: link state (publishes a new view) and the devices' own counters,
+ * then port_announce(). */
 void port_tick(uint64_t now_ms);
+/* Main, after a transaction is over: tell iface.c of the ports that came, went or changed. */
+void port_announce(void);
 /* Main: set the device's MTU (layer-3 bytes) to at least this; a driver that cannot (ENOTSUP) is not an error. */
 int port_want_mtu(uint32_t port_id, uint16_t mtu);
 /* Main: spread the receive queues over the first n_active workers. Waits for quiescence. */
