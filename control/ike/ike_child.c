@@ -40,7 +40,9 @@ void ike_child_arm(struct ike_child *c)
 {
 	uint64_t now = ike_now(c->sa->ike);
 	c->life.fire = life_fire;
-	ike_timer_set(c->sa->ike, &c->life, c->soft_ms > now && c->soft_ms < c->hard_ms ? c->soft_ms : c->hard_ms);
+	/* a restored child may be past its soft limit: renew it at once */
+	uint64_t soft = c->soft_ms > now ? c->soft_ms : now;
+	ike_timer_set(c->sa->ike, &c->life, soft < c->hard_ms ? soft : c->hard_ms);
 }
 
 static void child_up(struct ike_child *c)

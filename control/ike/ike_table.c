@@ -320,10 +320,10 @@ void ike_keepalive_arm(struct ike_sa *sa)
 /* Start timers from soft_ms and hard_ms: at establishment and after a restore. */
 static void life_arm(struct ike_sa *sa)
 {
+	uint64_t now = ike_now(sa->ike), soft = sa->soft_ms > now ? sa->soft_ms : now;
 	sa->life.fire = life_fire;
 	if (sa->hard_ms)
-		ike_timer_set(sa->ike, &sa->life,
-			sa->soft_ms > ike_now(sa->ike) && sa->soft_ms < sa->hard_ms ? sa->soft_ms : sa->hard_ms);
+		ike_timer_set(sa->ike, &sa->life, soft < sa->hard_ms ? soft : sa->hard_ms);
 	ike_keepalive_arm(sa);
 }
 

@@ -362,12 +362,12 @@ static struct v1_sa *sa_for(struct ike *ike, const struct v1_hdr *h)
 /* Exchanges of later issues: refused by name. */
 static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h)
 {
-	const struct cfg_map_entry *e[1];
+	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
 	if (h->exchange == V1_EX_AGGRESSIVE) {
 		ike->stats.v1_aggressive_refused++;
 		cv_notice("ike", "IKEv1: aggressive mode refused: it is not supported");
 		/* strangers get no answer */
-		if (ike_entries_for(ike, &ike_v1, path, e, 1))
+		if (ike_entries_for(ike, &ike_v1, path, e, IKE_ENTRIES_MAX))
 			v1_notify_clear(ike, path, natt, h, V1_N_INVALID_EXCHANGE_TYPE);
 		return;
 	}

@@ -121,6 +121,7 @@ struct v1_child {
 	struct v1_qm *qm;      /* while it is being negotiated */
 	uint32_t replaces;     /* child_id of the pair it takes over from */
 	struct ike_timer act;  /* initiator: when to begin to send */
+	bool doubted;	       /* a successor was given up because the peer went on using this pair */
 	uint64_t act_limit_ms; /* by then even without a sign from the peer */
 };
 
@@ -169,8 +170,11 @@ int v1_tx_send(struct v1_sa *v, struct v1_tx *tx, const struct v1_out *o);
 bool v1_tx_repeat(struct v1_sa *v, struct v1_tx *tx);
 void v1_tx_arm(struct v1_sa *v, struct v1_tx *tx, void (*fire)(struct ike *ike, struct ike_timer *t));
 void v1_tx_free(struct v1_sa *v, struct v1_tx *tx);
-/* Is this the message that tx answers? Then the answer is sent again. */
-bool v1_tx_answered(struct v1_sa *v, struct v1_tx *tx, const uint8_t *data, size_t len);
+/*
+ * Is this the message that tx answers, once more? Then the answer is sent again if `answer`: that is for the side
+ * without a timer of its own; if both did it, one repeated packet would bounce for ever.
+ */
+bool v1_tx_seen(struct v1_sa *v, struct v1_tx *tx, const uint8_t *data, size_t len, bool answer);
 void v1_tx_note_rx(struct v1_tx *tx, const uint8_t *data, size_t len);
 /* Decrypt a message into buf[V1_MSG_MAX] and check its payloads; next: the IV to commit. 0 or a notify type. */
 unsigned v1_decrypt(const struct v1_sa *v, const uint8_t *iv, const struct v1_hdr *h, const uint8_t *data, uint8_t *buf,

@@ -439,7 +439,7 @@ void v1_main_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 {
 	struct v1_msg m;
 	struct ike *ike = v->sa.ike;
-	if (v1_tx_answered(v, &v->tx, data, h->len))
+	if (v1_tx_seen(v, &v->tx, data, h->len, !v->sa.initiator))
 		return;
 	if (!v->mm || v->mm->busy || h->msgid) {
 		ike->stats.rx_unexpected++;

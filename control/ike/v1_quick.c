@@ -470,11 +470,39 @@ static void activate(struct v1_child *vc)
 	ike_sa_save(vc->c.sa);
 }
 
+/*
+ * The peer still sends on the old pair, seconds after message 3: it has not got it, and perhaps never will (it may have
+ * restarted). Message 3 is not acknowledged, so this is the only sign. Believed once for each old pair, since some
+ * implementations keep to the old pair as long as they can.
+ */
+static bool peer_stays_behind(const struct v1_child *vc)
+{
+	struct ike *ike = vc->c.sa->ike;
+	struct ike_child *old = vc->replaces ? ike_child_by_id(ike, vc->replaces) : NULL;
+	if (!old || old->lost || v1_child_of(old)->doubted || old->hard_ms < ike_now(ike) + ACT_REKEY_MS)
+		return false;
+	return ike->ops.child_idle_s(ike->ctx, old->child_id) < ACT_REKEY_MS / 2000;
+}
+
+static void give_up_successor(struct v1_child *vc)
+{
+	struct ike_child *old = ike_child_by_id(vc->c.sa->ike, vc->replaces);
+	v1_child_of(old)->doubted = true;
+	cv_notice("ike", "IKEv1: peer does not use the renewed IPsec SA; trying again");
+	vc->c.sa->ike->stats.child_failed++;
+	rekey_later(vc->c.sa->ike, old);
+	ike_v1.child_delete(&vc->c);
+}
+
 static void act_timer(struct ike *ike, struct ike_timer *t)
 {
 	struct v1_child *vc = IKE_CONTAINER(t, struct v1_child, act);
 	/* a packet of the peer on the new pair proves that it has it */
-	if (ike_now(ike) >= vc->act_limit_ms || ike->ops.child_idle_s(ike->ctx, vc->c.child_id) != UINT32_MAX)
+	if (ike->ops.child_idle_s(ike->ctx, vc->c.child_id) != UINT32_MAX)
+		activate(vc);
+	else if (ike_now(ike) >= vc->act_limit_ms && peer_stays_behind(vc))
+		give_up_successor(vc);
+	else if (ike_now(ike) >= vc->act_limit_ms)
 		activate(vc);
 	else
 		act_soon(vc);
@@ -687,7 +715,7 @@ void v1_quick_input(
 		got_1(v, path, natt, h, data);
 		return;
 	}
-	if (v1_tx_answered(v, &q->tx, data, h->len)) {
+	if (v1_tx_seen(v, &q->tx, data, h->len, true)) {
 		if (q->initiator)
 			peer_is_late(q);
 	} else if (q->state == V1_QM_SENT_1) {

@@ -73,7 +73,7 @@ void v1_tx_note_rx(struct v1_tx *tx, const uint8_t *data, size_t len)
 	tx->rx_seen = true;
 }
 
-bool v1_tx_answered(struct v1_sa *v, struct v1_tx *tx, const uint8_t *data, size_t len)
+bool v1_tx_seen(struct v1_sa *v, struct v1_tx *tx, const uint8_t *data, size_t len, bool answer)
 {
 	uint8_t d[20];
 	if (!tx->rx_seen)
@@ -82,7 +82,7 @@ bool v1_tx_answered(struct v1_sa *v, struct v1_tx *tx, const uint8_t *data, size
 	if (memcmp(d, tx->rx_digest, sizeof(d)) != 0)
 		return false;
 	v->sa.ike->stats.rx_retransmits++;
-	if (tx->data)
+	if (tx->data && answer)
 		repeat(v, tx);
 	return true;
 }
