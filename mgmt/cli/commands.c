@@ -206,3 +206,18 @@ const struct cli_command cli_commands[] = {
 	{"test fail-at", "do", "fail-at", NULL, "Fault injection for tests", fail_at, NULL, NULL, true},
 };
 const unsigned cli_n_commands = sizeof(cli_commands) / sizeof(cli_commands[0]);
+
+const struct cli_group cli_groups[] = {
+	{"show", "What the router is doing"},
+	{"show ip", "IPv4"},
+	{"show ipv6", "IPv6"},
+	{"show crypto", "IKE and IPsec"},
+	{"show crypto ipsec", "IPsec SAs and transform sets"},
+	{"show crypto isakmp", "IKEv1 SAs; policies, profiles, keys and peers of both versions"},
+	{"show crypto ikev2", "IKEv2 SAs"},
+	{"clear", "Remove SAs, counters, neighbours"},
+	{"clear crypto", "IKE and IPsec"},
+	{"config", "Read and change the configuration"},
+	{"capture", "Packets of an interface to a file"},
+};
+const unsigned cli_n_groups = sizeof(cli_groups) / sizeof(cli_groups[0]);

@@ -47,6 +47,13 @@ struct cli_command {
 	bool hidden;		    /* not in help, completion and manual */
 };
 
+/* What the words before the last one of a command stand for: help. */
+struct cli_group {
+	const char *words, *help;
+};
+
+extern const struct cli_group cli_groups[];
+extern const unsigned cli_n_groups;
 extern const struct cli_command cli_commands[];
 extern const unsigned cli_n_commands;
 

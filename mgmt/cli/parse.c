@@ -309,6 +309,15 @@ const struct cli_command *cli_parse(
 
 /* ---- completion ---- */
 
+/* Help for the group that the first words of a command, up to end, make. */
+static const char *group_help(const char *words, const char *end)
+{
+	for (unsigned i = 0; i < cli_n_groups; i++)
+		if (same(words, (size_t)(end - words), cli_groups[i].words))
+			return cli_groups[i].help;
+	return "";
+}
+
 static unsigned follow_words(const struct match *m, struct cli_next *out, unsigned max)
 {
 	static char names[64][32]; /* words are slices of the table: completion wants strings; one shell, one thread */
@@ -324,7 +333,8 @@ static unsigned follow_words(const struct match *m, struct cli_next *out, unsign
 			continue;
 		snprintf(names[n], sizeof(names[n]), "%.*s", (int)l, w);
 		bool leaf = !word_at(m->cand[i], m->level + 1, &more);
-		out[n] = (struct cli_next){.word = names[n], .help = leaf ? m->cand[i]->help : ""};
+		out[n] = (struct cli_next){
+			.word = names[n], .help = leaf ? m->cand[i]->help : group_help(m->cand[i]->words, w + l)};
 		n++;
 	}
 	return n;

@@ -169,6 +169,27 @@ static void test_completion(void **state)
 	assert_false(follows("show nothing", "<cr>"));
 }
 
+/* Whatever '?' offers comes with an explanation. */
+static void test_help(void **state)
+{
+	static const char *const lines[] = {"", "show", "show ip", "show crypto", "show crypto isakmp", "clear",
+		"clear crypto", "config", "capture", "show crypto session"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char copy[64];
+		const char *token[CLI_TOKENS_MAX];
+		struct cli_next next[64];
+		snprintf(copy, sizeof(copy), "%s", lines[i]);
+		int n = cli_split(copy, token);
+		unsigned m = cli_follow(token, (unsigned)n, next, 64);
+		assert_true(m > 0);
+		for (unsigned k = 0; k < m; k++)
+			if (strlen(next[k].help) < 3)
+				fail_msg("no help for \"%s %s\"", lines[i], next[k].word);
+	}
+}
+
 /* Every command can be written out in full, is documented, and has a unique name and working help. */
 static void test_table(void **state)
 {
@@ -345,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_render_session),
 		cmocka_unit_test(test_render_ipsec_sa),
