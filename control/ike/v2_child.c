@@ -7,7 +7,7 @@
 #include "v2_int.h"
 
 #define RETRY_MAX 6	 /* after TEMPORARY_FAILURE */
-#define ACTIVATE_MS 5000 /* responder of a rekey: send on the new pair even if the old one's delete does not come */
+#define ACTIVATE_MS 2000 /* responder of a rekey: how often to look whether the peer receives on the new pair */
 
 /* Public-key work for a child; c is NULL when the child has died meanwhile. */
 struct v2_child_job {
@@ -251,10 +251,30 @@ void v2_child_replaced(struct v2_sa *sa, struct v2_child *c)
 	ike_child_activate(next);
 }
 
+void v2_child_withdrawn(struct v2_sa *sa, uint32_t spi_in)
+{
+	struct ike_child *o;
+	TAILQ_FOREACH (o, &sa->sa.children, link)
+		if (v2_child_of(o)->successor_spi == spi_in && o->state == IKE_CHILD_REKEYED) {
+			o->state = IKE_CHILD_ESTABLISHED;
+			v2_child_of(o)->successor_spi = 0;
+		}
+}
+
+/*
+ * The delete of the old pair is the usual sign that the peer receives on the new one. Should it not come, two others
+ * will do: packets on the new pair, or a later request (the window of one means that our answer has arrived).
+ */
 static void activate_fire(struct ike *ike, struct ike_timer *t)
 {
-	(void)ike;
-	ike_child_activate(&IKE_CONTAINER(t, struct v2_child, activate)->c);
+	struct v2_child *c = IKE_CONTAINER(t, struct v2_child, activate);
+	struct v2_sa *sa = v2_of(c->c.sa);
+	bool old_gone = !ike_child_by_spi_in(&sa->sa, c->old_spi);
+	if (old_gone || sa->peer_msgid != c->answer_msgid + 1 ||
+		ike->ops.child_idle_s(ike->ctx, c->c.child_id) != UINT32_MAX)
+		ike_child_activate(&c->c);
+	else
+		v2_set_timer(sa, t, activate_fire, ACTIVATE_MS);
 }
 
 /* The peer's rekey of old is in: note it where our own rekey of the same child will look, or call that one off. */
@@ -271,6 +291,7 @@ static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_c
 		if (own)
 			ike_child_remove(&own->c, 0);
 	}
+	c->answer_msgid = sa->peer_msgid;
 	v2_set_timer(sa, &c->activate, activate_fire, ACTIVATE_MS);
 }
 

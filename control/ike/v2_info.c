@@ -167,10 +167,13 @@ static void dpd_fire(struct ike *ike, struct ike_timer *timer)
 void v2_dpd_arm(struct v2_sa *sa)
 {
 	const struct cfg_ike_profile *p = sa->sa.profile;
-	if (p && p->dpd_mode != CFG_DPD_OFF && p->dpd_interval_s && sa->sa.phase == IKE_PHASE_ESTABLISHED)
-		v2_set_timer(sa, &sa->dpd, dpd_fire, p->dpd_interval_s * 1000ull);
-	else
+	uint64_t now = ike_now(sa->sa.ike), interval = p ? p->dpd_interval_s * 1000ull : 0;
+	if (!interval || p->dpd_mode == CFG_DPD_OFF || sa->sa.phase != IKE_PHASE_ESTABLISHED) {
 		ike_timer_stop(sa->sa.ike, &sa->dpd);
+		return;
+	}
+	uint64_t due = sa->sa.last_rx_ms + interval;
+	v2_set_timer(sa, &sa->dpd, dpd_fire, due > now ? due - now : interval);
 }
 
 /* ---- the peer's ---- */
@@ -182,6 +185,7 @@ static void delete_children(struct v2_sa *sa, const struct v2_delete *d, uint32_
 		if (!c || *n == max || c->state < IKE_CHILD_ESTABLISHED)
 			continue;
 		spi[(*n)++] = c->p.spi_in;
+		v2_child_withdrawn(sa, c->p.spi_in);
 		v2_child_replaced(sa, v2_child_of(c));
 		ike_child_remove(c, IKE_LINGER_MS);
 	}

@@ -142,9 +142,10 @@ struct v2_child {
 	uint32_t old_spi;	/* inbound SPI of the child that this one replaces, 0 = none */
 	uint32_t successor_spi; /* inbound SPI of the child that replaces this one, 0 = none */
 	struct ike_timer activate;
-	struct v2_task *task; /* our task that negotiates it, until installed */
-	bool for_auth;	      /* made in IKE_AUTH */
-	bool redundant;	      /* lost a collision: delete as soon as it is in */
+	uint32_t answer_msgid; /* responder: of the request that made it */
+	struct v2_task *task;  /* our task that negotiates it, until installed */
+	bool for_auth;	       /* made in IKE_AUTH */
+	bool redundant;	       /* lost a collision: delete as soon as it is in */
 	struct v2_child_job *job;
 	struct cv_selector want; /* what was asked for: a successor asks for the same again (RFC 7296 2.9.2) */
 };
@@ -267,6 +268,8 @@ void v2_child_install(struct v2_sa *sa, struct v2_child *c);
 void v2_child_enc_answer(struct v2_enc *e, const struct v2_child *c);
 void v2_child_fini(struct ike_child *c);
 extern const struct v2_task_ops v2_new_child_task;
+/* The peer deletes a successor instead of the old pair (its process was restarted): the old one counts again. */
+void v2_child_withdrawn(struct v2_sa *sa, uint32_t spi_in);
 /* The successor of c, which so far only receives, takes over sending. */
 void v2_child_replaced(struct v2_sa *sa, struct v2_child *c);
 
