@@ -13,7 +13,7 @@ struct obj {
 	uint16_t type; /* of its SET command */
 	uint16_t len, key;
 	bool named;
-	uint8_t body[1024];
+	_Alignas(8) uint8_t body[1024];
 };
 
 struct fakedp {

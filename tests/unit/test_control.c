@@ -90,7 +90,7 @@ static void router_stop(struct fixture *f, struct router *r, bool graceful)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char path[128];
+	char path[512];
 
 	for (int i = 0; i < 2; i++) {
 		if (f->r[i].c)
