@@ -180,8 +180,7 @@ static int push_all(struct gen_gateway *gw, enum gen_mode mode)
 		for (unsigned i = 0; i < gw->o->n_sa && !rc; i++)
 			rc = push_tunnel(gw, mode, i);
 	}
-	struct cv_cmd_txn end = {0};
-	return rc ? rc : command(gw, CV_CMD_TXN_COMMIT, &end, sizeof(end));
+	return rc ? rc : command(gw, CV_CMD_TXN_COMMIT, NULL, 0);
 }
 
 int gen_gateway_setup(struct gen_gateway *gw, enum gen_mode mode)
@@ -213,10 +212,12 @@ double gen_gateway_tsc_hz(const struct gen_gateway *gw)
 
 void gen_gateway_close(struct gen_gateway *gw)
 {
-	struct cv_cmd_txn t = {.flags = CV_TXN_SYNC}, end = {0};
+	struct cv_cmd_txn t = {.flags = CV_TXN_SYNC};
+	(void)command(gw, CV_CMD_TXN_ABORT, NULL, 0); /* of a setup that failed half way; refused when there is none */
+	(void)take_replies(gw, gw->seq);
 	gw->failed[0] = 0;
 	/* An empty SYNC transaction sweeps everything, the ports included. */
-	if (!command(gw, CV_CMD_TXN_BEGIN, &t, sizeof(t)) && !command(gw, CV_CMD_TXN_COMMIT, &end, sizeof(end)) &&
+	if (!command(gw, CV_CMD_TXN_BEGIN, &t, sizeof(t)) && !command(gw, CV_CMD_TXN_COMMIT, NULL, 0) &&
 		take_replies(gw, gw->seq))
 		(void)fprintf(stderr, "culvert-gen: could not clear the gateway: %s\n", gw->failed);
 	cv_chan_close(gw->ch);

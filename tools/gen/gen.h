@@ -69,6 +69,8 @@ void gen_gateway_close(struct gen_gateway *gw);
 
 /* Create the two memif servers. 0 or -errno. */
 int gen_traffic_open(const struct gen_opts *o);
+/* Wait until the gateway has connected its end of both. 0 or -ETIMEDOUT. */
+int gen_traffic_wait_link(void);
 /* Build the packets of a mode and size. GEN_ESP_IN sends ESP that the gateway itself made (recorded before). */
 int gen_traffic_load(enum gen_mode mode, const struct gen_size *size, unsigned n_sa);
 /* Have the gateway (set up for GEN_ESP_OUT) encrypt the loaded packets, and keep the result as GEN_ESP_IN's load. */

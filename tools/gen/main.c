@@ -204,12 +204,20 @@ static void search(struct gen_gateway *gw, const struct gen_opts *o, struct resu
 	*r = best;
 }
 
+static int set_up(struct gen_gateway *gw, enum gen_mode mode)
+{
+	int rc = gen_gateway_setup(gw, mode);
+	if (!rc && (rc = gen_traffic_wait_link()))
+		(void)fprintf(stderr, "culvert-gen: the gateway did not connect to the memif ports\n");
+	return rc;
+}
+
 static int measure(struct gen_gateway *gw, const struct gen_opts *o, struct result *r)
 {
 	const struct gen_size *size = &gen_sizes[r->size];
 	int rc = 0;
 	if (r->mode == GEN_ESP_IN) {
-		rc = gen_gateway_setup(gw, GEN_ESP_OUT);
+		rc = set_up(gw, GEN_ESP_OUT);
 		if (!rc)
 			rc = gen_traffic_load(GEN_ESP_OUT, size, o->n_sa);
 		if (!rc) {
@@ -220,7 +228,7 @@ static int measure(struct gen_gateway *gw, const struct gen_opts *o, struct resu
 			(void)fprintf(stderr, "culvert-gen: could not record ESP packets (%s)\n", strerror(-rc));
 	}
 	if (!rc)
-		rc = gen_gateway_setup(gw, r->mode);
+		rc = set_up(gw, r->mode);
 	if (!rc)
 		rc = gen_traffic_load(r->mode, size, o->n_sa);
 	if (rc)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_arp.h>
 #include <rte_cycles.h>
@@ -16,6 +17,7 @@
 #define GEN_RING 2048u
 #define GEN_TEMPLATES 4096u
 #define GEN_DRAIN_S 0.1
+#define GEN_LINK_S 10.0 /* for the gateway to connect its end */
 
 #define IP_LEN(frame) ((frame)-RTE_ETHER_HDR_LEN)
 const struct gen_size gen_sizes[] = {
@@ -30,6 +32,9 @@ const unsigned gen_n_sizes = RTE_DIM(gen_sizes);
 static struct {
 	struct rte_mempool *pool;
 	uint16_t port[2];
+	/* The gateway, as memif client, decides how many rings there are: it sends on one per worker and one for its
+	 * main core, and receives on one per worker. */
+	uint16_t n_rxq, n_txq;
 	/* Packets to send, in order, from port tx to the other one. Sent by reference: their contents never change. */
 	struct rte_mbuf *load[GEN_TEMPLATES];
 	unsigned n_load, tx;
@@ -44,16 +49,21 @@ static int open_port(const struct gen_opts *o, unsigned i)
 	(void)snprintf(name, sizeof(name), "net_memif%u", i);
 	(void)snprintf(args, sizeof(args),
 		"role=server,id=0,bsize=2048,rsize=11,socket=%s/gen%u.sock,socket-abstract=no", o->memif_dir, i);
+	/* What a generator that was killed has left behind would keep this one from listening. */
+	char path[160];
+	(void)snprintf(path, sizeof(path), "%s/gen%u.sock", o->memif_dir, i);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return -errno;
 	int rc = rte_eal_hotplug_add("vdev", name, args);
 	if (rc)
 		return rc;
 	rc = rte_eth_dev_get_port_by_name(name, &g.port[i]);
 	if (!rc)
-		rc = rte_eth_dev_configure(g.port[i], 1, 1, &conf);
-	if (!rc)
-		rc = rte_eth_rx_queue_setup(g.port[i], 0, GEN_RING, SOCKET_ID_ANY, NULL, g.pool);
-	if (!rc)
-		rc = rte_eth_tx_queue_setup(g.port[i], 0, GEN_RING, SOCKET_ID_ANY, NULL);
+		rc = rte_eth_dev_configure(g.port[i], g.n_rxq, g.n_txq, &conf);
+	for (uint16_t q = 0; q < g.n_rxq && !rc; q++)
+		rc = rte_eth_rx_queue_setup(g.port[i], q, GEN_RING, SOCKET_ID_ANY, NULL, g.pool);
+	for (uint16_t q = 0; q < g.n_txq && !rc; q++)
+		rc = rte_eth_tx_queue_setup(g.port[i], q, GEN_RING, SOCKET_ID_ANY, NULL);
 	return rc ? rc : rte_eth_dev_start(g.port[i]);
 }
 
@@ -63,8 +73,25 @@ int gen_traffic_open(const struct gen_opts *o)
 		"gen", 4 * GEN_TEMPLATES + 8 * GEN_RING - 1, 256, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	if (!g.pool)
 		return -ENOMEM;
+	g.n_rxq = (uint16_t)(o->workers + 1);
+	g.n_txq = (uint16_t)o->workers;
 	int rc = open_port(o, 0);
 	return rc ? rc : open_port(o, 1);
+}
+
+int gen_traffic_wait_link(void)
+{
+	double hz = (double)rte_get_tsc_hz();
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t start = rte_rdtsc();
+		struct rte_eth_link link = {0};
+		while (rte_eth_link_get_nowait(g.port[i], &link) == 0 && link.link_status != RTE_ETH_LINK_UP) {
+			if ((double)(rte_rdtsc() - start) / hz > GEN_LINK_S)
+				return -ETIMEDOUT;
+			rte_delay_us_sleep(10000);
+		}
+	}
+	return 0;
 }
 
 static void drop_all(struct rte_mbuf **list, unsigned *n)
@@ -144,11 +171,11 @@ static void answer_arp(unsigned i, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 }
 
-/* Take what port i received; IPv4 packets are counted and kept in *keep (up to room), or freed. */
-static unsigned receive(unsigned i, struct rte_mbuf **keep, unsigned *n_keep, unsigned room)
+/* Take what one queue of port i received; IPv4 packets are counted and kept in *keep (up to room), or freed. */
+static unsigned receive_queue(unsigned i, uint16_t q, struct rte_mbuf **keep, unsigned *n_keep, unsigned room)
 {
 	struct rte_mbuf *pkt[GEN_BURST];
-	unsigned counted = 0, n = rte_eth_rx_burst(g.port[i], 0, pkt, GEN_BURST);
+	unsigned counted = 0, n = rte_eth_rx_burst(g.port[i], q, pkt, GEN_BURST);
 	for (unsigned k = 0; k < n; k++) {
 		uint16_t type = rte_pktmbuf_mtod(pkt[k], struct rte_ether_hdr *)->ether_type;
 		if (type == RTE_BE16(RTE_ETHER_TYPE_ARP)) {
@@ -164,6 +191,14 @@ static unsigned receive(unsigned i, struct rte_mbuf **keep, unsigned *n_keep, un
 	return counted;
 }
 
+static unsigned receive(unsigned i, struct rte_mbuf **keep, unsigned *n_keep, unsigned room)
+{
+	unsigned counted = 0;
+	for (uint16_t q = 0; q < g.n_rxq; q++)
+		counted += receive_queue(i, q, keep, n_keep, room);
+	return counted;
+}
+
 static unsigned transmit(unsigned first, unsigned n)
 {
 	struct rte_mbuf *pkt[GEN_BURST];
@@ -171,7 +206,8 @@ static unsigned transmit(unsigned first, unsigned n)
 		pkt[k] = g.load[(first + k) % g.n_load];
 		rte_mbuf_refcnt_update(pkt[k], 1);
 	}
-	unsigned sent = rte_eth_tx_burst(g.port[g.tx], 0, pkt, (uint16_t)n);
+	uint16_t queue = (uint16_t)(first / GEN_BURST % g.n_txq);
+	unsigned sent = rte_eth_tx_burst(g.port[g.tx], queue, pkt, (uint16_t)n);
 	for (unsigned k = sent; k < n; k++)
 		rte_mbuf_refcnt_update(pkt[k], -1);
 	return sent;
@@ -219,13 +255,13 @@ int gen_traffic_record(void)
 	double hz = (double)rte_get_tsc_hz();
 	drop_all(g.recorded, &g.n_recorded);
 	for (unsigned sent = 0; sent < g.n_load;) {
-		sent += transmit(sent, RTE_MIN(GEN_BURST, g.n_load - sent));
 		uint64_t start = rte_rdtsc();
+		sent += transmit(sent, RTE_MIN(GEN_BURST, g.n_load - sent));
 		while (g.n_recorded < sent && (double)(rte_rdtsc() - start) / hz < 1.0) {
 			(void)receive(1, g.recorded, &g.n_recorded, GEN_TEMPLATES);
 			(void)receive(0, NULL, NULL, 0);
 		}
-		if (g.n_recorded < sent)
+		if (g.n_recorded < sent || g.n_recorded == 0)
 			return -EIO;
 	}
 	for (unsigned i = 0; i < g.n_recorded; i++)
