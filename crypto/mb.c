@@ -49,7 +49,7 @@ struct crypto_ctx {
 	unsigned n_jobs; /* of these, jobs still inside the manager */
 	struct gcm_context_data gcm;
 	struct crypto_op *done[MB_MAX_OPS];
-	uint8_t tag[MB_MAX_OPS][MB_TAG_ROOM];
+	uint8_t tag[MB_MAX_OPS][MB_TAG_ROOM] __attribute__((aligned(32)));
 	/* generator of unpredictable CBC IVs: AES-256 in counter mode under a key of its own */
 	struct crypto_session *drbg;
 	uint64_t drbg_block;
@@ -207,20 +207,23 @@ static void mb_random16(struct crypto_ctx *c, uint8_t out[16])
 	memcpy(out, c->random + c->random_left, 16);
 }
 
-static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op)
+/*
+ * tag: where the ICV is computed to when decrypting. It is compared when the whole burst has been through the cipher:
+ * the cipher writes it with a masked store, and loading that at once would stall.
+ */
+static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op, uint8_t *tag)
 {
 	const struct crypto_session *s = op->session;
-	if (s->encrypt) {
-		s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, MB_AAD_LEN, op->icv,
-			MB_GCM_TAG_LEN);
-		op->status = CRYPTO_OK;
-		return;
-	}
-	uint8_t tag[MB_GCM_TAG_LEN] __attribute__((aligned(16)));
-	s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, MB_AAD_LEN, tag,
-		MB_GCM_TAG_LEN);
+	s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, MB_AAD_LEN,
+		s->encrypt ? op->icv : tag, MB_GCM_TAG_LEN);
+}
+
+/* In registers, without a branch that depends on where the difference is. */
+static inline void gcm_judge(struct crypto_op *op, const uint8_t *tag)
+{
 	__m128i want = _mm_loadu_si128((const __m128i *)op->icv), got = _mm_load_si128((const __m128i *)tag);
-	op->status = _mm_movemask_epi8(_mm_cmpeq_epi8(want, got)) == 0xffff ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
+	bool same = _mm_movemask_epi8(_mm_cmpeq_epi8(want, got)) == 0xffff;
+	op->status = op->session->encrypt || same ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
 }
 
 /* A job came back from the manager. user_data2 is where its ICV was put. */
@@ -272,18 +275,20 @@ static void cbc_submit(struct crypto_ctx *c, struct crypto_op *op, uint8_t *tag)
 
 static unsigned mb_submit(struct crypto_ctx *c, struct crypto_op **ops, unsigned n)
 {
-	unsigned i;
-	if (n > MB_MAX_OPS - c->n_done)
-		n = MB_MAX_OPS - c->n_done;
-	for (i = 0; i < n; i++) {
-		struct crypto_op *op = ops[i];
-		c->done[c->n_done] = op;
-		if (op->session->gcm)
-			gcm_run(c, op);
+	unsigned first = c->n_done;
+	if (n > MB_MAX_OPS - first)
+		n = MB_MAX_OPS - first;
+	for (unsigned i = 0; i < n; i++) {
+		c->done[first + i] = ops[i];
+		if (ops[i]->session->gcm)
+			gcm_run(c, ops[i], c->tag[first + i]);
 		else
-			cbc_submit(c, op, c->tag[c->n_done]);
-		c->n_done++;
+			cbc_submit(c, ops[i], c->tag[first + i]);
 	}
+	for (unsigned i = 0; i < n; i++)
+		if (ops[i]->session->gcm)
+			gcm_judge(ops[i], c->tag[first + i]);
+	c->n_done = first + n;
 	return n;
 }
 

@@ -329,13 +329,20 @@ static int apply(const struct op *o, char *text)
 	}
 }
 
-/* Leave out what was removed or replaced, and compile. */
+/* Leave out what was removed or replaced, and compile. A rule that was replaced and then set back stands there twice.
+ */
 static int spd_compile(struct spd *s, char *text)
 {
+	static uint64_t pass;
 	uint32_t n = 0;
-	for (uint32_t i = 0; i < s->n; i++)
-		if (shadow_rule(s->rule[i]->rule_id) == s->rule[i])
-			s->rule[n++] = s->rule[i];
+	pass++;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct spd_rule *r = s->rule[i];
+		if (shadow_rule(r->rule_id) != r || r->compiled == pass)
+			continue;
+		r->compiled = pass;
+		s->rule[n++] = r;
+	}
 	s->n = n;
 	s->class = spd_class_build(s->rule, s->n);
 	return s->class ? CV_OK : fail(text, CV_ERR_NO_MEMORY, "no memory to compile policy", s->conf.spd_id);

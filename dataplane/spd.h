@@ -34,7 +34,9 @@ struct spd_rule {
 	uint32_t action, flags; /* enum cv_spd_action, CV_RULE_* */
 	uint64_t prio;
 	struct spd_bindings *bind; /* published; NULL = no SA */
+	/* main only */
 	struct cv_spd_rule conf;
+	uint64_t compiled; /* the last compilation that took it in */
 };
 
 /* ---- classifier (spd_class.c): pure, immutable once built ---- */

@@ -5,7 +5,7 @@
  * measured in the same run: "floor" is the bare one-shot GCM call on data of the same size. Making the frames and the
  * null device's transmit are not part of the figures.
  *
- * bench_pipeline [--json FILE] [--vector N] [--quick]
+ * bench_pipeline [--json FILE] [--vector N] [--runs N] [--way plain|esp-out|esp-in] [--size 64|imix|1420] [--sas N]
  */
 #include <errno.h>
 #include <math.h>
@@ -54,6 +54,8 @@ static struct worker *w;
 static IMB_MGR *mgr;
 static uint32_t vector = 64;
 static unsigned runs = RUNS;
+static const char *only_way, *only_size; /* NULL: all */
+static uint32_t only_sas;		 /* 0: 1 and 1000 */
 
 static void die(const char *what)
 {
@@ -454,10 +456,33 @@ static void report(enum way way, enum traffic t, uint32_t n_sa, const struct res
 	fprintf(json, "}}");
 }
 
+static bool wanted(enum way way, enum traffic t)
+{
+	return (!only_way || !strcmp(only_way, way_name[way])) && (!only_size || !strcmp(only_size, traffic_name[t]));
+}
+
+static void run_tunnels(uint32_t n_sa, const double *plain)
+{
+	tunnels(n_sa);
+	for (int t = 0; t < N_TRAFFIC; t++) {
+		if (wanted(OUT, (enum traffic)t)) {
+			double floor = floor_run((enum traffic)t, true, n_sa);
+			frames_clear((enum traffic)t, n_sa);
+			struct result r = measure(LAN, n_sa);
+			report(OUT, (enum traffic)t, n_sa, &r, floor, plain[t]);
+		}
+		if (wanted(IN, (enum traffic)t)) {
+			double floor = floor_run((enum traffic)t, false, n_sa);
+			frames_esp((enum traffic)t, n_sa);
+			struct result r = measure(WAN, n_sa);
+			report(IN, (enum traffic)t, n_sa, &r, floor, plain[t]);
+		}
+	}
+}
+
 static void run_all(void)
 {
-	double plain[N_TRAFFIC], floor[2][N_TRAFFIC][2];
-	static const uint32_t sas[] = {1, 1000};
+	double plain[N_TRAFFIC];
 	printf("%-8s %5s %6s %8s %8s %7s %7s  cycles by stage\n", "way", "SAs", "size", "cycles", "floor", "x floor",
 		"x plain");
 	for (int t = 0; t < N_TRAFFIC; t++) {
@@ -465,21 +490,15 @@ static void run_all(void)
 		frames_clear((enum traffic)t, 1);
 		struct result r = measure(LAN, 0);
 		plain[t] = r.total;
-		report(PLAIN, (enum traffic)t, 0, &r, 0, plain[t]);
+		if (wanted(PLAIN, (enum traffic)t))
+			report(PLAIN, (enum traffic)t, 0, &r, 0, plain[t]);
 	}
-	for (int k = 0; k < 2; k++) {
-		tunnels(sas[k]);
-		for (int t = 0; t < N_TRAFFIC; t++) {
-			for (int enc = 0; enc < 2; enc++)
-				floor[enc][t][k] = floor_run((enum traffic)t, enc, sas[k]);
-			frames_clear((enum traffic)t, sas[k]);
-			struct result r = measure(LAN, sas[k]);
-			report(OUT, (enum traffic)t, sas[k], &r, floor[1][t][k], plain[t]);
-			frames_esp((enum traffic)t, sas[k]);
-			r = measure(WAN, sas[k]);
-			report(IN, (enum traffic)t, sas[k], &r, floor[0][t][k], plain[t]);
-		}
+	if (only_sas) {
+		run_tunnels(only_sas, plain);
+		return;
 	}
+	run_tunnels(1, plain);
+	run_tunnels(1000, plain);
 }
 
 /* Hugepages where there are any, as the product does. */
@@ -516,11 +535,19 @@ int main(int argc, char **argv)
 			path = argv[++i];
 		else if (!strcmp(argv[i], "--vector") && i + 1 < argc)
 			vector = (uint32_t)atoi(argv[++i]);
-		else if (!strcmp(argv[i], "--quick"))
-			runs = 5;
+		else if (!strcmp(argv[i], "--runs") && i + 1 < argc)
+			runs = (unsigned)atoi(argv[++i]);
+		else if (!strcmp(argv[i], "--way") && i + 1 < argc)
+			only_way = argv[++i];
+		else if (!strcmp(argv[i], "--size") && i + 1 < argc)
+			only_size = argv[++i];
+		else if (!strcmp(argv[i], "--sas") && i + 1 < argc)
+			only_sas = (uint32_t)atoi(argv[++i]);
 		else
-			die("usage: bench_pipeline [--json FILE] [--vector N] [--quick]");
+			die("usage: see the head of bench_pipeline.c");
 	}
+	if (runs < 1 || only_sas > FRAMES)
+		die("runs from 1, SAs up to 8192");
 	if (vector < 1 || vector > DP_VEC || FRAMES % vector)
 		die("the vector must divide 8192 and be at most 256");
 	eal_start();

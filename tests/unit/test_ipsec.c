@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Policies and SAs as control changes them: decisions, bindings, transactions, held packets, several workers. */
+#include "ipsec_rig.h"
+
+#include <pthread.h>
+
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "fib.h"
+
+static struct cv_spd spd1 = {.spd_id = RIG_SPD, .n_if = 1, .if_id = {RIG_IF}};
+
+static void rule(struct cv_spd_rule *r, uint32_t id, uint32_t entry, enum cv_spd_action action, uint32_t flags)
+{
+	*r = (struct cv_spd_rule){.spd_id = RIG_SPD,
+		.rule_id = id,
+		.prio = (uint64_t)entry << 32 | id,
+		.action = action,
+		.flags = flags,
+		.vrf_id = CV_VRF_ANY};
+	rig_sel(&r->sel, "10.1.0.0", "10.1.255.255", "10.2.0.0", "10.2.255.255");
+}
+
+static void out_sa(struct cv_sa *sa, uint32_t index, uint32_t rule_id)
+{
+	rig_sa(sa, CV_SA_OUT, CV_ESP_AES128_GCM16, CV_AF_INET, index);
+	sa->rule_id = rule_id;
+}
+
+/* SPI of an outgoing ESP packet, 0 when nothing came out. */
+static uint32_t spi_sent(struct rte_mbuf *m)
+{
+	if (!m || !(pkt_meta(m)->flags & PKT_F_PROTECTED)) {
+		rte_pktmbuf_free(m);
+		return 0;
+	}
+	uint32_t spi = rte_be_to_cpu_32(*rte_pktmbuf_mtod_offset(m, uint32_t *, 20));
+	rte_pktmbuf_free(m);
+	return spi;
+}
+
+static struct rte_mbuf *udp(void)
+{
+	return rig_udp(CV_AF_INET, 100, false, 1);
+}
+
+static bool bypassed(struct rte_mbuf *m)
+{
+	bool yes = m && !(pkt_meta(m)->flags & PKT_F_PROTECTED);
+	rte_pktmbuf_free(m);
+	return yes;
+}
+
+/* 1 when a clear packet from the other side may enter. */
+static unsigned clear_in(struct rte_mbuf *m, uint32_t flags)
+{
+	struct pkt_vec v = {.n = 1, .pkt = {m}};
+	pkt_meta(m)->flags = flags;
+	pkt_meta(m)->l4_off = 20; /* as ip_input found it */
+	pkt_meta(m)->l4_proto = 17;
+	ipsec_check_clear(worker_main(), &v);
+	if (v.n)
+		rte_pktmbuf_free(m);
+	return v.n;
+}
+
+static void turn_round(struct rte_mbuf *m)
+{
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+	struct rte_udp_hdr *u = (void *)(ip + 1);
+	RTE_SWAP(ip->src_addr, ip->dst_addr);
+	RTE_SWAP(u->src_port, u->dst_port);
+}
+
+static void actions_of_rules(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	assert_true(bypassed(rig_out(udp()))); /* no policy at all */
+	assert_false(ipsec_on_interface(RIG_IF));
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_SET, &spd1), 0);
+	assert_true(ipsec_on_interface(RIG_IF));
+	assert_false(ipsec_on_interface(RIG_IF + 1));
+	assert_true(bypassed(rig_out(udp()))); /* no match = clear (IPSEC-27) */
+	rule(&r, 1, 10, CV_SPD_DISCARD, 0);
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &r), 0);
+	assert_null(rig_out(udp()));
+	rig_assert_dropped(DROP_SPD_DISCARD, 1);
+	rule(&r, 1, 10, CV_SPD_BYPASS, 0);
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &r), 0);
+	assert_true(bypassed(rig_out(udp())));
+	rule(&r, 1, 10, CV_SPD_PROTECT, CV_RULE_NO_ACQUIRE);
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &r), 0);
+	assert_null(rig_out(udp())); /* never in clear (IPSEC-31) */
+	rig_assert_dropped(DROP_NO_SA, 1);
+	struct cv_spd_rule_ref ref = {RIG_SPD, 1};
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_DEL, &ref), 0);
+	assert_true(bypassed(rig_out(udp())));
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_DEL, &ref), CV_ERR_NOT_FOUND);
+}
+
+/* A deny line leaves its own entry only: a later entry may still protect (IPSEC-27, O1). */
+static void a_skip_line_leaves_one_entry(void **state)
+{
+	(void)state;
+	struct cv_spd_rule deny, same, later;
+	rule(&deny, 1, 10, CV_SPD_BYPASS, CV_RULE_SKIP_ENTRY);
+	rule(&same, 2, 10, CV_SPD_DISCARD, 0);
+	rule(&later, 3, 20, CV_SPD_PROTECT, CV_RULE_NO_ACQUIRE);
+	const struct rig_cmd c[] = {
+		{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &deny}, {CV_CMD_SPD_RULE_SET, &same}};
+	assert_int_equal(rig_transaction(false, c, 3), 0);
+	assert_true(bypassed(rig_out(udp())));
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &later), 0);
+	assert_null(rig_out(udp()));
+	rig_assert_dropped(DROP_NO_SA, 1);
+}
+
+/* IPSEC-30, 78: what should have been protected is refused in clear, with source and destination swapped. */
+static void clear_packets_are_checked_mirrored(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	r.sel.proto = 17;
+	r.sel.dport_lo = r.sel.dport_hi = 53;
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}};
+	assert_int_equal(rig_transaction(false, c, 2), 0);
+	struct rte_mbuf *m = udp();
+	assert_int_equal(clear_in(m, 0), 1); /* as written: not what comes from the other side */
+	m = udp();
+	turn_round(m);
+	assert_int_equal(clear_in(m, 0), 0);
+	rig_assert_dropped(DROP_SPD_CLEAR_IN, 1);
+	m = udp();
+	turn_round(m);
+	assert_int_equal(clear_in(m, PKT_F_DECAPPED), 1); /* it was protected */
+	m = udp();
+	turn_round(m);
+	pkt_meta(m)->if_rx = RIG_IF + 1;
+	assert_int_equal(clear_in(m, 0), 1); /* another interface */
+	m = udp();
+	turn_round(m);
+	rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, 20)->dst_port = RTE_BE16(500);
+	rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, 20)->src_port = RTE_BE16(53);
+	assert_int_equal(clear_in(m, PKT_F_LOCAL), 1); /* IKE to ourselves */
+}
+
+/* VRF-7: equal flows of two inside VRFs are different policies. */
+static void the_vrf_is_a_selector(void **state)
+{
+	(void)state;
+	struct cv_spd_rule a, b;
+	struct cv_sa sa1, sa2;
+	rule(&a, 1, 10, CV_SPD_PROTECT, 0);
+	rule(&b, 2, 20, CV_SPD_PROTECT, 0);
+	a.vrf_id = 11;
+	b.vrf_id = 12;
+	out_sa(&sa1, 21, 1);
+	out_sa(&sa2, 22, 2);
+	sa1.inside_vrf = 11;
+	sa2.inside_vrf = 12;
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &a}, {CV_CMD_SPD_RULE_SET, &b},
+		{CV_CMD_SA_ADD, &sa1}, {CV_CMD_SA_ADD, &sa2}};
+	assert_int_equal(rig_transaction(false, c, 5), 0);
+	for (uint32_t vrf = 11; vrf <= 13; vrf++) {
+		struct rte_mbuf *m = udp();
+		pkt_meta(m)->vrf = vrf;
+		m = rig_out(m);
+		if (vrf == 13)
+			assert_true(bypassed(m));
+		else
+			assert_int_equal(spi_sent(m), vrf == 11 ? sa1.spi : sa2.spi);
+	}
+}
+
+static void newest_sa_that_covers_the_flow_is_used(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	struct cv_sa wide, narrow, newer;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	out_sa(&wide, 31, 1);
+	out_sa(&narrow, 32, 1);
+	out_sa(&newer, 33, 1);
+	narrow.n_sel = 1;
+	rig_sel(&narrow.sel[0], "10.1.0.5", "10.1.0.5", "10.2.0.9", "10.2.0.9");
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_ADD, &wide}};
+	assert_int_equal(rig_transaction(false, c, 3), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), wide.spi);
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &narrow), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), narrow.spi);
+	struct rte_mbuf *other = udp();
+	rte_pktmbuf_mtod(other, struct rte_ipv4_hdr *)->src_addr = RTE_BE32(0x0a010006);
+	assert_int_equal(spi_sent(rig_out(other)), wide.spi);
+	/* make before break: the new one is used from its publication on, the old ones may go */
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &newer), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), newer.spi);
+	struct cv_sa_ref del = {31, wide.spi};
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &del), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), newer.spi);
+	del = (struct cv_sa_ref){33, newer.spi};
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &del), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), narrow.spi);
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &del), CV_ERR_NOT_FOUND);
+}
+
+/* A rule that is edited keeps its SAs; so does one that only changes its place. */
+static void changed_rules_keep_their_sas(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	struct cv_sa sa;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	out_sa(&sa, 41, 1);
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_ADD, &sa}};
+	assert_int_equal(rig_transaction(false, c, 3), 0);
+	r.prio = UINT64_C(99) << 32;
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &r), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), sa.spi);
+	rig_sel(&r.sel, "10.0.0.0", "10.255.255.255", "10.0.0.0", "10.255.255.255");
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &r), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), sa.spi);
+}
+
+/* ---- transactions ---- */
+
+static void sync_keeps_what_is_named_and_sweeps_the_rest(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r, r2;
+	struct cv_sa keep, drop;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	rule(&r2, 2, 20, CV_SPD_PROTECT, 0);
+	out_sa(&keep, 51, 1);
+	out_sa(&drop, 52, 2);
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SPD_RULE_SET, &r2},
+		{CV_CMD_SA_ADD, &keep}, {CV_CMD_SA_ADD, &drop}};
+	assert_int_equal(rig_transaction(false, c, 5), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(spi_sent(rig_out(udp())), keep.spi);
+	const struct sa *before = sa_get(51);
+	const struct spd_rule *rule_before = spd_rule_get(1);
+	struct cv_sa_ref ref = {51, keep.spi};
+	const struct rig_cmd sync[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_KEEP, &ref}};
+	assert_int_equal(rig_transaction(true, sync, 3), 0);
+	assert_ptr_equal(sa_get(51), before); /* the same object: sequence numbers go on */
+	assert_ptr_equal(spd_rule_get(1), rule_before);
+	assert_int_equal(before->state->seq, 5);
+	assert_null(sa_get(52));
+	assert_null(spd_rule_get(2));
+	assert_int_equal(sa_count(), 1);
+	assert_int_equal(spi_sent(rig_out(udp())), keep.spi);
+	ref.spi++;
+	assert_int_equal(rig_transaction(true, sync, 3), CV_ERR_NOT_FOUND);
+	assert_ptr_equal(sa_get(51), before); /* nothing happened */
+	assert_int_equal(rig_transaction(true, NULL, 0), 0);
+	assert_int_equal(sa_count(), 0);
+	assert_false(ipsec_on_interface(RIG_IF));
+}
+
+static void a_failed_transaction_changes_nothing(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r, r2;
+	struct cv_sa sa, bad;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	out_sa(&sa, 61, 1);
+	const struct rig_cmd good[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_ADD, &sa}};
+	assert_int_equal(rig_transaction(false, good, 3), 0);
+	/* every place in which the transaction can stop */
+	rule(&r2, 1, 10, CV_SPD_DISCARD, 0);
+	out_sa(&bad, 62, 77); /* a rule that is not there */
+	struct cv_sa_ref del = {61, sa.spi};
+	const struct rig_cmd half[] = {{CV_CMD_SPD_RULE_SET, &r2}, {CV_CMD_SA_DEL, &del}, {CV_CMD_SA_ADD, &bad}};
+	assert_int_equal(rig_transaction(false, half, 3), CV_ERR_NOT_FOUND);
+	assert_int_equal(spi_sent(rig_out(udp())), sa.spi);
+	bad = sa;
+	bad.spi = 0x999;
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &bad), CV_ERR_EXISTS);
+	struct cv_spd other = {.spd_id = 2, .n_if = 1, .if_id = {RIG_IF}};
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_SET, &other), CV_ERR_EXISTS);
+	r2.spd_id = 9;
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &r2), CV_ERR_NOT_FOUND);
+	assert_int_equal(spi_sent(rig_out(udp())), sa.spi);
+	/* the same id twice in one transaction: the last one counts, the first leaves nothing behind */
+	rule(&r2, 1, 10, CV_SPD_DISCARD, 0);
+	const struct rig_cmd twice[] = {{CV_CMD_SPD_RULE_SET, &r2}, {CV_CMD_SPD_RULE_SET, &r}};
+	assert_int_equal(rig_transaction(false, twice, 2), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), sa.spi);
+	uint32_t id = RIG_SPD;
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_DEL, &id), 0);
+	assert_true(bypassed(rig_out(udp())));
+	assert_null(spd_rule_get(1));
+}
+
+static void malformed_sas_are_refused(void **state)
+{
+	(void)state;
+	struct cv_sa sa;
+	static const struct {
+		int err;
+		uint8_t mode, proto, alg;
+		uint32_t spi, flags, index;
+		uint16_t key_len, n_sel;
+	} bad[] = {
+		{CV_ERR_UNSUPPORTED, 2, 50, 1, 0x12340048, 0, 72, 20, 1},
+		{CV_ERR_UNSUPPORTED, 1, 51, 1, 0x12340048, 0, 72, 20, 1},
+		{CV_ERR_UNSUPPORTED, 1, 50, 1, 0x12340048, CV_SA_F_ESN, 72, 20, 1},
+		{CV_ERR_UNSUPPORTED, 1, 50, 99, 0x12340048, 0, 72, 20, 1},
+		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 72, 19, 1},
+		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340049, 0, 72, 20, 1},
+		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 0, 20, 1},
+		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 72, 20, 0},
+		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 72, 20, 5},
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		rig_sa(&sa, CV_SA_IN, CV_ESP_AES128_GCM16, CV_AF_INET, 72);
+		sa.mode = bad[i].mode;
+		sa.ipproto = bad[i].proto;
+		sa.alg = bad[i].alg;
+		sa.spi = bad[i].spi;
+		sa.flags = bad[i].flags;
+		sa.index = bad[i].index;
+		sa.key_len = bad[i].key_len;
+		sa.n_sel = bad[i].n_sel;
+		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), bad[i].err);
+	}
+	assert_int_equal(sa_count(), 0);
+}
+
+static void a_moved_sa_goes_on_counting(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	struct cv_sa sa;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	out_sa(&sa, 81, 1);
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_ADD, &sa}};
+	assert_int_equal(rig_transaction(false, c, 3), 0);
+	assert_int_equal(spi_sent(rig_out(udp())), sa.spi);
+	struct cv_sa_update u = {
+		.ref = {81, sa.spi}, .src = sa.src, .udp_src = 4500, .udp_dst = 1024, .flags = CV_SA_F_UDP_ENCAP};
+	rig_addr(&u.dst, "198.51.100.7");
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_UPDATE, &u), 0);
+	struct rte_mbuf *m = rig_out(udp());
+	assert_non_null(m);
+	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+	assert_int_equal(ip->dst_addr, RTE_BE32(0xc6336407));
+	assert_int_equal(ip->next_proto_id, 17);
+	assert_int_equal(rte_be_to_cpu_16(((const struct rte_udp_hdr *)(ip + 1))->dst_port), 1024);
+	assert_int_equal(rte_be_to_cpu_32(*rte_pktmbuf_mtod_offset(m, uint32_t *, 32)), 2); /* sequence number */
+	rte_pktmbuf_free(m);
+	assert_int_equal(sa_count(), 1);
+}
+
+static void dumps_name_everything_page_by_page(void **state)
+{
+	(void)state;
+	enum { N = 100 };
+	struct cv_spd_rule r;
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_SET, &spd1), 0);
+	for (uint32_t i = 1; i <= N; i++) {
+		struct cv_sa sa;
+		rule(&r, i, i, CV_SPD_PROTECT, 0);
+		out_sa(&sa, i + 10, i);
+		const struct rig_cmd c[] = {{CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_ADD, &sa}};
+		assert_int_equal(rig_transaction(false, c, 2), 0);
+	}
+	struct cv_cmd_dump req = {.kind = CV_DUMP_SA};
+	struct cv_dump_reply out;
+	uint32_t n = 0;
+	do {
+		sa_dump(&req, &out);
+		const struct cv_sa_entry *e = (const void *)out.entries;
+		for (uint32_t i = 0; i < out.n; i++, n++)
+			assert_int_equal(e[i].ref.index, n + 11);
+	} while ((req.cursor = out.next));
+	assert_int_equal(n, N);
+	req = (struct cv_cmd_dump){.kind = CV_DUMP_SPD, .scope = RIG_SPD};
+	n = 0;
+	do {
+		spd_dump(&req, &out);
+		const struct cv_spd_rule_entry *e = (const void *)out.entries;
+		for (uint32_t i = 0; i < out.n; i++, n++)
+			assert_int_equal(e[i].out_sa, e[i].rule_id + 10);
+	} while ((req.cursor = out.next));
+	assert_int_equal(n, N);
+}
+
+/* ---- held packets (IPSEC-31, 32) ---- */
+
+static void hold_one(void)
+{
+	unsigned before = rig_n_slow;
+	assert_null(rig_out(udp()));
+	assert_int_equal(rig_n_slow, before + 1);
+	assert_int_equal(rig_slow_why[before], SLOW_ACQUIRE);
+	rig_n_slow = before;
+	hold_packet(worker_main(), rig_slow_pkt[before]);
+}
+
+static unsigned acquires(void)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < rig_n_events; i++)
+		n += rig_event[i].h.type == CV_EVT_ACQUIRE;
+	return n;
+}
+
+static void the_triggering_packet_goes_on_the_new_sa(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	struct cv_sa sa;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}};
+	assert_int_equal(rig_transaction(false, c, 2), 0);
+	uint64_t now = dp_now_ms();
+	for (unsigned i = 0; i < HOLD_PER_RULE + 3; i++)
+		hold_one();
+	assert_int_equal(acquires(), 1);
+	const struct cv_evt_acquire *e = (const void *)rig_event[0].body;
+	assert_int_equal(e->rule_id, 1);
+	assert_int_equal(e->spd_id, RIG_SPD);
+	assert_int_equal(e->if_id, RIG_IF);
+	assert_int_equal(e->proto, 17);
+	assert_int_equal(e->sport, 1000);
+	assert_int_equal(e->dport, 53);
+	assert_int_equal(e->src.b[3], 5);
+	assert_int_equal(e->dst.b[3], 9);
+	assert_int_equal(hold_count(1), HOLD_PER_RULE);
+	rig_assert_dropped(DROP_HOLD_FULL, 3);
+	hold_tick(worker_main(), now + 500);
+	assert_int_equal(acquires(), 1);
+	hold_tick(worker_main(), now + HOLD_ACQUIRE_MS + 500);
+	assert_int_equal(acquires(), 2);
+	out_sa(&sa, 91, 1);
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), 0);
+	assert_int_equal(rig_n_forwarded, 0); /* not inside the transaction */
+	hold_tick(worker_main(), now + 2000);
+	assert_int_equal(rig_n_forwarded, HOLD_PER_RULE);
+	assert_int_equal(hold_count(1), 0);
+	for (unsigned i = 0; i < rig_n_forwarded; i++)
+		assert_true(pkt_meta(rig_forwarded[i])->flags & PKT_F_LOCAL_OUT);
+	assert_int_equal(spi_sent(rig_out(udp())), sa.spi);
+}
+
+static void held_packets_do_not_wait_for_ever(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}};
+	assert_int_equal(rig_transaction(false, c, 2), 0);
+	hold_one();
+	hold_drop(worker_main(), 1); /* negotiation failed */
+	rig_assert_dropped(DROP_HOLD_FAILED, 1);
+	hold_one();
+	hold_tick(worker_main(), dp_now_ms() + HOLD_TIMEOUT_MS + 1);
+	rig_assert_dropped(DROP_HOLD_FAILED, 2);
+	hold_one();
+	struct cv_spd_rule_ref ref = {RIG_SPD, 1};
+	assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_DEL, &ref), 0);
+	hold_tick(worker_main(), dp_now_ms());
+	rig_assert_dropped(DROP_HOLD_FAILED, 3);
+	assert_int_equal(hold_count(1), 0);
+}
+
+static void invalid_spis_are_told_but_not_too_often(void **state)
+{
+	(void)state;
+	static const uint8_t esp[] = {0x45, 0, 0, 60, 0, 1, 0, 0, 64, 50, 0, 0, 198, 51, 100, 9, 192, 0, 2, 2, 0xde,
+		0xad, 0xbe, 0xef, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0};
+	for (int i = 0; i < 100; i++) {
+		assert_null(rig_in(rig_packet(esp, sizeof(esp))));
+		assert_int_equal(rig_n_slow, 1);
+		rig_n_slow = 0;
+		ipsec_invalid_spi(worker_main(), rig_slow_pkt[0]);
+	}
+	rig_assert_dropped(DROP_ESP_SPI, 100);
+	assert_true(rig_n_events >= 1 && rig_n_events <= 20);
+	const struct cv_evt_invalid_spi *e = (const void *)rig_event[0].body;
+	assert_int_equal(rig_event[0].h.type, CV_EVT_INVALID_SPI);
+	assert_int_equal(e->spi, 0xdeadbeef);
+	assert_int_equal(e->src.b[3], 9);
+	assert_int_equal(e->udp_dst, 0);
+}
+
+/* ---- several workers on one SA ---- */
+
+#define THREADS 3
+#define ROUNDS 300
+#define BATCH 16
+
+static struct cv_sa t_out, t_in;
+static uint32_t seq_seen[THREADS * ROUNDS * BATCH + 1];
+static uint32_t delivered;
+
+static void *one_worker(void *arg)
+{
+	struct worker *w = arg;
+	worker_online(w);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct pkt_vec v = {.n = BATCH}, bypass = {0}, outer = {0}, inner = {0}, again = {0}, none = {0};
+		for (int i = 0; i < BATCH; i++)
+			v.pkt[i] = rig_udp(CV_AF_INET, 100, false, (uint32_t)i);
+		ipsec_output(w, &v, &bypass, &outer);
+		for (uint32_t i = 0; i < outer.n; i++) {
+			struct rte_mbuf *m = outer.pkt[i];
+			uint32_t seq = rte_be_to_cpu_32(*rte_pktmbuf_mtod_offset(m, uint32_t *, 24));
+			__atomic_fetch_add(&seq_seen[seq], 1, __ATOMIC_RELAXED);
+			pkt_meta(m)->l4_off = 20;
+			pkt_meta(m)->l4_proto = 50;
+			again.pkt[again.n] = rig_packet(rte_pktmbuf_mtod(m, void *), m->pkt_len);
+			*pkt_meta(again.pkt[again.n++]) = *pkt_meta(m);
+		}
+		ipsec_input(w, &outer, &inner);
+		ipsec_input(w, &again, &none); /* every packet a second time */
+		__atomic_fetch_add(&delivered, inner.n + none.n, __ATOMIC_RELAXED);
+		rte_pktmbuf_free_bulk(inner.pkt, inner.n);
+		rte_pktmbuf_free_bulk(none.pkt, none.n);
+		worker_quiescent(w);
+	}
+	worker_offline(w);
+	return NULL;
+}
+
+/* Promise 1: one tunnel is not limited to one core. No number twice outbound, no packet twice inbound. */
+static void several_workers_share_one_sa(void **state)
+{
+	(void)state;
+	pthread_t t[THREADS];
+	struct cv_spd_rule r;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	out_sa(&t_out, 4, 1);
+	rig_sa(&t_in, CV_SA_IN, CV_ESP_AES128_GCM16, CV_AF_INET, 5);
+	t_out.spi = t_in.spi;
+	t_in.replay_window = REPLAY_WINDOW_MAX;
+	const struct rig_cmd c[] = {
+		{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_ADD, &t_in}, {CV_CMD_SA_ADD, &t_out}};
+	assert_int_equal(rig_transaction(false, c, 4), 0);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, one_worker, dp_workers[i + 1]), 0);
+	/* meanwhile main goes on changing: the SA moves to and fro, other rules come and go */
+	for (int i = 0; i < 50; i++) {
+		struct cv_sa_update u = {.ref = {4, t_out.spi}, .src = t_out.src, .dst = t_out.dst};
+		struct cv_spd_rule other;
+		rule(&other, 2, 5 + (uint32_t)i % 2 * 20, CV_SPD_PROTECT, 0);
+		rig_sel(&other.sel, "10.9.0.0", "10.9.0.255", "0.0.0.0", "255.255.255.255");
+		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_UPDATE, &u), 0);
+		assert_int_equal(rig_command(&spd_module, CV_CMD_SPD_RULE_SET, &other), 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	for (uint32_t s = 1; s <= THREADS * ROUNDS * BATCH; s++)
+		assert_int_equal(seq_seen[s], 1);
+	uint64_t replays = 0, packets = 0;
+	for (int i = 1; i <= THREADS; i++) {
+		replays += dp_workers[i]->stats->sa[5].replay_drops;
+		packets += dp_workers[i]->stats->sa[5].packets;
+	}
+	assert_int_equal(packets, delivered);
+	assert_int_equal(packets + replays, 2u * THREADS * ROUNDS * BATCH);
+	assert_true(delivered <= THREADS * ROUNDS * BATCH);
+	/* only a thread that slept for a whole window loses packets */
+	assert_true(delivered > THREADS * ROUNDS * BATCH * 9 / 10);
+	assert_int_equal(sa_get(4)->state->seq, THREADS * ROUNDS * BATCH);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return rig_init(THREADS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		rig_test(actions_of_rules),
+		rig_test(a_skip_line_leaves_one_entry),
+		rig_test(clear_packets_are_checked_mirrored),
+		rig_test(the_vrf_is_a_selector),
+		rig_test(newest_sa_that_covers_the_flow_is_used),
+		rig_test(changed_rules_keep_their_sas),
+		rig_test(sync_keeps_what_is_named_and_sweeps_the_rest),
+		rig_test(a_failed_transaction_changes_nothing),
+		rig_test(malformed_sas_are_refused),
+		rig_test(a_moved_sa_goes_on_counting),
+		rig_test(dumps_name_everything_page_by_page),
+		rig_test(the_triggering_packet_goes_on_the_new_sa),
+		rig_test(held_packets_do_not_wait_for_ever),
+		rig_test(invalid_spis_are_told_but_not_too_often),
+		rig_test(several_workers_share_one_sa),
+	};
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
