@@ -468,6 +468,11 @@ static const struct {
 	[CV_CMD_FAIL_AT] = {sizeof(struct cv_cmd_fail_at), NULL, true},
 };
 
+int validate_body_len(uint16_t type)
+{
+	return type < sizeof(table) / sizeof(table[0]) && table[type].known ? (int)table[type].len : -1;
+}
+
 enum cv_err validate_command(const struct cv_msg *msg, uint32_t max_workers, char *text)
 {
 	text[0] = '\0';
@@ -476,7 +481,7 @@ enum cv_err validate_command(const struct cv_msg *msg, uint32_t max_workers, cha
 		return CV_ERR_VERSION;
 	}
 	uint16_t type = msg->h.type;
-	if (type >= sizeof(table) / sizeof(table[0]) || !table[type].known)
+	if (validate_body_len(type) < 0)
 		return bad(text, "unknown command %u", type);
 	if (msg->h.len != sizeof(msg->h) + table[type].len)
 		return bad(text, "command %u is %u bytes long, not %zu", type, msg->h.len,

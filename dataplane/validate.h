@@ -16,5 +16,7 @@
  * CV_ERR_VERSION, CV_ERR_MALFORMED or CV_ERR_UNSUPPORTED with the reason in text (VALIDATE_TEXT bytes, terminated).
  */
 enum cv_err validate_command(const struct cv_msg *msg, uint32_t max_workers, char *text);
+/* Bytes of body that a command of this type has, -1 for types that are not commands. */
+int validate_body_len(uint16_t type);
 
 #endif
