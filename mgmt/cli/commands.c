@@ -137,6 +137,10 @@ static const struct cli_arg config_rollback[] = {
 	NEEDS_POS("number", "NUMBER", "How many commits back; 1 is the one before the last", CLI_NUMBER),
 	END,
 };
+static const struct cli_arg log_level[] = {
+	NEEDS_POS("level", "LEVEL", "error, warning, notice, info or debug", CLI_TEXT),
+	END,
+};
 static const struct cli_arg fail_at[] = {
 	NEEDS_POS("nth", "NUMBER", "Which command", CLI_NUMBER),
 	END,
@@ -165,6 +169,9 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto ikev2 sa", "IKEv2 SAs", show_detail, render_ikev2_sa),
 	SHOW("crypto map", "Crypto maps", show_map, render_crypto_map),
 	SHOW("access-lists", "Access lists", show_acl, render_access_lists),
+	SHOW("crypto engine", "What encrypts, and which algorithms it can do", NULL, render_engine),
+	SHOW("crypto ike stats", "Counters of the IKE engine", NULL, render_ike_stats),
+	SHOW("dataplane", "State of the dataplane and of what was pushed to it", NULL, render_dataplane),
 	SHOW("drops", "Dropped packets by reason", show_drops, render_drops),
 	SHOW("workers", "Worker cores: load and stages", NULL, render_workers),
 	SHOW("running-config", "The running configuration, secrets hidden", show_running, render_text),
@@ -203,6 +210,7 @@ const struct cli_command cli_commands[] = {
 	{"capture start", "do", "capture", NULL, "Capture packets of an interface to a file", capture_args,
 		render_capture, NULL, false},
 	{"capture stop", "do", "capture", "stop", "End a capture", capture_stop, render_capture, NULL, false},
+	{"log-level", "do", "log-level", NULL, "How much culvertd logs, until it ends", log_level, NULL, NULL, false},
 	{"test fail-at", "do", "fail-at", NULL, "Fault injection for tests", fail_at, NULL, NULL, true},
 };
 const unsigned cli_n_commands = sizeof(cli_commands) / sizeof(cli_commands[0]);
@@ -215,6 +223,7 @@ const struct cli_group cli_groups[] = {
 	{"show crypto ipsec", "IPsec SAs and transform sets"},
 	{"show crypto isakmp", "IKEv1 SAs; policies, profiles, keys and peers of both versions"},
 	{"show crypto ikev2", "IKEv2 SAs"},
+	{"show crypto ike", "Both versions of IKE"},
 	{"clear", "Remove SAs, counters, neighbours"},
 	{"clear crypto", "IKE and IPsec"},
 	{"config", "Read and change the configuration"},

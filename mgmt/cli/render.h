@@ -32,6 +32,7 @@ RENDERER(render_isakmp_policy);
 RENDERER(render_isakmp_profile);
 RENDERER(render_isakmp_key);
 RENDERER(render_isakmp_peer);
+RENDERER(render_ike_stats);
 /* render_ipsec.c */
 RENDERER(render_ipsec_sa);
 RENDERER(render_crypto_map);
@@ -39,6 +40,8 @@ RENDERER(render_transform_set);
 RENDERER(render_access_lists);
 /* render_net.c */
 RENDERER(render_version);
+RENDERER(render_dataplane);
+RENDERER(render_engine);
 RENDERER(render_interfaces);
 RENDERER(render_neighbours);
 RENDERER(render_routes);

@@ -285,3 +285,18 @@ RENDERER(render_isakmp_peer)
 		fputc('\n', out);
 	}
 }
+
+RENDERER(render_ike_stats)
+{
+	static const char *const titles[] = {"Counter", "Value"};
+	struct table *t = table_new(2, titles, " -");
+	const char *name;
+	json_t *v;
+
+	(void)request;
+	json_object_foreach (json_object_get(result, "stats"), name, v) {
+		table_cell(t, "%s", name);
+		table_cell(t, "%lld", (long long)json_integer_value(v));
+	}
+	table_print(t, out);
+}

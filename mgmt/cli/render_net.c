@@ -4,21 +4,55 @@
 
 #include "render.h"
 
+static void dataplane_lines(FILE *out, const json_t *d)
+{
+	char up[48];
+
+	if (strcmp(jtext(d, "state", "down"), "up") == 0) {
+		fprintf(out, "dataplane: up, version %s, uptime %s, %lld workers\n", jtext(d, "version", "?"),
+			hms(jint(d, "uptime"), up), jint(d, "workers"));
+		fprintf(out, "crypto provider: %s\n", jtext(d, "provider", "?"));
+	} else {
+		fprintf(out, "dataplane: down\n");
+	}
+	if (json_object_get(d, "configuration"))
+		fprintf(out, "configuration in the dataplane: %s\n", jtext(d, "configuration", "?"));
+	if (json_object_get(d, "push_error"))
+		fprintf(out, "last push: %s\n", jtext(d, "push_error", ""));
+}
+
 RENDERER(render_version)
 {
-	const json_t *d = json_object_get(result, "dataplane");
 	char up[48];
 
 	(void)request;
 	fprintf(out, "Culvert %s on %s\n", jtext(result, "version", "?"), jtext(result, "hostname", "?"));
 	fprintf(out, "culvertd uptime: %s\n", hms(jint(result, "uptime"), up));
-	if (!json_is_object(d) || strcmp(jtext(d, "state", "down"), "up") != 0) {
-		fprintf(out, "dataplane: down\n");
-		return;
+	dataplane_lines(out, json_object_get(result, "dataplane"));
+}
+
+RENDERER(render_dataplane)
+{
+	(void)request;
+	dataplane_lines(out, result);
+	fprintf(out, "objects: %lld, pairs of IPsec SAs: %lld\n", jint(result, "objects"),
+		jint(result, "ipsec_sa_pairs"));
+}
+
+RENDERER(render_engine)
+{
+	size_t i, k;
+	json_t *e, *a;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "engines"), i, e) {
+		fprintf(out, "crypto engine name: %s\n", jtext(e, "name", "?"));
+		fprintf(out, "crypto engine type: %s\n", jtext(e, "type", "?"));
+		fprintf(out, "             state: %s\n", jtext(e, "state", "?"));
+		json_array_foreach (json_object_get(e, "algorithms"), k, a)
+			fprintf(out, "%s%s\n",
+				k ? "                    " : "        transforms: ", json_string_value(a));
 	}
-	fprintf(out, "dataplane: up, version %s, uptime %s, %lld workers\n", jtext(d, "version", "?"),
-		hms(jint(d, "uptime"), up), jint(d, "workers"));
-	fprintf(out, "crypto provider: %s\n", jtext(d, "provider", "?"));
 }
 
 static void interface_block(FILE *out, const json_t *i)
