@@ -40,7 +40,7 @@ def demonstrate(lab, options):
                  f"IKEv{version} with {address[1]}")
     vpn.up()
     lab.say("Negotiated. Five more pings:")
-    print(vpn.site.ping(count=5).text.rstrip())
+    print(lab.run("host-a", "ping", "-n", "-c", "5", "-i", "0.2", HOST_B[4]).stdout.rstrip())
 
     heading(lab, "TCP through the tunnel with iperf3, three seconds each way")
     there = vpn.site.iperf(3)
@@ -69,7 +69,7 @@ def demonstrate(lab, options):
 
 
 def explore(lab, vpn):
-    cli = f"{vpn.culvert.build}/mgmt/culvert --socket {vpn.culvert.run_dir}/culvertd.sock"
+    cli = f"{vpn.culvert.build}/mgmt/cli/culvert --socket {vpn.culvert.run_dir}/culvertd.sock"
     ns = lab.namespaces
     print(f"""
 Left running until Ctrl-C. In another terminal, as root:

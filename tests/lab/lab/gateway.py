@@ -95,7 +95,7 @@ class Culvert:
     # ---- the operator's side ----
 
     def cli(self, *words, check=True, timeout=20, stdin=None):
-        return self.lab.run(None, self.build / "mgmt/culvert", "--socket", self.run_dir / "culvertd.sock", *words,
+        return self.lab.run(None, self.build / "mgmt/cli/culvert", "--socket", self.run_dir / "culvertd.sock", *words,
                             check=check, timeout=timeout, stdin=stdin)
 
     def show(self, *words):

@@ -6,10 +6,12 @@
 Every name on the left is a network namespace; the gateway is Culvert, or a second Linux peer in the tests that prove
 the lab itself. Addresses are the same in every lab, since namespaces keep labs apart."""
 import json
-import re
+import signal
 import subprocess
+import sys
+from pathlib import Path
 
-from .core import LabError, Skip, TOOLS, wait_until
+from .core import LabError, Skip, TOOLS, speed, wait_until
 from .peer import LinuxPeer
 
 LAN = {4: "10.1.0.0/24", 6: "2001:db8:1::/64"}
@@ -109,23 +111,27 @@ class Site:
 
     # ---- traffic ----
 
-    def ping(self, family=4, count=3, source="host-a", interval=0.2, size=56, wait=1, check=True, to=None):
-        """Ping across; returns a Ping with sent and received."""
-        target = to or (HOST_B if source == "host-a" else HOST_A)[family]
-        done = self.lab.run(source, "ping", f"-{family}", "-n", "-c", count, "-i", interval, "-W", wait, "-s", size, target,
-                            check=False, timeout=count * (interval + wait) + 10)
-        result = Ping(done.stdout)
-        if check and result.received != result.sent:
-            raise LabError(f"ping {source} -> {target}: {result.received} of {result.sent} came back\n{done.stdout}")
+    def _pinger(self, family, source, count, interval, size, grace):
+        target = (HOST_B if source == "host-a" else HOST_A)[family]
+        return [sys.executable, Path(__file__).with_name("pinger.py"), family, target, count, interval, size, grace]
+
+    def ping(self, family=4, count=3, source="host-a", interval=0.2, size=56, wait=2, check=True):
+        """Ping across, IPv4 packets being allowed to be fragmented; returns a Ping with sent and received. wait: seconds
+        for the last answers."""
+        argv = self._pinger(family, source, count, interval, size, wait * speed())
+        result = Ping(self.lab.run(source, *argv, timeout=count * interval + wait + 10).stdout)
+        if check and result.lost:
+            raise LabError(f"ping from {source} over IPv{family}, {size} bytes: {result}")
         return result
 
     def ping_until_works(self, family=4, source="host-a", timeout=20):
         """Traffic is what starts a negotiation: ping until one comes back."""
-        return wait_until(lambda: self.ping(family, 1, source, check=False).received, timeout,
+        return wait_until(lambda: self.ping(family, 1, source, wait=1, check=False).received, timeout,
                           f"a first ping from {source} over IPv{family}", 0.1)
 
     def stream(self, family=4, source="host-a", interval=0.01, size=56):
-        return Stream(self, family, source, interval, size)
+        """Steady traffic beside whatever else is done: with site.stream() as stream: ...; then stream.lost."""
+        return Stream(self, (source, self._pinger(family, source, Stream.LIMIT, interval, size, 3 * speed())))
 
     def iperf(self, seconds=3, family=4, reverse=False, extra=()):
         """iperf3 from host-a to a server on host-b; returns bits per second as the receiver saw them."""
@@ -152,40 +158,39 @@ def layer_of(daemon):
 
 
 class Ping:
-    def __init__(self, text):
-        match = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-        self.text = text
-        self.sent, self.received = (int(match[1]), int(match[2])) if match else (0, 0)
-        duplicates = re.search(r"\+(\d+) duplicates", text)
-        self.duplicates = int(duplicates[1]) if duplicates else 0
+    """What pinger.py counted."""
 
-    @property
-    def lost(self):
-        return self.sent - self.received
+    def __init__(self, text):
+        values = json.loads(text.strip().splitlines()[-1])
+        self.sent, self.received, self.duplicates = values["sent"], values["received"], values["duplicates"]
+        self.lost, self.errors = self.sent - self.received, values["errors"]
+        self.text = f"{self.received} of {self.sent} came back, {self.duplicates} twice, {self.errors} errors; " \
+                    f"missing: {values['lost']}; slowest {values['rtt_max'] * 1000:.1f} ms"
+
+    def __str__(self):
+        return self.text
 
 
 class Stream:
-    """Pings at a steady rate in the background; leaving the context ends it and fills in the result. SIGINT makes ping
-    print its totals; the last ones in flight are given time by a quiet second on the sender (ping -W)."""
+    """Pings at a steady rate in the background while the body of the with statement runs; lost and result are there
+    afterwards. Bounded: it ends by itself after LIMIT packets."""
 
     LIMIT = 60000
 
-    def __init__(self, site, family, source, interval, size):
-        self.site, self.family, self.source, self.interval, self.size = site, family, source, interval, size
+    def __init__(self, site, argv):
+        self.site, self.argv = site, argv
         self.process = self.result = None
 
     def __enter__(self):
         lab = self.site.lab
-        target = (HOST_B if self.source == "host-a" else HOST_A)[self.family]
-        argv = ["ping", f"-{self.family}", "-n", "-q", "-c", self.LIMIT, "-i", self.interval, "-s", self.size, target]
-        self.process = subprocess.Popen([str(a) for a in lab.in_ns(self.source, argv)], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(lab.in_ns(*self.argv), stdout=subprocess.PIPE, text=True)
         lab.closers.append(self._kill)
+        self.process.stdout.readline()  # it says when it begins
         return self
 
     def __exit__(self, kind, value, trace):
-        # SIGQUIT would only print; SIGINT stops at once, so one reply may be on its way: at most one is forgiven.
-        self.process.send_signal(2)
-        out, _ = self.process.communicate(timeout=15)
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=15 * speed())
         self.result = Ping(out)
 
     def _kill(self):
@@ -194,16 +199,16 @@ class Stream:
 
     @property
     def lost(self):
-        """Packets lost, not counting the one that was in flight at the end."""
-        return max(0, self.result.lost - 1)
+        return self.result.lost
 
 
 class Capture:
     """tcpdump on a bridge; the judges are tshark and scapy."""
 
-    # What may be on the outside wire: ESP (also in UDP), IKE, ARP, and IPv6 neighbour discovery and its MLD reports.
+    # What may be on the outside wire: ESP (also in UDP), IKE, ARP, IPv6 neighbour discovery and its MLD reports; fragments
+    # are judged by what they are reassembled to.
     ALLOWED = ("esp || isakmp || udpencap || arp || lldp || (icmpv6.type >= 133 && icmpv6.type <= 137) || "
-               "icmpv6.type == 143")
+               "icmpv6.type == 143 || ip.proto == 50 || ip.reassembled_in || ipv6.reassembled.in")
 
     def __init__(self, lab, ns, device, name, only):
         self.lab, self.path = lab, lab.work / f"{name}.pcap"
