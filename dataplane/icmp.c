@@ -27,7 +27,7 @@ struct icmp_err_hdr {
 	uint8_t type, code;
 	uint16_t checksum;
 	uint32_t value; /* IPv4: unused, then MTU; IPv6: MTU; network order */
-};
+} __rte_packed;		/* behind an Ethernet header nothing is aligned */
 
 const struct icmp_error icmp_port_unreachable = {
 	.type4 = ICMP4_UNREACH, .code4 = 3, .type6 = ICMP6_UNREACH, .code6 = 4};

@@ -27,7 +27,7 @@ struct nd_msg { /* neighbour solicitation and advertisement have the same shape 
 	uint16_t checksum;
 	uint32_t flags;
 	uint8_t target[16];
-};
+} __rte_packed; /* behind an Ethernet header nothing is aligned */
 struct nd_opt {
 	uint8_t type, len; /* len in units of 8 bytes */
 	uint8_t mac[6];
