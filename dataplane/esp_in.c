@@ -26,6 +26,7 @@
 struct run {
 	const struct sa *sa;
 	uint64_t packets, bytes;
+	uint64_t top; /* highest sequence number taken */
 };
 
 static inline void fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why)
@@ -186,7 +187,7 @@ static inline void peer_check(const struct sa *sa, const uint8_t *outer, const s
 	uint16_t port = (uint16_t)(udp[0] << 8 | udp[1]);
 	if (likely(port == sa->udp_peer && !memcmp(src, sa->in.remote, v4 ? 4 : 16)))
 		return;
-	if (__atomic_load_n(&sa->state->replay->top, __ATOMIC_RELAXED) != seq)
+	if (seq <= __atomic_load_n(&sa->state->replay->top, __ATOMIC_RELAXED))
 		return;
 	struct cv_addr a = {.af = v4 ? CV_AF_INET : CV_AF_INET6};
 	memcpy(a.b, src, v4 ? 4 : 16);
@@ -208,16 +209,14 @@ static inline bool inner_ok(struct rte_mbuf *m, bool v4, uint32_t len)
 	return true;
 }
 
-/* From a decrypted packet to its inner packet. */
-static inline enum drop_reason decapsulate(const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op)
+/* From a decrypted packet, whose sequence number has been taken, to its inner packet. */
+static inline enum drop_reason decapsulate(
+	const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint32_t seq)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *outer = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t seq_be, len;
-	memcpy(&seq_be, op->auth + 4, 4);
-	if (unlikely(!replay_update(sa->state->replay, rte_be_to_cpu_32(seq_be))))
-		return DROP_ESP_REPLAY;
-	peer_check(sa, outer, meta, rte_be_to_cpu_32(seq_be));
+	uint32_t len;
+	peer_check(sa, outer, meta, seq);
 	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[0] << 4 | outer[1] >> 4);
 	int next = trailer(op, &len);
 	if (unlikely(next != IPPROTO_IPIP && next != IPPROTO_IPV6))
@@ -264,6 +263,10 @@ static void limits(const struct run *r)
 
 static inline void run_close(struct worker *w, struct run *r, uint32_t now_s)
 {
+	if (r->top) {
+		replay_advance(r->sa->state->replay, r->top);
+		r->top = 0;
+	}
 	if (r->packets == 0)
 		return;
 	struct cv_sa_counters *c = esp_counters(w, r->sa);
@@ -328,6 +331,20 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 	return n_op;
 }
 
+/* What became of one operation. */
+static inline enum drop_reason judge(struct run *run, struct rte_mbuf *m, const struct crypto_op *op)
+{
+	if (unlikely(op->status != CRYPTO_OK))
+		return op->status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH : DROP_CRYPTO_ERROR;
+	uint32_t seq_be;
+	memcpy(&seq_be, op->auth + 4, 4);
+	uint32_t seq = rte_be_to_cpu_32(seq_be);
+	if (unlikely(!replay_mark(run->sa->state->replay, seq)))
+		return DROP_ESP_REPLAY;
+	run->top = RTE_MAX(run->top, (uint64_t)seq);
+	return decapsulate(run->sa, m, op, seq);
+}
+
 static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *inner)
 {
 	struct ipsec_worker *iw = w->ipsec;
@@ -336,18 +353,15 @@ static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *inner)
 	for (uint32_t i = 0; i < n_op; i++) {
 		const struct sa *sa = iw->sa[i];
 		struct rte_mbuf *m = iw->pkt[i];
-		uint32_t status = iw->op[i].status;
-		enum drop_reason why = likely(status == CRYPTO_OK)    ? decapsulate(sa, m, &iw->op[i])
-				       : status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH
-								      : DROP_CRYPTO_ERROR;
+		if (sa != run.sa) {
+			run_close(w, &run, now_s);
+			run.sa = sa;
+		}
+		enum drop_reason why = judge(&run, m, &iw->op[i]);
 		if (unlikely(why != DROP_NONE)) {
 			trace_step(m, "esp-in", "spi %08x refused", sa->spi);
 			fail(w, m, sa, why);
 			continue;
-		}
-		if (sa != run.sa) {
-			run_close(w, &run, now_s);
-			run.sa = sa;
 		}
 		run.packets++;
 		run.bytes += m->data_len;

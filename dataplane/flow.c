@@ -51,9 +51,9 @@ static inline flow_addr load16(const uint8_t *p)
 	return (flow_addr)rte_be_to_cpu_64(hi) << 64 | rte_be_to_cpu_64(lo);
 }
 
-/* Fill meta l4_off, l4_proto and frag from the packet: only for packets that did not come through ip_input. */
-static bool locate_l4(const struct rte_mbuf *m, struct pkt_meta *meta)
+bool flow_locate_l4(struct rte_mbuf *m)
 {
+	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t len = rte_pktmbuf_data_len(m);
 	if (len >= sizeof(struct rte_ipv4_hdr) && p[0] >> 4 == 4) {
@@ -83,17 +83,11 @@ static bool locate_l4(const struct rte_mbuf *m, struct pkt_meta *meta)
 	return true;
 }
 
-static inline bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP ||
-	       proto == IPPROTO_UDPLITE;
-}
-
 bool flow_parse(struct rte_mbuf *m, struct flow *f)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	if (unlikely(meta->l4_off == 0) && !locate_l4(m, meta))
+	if (unlikely(meta->l4_off == 0) && !flow_locate_l4(m))
 		return false;
 	f->vrf = meta->vrf;
 	f->proto = meta->l4_proto;
@@ -113,10 +107,10 @@ bool flow_parse(struct rte_mbuf *m, struct flow *f)
 	if (f->no_ports || meta->l4_off + 4u > rte_pktmbuf_data_len(m))
 		return true;
 	p += meta->l4_off;
-	if (likely(has_ports(f->proto))) {
+	if (likely(flow_has_ports(f->proto))) {
 		f->sport = (uint16_t)(p[0] << 8 | p[1]);
 		f->dport = (uint16_t)(p[2] << 8 | p[3]);
-	} else if (f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6) {
+	} else if (flow_is_icmp(f->proto)) {
 		f->sport = (uint16_t)(p[0] << 8 | p[1]);
 	}
 	return true;

@@ -35,6 +35,21 @@ flow_addr flow_addr_from(const struct cv_addr *a);
 void flow_addr_to(flow_addr v, uint8_t af, struct cv_addr *out);
 void flow_sel_from(const struct cv_selector *s, struct flow_sel *out);
 
+static inline bool flow_is_icmp(uint8_t proto)
+{
+	return proto == 1 || proto == 58;
+}
+
+/* TCP, UDP, DCCP, SCTP, UDP-Lite: a port pair in the first four bytes. */
+static inline bool flow_has_ports(uint8_t proto)
+{
+	return proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136;
+}
+
+/* Fill meta l4_off, l4_proto and frag from the packet: for packets that did not come through ip_input. False: not an
+ * IPv4 or IPv6 packet. */
+bool flow_locate_l4(struct rte_mbuf *m);
+
 /*
  * Read the flow of a packet: data at the IP header, meta vrf; meta l4_off, l4_proto and frag are used when l4_off is
  * set, and filled in when it is not (packets made by this box). False: not an IPv4 or IPv6 packet.
@@ -48,7 +63,7 @@ static inline void flow_mirror(struct flow *f)
 	flow_addr a = f->src;
 	f->src = f->dst;
 	f->dst = a;
-	if (f->proto != 1 && f->proto != 58) {
+	if (!flow_is_icmp(f->proto)) {
 		uint16_t p = f->sport;
 		f->sport = f->dport;
 		f->dport = p;

@@ -64,30 +64,48 @@ static inline bool replay_check(const struct replay *r, uint64_t seq)
 	return !(word >> (seq & 31u) & 1u);
 }
 
-/* After the integrity check: take this sequence number. False when it was a replay after all. Worker. */
-static inline bool replay_update(struct replay *r, uint64_t seq)
+/*
+ * After the integrity check: take this sequence number. False when it was a replay after all. The window does not move
+ * before replay_advance(), which may be called once for several packets: until then it is only more generous to late
+ * ones, never to repeated ones. Worker.
+ */
+static inline bool replay_mark(struct replay *r, uint64_t seq)
+{
+	if (r->window == 0)
+		return true;
+	if (seq == 0 || seq + r->window <= __atomic_load_n(&r->top, __ATOMIC_RELAXED))
+		return false;
+	uint64_t block = seq >> REPLAY_BLOCK_SHIFT, bit = UINT64_C(1) << (seq & 31u);
+	uint64_t *slot = &r->word[block & r->mask], old = __atomic_load_n(slot, __ATOMIC_RELAXED), want;
+	do {
+		if (old >> 32 == (uint32_t)block) {
+			if (old & bit)
+				return false;
+			want = old | bit;
+		} else if (old >> 32 > (uint32_t)block) {
+			return false; /* somebody is a whole ring ahead */
+		} else {
+			want = (uint64_t)(uint32_t)block << 32 | bit;
+		}
+	} while (!__atomic_compare_exchange_n(slot, &old, want, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+/* Move the window on to the highest number marked. Worker. */
+static inline void replay_advance(struct replay *r, uint64_t seq)
 {
 	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
-	if (r->window) {
-		if (seq == 0 || seq + r->window <= top)
-			return false;
-		uint64_t block = seq >> REPLAY_BLOCK_SHIFT, bit = UINT64_C(1) << (seq & 31u);
-		uint64_t *slot = &r->word[block & r->mask], old = __atomic_load_n(slot, __ATOMIC_RELAXED), want;
-		do {
-			if (old >> 32 == (uint32_t)block) {
-				if (old & bit)
-					return false;
-				want = old | bit;
-			} else if (old >> 32 > (uint32_t)block) {
-				return false; /* somebody is a whole ring ahead */
-			} else {
-				want = (uint64_t)(uint32_t)block << 32 | bit;
-			}
-		} while (!__atomic_compare_exchange_n(slot, &old, want, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	}
 	while (seq > top && !__atomic_compare_exchange_n(&r->top, &top, seq, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
-	return true;
+}
+
+/* Both, for one packet. */
+static inline bool replay_update(struct replay *r, uint64_t seq)
+{
+	bool fresh = replay_mark(r, seq);
+	if (fresh)
+		replay_advance(r, seq);
+	return fresh;
 }
 
 #endif

@@ -21,13 +21,14 @@ struct key {
 	uint64_t a, b;
 };
 
+/* Addresses as they are in the packet (network order); the flow in host order is made only on a miss. */
 struct way4 {
-	uint32_t src, dst;
+	uint64_t addr; /* source, destination */
 	struct key key;
 	uint64_t verdict;
 };
 struct way6 {
-	flow_addr src, dst;
+	uint64_t addr[4];
 	struct key key;
 	uint64_t verdict;
 	uint64_t pad;
@@ -41,10 +42,11 @@ struct line6 {
 _Static_assert(sizeof(struct line4) == 64 && sizeof(struct line6) == 128, "whole lines");
 
 struct slot {
-	struct flow flow;
-	struct key key;
 	void *line; /* NULL: not IP */
+	struct key key;
 	uint32_t victim;
+	bool v6;
+	uint64_t addr[4]; /* the first one for IPv4 */
 };
 
 struct spd_cache {
@@ -123,30 +125,52 @@ void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdic
 	decide(packet_if(out, pkt_meta(m)), &f, verdict);
 }
 
+/* Ports as they are in the packet; type and code of ICMP; 0 where there are none. */
+static inline uint32_t key_ports(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, meta->l4_off);
+	uint32_t ports;
+	if (unlikely(meta->frag == 2 || meta->l4_off + 4u > m->data_len))
+		return 0;
+	memcpy(&ports, p, 4);
+	if (likely(flow_has_ports(meta->l4_proto)))
+		return ports;
+	return flow_is_icmp(meta->l4_proto) ? ports & RTE_BE32(0xffff0000) : 0;
+}
+
+static inline void slot_fill6(struct spd_cache *c, struct slot *s, const uint8_t *p, uint32_t h)
+{
+	memcpy(s->addr, p + 8, 32);
+	for (int i = 0; i < 4; i++)
+		h = rte_hash_crc_8byte(s->addr[i], h);
+	s->line = &c->v6[h & (CACHE6_LINES - 1)];
+	s->victim = h >> 31;
+	s->v6 = true;
+	rte_prefetch0(s->line);
+	rte_prefetch0((char *)s->line + RTE_CACHE_LINE_SIZE);
+}
+
+/* The key is made of what the packet shows, not mirrored: the direction is part of it. */
 static inline void slot_fill(struct spd_cache *c, struct slot *s, bool out, struct rte_mbuf *m, uint32_t generation)
 {
+	struct pkt_meta *meta = pkt_meta(m);
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 	s->line = NULL;
-	if (unlikely(!flow_parse(m, &s->flow)))
+	if (unlikely(meta->l4_off == 0 && !flow_locate_l4(m)))
 		return;
-	if (!out)
-		flow_mirror(&s->flow);
-	const struct flow *f = &s->flow;
-	s->key.a = (uint64_t)f->vrf << 48 | (uint64_t)packet_if(out, pkt_meta(m)) << 32 | (uint32_t)f->dport << 16 |
-		   f->sport;
-	s->key.b = (uint64_t)generation << 32 | (uint32_t)out << 9 | (uint32_t)f->no_ports << 8 | f->proto;
-	uint32_t h = rte_hash_crc_8byte(s->key.a, f->proto);
-	if (f->af == CV_AF_INET) {
-		h = rte_hash_crc_8byte((uint64_t)f->src << 32 | (uint64_t)f->dst, h);
-		s->line = &c->v4[h & (CACHE4_LINES - 1)];
-		rte_prefetch0(s->line);
-	} else {
-		h = rte_hash_crc_8byte((uint64_t)f->src ^ (uint64_t)(f->src >> 64), h);
-		h = rte_hash_crc_8byte((uint64_t)f->dst + (uint64_t)(f->dst >> 64), h);
-		s->line = &c->v6[h & (CACHE6_LINES - 1)];
-		rte_prefetch0(s->line);
-		rte_prefetch0((char *)s->line + RTE_CACHE_LINE_SIZE);
+	s->key.a = (uint64_t)meta->vrf << 48 | (uint64_t)packet_if(out, meta) << 32 | key_ports(m, meta);
+	s->key.b = (uint64_t)generation << 32 | (uint32_t)out << 9 | (uint32_t)(meta->frag == 2) << 8 | meta->l4_proto;
+	uint32_t h = rte_hash_crc_8byte(s->key.a, meta->l4_proto);
+	if (unlikely(p[0] >> 4 != 4)) {
+		slot_fill6(c, s, p, h);
+		return;
 	}
+	memcpy(s->addr, p + 12, 8);
+	h = rte_hash_crc_8byte(s->addr[0], h);
+	s->line = &c->v4[h & (CACHE4_LINES - 1)];
 	s->victim = h >> 31;
+	s->v6 = false;
+	rte_prefetch0(s->line);
 }
 
 /* An entry of an older generation is as good as empty. */
@@ -157,35 +181,35 @@ static inline uint32_t pick_way(const struct slot *s, const struct key *first, c
 	return second->b >> 32 != s->key.b >> 32 ? 1 : s->victim;
 }
 
-static inline void match4(struct slot *s, uint32_t if_id, struct spd_verdict *v)
+static inline void match4(struct slot *s, bool out, struct rte_mbuf *m, struct spd_verdict *v)
 {
 	struct line4 *line = s->line;
-	uint32_t src = (uint32_t)s->flow.src, dst = (uint32_t)s->flow.dst;
 	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
 		const struct way4 *w = &line->way[i];
-		if (w->src == src && w->dst == dst && w->key.a == s->key.a && w->key.b == s->key.b) {
+		if (likely(w->addr == s->addr[0] && w->key.a == s->key.a && w->key.b == s->key.b)) {
 			verdict_unpack(w->verdict, v);
 			return;
 		}
 	}
-	decide(if_id, &s->flow, v);
+	spd_match_uncached(out, m, v);
 	line->way[pick_way(s, &line->way[0].key, &line->way[1].key)] =
-		(struct way4){.src = src, .dst = dst, .key = s->key, .verdict = verdict_pack(v)};
+		(struct way4){.addr = s->addr[0], .key = s->key, .verdict = verdict_pack(v)};
 }
 
-static inline void match6(struct slot *s, uint32_t if_id, struct spd_verdict *v)
+static inline void match6(struct slot *s, bool out, struct rte_mbuf *m, struct spd_verdict *v)
 {
 	struct line6 *line = s->line;
 	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
 		const struct way6 *w = &line->way[i];
-		if (w->src == s->flow.src && w->dst == s->flow.dst && w->key.a == s->key.a && w->key.b == s->key.b) {
+		if (!memcmp(w->addr, s->addr, sizeof(w->addr)) && w->key.a == s->key.a && w->key.b == s->key.b) {
 			verdict_unpack(w->verdict, v);
 			return;
 		}
 	}
-	decide(if_id, &s->flow, v);
-	line->way[pick_way(s, &line->way[0].key, &line->way[1].key)] =
-		(struct way6){.src = s->flow.src, .dst = s->flow.dst, .key = s->key, .verdict = verdict_pack(v)};
+	spd_match_uncached(out, m, v);
+	struct way6 *w = &line->way[pick_way(s, &line->way[0].key, &line->way[1].key)];
+	*w = (struct way6){.key = s->key, .verdict = verdict_pack(v)};
+	memcpy(w->addr, s->addr, sizeof(w->addr));
 }
 
 void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict)
@@ -195,12 +219,11 @@ void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint
 		slot_fill(c, &c->slot[i], out, pkts[i], generation);
 	for (uint32_t i = 0; i < n; i++) {
 		struct slot *s = &c->slot[i];
-		uint32_t if_id = packet_if(out, pkt_meta(pkts[i]));
 		if (unlikely(!s->line))
 			verdict[i] = (struct spd_verdict){.action = CV_SPD_DISCARD};
-		else if (s->flow.af == CV_AF_INET)
-			match4(s, if_id, &verdict[i]);
+		else if (likely(!s->v6))
+			match4(s, out, pkts[i], &verdict[i]);
 		else
-			match6(s, if_id, &verdict[i]);
+			match6(s, out, pkts[i], &verdict[i]);
 	}
 }
