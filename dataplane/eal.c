@@ -92,20 +92,27 @@ static bool use_huge(const struct options *o)
 	return false;
 }
 
+/* EAL keeps pointers to the arguments, and moves them about: static room for them and their text. */
 struct args {
 	int n;
+	size_t used;
 	char *v[ARGS_MAX];
+	char text[8192];
 };
 
 static void __attribute__((format(printf, 2, 3))) add(struct args *a, const char *fmt, ...)
 {
 	va_list ap;
-	char *s;
+	size_t room = sizeof(a->text) - a->used;
 	va_start(ap, fmt);
-	int rc = vasprintf(&s, fmt, ap);
+	int len = vsnprintf(a->text + a->used, room, fmt, ap);
 	va_end(ap);
-	if (rc >= 0 && a->n < ARGS_MAX - 1)
-		a->v[a->n++] = s;
+	if (len < 0 || (size_t)len >= room || a->n >= ARGS_MAX - 1) {
+		cv_warn("eal", "too many arguments: one was left out");
+		return;
+	}
+	a->v[a->n++] = a->text + a->used;
+	a->used += (size_t)len + 1;
 }
 
 static void add_lcores(struct args *a, const struct options *o)
@@ -174,7 +181,7 @@ static void remove_stale_dirs(void)
 
 int eal_start(const struct options *o)
 {
-	struct args a = {0};
+	static struct args a;
 	take_over_log();
 	remove_stale_dirs();
 	add_defaults(&a, o);
@@ -185,7 +192,7 @@ int eal_start(const struct options *o)
 		cv_err("eal", "DPDK does not start: %s", rte_strerror(err));
 		return -err;
 	}
-	return 0; /* EAL keeps pointers into the arguments: they are not freed */
+	return 0;
 }
 
 uint32_t eal_packet_buffers(const struct options *o)

@@ -69,6 +69,14 @@ static int make_worker_state(void)
 	return 0;
 }
 
+static void free_worker_state(void)
+{
+	for (uint32_t i = 0; i <= dp_n_workers; i++) {
+		ipsec_worker_destroy(dp_workers[i]->ipsec);
+		dp_workers[i]->ipsec = NULL;
+	}
+}
+
 static int bring_up(const struct options *o, struct cv_stats_segment *stats)
 {
 	struct frame_conf frame = {.stats = stats, .n_workers = o->workers, .n_mbufs = eal_packet_buffers(o)};
@@ -189,6 +197,7 @@ static int run(const struct options *o)
 			cv_notice("main", "signal %d: stopping", (int)stop_signal);
 			port_close_all();
 			workers_stop();
+			free_worker_state();
 		}
 		eal_end();
 	}
