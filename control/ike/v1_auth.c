@@ -45,11 +45,27 @@ static void auth_timer(struct ike *ike, struct ike_timer *t)
 {
 	struct v1_sa *v = IKE_CONTAINER(t, struct v1_sa, tx.timer);
 	(void)ike;
-	if (v1_tx_repeat(v, &v->tx))
+	if (!(v->sa.fail_reason && v->tx.repeats > 0) && v1_tx_repeat(v, &v->tx))
 		v1_tx_arm(v, &v->tx, auth_timer);
 	else
-		v1_fail(v, v->sa.fail_reason ? v->sa.fail_reason
-					     : "no answer to authentication; do the preshared keys match?");
+		v1_fail(v, v->sa.fail_reason ? v->sa.fail_reason : "no answer to the authentication");
+}
+
+static void suspect_key(struct v1_sa *v)
+{
+	char text[CV_ADDR_STR];
+	v->sa.ike->stats.auth_failed++;
+	if (v->sa.fail_reason)
+		return;
+	v->sa.fail_reason = V1_WRONG_KEY;
+	cv_notice("ike", "IKEv1: %s: " V1_WRONG_KEY, cv_addr_str(&v->sa.path.remote, text));
+}
+
+void v1_auth_doubt(struct v1_sa *v)
+{
+	/* perhaps an early bird behind message 6: so one more try */
+	if (v->sa.initiator && v->mm && !v->mm->busy)
+		suspect_key(v);
 }
 
 static bool auth_send(struct v1_sa *v)
@@ -118,11 +134,10 @@ static bool identity_ok(struct v1_sa *v)
 
 static void bad_auth(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h)
 {
-	v->sa.ike->stats.auth_failed++;
 	v->sa.bad++;
 	if (!v->sa.fail_reason)
 		v1_notify_clear(v->sa.ike, path, natt, h, V1_N_AUTHENTICATION_FAILED); /* once: it is not protected */
-	v->sa.fail_reason = "authentication failed; do the preshared keys match?";
+	suspect_key(v);
 }
 
 static bool has_notify(const struct v1_msg *m, uint16_t type)

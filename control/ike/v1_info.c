@@ -232,7 +232,7 @@ static void clear_input(struct v1_sa *v, const struct v1_hdr *h, const uint8_t *
 		v->sa.ike->stats.auth_failed++;
 	cv_notice("ike", "IKEv1: peer refuses: %s", v1_notify_name(n.type));
 	v1_fail(v, n.type == V1_N_NO_PROPOSAL_CHOSEN	  ? "no proposal chosen"
-		   : n.type == V1_N_AUTHENTICATION_FAILED ? "authentication failed; do the preshared keys match?"
+		   : n.type == V1_N_AUTHENTICATION_FAILED ? V1_WRONG_KEY
 							  : v1_notify_name(n.type));
 }
 
@@ -246,6 +246,8 @@ void v1_info_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 	}
 	if (v->sa.state != V1_QM_IDLE) {
 		v->sa.ike->stats.rx_unexpected++;
+		if (v->sa.state == V1_MM_KEY_EXCH)
+			v1_auth_doubt(v);
 		return;
 	}
 	if (v1_keys_iv2(&v->k, h->msgid, iv) || v1_decrypt(v, iv, h, data, buf, next, &m) ||

@@ -23,7 +23,8 @@
 #define V1_RETIRE_PEER_MS 60000u /* ... when that is the peer's to do and it does not */
 #define V1_RETRY_MS 5000u	 /* a rekey that failed is tried again */
 #define V1_QM_OPEN_MAX 64u	 /* unfinished quick modes of one SA that a peer may start */
-#define V1_DPD_TRIES 5u		 /* DPD-5: one and four more */
+#define V1_WRONG_KEY "authentication failed; do the preshared keys match?"
+#define V1_DPD_TRIES 5u /* DPD-5: one and four more */
 
 enum v1_state {
 	V1_MM_NO_STATE = 0, /* first message out, nothing agreed */
@@ -215,6 +216,8 @@ void v1_mm_free(struct v1_sa *v);
 
 /* ---- v1_auth.c: the encrypted end of main mode ---- */
 void v1_auth_start(struct v1_sa *v); /* initiator, keys derived: message 5 */
+/* Something encrypted that we cannot read came in answer to message 5: the peer cannot read us either. */
+void v1_auth_doubt(struct v1_sa *v);
 void v1_auth_input(
 	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
 

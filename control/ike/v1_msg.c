@@ -504,7 +504,8 @@ void v1_out_put(struct v1_out *o, const void *data, size_t len)
 		o->overflow = true;
 		return;
 	}
-	memcpy(o->buf + o->len, data, len);
+	if (len)
+		memcpy(o->buf + o->len, data, len);
 	o->len += len;
 }
 

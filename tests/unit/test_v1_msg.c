@@ -239,6 +239,7 @@ static void refused_framing(void **state)
 static void bounded(void **state)
 {
 	(void)state;
+	static const uint8_t hundred[100];
 	struct v1_out o;
 	struct v1_msg m;
 	v1_out_start(&o, &hdr);
@@ -247,7 +248,7 @@ static void bounded(void **state)
 	assert_int_equal(reparse(&o, &m), V1_N_PAYLOAD_MALFORMED);
 	v1_out_start(&o, &hdr);
 	for (unsigned i = 0; i < 100; i++)
-		v1_out_payload(&o, V1_PL_VENDOR, o.buf, 100);
+		v1_out_payload(&o, V1_PL_VENDOR, hundred, sizeof(hundred));
 	assert_true(o.overflow);
 	assert_int_not_equal(v1_out_finish(&o), 0);
 }
