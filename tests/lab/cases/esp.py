@@ -122,10 +122,11 @@ def scapy_judges(lab):
         sequence = []
         for packet in rdpcap(str(capture.path)):
             if ESP in packet and packet[ESP].spi == spi:
-                inner = sa.decrypt(packet[IP])
+                number = packet[ESP].seq
+                inner = sa.decrypt(packet[IP].copy())
                 require({inner.src, inner.dst} == {HOST_A[4], HOST_B[4]}, f"inner packet: {inner.summary()}")
                 require(len(inner) == 128, f"inner length {len(inner)}")
-                sequence.append(packet[ESP].seq)
+                sequence.append(number)
         if sequence:
             require(sequence == list(range(sequence[0], sequence[0] + len(sequence))), f"sequence numbers: {sequence}")
             judged[spi] = len(sequence)

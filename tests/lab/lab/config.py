@@ -4,10 +4,6 @@ from .topology import GW_LAN, GW_WAN, LAN, NEXT_HOP, PLEN, REMOTE
 
 PSK = "a secret that only the lab knows"
 
-# The driver asks the kernel to reassemble what it reads (PACKET_FANOUT_FLAG_DEFRAG), so a frame may be longer than the MTU:
-# without room for it the ring cuts it off.
-FRAMES = ",blocksz=65536,framesz=8192,framecnt=512"
-
 # Culvert's names of the ESP transforms, and strongSwan's.
 ESP = {
     "aes128-gcm16": "aes128gcm16", "aes192-gcm16": "aes192gcm16", "aes256-gcm16": "aes256gcm16",
@@ -33,9 +29,9 @@ def base():
         "culvert-platform:platform": {"hostname": "gw1", "poll-mode": "adaptive"},
         "ietf-interfaces:interfaces": {"interface": [
             {"name": "lan", "type": "iana-if-type:ethernetCsmacd",
-             "culvert-platform:device": "net_af_packet0,iface=cv-lan" + FRAMES, **_addresses(GW_LAN)},
+             "culvert-platform:device": "net_af_packet0,iface=cv-lan", **_addresses(GW_LAN)},
             {"name": "wan", "type": "iana-if-type:ethernetCsmacd",
-             "culvert-platform:device": "net_af_packet1,iface=cv-wan" + FRAMES, **_addresses(GW_WAN)},
+             "culvert-platform:device": "net_af_packet1,iface=cv-wan", **_addresses(GW_WAN)},
         ]},
         "ietf-routing:routing": {"control-plane-protocols": {"control-plane-protocol": [
             {"type": "ietf-routing:static", "name": "global", "static-routes": {

@@ -54,8 +54,9 @@ class Vpn:
         """Both directions, every inner family, small and fragmented packets."""
         for family in self.inner:
             for size in sizes:
-                if family == 6 and size > 1200:  # IPv6 routers do not fragment: the first one only learns the path's MTU
-                    self.site.ping(family, 1, "host-a", 0.05, size, check=False)
+                if family == 6 and size > 1200:
+                    # IPv6 routers do not fragment: the first ones teach both hosts the MTU of the path.
+                    self.site.ping(family, 2, "host-a", 0.05, size, wait=0.5, check=False)
                 self.site.ping(family, count, "host-a", 0.05, size)
             self.site.ping(family, count, "host-b", 0.05)
         errors = {k: v for k, v in self.peer.xfrm_errors().items() if k not in ("XfrmInNoPols", "XfrmOutNoStates",
