@@ -191,74 +191,92 @@ static uint32_t special_word(struct rte_mbuf *m)
 	return ifp && iface_owns(ifp, &dst) ? FIB_WORD(FIB_LOCAL, ifp->id) : 0;
 }
 
-static inline bool key_of(struct rte_mbuf *m, const struct fib_roots *roots, struct trie_key *key, uint32_t *root)
+/* What the packets of a vector have in common, so that stages nobody needs are skipped. */
+struct summary {
+	uint32_t kinds; /* bit per enum fib_kind that occurs */
+	uint32_t flags; /* PKT_F_* that occur */
+	bool one_if;	/* all came in by the interface of the first */
+};
+
+/* IPv6 packets of a vector, looked up together. */
+struct batch6 {
+	unsigned n;
+	struct trie_key key[DP_VEC];
+	uint32_t root[DP_VEC], word[DP_VEC];
+	struct rte_mbuf *pkt[DP_VEC];
+};
+
+static inline void note_word(struct rte_mbuf *m, uint32_t word, struct summary *s)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+
+	meta->adj = word;
+	meta->flags |= FIB_KIND(word) == FIB_LOCAL ? PKT_F_LOCAL : 0;
+	s->kinds |= 1u << FIB_KIND(word);
+	s->flags |= meta->flags;
+}
+
+static void lookup6(struct batch6 *b, struct summary *s)
+{
+	trie_lookup_bulk(b->root, b->key, b->word, b->n);
+	for (unsigned i = 0; i < b->n; i++) {
+		const uint8_t *dst = b->key[i].b;
+		bool special = ip6_is_multicast(dst) || ip6_is_link_local(dst);
+
+		note_word(b->pkt[i], special ? special_word(b->pkt[i]) : b->word[i], s);
+	}
+}
+
+/* One packet: IPv4 at once, its few steps overlap with the neighbours' anyway; IPv6 is put in the batch. */
+static inline void lookup_one(struct rte_mbuf *m, const struct fib_roots *roots, struct batch6 *b, struct summary *s)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
 
-	if (likely(!(meta->flags & PKT_F_IP6))) {
-		uint32_t dst = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr;
-
-		key->q[0] = dst;
-		key->q[1] = 0;
-		*root = roots->v4[meta->vrf];
-		return (uint8_t)dst < 224;
+	if (unlikely(meta->flags & PKT_F_IP6)) {
+		memcpy(b->key[b->n].b, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr, 16);
+		b->root[b->n] = roots->v6[meta->vrf];
+		b->pkt[b->n++] = m;
+		return;
 	}
-	memcpy(key->b, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr, 16);
-	*root = roots->v6[meta->vrf];
-	return !ip6_is_multicast(key->b) && !ip6_is_link_local(key->b);
-}
+	uint32_t dst = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr;
 
-/* Set meta->adj to the route word of every packet. */
-static void lookup(struct pkt_vec *v)
-{
-	const struct fib_roots *roots = fib_roots();
-	struct trie_key key[DP_VEC];
-	uint32_t root[DP_VEC], word[DP_VEC], special[DP_VEC], n_special = 0;
-
-	for (unsigned i = 0; i < v->n; i++) {
-		if (unlikely(!key_of(v->pkt[i], roots, &key[i], &root[i]))) {
-			root[i] = TRIE_NONE;
-			special[n_special++] = i;
-		}
-	}
-	if (v->n)
-		trie_lookup_bulk(root, key, word, v->n);
-	for (unsigned i = 0; i < n_special; i++)
-		word[special[i]] = special_word(v->pkt[special[i]]);
-	for (unsigned i = 0; i < v->n; i++) {
-		struct pkt_meta *meta = pkt_meta(v->pkt[i]);
-
-		meta->adj = word[i];
-		if (FIB_KIND(word[i]) == FIB_LOCAL)
-			meta->flags |= PKT_F_LOCAL;
-	}
+	note_word(m, likely((uint8_t)dst < 224) ? trie_lookup4(roots->v4[meta->vrf], dst) : special_word(m), s);
 }
 
 /* ---- ip_input ---- */
 
-static void validate(struct worker *w, struct pkt_vec *v)
+/* Check and look up: what is left in v has its route word in meta->adj. */
+static void classify(struct worker *w, struct pkt_vec *v, struct summary *s)
 {
+	const struct fib_roots *roots = fib_roots();
+	uint32_t first_if = pkt_meta(v->pkt[0])->if_rx;
+	struct batch6 b;
 	unsigned keep = 0;
 
+	b.n = 0;
 	for (unsigned i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->pkt[i];
+		struct pkt_meta *meta = pkt_meta(m);
 		const uint8_t *first = rte_pktmbuf_mtod(m, const uint8_t *);
 
-		pkt_meta(m)->flags &= ~(PKT_F_IP6 | PKT_F_LOCAL);
-		enum drop_reason why =
-			likely(rte_pktmbuf_data_len(m) && *first >> 4 == 4) ? ip4_check(m) : ip6_check(m);
+		meta->flags &= ~(PKT_F_IP6 | PKT_F_LOCAL);
+		enum drop_reason why = likely(*first >> 4 == 4) ? ip4_check(m) : ip6_check(m);
 
 		if (unlikely(why)) {
 			dp_drop1(w, m, why);
 			continue;
 		}
+		s->one_if &= meta->if_rx == first_if;
+		lookup_one(m, roots, &b, s);
 		v->pkt[keep++] = m;
 	}
 	v->n = keep;
+	if (unlikely(b.n))
+		lookup6(&b, s);
 }
 
-/* Clear packets from interfaces with an SPD are shown to it before they are believed (IPSEC-30). */
-static void check_clear(struct worker *w, struct pkt_vec *v)
+/* Packets of several interfaces: those that came in clear by one with an SPD are put aside and checked. */
+static void check_clear_mixed(struct worker *w, struct pkt_vec *v)
 {
 	struct pkt_vec chk;
 	uint32_t last_if = 0;
@@ -283,6 +301,17 @@ static void check_clear(struct worker *w, struct pkt_vec *v)
 	ipsec_check_clear(w, &chk);
 	memcpy(v->pkt + keep, chk.pkt, chk.n * sizeof(chk.pkt[0]));
 	v->n = keep + chk.n;
+}
+
+/* Clear packets from interfaces with an SPD are shown to it before they are believed (IPSEC-30). */
+static void check_clear(struct worker *w, struct pkt_vec *v, const struct summary *s)
+{
+	const struct pkt_meta *first = pkt_meta(v->pkt[0]);
+
+	if (!s->one_if || (s->flags & PKT_F_DECAPPED))
+		check_clear_mixed(w, v);
+	else if (first->if_rx && ipsec_on_interface(first->if_rx))
+		ipsec_check_clear(w, v);
 }
 
 enum natt { NATT_ESP, NATT_IKE, NATT_KEEPALIVE, NATT_BAD };
@@ -350,7 +379,7 @@ static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp
 		struct rte_mbuf *m = v->pkt[i];
 		const struct pkt_meta *meta = pkt_meta(m);
 
-		if (unlikely(FIB_KIND(meta->adj) == FIB_LOCAL))
+		if (FIB_KIND(meta->adj) == FIB_LOCAL)
 			local_one(w, m, esp);
 		else if (unlikely(FIB_KIND(meta->adj) == FIB_BROADCAST || (meta->flags & PKT_F_GROUP)))
 			dp_drop1(w, m, DROP_MULTICAST);
@@ -372,15 +401,18 @@ static void route_and_send(struct worker *w, struct pkt_vec *v);
 static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 {
 	struct stage_mark mark = stage_begin(w);
+	struct summary s = {.one_if = true};
 	struct pkt_vec esp, inner;
 	unsigned n = v->n;
 
 	esp.n = inner.n = 0;
-	validate(w, v);
-	lookup(v);
-	trace_input(v);
-	check_clear(w, v);
-	split_local(w, v, &esp);
+	classify(w, v, &s);
+	if (v->n && unlikely(s.flags & PKT_F_TRACED))
+		trace_input(v);
+	if (v->n)
+		check_clear(w, v, &s);
+	if ((s.kinds & (1u << FIB_LOCAL | 1u << FIB_BROADCAST)) || (s.flags & PKT_F_GROUP))
+		split_local(w, v, &esp);
 	stage_end(w, STAGE_IP_INPUT, n, mark);
 	if (v->n)
 		route_and_send(w, v);
@@ -428,8 +460,6 @@ static inline bool resolve(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	uint32_t word = meta->adj;
-	const struct dp_if *ifp;
-	uint8_t dst[16] = {0};
 
 	if (unlikely(FIB_KIND(word) == FIB_GROUP))
 		word = pick(m, word);
@@ -440,18 +470,13 @@ static inline bool resolve(struct worker *w, struct rte_mbuf *m)
 		return true;
 	case FIB_GLEAN:
 		meta->if_tx = FIB_NUM(word);
-		if (meta->flags & PKT_F_IP6) {
-			memcpy(dst, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr, 16);
-			meta->adj = neigh_find(meta->if_tx, CV_AF_INET6, dst);
-		} else {
-			memcpy(dst, &rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr, 4);
-			meta->adj = neigh_find(meta->if_tx, CV_AF_INET, dst);
-		}
-		ifp = iface_get(meta->if_tx);
-		if (likely(ifp && ifp->type != CV_IF_LOOPBACK))
-			return true;
-		dp_drop1(w, m, DROP_NO_IF);
-		return false;
+		if (meta->flags & PKT_F_IP6)
+			meta->adj = neigh_find(meta->if_tx, CV_AF_INET6,
+				neigh_key6(rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr));
+		else
+			meta->adj = neigh_find(meta->if_tx, CV_AF_INET,
+				neigh_key4(rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr));
+		return true;
 	case FIB_LOCAL: /* made here, for ourselves */
 		dp_slow(w, m, SLOW_LOCAL);
 		return false;
@@ -555,13 +580,20 @@ static void route_and_send(struct worker *w, struct pkt_vec *v)
 
 void ip_forward(struct worker *w, struct pkt_vec *v)
 {
+	const struct fib_roots *roots = fib_roots();
+	struct summary s = {0};
+	struct batch6 b;
+
+	b.n = 0;
 	for (unsigned i = 0; i < v->n; i++) {
 		struct pkt_meta *meta = pkt_meta(v->pkt[i]);
 		bool ip6 = *rte_pktmbuf_mtod(v->pkt[i], const uint8_t *) >> 4 == 6;
 
 		meta->flags = (meta->flags & ~(PKT_F_IP6 | PKT_F_LOCAL)) | (ip6 ? PKT_F_IP6 : 0);
+		lookup_one(v->pkt[i], roots, &b, &s);
 	}
-	lookup(v);
+	if (b.n)
+		lookup6(&b, &s);
 	route_and_send(w, v);
 }
 
@@ -589,11 +621,27 @@ static unsigned too_big(struct worker *w, struct rte_mbuf *m, uint16_t mtu, stru
 	return n > 0 ? (unsigned)n : 0;
 }
 
+/* Consecutive packets to one adjacency share its header and are counted together. */
+struct tx_run {
+	const struct adj *adj;
+	uint64_t packets, bytes;
+};
+
+static inline void run_count(struct worker *w, struct tx_run *r, const struct adj *next)
+{
+	if (r->adj) {
+		struct cv_if_counters *c = &w->stats->ifc[r->adj->if_id];
+
+		c->tx_packets += r->packets;
+		c->tx_bytes += r->bytes;
+	}
+	*r = (struct tx_run){.adj = next};
+}
+
 /* Link-layer header in front, then to the port's buffer. */
-static inline void emit(struct worker *w, struct rte_mbuf *m, const struct adj *a)
+static inline void emit(struct worker *w, struct rte_mbuf *m, const struct adj *a, struct tx_run *r)
 {
 	uint8_t *l2;
-	struct cv_if_counters *c = &w->stats->ifc[a->if_id];
 
 	m->data_off -= a->l2_len;
 	m->data_len += a->l2_len;
@@ -606,13 +654,15 @@ static inline void emit(struct worker *w, struct rte_mbuf *m, const struct adj *
 		memcpy(l2 + 8, a->l2 + 8, 8);
 		memcpy(l2 + 16, a->l2 + 16, 2);
 	}
-	c->tx_packets++;
-	c->tx_bytes += m->pkt_len;
+	if (unlikely(a != r->adj))
+		run_count(w, r, a);
+	r->packets++;
+	r->bytes += m->pkt_len;
 	trace_end(m, "tx", "sent");
 	tx_put(w, a->port_id, m);
 }
 
-static inline void output_one(struct worker *w, struct rte_mbuf *m, uint32_t now_s)
+static inline void output_one(struct worker *w, struct rte_mbuf *m, uint32_t now_s, struct tx_run *r)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	struct adj *a = &adj_table[meta->adj];
@@ -626,21 +676,23 @@ static inline void output_one(struct worker *w, struct rte_mbuf *m, uint32_t now
 	if (unlikely(a->used != now_s)) /* shared between workers: written once a second only */
 		__atomic_store_n(&a->used, now_s, __ATOMIC_RELAXED);
 	if (likely(m->pkt_len <= a->mtu)) {
-		emit(w, m, a);
+		emit(w, m, a, r);
 		return;
 	}
 	unsigned n = too_big(w, m, a->mtu, part);
 
 	for (unsigned i = 0; i < n; i++)
-		emit(w, part[i], a);
+		emit(w, part[i], a, r);
 }
 
 void ip_output(struct worker *w, struct pkt_vec *v)
 {
 	struct stage_mark mark = stage_begin(w);
 	uint32_t now_s = dp_uptime_s();
+	struct tx_run run = {0};
 
 	for (unsigned i = 0; i < v->n; i++)
-		output_one(w, v->pkt[i], now_s);
+		output_one(w, v->pkt[i], now_s, &run);
+	run_count(w, &run, NULL);
 	stage_end(w, STAGE_IP_OUTPUT, v->n, mark);
 }

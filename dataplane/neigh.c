@@ -62,7 +62,7 @@ int neigh_init(void)
 
 static void hash_insert(uint32_t *slots, uint32_t idx)
 {
-	uint32_t h = neigh_hash_fn(adj_table[idx].if_id, adj_table[idx].nexthop.b);
+	uint32_t h = neigh_hash_fn(adj_table[idx].if_id, neigh_key6(adj_table[idx].nexthop.b));
 
 	while (slots[h] != 0 && slots[h] != NEIGH_TOMB)
 		h = (h + 1) & (NEIGH_HASH_SIZE - 1);
@@ -86,7 +86,7 @@ static void hash_clean(void)
 
 static void hash_remove(uint32_t idx)
 {
-	uint32_t h = neigh_hash_fn(adj_table[idx].if_id, adj_table[idx].nexthop.b);
+	uint32_t h = neigh_hash_fn(adj_table[idx].if_id, neigh_key6(adj_table[idx].nexthop.b));
 
 	while (neigh_hash[h] != idx)
 		h = (h + 1) & (NEIGH_HASH_SIZE - 1);
@@ -173,7 +173,7 @@ static void unresolve(uint32_t idx, uint64_t now_ms)
 uint32_t neigh_pin(uint32_t if_id, const struct cv_addr *a)
 {
 	const struct dp_if *ifp = iface_staged(if_id);
-	uint32_t idx = neigh_find(if_id, a->af, a->b);
+	uint32_t idx = neigh_find(if_id, a->af, neigh_key6(a->b));
 
 	if (!idx && ifp)
 		idx = entry_new(ifp, a);
@@ -248,7 +248,7 @@ static void send_via(struct worker *w, uint32_t idx, struct rte_mbuf *m)
 
 void neigh_send(struct worker *w, const struct dp_if *ifp, const struct cv_addr *nexthop, struct rte_mbuf *m)
 {
-	uint32_t idx = neigh_find(ifp->id, nexthop->af, nexthop->b);
+	uint32_t idx = neigh_find(ifp->id, nexthop->af, neigh_key6(nexthop->b));
 
 	if (!idx)
 		idx = entry_new(ifp, nexthop);
@@ -315,7 +315,7 @@ static void release_held(struct worker *w, uint32_t idx)
 void neigh_learn(struct worker *w, const struct neigh_news *news)
 {
 	const struct dp_if *ifp = iface_get(news->if_id);
-	uint32_t idx = neigh_find(news->if_id, news->addr.af, news->addr.b);
+	uint32_t idx = neigh_find(news->if_id, news->addr.af, neigh_key6(news->addr.b));
 	uint64_t now = dp_now_ms();
 
 	if (!idx && news->create && ifp)

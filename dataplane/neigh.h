@@ -26,7 +26,7 @@ struct adj {
 	uint16_t port_id;
 	uint16_t if_id;
 	struct cv_addr nexthop;
-	uint32_t used; /* uptime in units of 1.07 s (TSC >> n is not needed here): set by workers, read by aging */
+	uint32_t used; /* uptime in seconds when it was last sent to: set by workers, read by aging */
 	uint32_t pad;
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct adj) == 64, "one cache line");
@@ -35,29 +35,46 @@ extern struct adj adj_table[ADJ_MAX];
 extern uint32_t *neigh_hash; /* adjacency indexes; 0 = empty, NEIGH_TOMB = was used */
 #define NEIGH_TOMB UINT32_MAX
 
-static inline uint32_t neigh_hash_fn(uint32_t if_id, const uint8_t b[static 16])
-{
-	uint64_t a[2];
+/* An address as two words, IPv4 in the low half of the first: built in registers, never read back from memory. */
+struct neigh_key {
+	uint64_t q[2];
+};
 
-	__builtin_memcpy(a, b, 16);
-	a[0] = (a[0] ^ (uint64_t)if_id << 32 ^ a[1] * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
-	return (uint32_t)(a[0] >> 40) & (NEIGH_HASH_SIZE - 1);
+static inline struct neigh_key neigh_key4(uint32_t be)
+{
+	return (struct neigh_key){{be, 0}};
+}
+static inline struct neigh_key neigh_key6(const void *addr)
+{
+	struct neigh_key k;
+
+	__builtin_memcpy(k.q, addr, 16);
+	return k;
 }
 
-/* Worker or main: adjacency for a directly connected address, 0 when there is none yet. b: 16 bytes, IPv4 in the
- * first four and the rest zero. */
-static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, const uint8_t b[static 16])
+static inline uint32_t neigh_hash_fn(uint32_t if_id, struct neigh_key k)
+{
+	uint64_t h = (k.q[0] ^ (uint64_t)if_id << 32 ^ k.q[1] * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
+
+	return (uint32_t)(h >> 40) & (NEIGH_HASH_SIZE - 1);
+}
+
+/* Worker or main: adjacency for a directly connected address, 0 when there is none yet. */
+static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, struct neigh_key k)
 {
 	const uint32_t *slots = __atomic_load_n(&neigh_hash, __ATOMIC_ACQUIRE);
-	uint32_t h = neigh_hash_fn(if_id, b);
+	uint32_t h = neigh_hash_fn(if_id, k);
 
 	for (;; h = (h + 1) & (NEIGH_HASH_SIZE - 1)) {
 		uint32_t i = __atomic_load_n(&slots[h], __ATOMIC_ACQUIRE);
 
 		if (i == 0)
 			return 0;
-		if (i != NEIGH_TOMB && adj_table[i].if_id == if_id && adj_table[i].nexthop.af == af &&
-			__builtin_memcmp(adj_table[i].nexthop.b, b, 16) == 0)
+		if (i == NEIGH_TOMB || adj_table[i].if_id != if_id || adj_table[i].nexthop.af != af)
+			continue;
+		struct neigh_key have = neigh_key6(adj_table[i].nexthop.b);
+
+		if (!((have.q[0] ^ k.q[0]) | (have.q[1] ^ k.q[1])))
 			return i;
 	}
 }

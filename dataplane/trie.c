@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define NODE_UNITS (sizeof(struct trie_node) / TRIE_UNIT)
 #define TRIE_LANES 16u /* look-ups in flight in the bulk version */
 
-struct trie_node *trie_arena;
+uint8_t *trie_arena;
 
 /* Node references that grow as a list; entries are plain node numbers. */
 struct ref_list {
@@ -16,21 +17,21 @@ struct ref_list {
 };
 
 static struct {
-	uint32_t max;	    /* nodes in the arena; number 0 is never used */
+	uint32_t max;	    /* number of the last node in the arena; numbers count TRIE_UNITs, 0 is never used */
 	uint32_t next;	    /* first never used */
 	uint32_t free_head; /* list through e[0].child */
 	uint32_t in_use;
 	uint32_t txn;
 	struct ref_list made;	 /* by this transaction: freed on abort */
 	struct ref_list retired; /* replaced by it: freed after commit and quiescence */
-} trie = {.next = 1};
+} trie;
 
 int trie_init(uint32_t max_nodes)
 {
 	if (trie_arena)
 		return 0;
-	if (max_nodes > TRIE_NODE_MASK)
-		max_nodes = TRIE_NODE_MASK;
+	if (max_nodes > TRIE_NODE_MASK / NODE_UNITS - 1)
+		max_nodes = TRIE_NODE_MASK / NODE_UNITS - 1;
 	size_t len = (size_t)(max_nodes + 1) * sizeof(struct trie_node);
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -38,13 +39,9 @@ int trie_init(uint32_t max_nodes)
 		return -ENOMEM;
 	madvise(p, len, MADV_HUGEPAGE);
 	trie_arena = p;
-	trie.max = max_nodes;
+	trie.next = NODE_UNITS;
+	trie.max = max_nodes * (uint32_t)NODE_UNITS;
 	return 0;
-}
-
-static struct trie_node *node_of(uint32_t ref)
-{
-	return &trie_arena[ref & TRIE_NODE_MASK];
 }
 
 static unsigned depth_of(uint32_t ref)
@@ -69,8 +66,8 @@ static int list_reserve(struct ref_list *l)
 
 static void node_free(uint32_t num)
 {
-	trie_arena[num].txn = 0;
-	trie_arena[num].e[0].child = trie.free_head;
+	trie_at(num)->txn = 0;
+	trie_at(num)->e[0].child = trie.free_head;
 	trie.free_head = num;
 	trie.in_use--;
 }
@@ -82,12 +79,14 @@ static uint32_t node_alloc(void)
 
 	if (list_reserve(&trie.made))
 		return 0;
-	if (num)
-		trie.free_head = trie_arena[num].e[0].child;
-	else if (trie.next <= trie.max)
-		num = trie.next++;
-	else
+	if (!num && trie.next > trie.max)
 		return 0;
+	if (num) {
+		trie.free_head = trie_at(num)->e[0].child;
+	} else {
+		num = trie.next;
+		trie.next += NODE_UNITS;
+	}
 	trie.in_use++;
 	trie.made.ref[trie.made.n++] = num;
 	return num;
@@ -99,7 +98,7 @@ static uint32_t node_new(const struct trie_key *key, unsigned depth)
 
 	if (!num)
 		return TRIE_NONE;
-	struct trie_node *n = &trie_arena[num];
+	struct trie_node *n = trie_at(num);
 	struct trie_key p = {.q = {0, 0}}, m = {.q = {0, 0}};
 
 	memset(n, 0, sizeof(*n));
@@ -116,7 +115,7 @@ static void node_retire(uint32_t ref)
 {
 	uint32_t num = ref & TRIE_NODE_MASK;
 
-	if (trie_arena[num].txn == trie.txn)
+	if (trie_at(num)->txn == trie.txn)
 		node_free(num);
 	else
 		trie.retired.ref[trie.retired.n++] = num;
@@ -125,7 +124,7 @@ static void node_retire(uint32_t ref)
 /* Replace *ref by a copy of this transaction, unless it is one already. */
 static int node_writable(uint32_t *ref)
 {
-	struct trie_node *old = node_of(*ref);
+	struct trie_node *old = trie_at(*ref);
 
 	if (old->txn == trie.txn)
 		return 0;
@@ -135,8 +134,8 @@ static int node_writable(uint32_t *ref)
 
 	if (!num)
 		return -ENOMEM;
-	memcpy(&trie_arena[num], old, sizeof(*old));
-	trie_arena[num].txn = trie.txn;
+	memcpy(trie_at(num), old, sizeof(*old));
+	trie_at(num)->txn = trie.txn;
 	node_retire(*ref);
 	*ref = depth_of(*ref) << TRIE_DEPTH_SHIFT | num;
 	return 0;
@@ -199,9 +198,9 @@ static int node_insert_above(uint32_t *ref, const struct trie_key *key, unsigned
 
 	if (!up)
 		return -ENOMEM;
-	struct trie_node *n = node_of(up);
+	struct trie_node *n = trie_at(up);
 
-	n->e[node_prefix(node_of(*ref))[depth]].child = *ref;
+	n->e[node_prefix(trie_at(*ref))[depth]].child = *ref;
 	n->n_child = 1;
 	*ref = up;
 	return 0;
@@ -223,12 +222,12 @@ static int set_at(uint32_t *ref, const struct trie_key *key, unsigned plen, uint
 	}
 	unsigned depth = depth_of(*ref);
 	unsigned upto = depth < end ? depth : end;
-	unsigned common = common_bytes(node_prefix(node_of(*ref)), key->b, upto);
+	unsigned common = common_bytes(node_prefix(trie_at(*ref)), key->b, upto);
 	int rc = common < upto || end < depth ? node_insert_above(ref, key, common) : node_writable(ref);
 
 	if (rc)
 		return rc;
-	struct trie_node *n = node_of(*ref);
+	struct trie_node *n = trie_at(*ref);
 
 	depth = depth_of(*ref);
 	if (depth == end) {
@@ -251,7 +250,7 @@ int trie_set(uint32_t *root, const struct trie_key *key, unsigned plen, uint32_t
 /* A node that says nothing any more goes away; one that only leads on to a single child is skipped. */
 static void node_shrink(uint32_t *ref)
 {
-	struct trie_node *n = node_of(*ref);
+	struct trie_node *n = trie_at(*ref);
 	uint32_t only = TRIE_NONE;
 
 	if (n->n_value || n->n_child > 1)
@@ -266,13 +265,13 @@ static int del_at(uint32_t *ref, const struct trie_key *key, unsigned plen, uint
 {
 	unsigned end = end_depth(plen), depth = depth_of(*ref);
 
-	if (*ref == TRIE_NONE || depth > end || common_bytes(node_prefix(node_of(*ref)), key->b, depth) < depth)
+	if (*ref == TRIE_NONE || depth > end || common_bytes(node_prefix(trie_at(*ref)), key->b, depth) < depth)
 		return 0;
 	int rc = node_writable(ref);
 
 	if (rc)
 		return rc;
-	struct trie_node *n = node_of(*ref);
+	struct trie_node *n = trie_at(*ref);
 
 	if (depth == end) {
 		node_clear(n, key, depth, plen, cover_value, cover_plen);
@@ -304,7 +303,7 @@ void trie_abort(void)
 		uint32_t num = trie.made.ref[i];
 
 		/* A number made, freed and made again stands in the list twice. */
-		if (trie_arena[num].txn == trie.txn)
+		if (trie_at(num)->txn == trie.txn)
 			node_free(num);
 	}
 	trie.made.n = trie.retired.n = 0;
@@ -350,7 +349,7 @@ struct lane {
 
 static inline void lane_prefetch(uint32_t ref, const struct trie_key *key)
 {
-	const struct trie_node *n = &trie_arena[ref & TRIE_NODE_MASK];
+	const struct trie_node *n = trie_at(ref);
 
 	rte_prefetch0(n);
 	rte_prefetch0(&n->e[key->b[ref >> TRIE_DEPTH_SHIFT]]);
@@ -374,7 +373,7 @@ static void lookup_lanes(const uint32_t *root, const struct trie_key *key, uint3
 		for (unsigned l = 0; l < active; l++) {
 			struct lane s = lane[l];
 			const struct trie_key *k = &key[s.i];
-			const struct trie_node *node = &trie_arena[s.ref & TRIE_NODE_MASK];
+			const struct trie_node *node = trie_at(s.ref);
 			const struct trie_entry *e = &node->e[k->b[s.ref >> TRIE_DEPTH_SHIFT]];
 			bool hit = !(((k->q[0] ^ node->prefix[0]) & node->mask[0]) |
 				     ((k->q[1] ^ node->prefix[1]) & node->mask[1]));

@@ -45,7 +45,14 @@ struct trie_key {
 	};
 };
 
-extern struct trie_node *trie_arena;
+/* References count in cache lines, so that following one costs a shift and an addition. */
+#define TRIE_UNIT 64u
+extern uint8_t *trie_arena;
+
+static inline struct trie_node *trie_at(uint32_t ref)
+{
+	return (struct trie_node *)(trie_arena + (uint64_t)(ref & TRIE_NODE_MASK) * TRIE_UNIT);
+}
 
 /* Main, once: reserve address space for max_nodes nodes (memory is used as they are). 0 or -ENOMEM. Repeated calls
  * do nothing. */
@@ -57,7 +64,7 @@ static inline uint32_t trie_lookup(uint32_t root, const struct trie_key *key, ui
 	uint32_t ref = root, best = none;
 
 	while (ref != TRIE_NONE) {
-		const struct trie_node *n = &trie_arena[ref & TRIE_NODE_MASK];
+		const struct trie_node *n = trie_at(ref);
 		const struct trie_entry *e = &n->e[key->b[ref >> TRIE_DEPTH_SHIFT]];
 
 		if (((key->q[0] ^ n->prefix[0]) & n->mask[0]) | ((key->q[1] ^ n->prefix[1]) & n->mask[1]))
@@ -68,6 +75,24 @@ static inline uint32_t trie_lookup(uint32_t root, const struct trie_key *key, ui
 	}
 	return best;
 }
+
+/* The same for 4-byte keys (first byte of the key in the low byte), which need half of the comparing. */
+static inline uint32_t trie_lookup4(uint32_t root, uint32_t key)
+{
+	uint32_t ref = root, best = 0;
+
+	while (ref != TRIE_NONE) {
+		const struct trie_node *n = trie_at(ref);
+		const struct trie_entry *e = &n->e[key >> (8 * (ref >> TRIE_DEPTH_SHIFT)) & 0xff];
+
+		if (unlikely((key ^ (uint32_t)n->prefix[0]) & (uint32_t)n->mask[0]))
+			break;
+		best = e->value ? e->value : best;
+		ref = e->child;
+	}
+	return best;
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "trie_lookup4() takes bytes from the low end");
 
 /* The same for n keys, each in its own table, interleaved so that cache misses overlap. */
 void trie_lookup_bulk(const uint32_t *root, const struct trie_key *key, uint32_t *value, unsigned n);

@@ -65,7 +65,7 @@ static struct cv_addr addr(const char *s)
 static struct adj *adj_of(uint32_t if_id, const char *s)
 {
 	struct cv_addr a = addr(s);
-	uint32_t i = neigh_find(if_id, a.af, a.b);
+	uint32_t i = neigh_find(if_id, a.af, neigh_key6(a.b));
 
 	return i ? &adj_table[i] : NULL;
 }
