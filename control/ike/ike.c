@@ -50,6 +50,7 @@ struct ike *ike_new(const struct ike_ops *ops, void *ctx)
 	ike->ctx = ctx;
 	TAILQ_INIT(&ike->sas);
 	TAILQ_INIT(&ike->reqs);
+	TAILQ_INIT(&ike->jobs);
 	TAILQ_INIT(&ike->dead_sas);
 	TAILQ_INIT(&ike->dead_children);
 	ikec_random(&ike->seed, sizeof(ike->seed));
@@ -64,6 +65,8 @@ static void forget_sa(struct ike_sa *sa)
 	struct ike_child *c;
 	struct ike_job *j;
 	sa->dead = true;
+	ike_timer_stop(sa->ike, &sa->life);
+	ike_timer_stop(sa->ike, &sa->keepalive);
 	sa->v->sa_fini(sa);
 	while ((j = TAILQ_FIRST(&sa->jobs))) {
 		TAILQ_REMOVE(&sa->jobs, j, link);
@@ -71,6 +74,7 @@ static void forget_sa(struct ike_sa *sa)
 	}
 	while ((c = TAILQ_FIRST(&sa->children))) {
 		TAILQ_REMOVE(&sa->children, c, link);
+		ike_timer_stop(sa->ike, &c->life);
 		if (sa->v->child_fini)
 			sa->v->child_fini(c);
 		free(c);
@@ -83,6 +87,7 @@ void ike_free(struct ike *ike)
 	struct ike_sa *sa;
 	struct ike_req *r;
 	struct ike_child *c;
+	struct ike_job *j;
 	if (!ike)
 		return;
 	while ((r = TAILQ_FIRST(&ike->reqs))) {
@@ -100,6 +105,10 @@ void ike_free(struct ike *ike)
 	while ((sa = TAILQ_FIRST(&ike->dead_sas))) {
 		TAILQ_REMOVE(&ike->dead_sas, sa, all);
 		free(sa);
+	}
+	while ((j = TAILQ_FIRST(&ike->jobs))) {
+		TAILQ_REMOVE(&ike->jobs, j, all);
+		j->ike = NULL;
 	}
 	ike_tables_free(ike);
 	if (ike->cfg)
@@ -133,7 +142,13 @@ static void job_done(void *arg)
 {
 	struct ike_job *j = arg;
 	struct ike *ike = j->ike;
+	if (!ike) { /* the pool finished after ike_free(): done() only releases what the job holds */
+		j->done(j);
+		free(j);
+		return;
+	}
 	ike_enter(ike);
+	TAILQ_REMOVE(&ike->jobs, j, all);
 	if (j->sa)
 		TAILQ_REMOVE(&j->sa->jobs, j, link);
 	j->done(j);
@@ -145,6 +160,7 @@ void ike_job_run(struct ike *ike, struct ike_sa *sa, struct ike_job *j)
 {
 	j->ike = ike;
 	j->sa = sa;
+	TAILQ_INSERT_TAIL(&ike->jobs, j, all);
 	if (sa)
 		TAILQ_INSERT_TAIL(&sa->jobs, j, link);
 	ike->ops.pk_run(ike->ctx, job_work, job_done, j);

@@ -120,6 +120,7 @@ struct ike {
 	struct ike_sa_list sas;
 	unsigned n_sas, n_half_open; /* n_half_open: as responder, not yet authenticated */
 	struct ike_req_list reqs;    /* every wish that has not come true */
+	struct ike_job_list jobs;
 	struct ike_sa_list dead_sas;
 	struct ike_child_list dead_children;
 	unsigned depth;
@@ -223,8 +224,8 @@ struct ike_req {
 
 /* Work on the public-key pool. A version embeds it first in its job; sa is NULL in done() when the SA has died. */
 struct ike_job {
-	TAILQ_ENTRY(ike_job) link;
-	struct ike *ike;
+	TAILQ_ENTRY(ike_job) link, all;
+	struct ike *ike; /* NULL: the engine is gone as well */
 	struct ike_sa *sa;
 	void (*work)(struct ike_job *j); /* on a pool thread: touches the job only */
 	void (*done)(struct ike_job *j); /* on the loop, bracketed; must free j's contents, not j */
