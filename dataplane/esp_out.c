@@ -31,27 +31,28 @@ static uint16_t inner_max(const struct sa *sa, uint32_t mtu)
 	return (uint16_t)(((mtu - fixed) & ~(uint32_t)sa->pad_mask) - ESP_TRAILER_LEN);
 }
 
-static uint16_t inner_mtu_refresh(const struct sa *sa, uint32_t generation)
+/* The outer packet's route and what fits through it, looked up again only when routes have changed. */
+static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
 {
 	uint32_t mtu = fib_path_mtu(sa->front_vrf, &sa->conf.dst);
 	if (mtu == 0)
 		mtu = MTU_UNKNOWN;
-	if (sa->path_mtu && sa->path_mtu < mtu)
-		mtu = sa->path_mtu;
+	if (sa->conf.path_mtu && sa->conf.path_mtu < mtu)
+		mtu = sa->conf.path_mtu;
 	uint16_t inner = inner_max(sa, mtu);
-	/* the outer length is part of the answer, and differs between two versions of a moved SA */
-	uint64_t cached = (uint64_t)generation << 32 | (uint32_t)sa->outer_len << 16 | inner;
-	__atomic_store_n(&sa->state->mtu, cached, __ATOMIC_RELAXED);
+	uint64_t route = (uint64_t)generation << 32 | fib_lookup(sa->front_vrf, &sa->conf.dst);
+	/* the packet that made us look is itself on its way with what is stored here: route before mtu */
+	__atomic_store_n((uint64_t *)(uintptr_t)&sa->route, route, __ATOMIC_RELAXED);
+	__atomic_store_n((uint64_t *)(uintptr_t)&sa->mtu, (uint64_t)generation << 32 | inner, __ATOMIC_RELEASE);
 	return inner;
 }
 
-/* The route's MTU is looked up again only when routes have changed. */
 static inline uint16_t inner_mtu(const struct sa *sa, uint32_t generation)
 {
-	uint64_t cached = __atomic_load_n(&sa->state->mtu, __ATOMIC_RELAXED);
-	if (likely(cached >> 32 == generation && ((uint32_t)cached >> 16 & 0xffu) == sa->outer_len))
+	uint64_t cached = __atomic_load_n(&sa->mtu, __ATOMIC_ACQUIRE);
+	if (likely(cached >> 32 == generation))
 		return (uint16_t)cached;
-	return inner_mtu_refresh(sa, generation);
+	return route_refresh(sa, generation);
 }
 
 /* ---- headers ---- */
@@ -238,6 +239,7 @@ static inline void finish(struct worker *w, struct rte_mbuf *m, const struct sa 
 	if (unlikely(v6 && udp))
 		udp6_checksum(m);
 	meta->vrf = sa->front_vrf;
+	meta->adj = (uint32_t)__atomic_load_n(&sa->route, __ATOMIC_RELAXED);
 	meta->sa = sa->index;
 	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_PROTECTED | (v6 ? PKT_F_IP6 : 0);
 	meta->l4_off = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);

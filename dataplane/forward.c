@@ -575,7 +575,7 @@ static void route_and_send(struct worker *w, struct pkt_vec *v)
 	if (bypass.n)
 		ip_output(w, &bypass);
 	if (outer.n)
-		ip_forward(w, &outer);
+		route_and_send(w, &outer); /* looked up already; PKT_F_PROTECTED ends the recursion here */
 }
 
 void ip_forward(struct worker *w, struct pkt_vec *v)

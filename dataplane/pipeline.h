@@ -32,7 +32,8 @@ void ip_output(struct worker *w, struct pkt_vec *v);
 /*
  * Routed clear packets whose egress interface has an SPD. Matches each against it (inside VRF = meta->vrf) and sorts:
  * bypass -> appended to *bypass (the caller goes on with ip_output); protected packets are encapsulated, encrypted and
- * appended to *outer with meta->vrf = front VRF and PKT_F_PROTECTED (the caller sends them through ip_forward);
+ * appended to *outer with meta->vrf = front VRF, PKT_F_PROTECTED, and the route word of the outer destination in
+ * meta->adj, so that the caller need not look it up (an SA remembers it until routes change);
  * no SA -> slow path; discard -> dropped. Packets too big for the SA's path MTU: SLOW_ICMP_MTU when DF (or IPv6), else
  * fragmented before encryption. Takes every packet of v.
  */

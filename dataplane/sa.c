@@ -128,6 +128,7 @@ static void template_build(struct sa *sa, const struct cv_sa *c)
 	uint8_t *p = sa->tmpl;
 	uint8_t proto = c->flags & CV_SA_F_UDP_ENCAP ? IPPROTO_UDP : IPPROTO_ESP;
 	memset(sa->tmpl, 0, sizeof(sa->tmpl));
+	sa->mtu = sa->route = UINT64_MAX; /* of no generation */
 	if (c->src.af == CV_AF_INET) {
 		struct rte_ipv4_hdr *ip = (void *)p;
 		ip->version_ihl = RTE_IPV4_VHL_DEF;
@@ -185,12 +186,10 @@ static void sa_derive(struct sa *sa)
 	sa->icv_len = (uint8_t)alg->icv_len;
 	sa->pad_mask = (uint8_t)(alg->block - 1);
 	sa->outer_af = c->src.af;
-	sa->alg = c->alg;
 	sa->front_vrf = c->front_vrf;
 	sa->inside_vrf = c->inside_vrf;
 	sa->rule_id = c->rule_id;
-	sa->path_mtu = c->path_mtu;
-	sa->n_sel = c->n_sel;
+	sa->n_sel = (uint8_t)c->n_sel;
 	sa->flags = 0;
 	if (c->soft_bytes || c->hard_bytes)
 		sa->flags |= SA_F_BYTE_LIMIT;
@@ -221,7 +220,6 @@ static struct sa_state *state_new(const struct cv_sa *c)
 	if (!st)
 		return NULL;
 	st->refs = 1;
-	st->mtu = UINT64_MAX;
 	st->soft_seq = RTE_MIN(limit(c->soft_packets), UINT32_MAX - SEQ_MARGIN);
 	st->hard_seq = RTE_MIN(limit(c->hard_packets), (uint64_t)UINT32_MAX);
 	st->soft_bytes = limit(c->soft_bytes);
@@ -523,7 +521,7 @@ void sa_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 		const struct sa_state *st = sa->state;
 		e[out->n++] = (struct cv_sa_entry){.ref = {.index = sa->index, .spi = sa->spi},
 			.dir = sa->dir,
-			.alg = sa->alg,
+			.alg = sa->conf.alg,
 			.flags = (uint16_t)sa->conf.flags,
 			.rule_id = sa->rule_id,
 			.seq = __atomic_load_n(sa->dir == CV_SA_OUT ? &st->seq : &st->replay->top, __ATOMIC_RELAXED)};

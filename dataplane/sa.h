@@ -3,9 +3,10 @@
  * Security associations (RFC 4301 section 4.4.2). One table for both directions, indexed by SA index; an inbound SPI
  * carries its index in its low bits, so SPI -> SA is one load and a compare.
  *
- * struct sa is immutable once published and is replaced as a whole when its endpoint changes; what changes per packet
- * (sequence number, replay window, byte count) is in struct sa_state, which the versions of one SA share, so that it
- * survives a replacement. A state never serves two SAs: reusing a sequence number would reuse a GCM nonce.
+ * struct sa is immutable once published (but for two caches) and is replaced as a whole when its endpoint changes; what
+ * changes per packet (sequence number, replay window, byte count) is in struct sa_state, which the versions of one SA
+ * share, so that it survives a replacement. A state never serves two SAs: reusing a sequence number would reuse a GCM
+ * nonce.
  */
 #ifndef DATAPLANE_SA_H
 #define DATAPLANE_SA_H
@@ -28,7 +29,9 @@ struct sa_state {
 	uint64_t seq;	  /* outbound: last number given out */
 	uint64_t bytes;	  /* kept only with SA_F_BYTE_LIMIT */
 	uint64_t packets; /* inbound, kept only with SA_F_PACKET_LIMIT; outbound: seq says it */
-	uint64_t mtu;	  /* outbound: fib generation << 32 | largest inner packet; a cache any worker refreshes */
+	/* outbound, caches that any worker refreshes: fib generation << 32 | ... */
+	uint64_t mtu;	  /* ... outer header length << 16 | largest inner packet */
+	uint64_t route;	  /* ... route word (fib.h) of the outer destination */
 	uint32_t events;  /* SA_EVENT_* raised and not yet handled */
 	uint32_t expired; /* hard limit passed: not used any more */
 	uint32_t refs;	  /* main: versions of struct sa that point here */
@@ -47,7 +50,7 @@ struct sa_state {
 #define SA_F_DF_CLEAR 16u
 #define SA_F_SEL4 32u /* inbound: the only selector is IPv4 addresses, any protocol, any port */
 
-#define SA_TEMPLATE_MAX 64u
+#define SA_TEMPLATE_MAX 56u /* IPv6, UDP, SPI and what wide stores may run over */
 
 struct sa {
 	/* first line: what every packet needs */
@@ -62,17 +65,22 @@ struct sa {
 	uint8_t outer_len; /* outer IP header and UDP header */
 	uint8_t outer_af;  /* CV_AF_* */
 	uint8_t flags;	   /* SA_F_* */
-	uint8_t alg;	   /* enum cv_esp_alg */
+	uint8_t n_sel;
 	uint32_t front_vrf, inside_vrf;
 	uint32_t rule_id;
 	uint32_t cksum;	   /* outbound IPv4: sum of the template's constant 16-bit words */
-	uint16_t path_mtu; /* 0 = only the route's */
 	uint16_t udp_peer; /* inbound: source port of the peer, host order */
-	uint32_t n_sel;
+	uint16_t pad;
+	/* Outbound: two caches that any worker refreshes when routes have changed, the only fields written after
+	 * publication. fib generation << 32 | largest inner packet; fib generation << 32 | route word (fib.h). */
+	uint64_t mtu;
 
 	union {
 		/* outbound: outer IP header, UDP header, SPI; ready to be copied in wide stores */
-		uint8_t tmpl[SA_TEMPLATE_MAX];
+		struct {
+			uint8_t tmpl[SA_TEMPLATE_MAX];
+			uint64_t route;
+		};
 		/* inbound */
 		struct {
 			uint32_t sel_local, sel_local_span;   /* SA_F_SEL4: lowest address, highest - lowest */

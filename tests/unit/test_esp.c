@@ -135,6 +135,7 @@ static void one_trip(const struct cv_sa *out, uint8_t inner_af, uint32_t len, ui
 	assert_non_null(m);
 	assert_int_equal(pkt_meta(m)->flags & PKT_F_PROTECTED, PKT_F_PROTECTED);
 	check_outer(m, out, 0xb8);
+	assert_int_equal(pkt_meta(m)->adj, FIB_WORD(FIB_ADJ, 5));
 	assert_int_equal(pkt_meta(m)->vrf, out->front_vrf);
 	m = rig_in(m);
 	assert_non_null(m);
