@@ -302,12 +302,12 @@ static void on_timer(uv_timer_t *t)
 static void on_prepare(uv_prepare_t *h)
 {
 	struct control *c = h->data;
-	uint64_t now = host_now_ms(c), linger, ike, wait;
+	uint64_t wait = session_run(c->sessions), linger, ike;
 
-	session_run(c->sessions);
-	linger = child_run_linger(c->children, now);
+	linger = child_run_linger(c->children, host_now_ms(c));
 	ike = ike_next_timeout(c->ike);
-	wait = linger < ike ? linger : ike;
+	wait = linger < wait ? linger : wait;
+	wait = ike < wait ? ike : wait;
 	if (wait == UINT64_MAX)
 		uv_timer_stop(&c->ike_timer);
 	else

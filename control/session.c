@@ -15,6 +15,7 @@
 #define LOG_BURST 200u /* MON-29: lines at once ... */
 #define LOG_PER_S 50u  /* ... and lines per second after that; the rest is counted and summed up */
 #define ID_MAX 128
+#define AUDIT_MS 1000
 
 /* MON-4. The ports tell peers behind one NAT apart. */
 struct session_key {
@@ -30,6 +31,7 @@ struct session {
 	const struct ike_sa *sa; /* newest; an identity only, never followed */
 	unsigned n_ike, n_child;
 	bool up, dirty; /* up: as the log last said */
+	bool doubt;	/* is there really an IKE SA left? */
 	char id[ID_MAX];
 	const char *reason;
 };
@@ -38,7 +40,8 @@ struct session_table {
 	struct control *c;
 	LIST_HEAD(, session) bucket[BUCKETS];
 	TAILQ_HEAD(, session) dirty;
-	json_t *failure; /* "map|seq|peer" -> [reason, at_ms] */
+	json_t *failure;      /* "map|seq|peer" -> [reason, at_ms] */
+	uint64_t audit_at_ms; /* 0 = no session is in doubt */
 	uint64_t refill_ms;
 	unsigned tokens, suppressed;
 };
@@ -136,6 +139,19 @@ static void mark(struct session_table *t, struct session *s)
 		return;
 	s->dirty = true;
 	TAILQ_INSERT_TAIL(&t->dirty, s, dirty_link);
+}
+
+/*
+ * The count of IKE SAs can be one too high: an SA that lost a race, or that was deleted while its children live on
+ * (RFC 2408 4.3), ends without an event. So when the count alone says "up", ask the engine.
+ */
+static void doubt(struct session_table *t, struct session *s)
+{
+	if (!s->n_ike || s->doubt)
+		return;
+	s->doubt = true;
+	if (!t->audit_at_ms)
+		t->audit_at_ms = host_now_ms(t->c) + AUDIT_MS;
 }
 
 /* ---- failures ---- */
@@ -289,10 +305,12 @@ void session_ike_event(struct session_table *t, const struct ike_event *ev)
 	} else if (ev->type == IKE_EVT_REKEYED && !s->n_ike) {
 		s->n_ike = 1; /* the peer moved in between */
 	}
-	if (ev->type == IKE_EVT_DOWN)
+	if (ev->type == IKE_EVT_DOWN) {
 		s->reason = ev->reason;
-	else
+		doubt(t, s);
+	} else {
 		set_identity(s, ev);
+	}
 	mark(t, s);
 }
 
@@ -308,18 +326,21 @@ void session_child(struct session_table *t, struct child *ch, bool up)
 	s = find_or_new(t, &k);
 	if (up)
 		s->n_child++;
-	else if (s->n_child)
-		s->n_child--;
+	else if (s->n_child && --s->n_child == 0)
+		doubt(t, s);
 	mark(t, s);
 }
 
 void session_adopt(struct session_table *t, struct child *ch)
 {
 	struct session_key k;
+	struct session *s;
 
 	session_child(t, ch, true);
 	key_of(&k, &ch->path, ch->ivrf);
-	find_or_new(t, &k)->up = true;
+	s = find_or_new(t, &k);
+	s->up = true;
+	s->n_ike = 1; /* the one it was restored from */
 }
 
 /* ---- the log ---- */
@@ -358,22 +379,80 @@ static void log_status(struct session_table *t, const struct session *s)
 	cv_notice("session", "%s", text);
 }
 
-void session_run(struct session_table *t)
+static uint64_t sa_int(const json_t *sa, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(sa, key));
+}
+
+/* Established IKE SAs, counted anew, for the sessions in doubt. */
+static void recount(struct session_table *t)
+{
+	json_t *sas = ike_show_sas(t->c->ike, 0), *sa;
+	struct session *s;
+	size_t i;
+
+	for (i = 0; i < BUCKETS; i++)
+		LIST_FOREACH(s, &t->bucket[i], link)
+	if (s->doubt)
+		s->n_ike = 0;
+	json_array_foreach (sas, i, sa) {
+		const char *phase = json_string_value(json_object_get(sa, "phase"));
+		struct ike_path path = {.vrf = (uint32_t)sa_int(sa, "fvrf"),
+			.lport = (uint16_t)sa_int(sa, "local_port"),
+			.rport = (uint16_t)sa_int(sa, "remote_port")};
+		struct session_key k;
+
+		if (!phase || strcmp(phase, "established") ||
+			cv_addr_parse(json_string_value(json_object_get(sa, "local")), &path.local) ||
+			cv_addr_parse(json_string_value(json_object_get(sa, "remote")), &path.remote))
+			continue;
+		key_of(&k, &path, (uint32_t)sa_int(sa, "ivrf"));
+		s = find(t, &k);
+		if (s && s->doubt)
+			s->n_ike++;
+	}
+	json_decref(sas);
+}
+
+static void audit(struct session_table *t)
 {
 	struct session *s;
 
-	while ((s = TAILQ_FIRST(&t->dirty))) {
-		bool up = s->n_ike || s->n_child;
-
-		TAILQ_REMOVE(&t->dirty, s, dirty_link);
-		s->dirty = false;
-		if (up != s->up) {
-			s->up = up;
-			log_status(t, s);
-		}
-		if (!up) {
-			LIST_REMOVE(s, link);
-			free(s);
-		}
+	t->audit_at_ms = 0;
+	recount(t);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		LIST_FOREACH(s, &t->bucket[i], link)
+	if (s->doubt) {
+		s->doubt = false;
+		mark(t, s);
 	}
+}
+
+static void settle(struct session_table *t, struct session *s)
+{
+	bool up = s->n_ike || s->n_child;
+
+	s->dirty = false;
+	if (up != s->up) {
+		s->up = up;
+		log_status(t, s);
+	}
+	if (!up) {
+		LIST_REMOVE(s, link);
+		free(s);
+	}
+}
+
+uint64_t session_run(struct session_table *t)
+{
+	uint64_t now = host_now_ms(t->c);
+	struct session *s;
+
+	if (t->audit_at_ms && now >= t->audit_at_ms)
+		audit(t);
+	while ((s = TAILQ_FIRST(&t->dirty))) {
+		TAILQ_REMOVE(&t->dirty, s, dirty_link);
+		settle(t, s);
+	}
+	return t->audit_at_ms ? t->audit_at_ms - now : UINT64_MAX;
 }

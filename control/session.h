@@ -21,8 +21,11 @@ void session_ike_event(struct session_table *t, const struct ike_event *ev);
 void session_child(struct session_table *t, struct child *ch, bool up);
 /* A pair that was up before this process started. */
 void session_adopt(struct session_table *t, struct child *ch);
-/* Log what has changed since the last turn of the loop: a rekey that swaps SAs within one turn is no change. */
-void session_run(struct session_table *t);
+/*
+ * Log what has changed since the last turn of the loop: a rekey that swaps SAs within one turn is no change. Returns
+ * milliseconds until it wants to be called again, UINT64_MAX = when something happens.
+ */
+uint64_t session_run(struct session_table *t);
 /* A new configuration: forget failures of entries that are gone. */
 void session_config(struct session_table *t);
 

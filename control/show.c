@@ -182,8 +182,11 @@ static void dump_done(void *arg, int err)
 		show_error(s, "the dataplane refuses to list them");
 	else if (err)
 		show_error(s, "the dataplane went away");
-	else
+	else {
+		if (s->finish)
+			s->finish(s);
 		show_answer(s);
+	}
 }
 
 void show_dump(

@@ -298,6 +298,37 @@ static void on_route6(void *arg, const void *entry, size_t size)
 	on_route(arg, entry, size, CV_AF_INET6);
 }
 
+struct sorted {
+	struct cv_prefix prefix;
+	json_t *route;
+};
+
+static int sorted_cmp(const void *a, const void *b)
+{
+	const struct sorted *x = a, *y = b;
+	int r = cv_addr_cmp(&x->prefix.addr, &y->prefix.addr);
+
+	return r ? r : x->prefix.len - y->prefix.len;
+}
+
+static void sort_routes(struct show *s)
+{
+	size_t n = json_array_size(s->list);
+	struct sorted *order = calloc(n + 1, sizeof(*order));
+
+	if (!order)
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		order[i].route = json_incref(json_array_get(s->list, i));
+		cv_prefix_parse(json_string_value(json_object_get(order[i].route, "prefix")), &order[i].prefix);
+	}
+	qsort(order, n, sizeof(*order), sorted_cmp);
+	json_array_clear(s->list);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(s->list, order[i].route);
+	free(order);
+}
+
 static void show_routes(struct show *s, void (*each)(void *arg, const void *entry, size_t size))
 {
 	int vrf;
@@ -306,6 +337,7 @@ static void show_routes(struct show *s, void (*each)(void *arg, const void *entr
 		return;
 	set_str(s->out, "vrf", arg_str(s, "vrf"));
 	s->list = set_array(s->out, "routes");
+	s->finish = sort_routes;
 	show_dump(s, CV_DUMP_FIB, vrf < 0 ? CV_VRF_GLOBAL : (uint32_t)vrf, each);
 }
 

@@ -13,8 +13,9 @@ struct show {
 	json_t *req; /* own reference */
 	answer_cb cb;
 	void *arg;
-	json_t *out;  /* being built */
-	json_t *list; /* the array in it that grows; borrowed */
+	json_t *out;			/* being built */
+	json_t *list;			/* the array in it that grows; borrowed */
+	void (*finish)(struct show *s); /* before the answer to a dump; NULL = nothing to do */
 };
 
 /* Counters at the last `clear counters`. */

@@ -118,10 +118,11 @@ static json_t *ike_sa_object(const json_t *sa, bool active)
 	return o;
 }
 
-/* An SA is active once it has been authenticated: the engine counts its seconds from then. */
 static bool is_active(const json_t *sa)
 {
-	return get_int(sa, "lifetime") != 0;
+	const char *phase = json_string_value(json_object_get(sa, "phase"));
+
+	return phase && !strcmp(phase, "established");
 }
 
 static void add_ike_sa(struct sessions *x, const json_t *sa)

@@ -73,6 +73,10 @@ static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 	set_int(o, "ivrf", ivrf ? ivrf->id : sa->path.vrf);
 	set_str(o, "profile", sa->profile ? sa->profile->name : NULL);
 	set_str(o, "state", sa->v->state_name(sa));
+	set_str(o, "phase",
+		sa->phase == IKE_PHASE_ESTABLISHED ? "established"
+		: sa->phase == IKE_PHASE_CLOSING   ? "closing"
+						   : "half-open");
 	set_str(o, "role", sa->initiator ? "initiator" : "responder");
 	set_spi(o, "spi_i", sa->spi_i);
 	set_spi(o, "spi_r", sa->spi_r);

@@ -583,6 +583,29 @@ static void refused_change_leaves_the_tunnel(void **state)
 	assert_true(session_is(f, &f->r[1], "UP-ACTIVE"));
 }
 
+/* A soft limit: a new pair on both sides before the old one goes, and the old inbound SA lingers. */
+static void soft_limit_rekeys(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_sa before, newest;
+	struct cv_evt_sa_expire e = {.reason = CV_EXPIRE_BYTES};
+
+	bring_up(f);
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &before));
+	e.ref = (struct cv_sa_ref){before.index, before.spi};
+	fakedp_event(r->dp, CV_EVT_SA_EXPIRE, &e, sizeof(e));
+	WAIT(f, fakedp_sa(r->dp, CV_SA_OUT, 1, &newest) ||
+			(fakedp_sa(r->dp, CV_SA_OUT, 0, &newest) && newest.spi != before.spi));
+	assert_int_not_equal(newest.spi, before.spi);
+	assert_memory_not_equal(newest.key, before.key, before.key_len);
+	assert_int_equal(newest.rule_id, before.rule_id);
+	WAIT(f, state_of(r).sas == 2 && state_of(&f->r[1]).sas == 2); /* the old pair is gone after its linger time */
+	assert_paired(r, &f->r[1]);
+	assert_paired(&f->r[1], r);
+	assert_true(session_is(f, r, "UP-ACTIVE"));
+}
+
 static void graceful_stop_tells_the_peer(void **state)
 {
 	struct fixture *f = *state;
@@ -719,6 +742,7 @@ int main(void)
 		TEST(unrelated_change_leaves_the_tunnel),
 		TEST(removed_line_takes_its_tunnel_along),
 		TEST(refused_change_leaves_the_tunnel),
+		TEST(soft_limit_rekeys),
 		TEST(graceful_stop_tells_the_peer),
 		TEST(down_session_says_why),
 		TEST(counters_are_summed_and_cleared),
