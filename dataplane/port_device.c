@@ -93,13 +93,26 @@ static void remove_device(uint16_t eth)
 		cv_warn("port", "device %u could not be removed", eth);
 }
 
+/*
+ * Two drivers need as many queues of one kind as of the other without saying so: net_tap refuses anything else, and the
+ * rings of net_memif are agreed with the peer, whose link then never comes up. A memif peer has one pair unless it was
+ * told otherwise, so that is the default there.
+ */
+static void choose_queues(const struct cv_port *cfg, const struct rte_eth_dev_info *info, struct port *v)
+{
+	bool memif = strcmp(info->driver_name, "net_memif") == 0;
+	bool pairs = memif || strcmp(info->driver_name, "net_tap") == 0;
+	uint16_t rxq = cfg->rx_queues != 0 ? cfg->rx_queues : memif ? 1 : (uint16_t)dp_n_workers;
+	uint16_t txq = pairs ? rxq : (uint16_t)(dp_n_workers + 1);
+	v->n_rxq = RTE_MAX(RTE_MIN(rxq, info->max_rx_queues), 1);
+	v->n_txq = RTE_MAX(RTE_MIN(txq, info->max_tx_queues), 1);
+}
+
 /* Ask for no more than the device says it has: vdevs offer next to nothing, and refuse what they do not offer. */
 static void choose(
 	const struct cv_port *cfg, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf, struct port *v)
 {
-	uint16_t rxq = cfg->rx_queues != 0 ? cfg->rx_queues : (uint16_t)dp_n_workers;
-	v->n_rxq = RTE_MAX(RTE_MIN(rxq, info->max_rx_queues), 1);
-	v->n_txq = RTE_MAX(RTE_MIN((uint16_t)(dp_n_workers + 1), info->max_tx_queues), 1);
+	choose_queues(cfg, info, v);
 	memset(conf, 0, sizeof(*conf));
 	if (v->n_rxq > 1 && info->flow_type_rss_offloads != 0) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;

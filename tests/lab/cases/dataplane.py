@@ -280,3 +280,39 @@ def rude_clients(lab):
     flood.wait(5)
     match = re.search(r"(\d+) packets transmitted, (\d+) received", lab.log_text("ping.log"))
     require(match and int(match[1]) - int(match[2]) <= 1, f"lost packets: {lab.log_text('ping.log')}")
+
+
+def drivers(lab):
+    """tap, memif and pcap ports: two routers joined by memif; a tap each, behind which the namespace's own kernel is the
+    host; and a libpcap port to a host on a cable."""
+    one, two = Router(lab, "x", sides="a"), Router(lab, "y", sides="")
+    joint = lab.work / "memif.sock"
+    for router, role, mine, other, number, behind in ((one, "server", "192.0.2.1", "192.0.2.2", 1, 2),
+                                                     (two, "client", "192.0.2.2", "192.0.2.1", 2, 1)):
+        router.tell(f"""sync
+port 0 tap net_tap0,iface=tap0
+port 1 joint net_memif0,role={role},socket={joint},socket-abstract=no
+if 1 tap 0
+if 2 joint 1
+addr 1 172.16.{number}.1/24
+addr 2 {mine}/24
+route 0 172.16.{behind}.0/24 {other}
+commit
+""")
+        lab.run(router.gw, "sysctl", "-qw", "net.ipv6.conf.tap0.disable_ipv6=1", check=False)
+        lab.run(router.gw, "ip", "link", "set", "tap0", "up")
+        lab.address(router.gw, "tap0", f"172.16.{number}.2/24")
+        lab.route(router.gw, f"172.16.{behind}.0/24", f"172.16.{number}.1")
+    wait_until(lambda: one.ping(one.gw, "172.16.2.2", count=1)[0], 15, "an answer over tap, memif and tap")
+    received, text = one.ping(one.gw, "172.16.2.2")
+    require(received == 3 and "ttl=62" in text, text)
+    one.tell("begin\nport 2 cable net_pcap0,iface=cv-a\nif 3 cable 2\naddr 3 10.0.1.1/24\ncommit\n")
+    two.tell("route 0 10.0.1.0/24 192.0.2.1\n")
+    lab.route(two.gw, "10.0.1.0/24", "172.16.2.1")
+    wait_until(lambda: one.ping(one.a, "172.16.2.2", count=1)[0], 10, "an answer over pcap")
+    # The other end of a memif goes away and comes back: neither side dies of it.
+    two.tell("begin\nif-del 2\nport-del 1\ncommit\n")
+    require(one.ping(one.gw, "172.16.1.1")[0] == 3, "the end that is left goes on")
+    two.tell(f"begin\nport 1 joint net_memif0,role=client,socket={joint},socket-abstract=no\nif 2 joint 1\n"
+             "addr 2 192.0.2.2/24\ncommit\n")
+    wait_until(lambda: one.ping(one.gw, "172.16.2.2", count=1)[0], 15, "an answer after memif came back")
