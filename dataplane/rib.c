@@ -13,11 +13,11 @@
 #include "fib_write.h"
 #include "iface.h"
 #include "neigh.h"
+#include "rib_gateway.h"
 #include "rib_store.h"
 #include "vrf.h"
 
-#define RIB_DEPTH 8u	     /* gateways behind gateways */
-#define RIB_CHANGES_MAX 256u /* more changed prefixes than this: look at every recursive route again */
+#define RIB_DEPTH 8u /* gateways behind gateways */
 
 struct member {
 	uint32_t word;
@@ -38,11 +38,9 @@ static struct {
 	TAILQ_HEAD(, rib_prefix) touched;
 	bool if_any;
 	bool if_changed[CV_IF_MAX];
-	struct rib_prefix *changed[RIB_CHANGES_MAX];
-	unsigned n_changed; /* beyond RIB_CHANGES_MAX: too many to list */
+	struct rib_prefix **changed; /* prefixes whose word changed, in order; may name one twice */
+	unsigned n_changed, cap_changed;
 } rib = {.touched = TAILQ_HEAD_INITIALIZER(rib.touched)};
-
-static TAILQ_HEAD(, rib_prefix) recursive = TAILQ_HEAD_INITIALIZER(recursive);
 
 /* ---- staging: changes go into the store at once, with what was there kept for abort ---- */
 
@@ -57,23 +55,15 @@ static void txn_touch(struct rib_prefix *rp)
 	TAILQ_INSERT_TAIL(&rib.touched, rp, txn_link);
 }
 
-static bool is_recursive(const struct cv_route *r)
+/* Put another route (NULL = none) in place of the current one. -ENOMEM: it is there, but its gateways are not followed.
+ */
+static int set_route(struct rib_prefix *rp, struct cv_route *route)
 {
-	for (unsigned i = 0; r && i < r->n_nh; i++)
-		if (r->nh[i].type == CV_NH_GATEWAY && r->nh[i].if_id == 0)
-			return true;
-	return false;
-}
-
-static void set_route(struct rib_prefix *rp, struct cv_route *route)
-{
-	if (is_recursive(rp->cur.route))
-		TAILQ_REMOVE(&recursive, rp, recursive_link);
+	rib_gateway_del(rp);
 	if (rp->cur.route != rp->old.route)
 		free(rp->cur.route);
 	rp->cur.route = route;
-	if (is_recursive(route))
-		TAILQ_INSERT_TAIL(&recursive, rp, recursive_link);
+	return route ? rib_gateway_add(rp) : 0;
 }
 
 static size_t route_size(const struct cv_route *r)
@@ -121,8 +111,7 @@ static int route_set(const struct cv_route *cmd, char *text)
 		return CV_ERR_NO_MEMORY;
 	*copy = *cmd;
 	txn_touch(rp);
-	set_route(rp, copy);
-	return 0;
+	return set_route(rp, copy) ? CV_ERR_NO_MEMORY : 0;
 }
 
 static int route_del(const struct cv_route_ref *cmd, char *text)
@@ -134,7 +123,7 @@ static int route_del(const struct cv_route_ref *cmd, char *text)
 		return CV_ERR_NOT_FOUND;
 	}
 	txn_touch(rp);
-	set_route(rp, NULL);
+	(void)set_route(rp, NULL);
 	return 0;
 }
 
@@ -163,7 +152,7 @@ static void sweep_one(struct rib_prefix *rp, void *arg)
 	if (!rp->cur.route || rp->named == rib.txn)
 		return;
 	txn_touch(rp);
-	set_route(rp, NULL);
+	(void)set_route(rp, NULL);
 }
 
 int fib_if_prefix_add(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word)
@@ -380,14 +369,28 @@ static const struct rib_prefix *find_cover(const struct rib_prefix *rp)
 	return NULL;
 }
 
+static int note_change(struct rib_prefix *rp)
+{
+	if (rib.n_changed == rib.cap_changed) {
+		unsigned cap = rib.cap_changed ? rib.cap_changed * 2 : 256;
+		struct rib_prefix **p = realloc(rib.changed, cap * sizeof(*p));
+
+		if (!p)
+			return CV_ERR_NO_MEMORY;
+		rib.changed = p;
+		rib.cap_changed = cap;
+	}
+	rib.changed[rib.n_changed++] = rp;
+	return 0;
+}
+
 static int install(struct rib_prefix *rp, uint32_t word)
 {
 	const struct rib_prefix *cover;
-	int rc;
+	int rc = note_change(rp);
 
-	if (rib.n_changed < RIB_CHANGES_MAX)
-		rib.changed[rib.n_changed] = rp;
-	rib.n_changed++;
+	if (rc)
+		return rc;
 	rp->word = word;
 	if (word) {
 		rc = fib_txn_set(rp->vrf_id, &rp->prefix, word);
@@ -456,40 +459,17 @@ static int evaluate(struct rib_prefix *rp)
 	return rc;
 }
 
-static bool gateway_concerned(const struct cv_route *r, unsigned from, unsigned to)
-{
-	for (unsigned i = 0; i < r->n_nh; i++) {
-		const struct cv_nexthop *nh = &r->nh[i];
-
-		if (nh->type != CV_NH_GATEWAY || nh->if_id)
-			continue;
-		for (unsigned c = from; c < to; c++)
-			if (rib.changed[c]->vrf_id == nh->vrf_id && rib_covers(&rib.changed[c]->prefix, &nh->gw))
-				return true;
-	}
-	return false;
-}
-
-/* Changes reach routes whose gateways lie behind changed prefixes; those may reach further ones. */
+/*
+ * A change reaches the routes whose gateways lie behind the changed prefix; if that changes their words, further ones.
+ * It ends: what a route resolves to does not depend on the order, so looking again at one changes nothing.
+ */
 static int evaluate_recursive(void)
 {
-	unsigned done = 0;
+	int rc = 0;
 
-	for (unsigned pass = 0; done < rib.n_changed && pass < 2 * RIB_DEPTH; pass++) {
-		unsigned from = done, to = rib.n_changed;
-		struct rib_prefix *rp;
-
-		done = to;
-		TAILQ_FOREACH (rp, &recursive, recursive_link) {
-			if (to <= RIB_CHANGES_MAX && !gateway_concerned(rp->cur.route, from, to))
-				continue;
-			int rc = evaluate(rp);
-
-			if (rc)
-				return rc;
-		}
-	}
-	return 0;
+	for (unsigned i = 0; i < rib.n_changed && !rc; i++)
+		rc = rib_gateway_each(rib.changed[i]->vrf_id, &rib.changed[i]->prefix, evaluate);
+	return rc;
 }
 
 struct walk_result {
@@ -600,8 +580,10 @@ static void rib_abort(void)
 		forget_new_group(rp, rp->word);
 		if (rp->pins != rp->old_pins)
 			pins_release(rp->pins);
+		/* Memory for its gateways was just freed by the route that goes; should it be gone, they do not follow
+		 * their routes until the route is set again. */
 		if (rp->cur.route != back)
-			set_route(rp, back);
+			(void)set_route(rp, back);
 		rp->cur = rp->old;
 		rp->word = rp->old_word;
 		rp->pins = rp->old_pins;

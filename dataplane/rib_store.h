@@ -23,9 +23,13 @@ struct rib_pins {
 	uint32_t adj[];
 };
 
+struct rib_gateway;
+
 struct rib_prefix {
 	struct rib_prefix *hash_next;
-	TAILQ_ENTRY(rib_prefix) vrf_link, recursive_link, txn_link;
+	TAILQ_ENTRY(rib_prefix) vrf_link, txn_link;
+	struct rib_gateway *gateways; /* rib_gateway.h */
+	unsigned n_gateways;
 	uint64_t serial; /* order of appearance, never 0 */
 	uint32_t vrf_id;
 	struct cv_prefix prefix;

@@ -175,6 +175,35 @@ static void test_recursive(void **state)
 	assert_int_equal(FIB_KIND(fib_lookup(0, &b)), FIB_NONE);
 }
 
+/* Link lost: what leads there goes, a shorter prefix takes over; link back: everything as before. Our addresses stay.
+ */
+static void test_link(void **state)
+{
+	struct port *p = (struct port *)(uintptr_t)port_worker_view(1);
+	struct cv_addr a, own;
+
+	(void)state;
+	assert_int_equal(cv_addr_parse("20.1.1.1", &a), 0);
+	assert_int_equal(cv_addr_parse("10.1.0.1", &own), 0);
+	env_route(0, "20.1.0.0/16", "10.1.0.2", 0, 0);
+	env_route(0, "20.0.0.0/8", "10.0.0.2", 0, 0);
+	assert_int_equal(env_commit(), 0);
+	uint32_t word = fib_lookup(0, &a);
+
+	assert_int_equal(adj_table[FIB_NUM(word)].if_id, 2);
+	p->up = false;
+	iface_port_changed(1);
+	iface_refresh();
+	assert_false(iface_get(2)->link);
+	assert_int_equal(adj_table[FIB_NUM(fib_lookup(0, &a))].if_id, 1);
+	assert_true(fib_is_local(0, &own));
+	p->up = true;
+	iface_port_changed(1);
+	iface_refresh();
+	dp_defer_run();
+	assert_int_equal(adj_table[FIB_NUM(fib_lookup(0, &a))].if_id, 2);
+}
+
 static void test_ecmp(void **state)
 {
 	struct cv_route r = {.vrf_id = 0, .n_nh = 2};
@@ -441,9 +470,9 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {T(test_ipv4), T(test_ttl_checksum), T(test_ipv6), T(test_vlan_vrf),
-		T(test_global_next_hop), T(test_recursive), T(test_ecmp), T(test_malformed), T(test_padding),
-		T(test_exceptions), T(test_blackhole_and_down), T(test_fragment), T(test_natt), T(test_vector),
-		T(test_trace), T(test_refused)};
+		T(test_global_next_hop), T(test_recursive), T(test_link), T(test_ecmp), T(test_malformed),
+		T(test_padding), T(test_exceptions), T(test_blackhole_and_down), T(test_fragment), T(test_natt),
+		T(test_vector), T(test_trace), T(test_refused)};
 
 	env_init();
 	env_ports(2);
