@@ -12,6 +12,11 @@ const char *jtext(const json_t *o, const char *key, const char *fallback)
 	return s && *s ? s : fallback;
 }
 
+const char *jstring(const json_t *v)
+{
+	return json_is_string(v) ? json_string_value(v) : "";
+}
+
 long long jint(const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);

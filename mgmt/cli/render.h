@@ -10,6 +10,7 @@
 
 /* render.c: members of an object, with a fallback when absent. */
 const char *jtext(const json_t *o, const char *key, const char *fallback);
+const char *jstring(const json_t *v); /* "" for what is no string */
 long long jint(const json_t *o, const char *key);
 bool jflag(const json_t *o, const char *key);
 const char *jvrf(const json_t *o, const char *key);	 /* "(none)" for the global table */

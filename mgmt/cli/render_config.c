@@ -45,7 +45,7 @@ RENDERER(render_warnings)
 
 	(void)request;
 	json_array_foreach (json_object_get(result, "warnings"), i, w)
-		fprintf(out, "warning: %s\n", json_string_value(w));
+		fprintf(out, "warning: %s\n", jstring(w));
 }
 
 RENDERER(render_valid)

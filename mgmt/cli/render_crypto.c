@@ -225,7 +225,7 @@ static void names(FILE *out, const char *title, const json_t *list, const char *
 
 	fprintf(out, "   %s:", title);
 	json_array_foreach (list, i, n)
-		fprintf(out, " %s", json_string_value(n));
+		fprintf(out, " %s", jstring(n));
 	fprintf(out, "%s\n", json_array_size(list) ? "" : none);
 }
 
@@ -281,7 +281,7 @@ RENDERER(render_isakmp_peer)
 			fprintf(out, " Description: %s\n", jtext(p, "description", ""));
 		fprintf(out, " flags:");
 		json_array_foreach (json_object_get(p, "flags"), k, f)
-			fprintf(out, " %s", json_string_value(f));
+			fprintf(out, " %s", jstring(f));
 		fputc('\n', out);
 	}
 }

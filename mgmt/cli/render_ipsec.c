@@ -76,7 +76,7 @@ static void flow(FILE *out, const json_t *f, const char *map, bool detail)
 		jint(f, "current_peer_port"));
 	fprintf(out, "     PERMIT, flags={");
 	json_array_foreach (json_object_get(f, "flags"), i, flag)
-		fprintf(out, "%s,", json_string_value(flag));
+		fprintf(out, "%s,", jstring(flag));
 	fprintf(out, "}\n");
 	flow_counters(out, f, detail);
 	fprintf(out, "\n     local crypto endpt.: %s, remote crypto endpt.: %s\n", jtext(f, "local_endpoint", "?"),
@@ -112,11 +112,11 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	if (json_object_get(e, "description"))
 		fprintf(out, "        Description: %s\n", jtext(e, "description", ""));
 	json_array_foreach (json_object_get(e, "peers"), i, v)
-		fprintf(out, "        Peer = %s\n", json_string_value(v));
+		fprintf(out, "        Peer = %s\n", jstring(v));
 	fprintf(out, "        Profile name: %s (IKEv%lld)\n", jtext(e, "profile", "default"), jint(e, "version"));
 	fprintf(out, "        Extended IP access list %s\n", jtext(e, "access_list", "?"));
 	json_array_foreach (json_object_get(e, "lines"), i, v)
-		fprintf(out, "            %s\n", json_string_value(v));
+		fprintf(out, "            %s\n", jstring(v));
 	fprintf(out, "        Current peer: %s\n", jtext(e, "current_peer", "(none)"));
 	fprintf(out, "        Security association lifetime: %lld kilobytes/%lld seconds\n", jint(e, "life_kb"),
 		jint(e, "life_seconds"));
@@ -145,7 +145,7 @@ RENDERER(render_crypto_map)
 			map_entry(out, name, v);
 		fprintf(out, "        Interfaces using crypto map %s:\n", name);
 		json_array_foreach (json_object_get(m, "interfaces"), k, v)
-			fprintf(out, "                %s\n", json_string_value(v));
+			fprintf(out, "                %s\n", jstring(v));
 	}
 }
 

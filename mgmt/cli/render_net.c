@@ -50,8 +50,7 @@ RENDERER(render_engine)
 		fprintf(out, "crypto engine type: %s\n", jtext(e, "type", "?"));
 		fprintf(out, "             state: %s\n", jtext(e, "state", "?"));
 		json_array_foreach (json_object_get(e, "algorithms"), k, a)
-			fprintf(out, "%s%s\n",
-				k ? "                    " : "        transforms: ", json_string_value(a));
+			fprintf(out, "%s%s\n", k ? "                    " : "        transforms: ", jstring(a));
 	}
 }
 
@@ -77,7 +76,7 @@ static void interface_block(FILE *out, const json_t *i)
 	if (json_object_get(i, "description"))
 		fprintf(out, "  Description: %s\n", jtext(i, "description", ""));
 	json_array_foreach (json_object_get(i, "addresses"), k, a)
-		fprintf(out, "  Internet address is %s\n", json_string_value(a));
+		fprintf(out, "  Internet address is %s\n", jstring(a));
 	fprintf(out, "  MTU %lld bytes", jint(i, "mtu"));
 	if (jint(i, "speed_mbps"))
 		fprintf(out, ", BW %lld Mbit/s", jint(i, "speed_mbps"));

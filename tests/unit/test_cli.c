@@ -235,9 +235,13 @@ static void shows(cli_render render, const char *json, const char *request, cons
 {
 	char *text = rendered(render, json, request);
 
-	for (; *lines; lines++)
-		if (!strstr(text, *lines))
-			fail_msg("missing \"%s\" in:\n%s", *lines, text);
+	if (!text) {
+		fail_msg("nothing rendered");
+		return;
+	}
+	for (const char *line = *lines; line; line = *++lines)
+		if (!strstr(text, line))
+			fail_msg("missing \"%.200s\" in:\n%s", line, text);
 	free(text);
 }
 
