@@ -96,3 +96,17 @@ def ike_by_time_v2(lab):
     _under_traffic(vpn, lambda: None, lambda: vpn.daemon.ike_ids() and set(vpn.daemon.ike_ids()).isdisjoint(before),
                    "Culvert rekeys the IKE SA", 75)
     require(vpn.daemon.child_ids() == children, "the child did not move over to the new IKE SA")
+
+
+def ike_by_time_v1(lab):
+    """Culvert renews phase 1 with another main mode; the IPsec SAs go on and are renewed over the new one."""
+    policy = {"encryption": "aes256-cbc", "hash": "sha256", "authentication": "pre-share", "group": "group19",
+              "lifetime": 60}
+    vpn = Vpn(lab, 1, culvert={"ike": policy}).up()
+    before, children = vpn.daemon.ike_ids(), vpn.daemon.child_ids()
+    _under_traffic(vpn, lambda: None, lambda: vpn.daemon.ike_ids() and set(vpn.daemon.ike_ids()).isdisjoint(before),
+                   "Culvert renews phase 1", 75)
+    require(set(children) & set(vpn.daemon.child_ids()), "the IPsec SAs did not outlive their phase 1")
+    children = vpn.daemon.child_ids()
+    _under_traffic(vpn, vpn.daemon.rekey_child, lambda: vpn.daemon.child_ids() and
+                   set(vpn.daemon.child_ids()).isdisjoint(children), "the peer rekeys the child over the new phase 1")
