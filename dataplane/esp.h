@@ -76,6 +76,15 @@ static inline void esp_crypt(struct ipsec_worker *iw, uint32_t n)
 		got += p->collect(iw->crypto, iw->done, DP_VEC);
 }
 
+/* How many packets from i on belong to the same SA. */
+static inline uint32_t esp_run_length(const struct sa *const *sa, uint32_t i, uint32_t n)
+{
+	uint32_t k = i + 1;
+	while (k < n && sa[k] == sa[i])
+		k++;
+	return k - i;
+}
+
 static inline struct cv_sa_counters *esp_counters(struct worker *w, const struct sa *sa)
 {
 	return &w->stats->sa[sa->index];

@@ -261,12 +261,10 @@ static void limits(const struct run *r)
 	}
 }
 
-static inline void run_close(struct worker *w, struct run *r, uint32_t now_s)
+static inline void run_close(struct worker *w, const struct run *r, uint32_t now_s)
 {
-	if (r->top) {
+	if (r->top)
 		replay_advance(r->sa->state->replay, r->top);
-		r->top = 0;
-	}
 	if (r->packets == 0)
 		return;
 	struct cv_sa_counters *c = esp_counters(w, r->sa);
@@ -275,7 +273,6 @@ static inline void run_close(struct worker *w, struct run *r, uint32_t now_s)
 	c->last_used_s = now_s;
 	if (r->sa->flags & (SA_F_BYTE_LIMIT | SA_F_PACKET_LIMIT))
 		limits(r);
-	r->packets = r->bytes = 0;
 }
 
 /* ---- the stage ---- */
@@ -324,51 +321,86 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 			fail(w, m, sa, why);
 			continue;
 		}
-		esp_prefetch_key(sa->session);
+		if (n_op == 0 || iw->sa[n_op - 1] != sa)
+			esp_prefetch_key(sa->session);
 		iw->sa[n_op] = sa;
 		iw->pkt[n_op++] = m;
 	}
 	return n_op;
 }
 
+static inline uint32_t op_seq(const struct crypto_op *op)
+{
+	uint32_t seq_be;
+	memcpy(&seq_be, op->auth + 4, 4);
+	return rte_be_to_cpu_32(seq_be);
+}
+
+/*
+ * Take the sequence numbers of n packets of one SA from `first` on; those that failed the integrity check are left out.
+ * fresh[] is by operation.
+ */
+static inline void take_numbers(struct ipsec_worker *iw, struct run *run, uint32_t first, uint32_t n, bool *fresh)
+{
+	uint32_t seq[DP_VEC], good = 0;
+	uint8_t which[DP_VEC];
+	bool ok[DP_VEC];
+	for (uint32_t i = 0; i < n; i++) {
+		fresh[first + i] = false;
+		if (likely(iw->op[first + i].status == CRYPTO_OK)) {
+			which[good] = (uint8_t)i;
+			seq[good++] = op_seq(&iw->op[first + i]);
+		}
+	}
+	replay_mark(run->sa->state->replay, seq, good, ok);
+	for (uint32_t i = 0; i < good; i++) {
+		fresh[first + which[i]] = ok[i];
+		if (likely(ok[i]))
+			run->top = RTE_MAX(run->top, (uint64_t)seq[i]);
+	}
+}
+
 /* What became of one operation. */
-static inline enum drop_reason judge(struct run *run, struct rte_mbuf *m, const struct crypto_op *op)
+static inline enum drop_reason judge(const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, bool fresh)
 {
 	if (unlikely(op->status != CRYPTO_OK))
 		return op->status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH : DROP_CRYPTO_ERROR;
-	uint32_t seq_be;
-	memcpy(&seq_be, op->auth + 4, 4);
-	uint32_t seq = rte_be_to_cpu_32(seq_be);
-	if (unlikely(!replay_mark(run->sa->state->replay, seq)))
+	if (unlikely(!fresh))
 		return DROP_ESP_REPLAY;
-	run->top = RTE_MAX(run->top, (uint64_t)seq);
-	return decapsulate(run->sa, m, op, seq);
+	return decapsulate(sa, m, op, op_seq(op));
 }
 
-static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *inner)
+/* A run of operations of one SA. */
+static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint32_t now_s, struct pkt_vec *inner)
 {
 	struct ipsec_worker *iw = w->ipsec;
-	struct run run = {0};
-	uint32_t now_s = dp_uptime_s();
-	for (uint32_t i = 0; i < n_op; i++) {
-		const struct sa *sa = iw->sa[i];
+	struct run run = {.sa = iw->sa[first]};
+	bool fresh[DP_VEC];
+	take_numbers(iw, &run, first, n, fresh);
+	for (uint32_t i = first; i < first + n; i++) {
 		struct rte_mbuf *m = iw->pkt[i];
-		if (sa != run.sa) {
-			run_close(w, &run, now_s);
-			run.sa = sa;
-		}
-		enum drop_reason why = judge(&run, m, &iw->op[i]);
+		enum drop_reason why = judge(run.sa, m, &iw->op[i], fresh[i]);
 		if (unlikely(why != DROP_NONE)) {
-			trace_step(m, "esp-in", "spi %08x refused", sa->spi);
-			fail(w, m, sa, why);
+			trace_step(m, "esp-in", "spi %08x refused", run.sa->spi);
+			fail(w, m, run.sa, why);
 			continue;
 		}
 		run.packets++;
 		run.bytes += m->data_len;
-		trace_step(m, "esp-in", "spi %08x", sa->spi);
+		trace_step(m, "esp-in", "spi %08x", run.sa->spi);
 		inner->pkt[inner->n++] = m;
 	}
 	run_close(w, &run, now_s);
+}
+
+static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *inner)
+{
+	uint32_t now_s = dp_uptime_s();
+	for (uint32_t i = 0; i < n_op;) {
+		uint32_t n = esp_run_length(w->ipsec->sa, i, n_op);
+		finish_run(w, i, n, now_s, inner);
+		i += n;
+	}
 }
 
 void ipsec_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner)

@@ -188,14 +188,6 @@ static enum drop_reason account(const struct sa *sa, uint64_t last, uint64_t byt
 	return likely(!__atomic_load_n(&st->expired, __ATOMIC_RELAXED)) ? DROP_NONE : DROP_ESP_EXPIRED;
 }
 
-static uint32_t run_length(const struct sa *const *sa, uint32_t i, uint32_t n)
-{
-	uint32_t k = i + 1;
-	while (k < n && sa[k] == sa[i])
-		k++;
-	return k - i;
-}
-
 /*
  * A run of packets of one SA: one atomic add gives it consecutive sequence numbers, so several workers may share the
  * SA. Returns how many of the run were encapsulated into iw->op from n_op on.
@@ -260,7 +252,7 @@ static void esp_out(struct worker *w, struct rte_mbuf **pkts, const struct sa **
 	struct stage_mark mark = stage_begin(w);
 	uint32_t n_op = 0;
 	for (uint32_t i = 0; i < n;) {
-		uint32_t run = run_length(sa, i, n);
+		uint32_t run = esp_run_length(sa, i, n);
 		esp_prefetch_key(sa[i]->session);
 		n_op += encapsulate_run(w, pkts + i, sa[i], run, n_op);
 		i += run;

@@ -50,45 +50,55 @@ static inline void replay_init(struct replay *r, uint32_t window)
 }
 
 /* Before the integrity check: may this sequence number still be accepted? Worker. */
-static inline bool replay_check(const struct replay *r, uint64_t seq)
+static inline bool replay_check(const struct replay *r, uint32_t seq)
 {
 	if (r->window == 0)
 		return true;
 	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
-	if (seq == 0 || seq + r->window <= top)
+	if (seq == 0 || (uint64_t)seq + r->window <= top)
 		return false;
-	uint64_t block = seq >> REPLAY_BLOCK_SHIFT;
+	uint32_t block = seq >> REPLAY_BLOCK_SHIFT;
 	uint64_t word = __atomic_load_n(&r->word[block & r->mask], __ATOMIC_RELAXED);
-	if (word >> 32 != (uint32_t)block)
-		return word >> 32 < (uint32_t)block;
+	if (word >> 32 != block)
+		return word >> 32 < block;
 	return !(word >> (seq & 31u) & 1u);
 }
 
 /*
- * After the integrity check: take this sequence number. False when it was a replay after all. The window does not move
- * before replay_advance(), which may be called once for several packets: until then it is only more generous to late
- * ones, never to repeated ones. Worker.
+ * Set bits of one block at once. Returns those that were set already, all of them when the block has left the ring.
  */
-static inline bool replay_mark(struct replay *r, uint64_t seq)
+static inline uint32_t replay_set(struct replay *r, uint32_t block, uint32_t bits)
 {
-	if (r->window == 0)
-		return true;
-	if (seq == 0 || seq + r->window <= __atomic_load_n(&r->top, __ATOMIC_RELAXED))
-		return false;
-	uint64_t block = seq >> REPLAY_BLOCK_SHIFT, bit = UINT64_C(1) << (seq & 31u);
 	uint64_t *slot = &r->word[block & r->mask], old = __atomic_load_n(slot, __ATOMIC_RELAXED), want;
 	do {
-		if (old >> 32 == (uint32_t)block) {
-			if (old & bit)
-				return false;
-			want = old | bit;
-		} else if (old >> 32 > (uint32_t)block) {
-			return false; /* somebody is a whole ring ahead */
-		} else {
-			want = (uint64_t)(uint32_t)block << 32 | bit;
-		}
+		if (old >> 32 > block)
+			return bits; /* somebody is a whole ring ahead */
+		want = old >> 32 == block ? old | bits : (uint64_t)block << 32 | bits;
 	} while (!__atomic_compare_exchange_n(slot, &old, want, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
+	return old >> 32 == block ? (uint32_t)old & bits : 0;
+}
+
+/*
+ * After the integrity check: take n sequence numbers of one run of packets; fresh[i] says whether the i-th was new.
+ * Numbers that follow one another cost one atomic operation per block, not one each. The window does not move before
+ * replay_advance(): until then it is only more generous to late packets, never to repeated ones. Worker.
+ */
+static inline void replay_mark(struct replay *r, const uint32_t *seq, uint32_t n, bool *fresh)
+{
+	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < n;) {
+		uint32_t block = seq[i] >> REPLAY_BLOCK_SHIFT, bits = 0, first = i;
+		for (; i < n && seq[i] >> REPLAY_BLOCK_SHIFT == block; i++) {
+			uint32_t bit = 1u << (seq[i] & 31u);
+			fresh[i] = !r->window || (seq[i] != 0 && (uint64_t)seq[i] + r->window > top && !(bits & bit));
+			bits |= fresh[i] ? bit : 0;
+		}
+		if (!r->window || !bits)
+			continue;
+		uint32_t taken = replay_set(r, block, bits);
+		for (uint32_t k = first; k < i && taken; k++)
+			fresh[k] = fresh[k] && !(taken & 1u << (seq[k] & 31u));
+	}
 }
 
 /* Move the window on to the highest number marked. Worker. */
@@ -100,9 +110,10 @@ static inline void replay_advance(struct replay *r, uint64_t seq)
 }
 
 /* Both, for one packet. */
-static inline bool replay_update(struct replay *r, uint64_t seq)
+static inline bool replay_update(struct replay *r, uint32_t seq)
 {
-	bool fresh = replay_mark(r, seq);
+	bool fresh;
+	replay_mark(r, &seq, 1, &fresh);
 	if (fresh)
 		replay_advance(r, seq);
 	return fresh;
