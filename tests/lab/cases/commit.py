@@ -182,15 +182,24 @@ def malformed(lab):
 
 
 def malformed_startup(lab):
-    """A damaged startup configuration is refused with its path; Culvert stays up and can be given a good one."""
-    Site(lab)
-    culvert = Culvert(lab)
-    config = cfg.base()
-    config["no-such-module:x"] = {}
-    culvert.start(config)
-    require("no-such-module" in lab.log_text("culvertd.log"), "culvertd's log does not name what is wrong")
-    culvert.commit(cfg.base())
-    lab.run("host-a", "ping", "-n", "-c", "3", "-i", "0.2", "10.1.0.1")
+    """A damaged startup configuration: culvertd says what is wrong and ends with 1 rather than run something else; what the
+    dataplane does for established tunnels goes on, and with the file put right everything is as before."""
+    vpn = Vpn(lab, 2).up()
+    children = vpn.daemon.child_ids()
+    good = vpn.config()
+    bad = copy.deepcopy(good)
+    bad["culvert-ipsec:ipsec"]["no-such-node"] = 1
+    with vpn.site.stream(interval=0.01) as stream:
+        vpn.culvert.kill_control()
+        vpn.culvert.write_startup(bad)
+        process = vpn.culvert.spawn_control()
+        require(process.wait(10) == 1, f"culvertd ended with {process.returncode}, expected 1")
+        require("no-such-node" in lab.log_text("culvertd.log"), "culvertd's log does not name what is wrong")
+        vpn.culvert.write_startup(good)
+        vpn.culvert.start_control()
+        vpn.site.ping(count=3)
+    require(stream.lost == 0, stream.result.text)
+    require(vpn.daemon.child_ids() == children, "the child did not survive")
 
 
 def secrets_never_print(lab):

@@ -17,6 +17,7 @@ def answer(work, request):
             with open(os.path.join(work, request["background"]), "ab") as log:
                 process = subprocess.Popen(["/bin/bash", "-c", request["sh"]], stdin=subprocess.DEVNULL, stdout=log,
                                            stderr=log, start_new_session=True)
+            threading.Thread(target=process.wait, daemon=True).start()  # no zombies: a killed daemon is to be gone
             out["out"] = str(process.pid)
         else:
             done = subprocess.run(["/bin/bash", "-c", request["sh"]], stdin=subprocess.DEVNULL, capture_output=True,
