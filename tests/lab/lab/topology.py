@@ -61,7 +61,7 @@ class Site:
         self.gw_as_seen = NAT_FAR if nat == "culvert" else GW_WAN[4]
 
     def _build_nat(self):
-        """A router that hides one side; ports are translated at random, as carriers do."""
+        """A router that hides one side; ports are translated at random, as carriers do, into a range that tshark gives no meaning to."""
         lab = self.lab
         lab.namespace("nat")
         lab.veth("wan", "nat0", "nat", "near")
@@ -72,11 +72,13 @@ class Site:
         lab.address("nat", "near", f"{NEXT_HOP[4]}/24")
         lab.address("nat", "far", f"{NAT_FAR}/24")
         lab.run("nat", "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        out, forward = ("far", "") if self.nat == "culvert" else ("near", "")
+        out = "far" if self.nat == "culvert" else "near"
         rules = f"""table ip lab {{
-  chain post {{ type nat hook postrouting priority 100; oifname "{out}" masquerade random; }}
+  chain post {{ type nat hook postrouting priority 100; 
+    oifname "{out}" meta l4proto udp masquerade to :40000-60000 random
+    oifname "{out}" masquerade; }}
 }}
-{forward}"""
+"""
         done = lab.run("nat", "nft", "-f", "-", stdin=rules, check=False)
         if done.returncode:
             raise Skip(f"this kernel cannot masquerade: {done.stderr.strip()}")
