@@ -405,8 +405,8 @@ static bool about_a_value(const char *msg)
 {
 	static const char *const starts[] = {"Unsatisfied pattern", "Unsatisfied range", "Unsatisfied length",
 		"Invalid enumeration value", "Invalid union value", "Invalid boolean value", "Invalid identityref",
-		"Invalid leafref value", "Invalid type", "Value \"", "Invalid non-",
-		"Invalid Base64", "Invalid empty", "Failed to convert"};
+		"Invalid leafref value", "Invalid type", "Value \"", "Invalid non-", "Invalid Base64", "Invalid empty",
+		"Failed to convert"};
 
 	for (unsigned i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
 		if (strncmp(msg, starts[i], strlen(starts[i])) == 0)

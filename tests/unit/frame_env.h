@@ -10,8 +10,8 @@
 /* For cmocka_run_group_tests: 0 or -1. */
 static inline int frame_env_setup(void **state)
 {
-	char *argv[] = {"test", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-l0", "-m96",
-		"--log-level=4", NULL};
+	char *argv[] = {
+		"test", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-l0", "-m96", "--log-level=4", NULL};
 	const struct frame_conf conf = {.n_workers = 1, .n_mbufs = 4095};
 	(void)state;
 	return rte_eal_init(8, argv) >= 0 && dp_frame_init(&conf) == 0 ? 0 : -1;

@@ -43,8 +43,8 @@ void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
 
 void env_init(void)
 {
-	char *argv[] = {"test", "--no-huge", "--no-pci", "--no-shconf", "-l0", "-m256", "--log-level=4",
-		"--no-telemetry"};
+	char *argv[] = {
+		"test", "--no-huge", "--no-pci", "--no-shconf", "-l0", "-m256", "--log-level=4", "--no-telemetry"};
 
 	assert_true(rte_eal_init(8, argv) >= 0);
 	assert_int_equal(dp_frame_init(&(struct frame_conf){.n_workers = 0, .n_mbufs = 4096}), 0);

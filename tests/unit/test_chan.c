@@ -223,7 +223,8 @@ static void elements_that_are_no_messages_are_skipped(void **state)
 static void impossible_indexes_detach_the_client_and_nothing_else(void **state)
 {
 	(void)state;
-	/* Producer: more than the ring holds. Consumer: ahead of the producer, or further behind than the ring is long. */
+	/* Producer: more than the ring holds. Consumer: ahead of the producer, or further behind than the ring is long.
+	 */
 	static const uint32_t lie[2][5] = {
 		{CV_CHAN_CMD_SLOTS, CV_CHAN_CMD_SLOTS + 5, 0x7fffffff, 0x80000000, 0xffffffff},
 		{1, 5, 0x7fffffff, 0x80000000, 0u - CV_CHAN_EVT_SLOTS},
