@@ -205,7 +205,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 	find_yang(o);
 }
 
-/* A directory of ours, made and handed to the user we will be. One that exists and is not empty is left as it is. */
+/* A directory of ours, made and handed to the user we will be. One that exists is left as it is. */
 static void own_directory(const char *path, unsigned mode, const struct privs *p)
 {
 	struct stat st;
@@ -214,7 +214,11 @@ static void own_directory(const char *path, unsigned mode, const struct privs *p
 
 	if (rc)
 		die("%s: %s", path, strerror(-rc));
-	if (p->change && !existed && chown(path, p->uid, p->gid) < 0)
+	if (existed)
+		return;
+	if (chmod(path, mode) < 0) /* the umask took from it */
+		die("%s: %s", path, strerror(errno));
+	if (p->change && chown(path, p->uid, p->gid) < 0)
 		die("%s: %s", path, strerror(errno));
 }
 

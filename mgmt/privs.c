@@ -46,10 +46,8 @@ void privs_protect_memory(void)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)setrlimit(RLIMIT_CORE, &none);
 	/* what is allocated after the capabilities are gone must still be lockable, or it would fail */
-	if (setrlimit(RLIMIT_MEMLOCK, &all) < 0)
-		return;
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		cv_warn("main", "memory is not locked (%s): keys might be written to swap", strerror(errno));
+	if (setrlimit(RLIMIT_MEMLOCK, &all) < 0 || mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		cv_notice("main", "memory is not locked (%s): keys might be written to swap", strerror(errno));
 }
 
 static int drop_capabilities(void)

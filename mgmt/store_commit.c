@@ -435,7 +435,7 @@ static int read_startup(struct store *s, struct lyd_node **tree, struct model_er
 		return 0;
 	}
 	if (rc)
-		return model_fail(err, NULL, "%s: %s", s->startup_path, strerror(-rc));
+		return model_fail(err, NULL, "cannot be read: %s", strerror(-rc));
 	s->startup_sum = store_sum(text);
 	rc = model_parse(s->o.ctx, text, tree, err);
 	model_text_free(text);
