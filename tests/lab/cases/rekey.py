@@ -21,12 +21,11 @@ def _peer_rekeys(lab, version, role):
     children, ikes = vpn.daemon.child_ids(), vpn.daemon.ike_ids()
     _under_traffic(vpn, vpn.daemon.rekey_child, lambda: vpn.daemon.child_ids() and
                    set(vpn.daemon.child_ids()).isdisjoint(children), "the peer rekeys the child")
-    if version == 2:
-        _under_traffic(vpn, vpn.daemon.rekey_ike, lambda: vpn.daemon.ike_ids() and
-                       set(vpn.daemon.ike_ids()).isdisjoint(ikes), "the peer rekeys the IKE SA")
-        children = vpn.daemon.child_ids()
-        _under_traffic(vpn, vpn.daemon.rekey_child, lambda: vpn.daemon.child_ids() and
-                       set(vpn.daemon.child_ids()).isdisjoint(children), "the peer rekeys the child again")
+    _under_traffic(vpn, vpn.daemon.rekey_ike, lambda: vpn.daemon.ike_ids() and
+                   set(vpn.daemon.ike_ids()).isdisjoint(ikes), "the peer rekeys the IKE SA")
+    children = vpn.daemon.child_ids()
+    _under_traffic(vpn, vpn.daemon.rekey_child, lambda: vpn.daemon.child_ids() and
+                   set(vpn.daemon.child_ids()).isdisjoint(children), "the peer rekeys the child again")
 
 
 def peer_v2_culvert_initiator(lab):
