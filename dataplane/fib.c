@@ -120,11 +120,8 @@ int fib_txn_del(uint32_t vrf_id, const struct cv_prefix *p, uint32_t cover_word,
 	return rc ? rc : trie_del(txn_root(vrf_id, p->addr.af), &k, p->len, cover_word, cover_plen);
 }
 
-void fib_txn_publish(void)
+static void roots_publish(void)
 {
-	__atomic_fetch_add(&fib_generation_current, 1, __ATOMIC_RELAXED);
-	if (!next_roots)
-		return;
 	const struct fib_roots *old = fib_roots_current;
 
 	__atomic_store_n(&fib_roots_current, next_roots, __ATOMIC_RELEASE);
@@ -132,6 +129,14 @@ void fib_txn_publish(void)
 	trie_commit(dp_defer);
 	if (old != &no_routes)
 		dp_defer(free, (void *)(uintptr_t)old);
+}
+
+/* The generation last: who sees the new one must find the new tables, or it would keep an old answer under it. */
+void fib_txn_publish(void)
+{
+	if (next_roots)
+		roots_publish();
+	__atomic_fetch_add(&fib_generation_current, 1, __ATOMIC_RELEASE);
 }
 
 void fib_txn_abort(void)

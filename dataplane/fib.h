@@ -67,7 +67,7 @@ uint16_t fib_path_mtu(uint32_t vrf_id, const struct cv_addr *dst);
  * fib_path_mtu() is to be asked again when this differs. */
 static inline uint32_t fib_generation(void)
 {
-	return __atomic_load_n(&fib_generation_current, __ATOMIC_RELAXED);
+	return __atomic_load_n(&fib_generation_current, __ATOMIC_ACQUIRE);
 }
 
 /* ---- main: called by iface.c inside a transaction, before fib_module.prepare ---- */
