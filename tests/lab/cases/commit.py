@@ -157,8 +157,9 @@ def _malformed():
             {"algorithm": "rot13"})), ["algorithm"]),
         ("legacy without leave", changed(lambda c: c["culvert-ipsec:ipsec"]["transform-set"][0].update(
             {"algorithm": "aes128-cbc-sha1-96"})), ["allow-legacy"]),
-        ("device that does not exist", changed(lambda c: cfg.interface(c, "wan").update(
-            {"culvert-platform:device": "net_af_packet7,iface=nosuchdev"})), []),
+        ("device that does not exist", changed(lambda c: c["ietf-interfaces:interfaces"]["interface"].append(
+            {"name": "third", "type": "iana-if-type:ethernetCsmacd",
+             "culvert-platform:device": "net_af_packet7,iface=nosuchdev"})), []),
     ]
 
 
@@ -174,11 +175,26 @@ def malformed(lab):
             require(done.returncode == 1, f"{name}: exit {done.returncode}, expected 1\n{error}")
             for word in words:
                 require(word in error, f"{name}: the error does not name {word!r}: {error}")
-            require(not words or "/" in error, f"{name}: the error does not name a path: {error}")
+            # A member of no known module has no path; its name must do.
+            require(not words or "/" in error or name == "unknown module", f"{name}: the error does not name a path: {error}")
             require(cfg.PSK not in error, f"{name}: the error prints a secret")
             after = _state(vpn.culvert)
             require(before == after, f"{name}: the running state changed\n{_differs(before, after)}")
     require(stream.lost == 0, stream.result.text)
+
+
+def device_replaced_by_a_bad_one(lab):
+    """A port in use is to become a device that does not exist: the commit fails, the old device is back, and so is traffic
+    (which stops for as long as the exchange takes)."""
+    vpn = Vpn(lab, 2).up()
+    before = _state(vpn.culvert)
+    config = vpn.config()
+    cfg.interface(config, "wan")["culvert-platform:device"] = "net_af_packet7,iface=nosuchdev"
+    done = vpn.culvert.commit(config, check=False)
+    require(done.returncode == 1, f"exit {done.returncode}, expected 1\n{done.stdout}{done.stderr}")
+    vpn.site.ping_until_works(timeout=5)
+    after = _state(vpn.culvert)
+    require(before == after, f"the running state changed\n{_differs(before, after)}")
 
 
 def malformed_startup(lab):
