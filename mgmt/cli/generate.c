@@ -57,7 +57,7 @@ void cli_generate_man(FILE *out)
 	}
 }
 
-/* A trie in a shell associative array: the words so far -> the words that may follow. */
+/* A trie in a shell associative array: the words so far, after "culvert" -> the words that may follow. */
 static void bash_words(FILE *out)
 {
 	char done[64][64];
@@ -77,7 +77,7 @@ static void bash_words(FILE *out)
 			if (known || n_done == 64)
 				continue;
 			snprintf(done[n_done++], sizeof(done[0]), "%s", prefix);
-			fprintf(out, "\t['%s']='", prefix);
+			fprintf(out, "\t['culvert%s%s']='", prefix[0] ? " " : "", prefix);
 			struct cli_next next[64];
 			char copy[64];
 			const char *token[CLI_TOKENS_MAX];
@@ -98,7 +98,7 @@ static void bash_args(FILE *out)
 		const struct cli_command *c = &cli_commands[i];
 		if (c->hidden)
 			continue;
-		fprintf(out, "\t['%s']='", c->words);
+		fprintf(out, "\t['culvert %s']='", c->words);
 		for (const struct cli_arg *a = c->args ? c->args : no_args; a->word || a->what; a++) {
 			if (a->word)
 				fprintf(out, "%s ", a->word);
@@ -120,13 +120,13 @@ void cli_generate_bash(FILE *out)
 	fputs(")\n"
 	      "_culvert()\n"
 	      "{\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prefix='' i word list\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prefix=culvert i word list\n"
 	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	      "\t\tword=${COMP_WORDS[i]}\n"
 	      "\t\t[[ $word == --socket ]] && { ((i++)); continue; }\n"
 	      "\t\t[[ $word == -* ]] && continue\n"
 	      "\t\t[[ -n ${_culvert_args[$prefix]+x} && -z ${_culvert_words[$prefix]+x} ]] && break\n"
-	      "\t\tprefix=${prefix:+$prefix }$word\n"
+	      "\t\tprefix=\"$prefix $word\"\n"
 	      "\tdone\n"
 	      "\tlist=\"${_culvert_words[$prefix]} ${_culvert_args[$prefix]} --json\"\n"
 	      "\tCOMPREPLY=()\n"
