@@ -208,7 +208,12 @@ void ike_acquire(struct ike *ike, const struct cfg_map_entry *entry, uint32_t ru
 		return;
 	}
 	ike_enter(ike);
-	ike_req_add(ike, entry, rule_id, sel, trigger);
+	struct cv_selector want = *sel;
+	if (entry->per_host && trigger) { /* IPSEC-52: one pair of SAs per pair of hosts */
+		want.src = trigger->src;
+		want.dst = trigger->dst;
+	}
+	ike_req_add(ike, entry, rule_id, &want, trigger);
 	ike_leave(ike);
 }
 

@@ -104,7 +104,7 @@ void v2_queue_run(struct v2_sa *sa)
 	struct v2_task *t;
 	uint64_t now = ike_now(sa->sa.ike), soonest = UINT64_MAX;
 	if (sa->cur || sa->sa.dead || sa->sa.phase == IKE_PHASE_HALF_OPEN)
-		return;
+		return; /* the next look comes with the answer, or the establishment */
 	TAILQ_FOREACH (t, &sa->tasks, link) {
 		if (t->not_before_ms <= now)
 			break;

@@ -79,6 +79,9 @@ struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entr
 	return c;
 }
 
+static void own_complete(struct v2_sa *sa, struct v2_child *c);
+static void settle_collision(struct v2_sa *sa, uint32_t old_spi);
+
 void v2_child_fini(struct ike_child *base)
 {
 	struct v2_child *c = v2_child_of(base);
@@ -109,6 +112,7 @@ void v2_child_fini(struct ike_child *base)
 			v2_auth_child_gone(sa);
 		else
 			v2_respond_notify(sa, V2_N_NO_ADDITIONAL_SAS, NULL, 0);
+		settle_collision(sa, c->old_spi);
 	}
 }
 
@@ -282,7 +286,7 @@ static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_c
 {
 	struct v2_child *own = own_rekey(sa, old->c.p.spi_in);
 	old->successor_spi = c->c.p.spi_in;
-	if (own && ((sa->cur == own->task && sa->cur_sent) || own->c.state == IKE_CHILD_INSTALLING || own->job)) {
+	if (own && ((sa->cur == own->task && sa->cur_sent) || own->c.state != IKE_CHILD_NEGOTIATING || own->job)) {
 		own->task->collided = true;
 		own->task->rival_spi = c->c.p.spi_in;
 		own->task->rival_nonce = *v2_nonce_min(&c->ni, &c->nr);
@@ -295,6 +299,23 @@ static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_c
 	v2_set_timer(sa, &c->activate, activate_fire, ACTIVATE_MS);
 }
 
+/* Our rekey of the same child may have come to its end while the peer's was being answered: now both are known. */
+static void settle_collision(struct v2_sa *sa, uint32_t old_spi)
+{
+	struct v2_child *own = old_spi ? own_rekey(sa, old_spi) : NULL;
+	if (own && own->task->finished)
+		own_complete(sa, own);
+}
+
+static void answer_failed(struct v2_sa *sa, struct v2_child *c, uint16_t notify)
+{
+	uint32_t old_spi = c->old_spi;
+	sa->answer_child = NULL;
+	ike_child_remove(&c->c, 0);
+	v2_respond_notify(sa, notify, NULL, 0);
+	settle_collision(sa, old_spi);
+}
+
 static void answer_installed(struct ike_child *base, int err)
 {
 	struct v2_child *c = v2_child_of(base);
@@ -302,12 +323,11 @@ static void answer_installed(struct ike_child *base, int err)
 	struct ike_child *old = c->old_spi ? ike_child_by_spi_in(&sa->sa, c->old_spi) : NULL;
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
-	sa->answer_child = NULL;
 	if (err) {
-		ike_child_remove(base, 0);
-		v2_respond_notify(sa, V2_N_TEMPORARY_FAILURE, NULL, 0);
+		answer_failed(sa, c, V2_N_TEMPORARY_FAILURE);
 		return;
 	}
+	sa->answer_child = NULL;
 	if (old) {
 		base->rekeys = old->rekeys + 1;
 		note_replacement(sa, v2_child_of(old), c);
@@ -324,6 +344,8 @@ static void answer_installed(struct ike_child *base, int err)
 		v2_task_free(c->task);
 	c->task = NULL;
 	v2_respond(sa, &e);
+	if (!sa->sa.dead)
+		settle_collision(sa, c->old_spi);
 }
 
 static void answer_install(struct v2_child *c)
@@ -337,9 +359,7 @@ static void answer_shared(struct v2_child *c, struct v2_child_job *job)
 {
 	struct v2_sa *sa = v2_of(c->c.sa);
 	if (job->err) {
-		sa->answer_child = NULL;
-		ike_child_remove(&c->c, 0);
-		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		answer_failed(sa, c, V2_N_INVALID_SYNTAX);
 		return;
 	}
 	/* the public value is needed for the answer: an empty task carries the pair until then */
@@ -556,12 +576,20 @@ static void own_installed(struct ike_child *base, int err)
 {
 	struct v2_child *c = v2_child_of(base);
 	struct v2_sa *sa = v2_of(base->sa);
-	struct v2_task *t = c->task;
 	if (err) {
 		v2_send_delete(sa, base->p.spi_in);
 		child_failed(sa, c, "refused by the dataplane");
 		return;
 	}
+	/* the peer's rekey of the same child is being answered: wait until it is known who wins */
+	c->task->finished = c->old_spi && sa->answer_child && sa->answer_child->old_spi == c->old_spi;
+	if (!c->task->finished)
+		own_complete(sa, c);
+}
+
+static void own_complete(struct v2_sa *sa, struct v2_child *c)
+{
+	struct v2_task *t = c->task;
 	c->task = NULL;
 	t->child = NULL;
 	if (c->old_spi)

@@ -79,6 +79,7 @@ struct v2_task {
 	struct ikec_dh *dh;
 	enum ike_group group;
 	unsigned retries;
+	bool finished;	 /* our rekey is complete, but the answer to the peer's of the same object is not yet */
 	bool answered;	 /* rekey of the IKE SA: the answer is in, the new SA in the making */
 	bool no_rekey;	 /* REKEY_SA is left out: the peer does not know the old child */
 	bool dpd;	 /* liveness check: its own retry interval */
@@ -127,6 +128,7 @@ struct v2_sa {
 	uint8_t answer_exchange;
 	struct v2_buf resp; /* answer to peer_msgid - 1 */
 	struct v2_child *answer_child;
+	bool answering_rekey; /* of the IKE SA */
 
 	struct ike_timer dpd;
 	struct ike_timer half_open; /* responder: the peer's IKE_AUTH must come */

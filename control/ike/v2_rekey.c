@@ -7,7 +7,8 @@
 #include "v2_int.h"
 
 #define RETRY_MAX 6
-#define REPLACED_MS 30000 /* how long a replaced SA waits for the peer's delete */
+#define UNSETTLED_MS 120000 /* longer than a request is repeated */
+#define REPLACED_MS 30000   /* how long a replaced SA waits for the peer's delete */
 
 struct rekey_job {
 	struct ike_job j;
@@ -53,6 +54,12 @@ static void job_fini(struct rekey_job *job)
 	cv_secret_zero(job->shared, sizeof(job->shared));
 }
 
+static void replaced_fire(struct ike *ike, struct ike_timer *t)
+{
+	(void)ike;
+	ike_sa_destroy(&IKE_CONTAINER(t, struct v2_sa, half_open)->sa, NULL);
+}
+
 /* The new SA, established but not announced: peers, path and identities are those of the old one. */
 static struct v2_sa *successor_new(
 	struct v2_sa *old, const struct rekey_job *job, bool initiator, const uint8_t *own_spi)
@@ -84,13 +91,8 @@ static struct v2_sa *successor_new(
 		return NULL;
 	}
 	ike_sa_link(&n->sa);
+	v2_set_timer(n, &n->half_open, replaced_fire, UNSETTLED_MS); /* nothing comes of it when the old one dies now */
 	return n;
-}
-
-static void replaced_fire(struct ike *ike, struct ike_timer *t)
-{
-	(void)ike;
-	ike_sa_destroy(&IKE_CONTAINER(t, struct v2_sa, half_open)->sa, NULL);
 }
 
 void v2_adopt(struct v2_sa *to, struct v2_sa *from)
@@ -115,6 +117,7 @@ void v2_adopt(struct v2_sa *to, struct v2_sa *from)
 	ike_timer_stop(from->sa.ike, &from->sa.keepalive);
 	ike_timer_stop(from->sa.ike, &from->dpd);
 	v2_set_timer(from, &from->half_open, replaced_fire, REPLACED_MS);
+	ike_timer_stop(to->sa.ike, &to->half_open);
 	to->sa.ike->stats.sa_rekeyed++;
 	ike_sa_established(&to->sa, to->sa.profile ? to->sa.profile->lifetime_s : 0);
 	v2_dpd_arm(to);
@@ -160,39 +163,57 @@ static bool child_busy(const struct v2_sa *sa)
 	return false;
 }
 
-static void answer_done(struct ike_job *j)
+static void settle(struct v2_sa *sa, struct v2_task *t, struct v2_sa *own);
+
+static void send_answer(struct v2_sa *sa, const struct rekey_job *job, const uint8_t *spi)
 {
-	struct rekey_job *job = (struct rekey_job *)j;
-	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL, *n = NULL;
-	uint8_t buf[IKE_MSG_MAX], spi[IKE_SPI_LEN];
+	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
-	if (sa && !job->err) {
-		ike_spi_new(sa->sa.ike, spi);
-		n = successor_new(sa, job, false, spi);
-	}
-	if (!n) {
-		if (sa)
-			v2_respond_notify(sa, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
-		job_fini(job);
-		return;
-	}
 	v2_resp_begin(sa, &e, buf);
 	v2_enc_ike_chosen(&e, &job->suite, job->proposal_num, spi, IKE_SPI_LEN);
 	v2_enc_blob(&e, V2_PL_NONCE, job->nr.b, job->nr.len);
 	v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
 	v2_respond(sa, &e);
-	if (!sa->sa.dead) {
-		struct v2_task *t = sa->cur && sa->cur->ops == &v2_rekey_ike_task ? sa->cur : NULL;
-		if (t && (sa->cur_sent || t->answered)) {
-			t->collided = true;
-			memcpy(t->rival_sa, spi, IKE_SPI_LEN);
-			t->rival_nonce = *v2_nonce_min(&job->ni, &job->nr);
-		} else {
-			sa->cur = t ? NULL : sa->cur; /* ours had not been sent yet */
-			if (t)
-				v2_task_free(t);
-			v2_adopt(n, sa);
-		}
+}
+
+/* The peer's rekey is answered with the new SA n (NULL: refused). Is ours under way as well? */
+static void answer_settle(struct v2_sa *sa, struct v2_sa *n, const struct rekey_job *job)
+{
+	struct v2_task *t = sa->cur && sa->cur->ops == &v2_rekey_ike_task ? sa->cur : NULL;
+	if (n && t && (sa->cur_sent || t->answered)) {
+		t->collided = true;
+		memcpy(t->rival_sa, n->sa.spi_r, IKE_SPI_LEN);
+		t->rival_nonce = *v2_nonce_min(&job->ni, &job->nr);
+	} else if (n) {
+		sa->cur = t ? NULL : sa->cur; /* ours had not been sent yet */
+		if (t)
+			v2_task_free(t);
+		v2_adopt(n, sa);
+		return;
+	}
+	struct ike_sa *own = t && t->finished ? ike_sa_by_spi(sa->sa.ike, &ike_v2, t->new_spi) : NULL;
+	if (!own)
+		return;
+	sa->cur = NULL;
+	settle(sa, t, v2_of(own));
+	v2_task_free(t);
+}
+
+static void answer_done(struct ike_job *j)
+{
+	struct rekey_job *job = (struct rekey_job *)j;
+	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL, *n = NULL;
+	uint8_t spi[IKE_SPI_LEN];
+	if (sa) {
+		sa->answering_rekey = false;
+		ike_spi_new(sa->sa.ike, spi);
+		n = job->err ? NULL : successor_new(sa, job, false, spi);
+		if (n)
+			send_answer(sa, job, spi);
+		else
+			v2_respond_notify(sa, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
+		if (!sa->sa.dead)
+			answer_settle(sa, n, job);
 	}
 	job_fini(job);
 }
@@ -227,6 +248,7 @@ void v2_rekey_ike_request(struct v2_sa *sa, struct v2_msg *m, const struct v2_sa
 	job->peer_len = m->ke.len;
 	v2_nonce_take(&job->ni, m->nonce);
 	v2_nonce_make(&job->nr);
+	sa->answering_rekey = true;
 	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
 }
 
@@ -302,12 +324,15 @@ static void finish_done(struct ike_job *j)
 	if (sa) {
 		if (!job->err)
 			n = successor_new(sa, job, true, t->new_spi);
-		sa->cur = NULL;
-		if (n)
-			settle(sa, t, n);
-		else
-			ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
-		v2_task_free(t);
+		t->finished = n && sa->answering_rekey; /* then answer_settle() decides, knowing both */
+		if (!t->finished) {
+			sa->cur = NULL;
+			if (n)
+				settle(sa, t, n);
+			else
+				ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
+			v2_task_free(t);
+		}
 	}
 	job_fini(job);
 }

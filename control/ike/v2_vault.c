@@ -27,6 +27,36 @@ static void get_id(struct ike_rbuf *r, struct ike_id *id)
 	id->len = (uint16_t)len;
 }
 
+/* A pair that the peer has made at our request and that is not installed here yet. */
+static bool dangling(const struct ike_child *c)
+{
+	return c->p.initiator && c->p.spi_out && c->state < IKE_CHILD_ESTABLISHED;
+}
+
+static void put_dangling(const struct ike_sa *sa, struct ike_wbuf *w)
+{
+	const struct ike_child *c;
+	uint8_t n = 0;
+	TAILQ_FOREACH (c, &sa->children, link)
+		n += dangling(c);
+	ike_put_u8(w, n);
+	TAILQ_FOREACH (c, &sa->children, link)
+		if (dangling(c))
+			ike_put_u32(w, c->p.spi_in);
+}
+
+/* Its keys are lost: the peer shall forget it, too, once this process is on its feet. */
+static void get_dangling(struct v2_sa *sa, struct ike_rbuf *r)
+{
+	for (uint8_t n = ike_get_u8(r); n && !r->bad; n--) {
+		struct v2_task *t = v2_task_new(&v2_info_task);
+		t->spi[0] = ike_get_u32(r);
+		t->n_spi = 1;
+		t->not_before_ms = ike_now(sa->sa.ike) + 100;
+		v2_task_queue(sa, t);
+	}
+}
+
 void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 {
 	const struct v2_sa *sa = (const struct v2_sa *)base;
@@ -43,6 +73,7 @@ void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 	ike_put_u8(w, t ? t->ops->exchange : 0);
 	ike_put_u8(w, t ? (t->kind_before ? t->kind_before : t->ops->kind) : 0);
 	ike_put_u32(w, t && t->n_spi ? t->spi[0] : 0);
+	put_dangling(base, w);
 }
 
 /* ---- the orphan: a request whose task is gone ---- */
@@ -98,8 +129,9 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 		sa->cur_sent = true;
 		v2_request_resume(sa);
 	}
+	get_dangling(sa, r);
 	v2_dpd_arm(sa);
-	return 0;
+	return r->bad ? -EPROTO : 0;
 }
 
 void v2_child_serialize(const struct ike_child *base, struct ike_wbuf *w)

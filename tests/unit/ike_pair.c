@@ -101,11 +101,66 @@ static void op_send(void *ctx, const struct ike_path *path, bool natt, const voi
 	transmit(h->pair, h->i, path, natt, data, len);
 }
 
+static void late_add(struct pair_host *h, const struct pair_late *what)
+{
+	struct pair *p = h->pair;
+	struct pair_late *l = malloc(sizeof(*l)), **at = &p->late;
+	assert_non_null(l);
+	*l = *what;
+	l->h = h;
+	l->due = p->now + 1 + rnd(p, p->async_ms);
+	while (*at && (*at)->due <= l->due)
+		at = &(*at)->next;
+	l->next = *at;
+	*at = l;
+}
+
+static void late_run(struct pair *p)
+{
+	while (p->late && p->late->due <= p->now) {
+		struct pair_late *l = p->late;
+		p->late = l->next;
+		if (l->done)
+			l->done(l->job);
+		else
+			l->ack(l->arg, l->err);
+		free(l);
+	}
+}
+
+/* The engine of h is gone: work still comes to its end, acknowledgements do not. h NULL: of both. */
+static void late_orphan(struct pair *p, const struct pair_host *h)
+{
+	struct pair_late **at = &p->late;
+	while (*at) {
+		struct pair_late *l = *at;
+		if (h && l->h != h) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		if (l->done)
+			l->done(l->job);
+		free(l);
+	}
+}
+
 static void op_pk_run(void *ctx, void (*work)(void *), void (*done)(void *), void *job)
 {
-	(void)ctx;
+	struct pair_host *h = ctx;
 	work(job);
-	done(job);
+	if (h->pair->async_ms)
+		late_add(h, &(struct pair_late){.done = done, .job = job});
+	else
+		done(job);
+}
+
+static void acknowledge(struct pair_host *h, void (*cb)(void *arg, int err), void *arg, int err)
+{
+	if (h->pair->async_ms)
+		late_add(h, &(struct pair_late){.ack = cb, .arg = arg, .err = err});
+	else
+		cb(arg, err);
 }
 
 static struct pair_child *child(struct pair_host *h, uint32_t id)
@@ -154,7 +209,7 @@ static int op_child_add(void *ctx, const struct ike_child_params *p, struct ike_
 	if (h->refuse_child) {
 		int err = h->refuse_child;
 		h->refuse_child = 0;
-		cb(arg, -err);
+		acknowledge(h, cb, arg, -err);
 		return 0;
 	}
 	c->inbound = true;
@@ -162,7 +217,7 @@ static int op_child_add(void *ctx, const struct ike_child_params *p, struct ike_
 		c->outbound = true;
 		c->out_seq = ++h->next_out_seq;
 	}
-	cb(arg, 0);
+	acknowledge(h, cb, arg, 0);
 	return 0;
 }
 
@@ -440,18 +495,36 @@ void pair_free(struct pair *p)
 		ike_free(p->h[i].ike);
 		config_unref(p->h[i].cfg);
 	}
+	late_orphan(p, NULL);
 	flush(p);
 	free(p);
+}
+
+static void named(void *arg, const struct ike_child_info *info)
+{
+	((bool *)arg)[info->child_id] = true;
+}
+
+/* The SYNC transaction of a restarted control process: what IKE does not name is swept. */
+static void sweep(struct pair_host *h)
+{
+	bool keep[PAIR_CHILD_MAX] = {false};
+	ike_for_each_child(h->ike, named, keep);
+	for (unsigned k = 1; k < PAIR_CHILD_MAX; k++)
+		if (!keep[k] && !h->child[k].in_until)
+			h->child[k].used = h->child[k].inbound = h->child[k].outbound = false;
 }
 
 void pair_restart(struct pair *p, int i)
 {
 	struct pair_host *h = &p->h[i];
 	ike_free(h->ike);
+	late_orphan(p, h);
 	boot(h);
 	for (int r = 0; r < PAIR_VAULT_MAX; r++)
 		if (h->vault[r].used)
 			assert_int_equal(ike_restore(h->ike, r, h->vault[r].data, h->vault[r].len), 0);
+	sweep(h);
 }
 
 void pair_dataplane_restart(struct pair *p, int i)
@@ -466,6 +539,7 @@ void pair_reboot(struct pair *p, int i)
 {
 	struct pair_host *h = &p->h[i];
 	ike_free(h->ike);
+	late_orphan(p, h);
 	memset(h->child, 0, sizeof(h->child));
 	memset(h->vault, 0, sizeof(h->vault));
 	boot(h);
@@ -559,9 +633,12 @@ static void step(struct pair *p, uint64_t end)
 		next = p->queue->due;
 	if (p->traffic_ms && p->next_traffic < next)
 		next = p->next_traffic;
+	if (p->late && p->late->due < next)
+		next = p->late->due;
 	if (next > p->now)
 		p->now = next;
 	lingering(p);
+	late_run(p);
 	while (p->queue && p->queue->due <= p->now)
 		deliver(p);
 	for (int i = 0; i < 2; i++)

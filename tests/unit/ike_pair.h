@@ -66,8 +66,22 @@ struct pair_pkt {
 	uint8_t data[];
 };
 
+/* Something that the host tells the engine later: public-key work that is done, an SA that is installed. */
+struct pair_late {
+	struct pair_late *next;
+	uint64_t due;
+	struct pair_host *h; /* NULL: work of an engine that is gone */
+	void (*done)(void *job);
+	void *job;
+	void (*ack)(void *arg, int err);
+	void *arg;
+	int err;
+};
+
 struct pair {
 	uint64_t now;
+	unsigned async_ms; /* 0 = public-key work and installation are done at once; else up to this later */
+	struct pair_late *late;
 	struct pair_host h[2];
 	struct pair_pkt *queue;
 	uint64_t order;

@@ -27,9 +27,13 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The whole suite runs twice: the second time public-key work and the dataplane take their time. */
+static unsigned async_ms;
+
 static void start(void (*tweak)(struct cv_config *c, int host))
 {
 	p = pair_new(CFG_IKEV2, tweak);
+	p->async_ms = async_ms;
 }
 
 static void up(void)
@@ -103,9 +107,12 @@ static void ike_rekeys_lose_nothing(void **state)
 	nothing_lost();
 }
 
+/* One pair and one SA; after an outage, in which both ends start anew, there may be more pairs (RFC 7296 2.8). */
 static bool settled(struct pair *q)
 {
-	return pair_children_agree(q, 1) && pair_n_sas(q, 0) == 1 && pair_n_sas(q, 1) == 1;
+	bool outage = pair_events(q, 0, IKE_EVT_DOWN) || pair_events(q, 1, IKE_EVT_DOWN);
+	unsigned n = outage ? pair_n_children(q, 0) : 1;
+	return n && pair_children_agree(q, n) && pair_n_sas(q, 0) == 1 && pair_n_sas(q, 1) == 1;
 }
 
 /*
@@ -561,5 +568,7 @@ int main(void)
 		T(ike_collision), T(ike_collision_with_loss), T(child_meets_ike), T(rekey_meets_delete),
 		T(dead_peer_detected), T(liveness_on_demand), T(reboot), T(cleared), T(restart_anywhere),
 		T(restart_keeps_everything), T(dataplane_restart), T(configuration_changes), T(configuration_ends_sas)};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("at once", tests, NULL, NULL);
+	async_ms = 25;
+	return failed + cmocka_run_group_tests_name("asynchronous", tests, NULL, NULL);
 }
