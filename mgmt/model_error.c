@@ -333,6 +333,23 @@ static void unknown_node(struct ly_ctx *ctx, struct model_err *err, const char *
 	describe_module(t, ly_ctx_get_module_implemented(ctx, module));
 }
 
+/* libyang says which module it does not know, but not which node of it: the path ends in a star. */
+static void unknown_module(struct ly_ctx *ctx, struct model_err *err, const char *msg, struct text *t)
+{
+	char module[128] = "";
+	const struct lys_module *mod;
+	uint32_t i = 0;
+	unsigned n = 0;
+	size_t len = strlen(err->path);
+
+	quoted(msg, 0, module, sizeof(module));
+	snprintf(err->path + len, sizeof(err->path) - len, "/%s:*", module);
+	add(t, "unknown module \"%s\"; valid: ", module);
+	while ((mod = ly_ctx_get_module_iter(ctx, &i)))
+		if (mod->implemented && mod->compiled && mod->compiled->data)
+			add(t, "%s%s", n++ ? ", " : "", mod->name);
+}
+
 /* The schema node called by a schema path that may name choices. */
 static const struct lysc_node *schema_with_choices(struct ly_ctx *ctx, const char *path)
 {
@@ -468,6 +485,8 @@ int model_explain(struct ly_ctx *ctx, const struct lyd_node *tree, struct model_
 	const struct lysc_node *schema = schema_of(ctx, err->path);
 	if (strncmp(msg, "Node \"", 6) == 0 && strstr(msg, "not found"))
 		unknown_node(ctx, err, msg, &t);
+	else if (strncmp(msg, "No module ", 10) == 0)
+		unknown_module(ctx, err, msg, &t);
 	else if (about_a_value(msg))
 		bad_value(ctx, tree, schema, msg, &t);
 	else if (strncmp(msg, "Mandatory ", 10) == 0)

@@ -51,7 +51,7 @@ static const struct {
 	{"unknown node", "\"description\": \"Inside: clear packets\"", "\"colour\": \"red\"",
 		"/ietf-interfaces:interfaces/interface[name='lan']/colour", "valid: "},
 	{"unknown top node", "\"culvert-vrf:vrfs\"", "\"culvert-vrf:verfs\"", "/culvert-vrf:verfs", "culvert-vrf:vrfs"},
-	{"unknown module", "\"culvert-vrf:vrfs\"", "\"culvert-vfr:vrfs\"", "", "culvert-vfr"},
+	{"unknown module", "\"culvert-vrf:vrfs\"", "\"culvert-vfr:vrfs\"", "/culvert-vfr:*", "culvert-vrf"},
 	{"node of the standard that is not done", "\"ietf-ip:ipv4\": { ", "\"ietf-ip:ipv4\": { \"forwarding\": true, ",
 		"/ietf-interfaces:interfaces/interface[name='lan']/ietf-ip:ipv4/forwarding", "address"},
 	{"bad address", "10.1.0.1", "10.1.0.300",
