@@ -246,13 +246,14 @@ static struct v2_child *own_rekey(struct v2_sa *sa, uint32_t old_spi)
 	return NULL;
 }
 
-void v2_child_replaced(struct v2_sa *sa, struct v2_child *c)
+bool v2_child_replaced(struct v2_sa *sa, struct v2_child *c)
 {
 	struct ike_child *next = ike_child_by_spi_in(&sa->sa, c->successor_spi);
 	if (!next || next->state != IKE_CHILD_ESTABLISHED)
-		return;
+		return false;
 	ike_timer_stop(sa->sa.ike, &v2_child_of(next)->activate);
 	ike_child_activate(next);
+	return true;
 }
 
 void v2_child_withdrawn(struct v2_sa *sa, uint32_t spi_in)

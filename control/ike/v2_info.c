@@ -60,7 +60,9 @@ void v2_child_delete(struct ike_child *c)
 	struct v2_sa *sa = v2_of(c->sa);
 	bool known = c->state >= IKE_CHILD_ESTABLISHED;
 	uint32_t spi = c->p.spi_in;
-	ike_child_remove(c, 0);
+	/* it may run out just while its successor waits for the peer to be ready: then there is nothing to wait for */
+	bool replaced = c->state == IKE_CHILD_REKEYED && v2_child_replaced(sa, v2_child_of(c));
+	ike_child_remove(c, replaced ? IKE_LINGER_MS : 0);
 	if (known && sa->sa.phase == IKE_PHASE_ESTABLISHED)
 		v2_send_delete(sa, spi);
 }

@@ -272,8 +272,8 @@ void v2_child_fini(struct ike_child *c);
 extern const struct v2_task_ops v2_new_child_task;
 /* The peer deletes a successor instead of the old pair (its process was restarted): the old one counts again. */
 void v2_child_withdrawn(struct v2_sa *sa, uint32_t spi_in);
-/* The successor of c, which so far only receives, takes over sending. */
-void v2_child_replaced(struct v2_sa *sa, struct v2_child *c);
+/* The successor of c, which so far only receives, takes over sending. False when there is none. */
+bool v2_child_replaced(struct v2_sa *sa, struct v2_child *c);
 
 /* v2_rekey.c: the IKE SA in CREATE_CHILD_SA */
 void v2_sa_rekey(struct ike_sa *sa);
