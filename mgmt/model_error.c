@@ -444,6 +444,8 @@ static void bad_value(struct ly_ctx *ctx, const struct lyd_node *tree, const str
 		add(t, "\"%s\" is not valid", value);
 	else
 		add(t, "%s", msg);
+	if (strncmp(msg, "Invalid non-number-encoded", 26) == 0) /* RFC 7951, 6.1 */
+		add(t, " in quotes, this is a number");
 	if (!schema || !(schema->nodetype & (LYS_LEAF | LYS_LEAFLIST)))
 		return;
 	const struct lysc_type *type = ((const struct lysc_node_leaf *)schema)->type;

@@ -66,7 +66,7 @@ def by_time_v1(lab):
 
 def _by_volume(lab, version):
     """1024 kilobytes per SA, about 250 kilobytes a second: several SAs, not one lost packet."""
-    vpn = Vpn(lab, version, culvert={"lifetime": {"kilobytes": "1024"}}).up()
+    vpn = Vpn(lab, version, culvert={"lifetime": {"kilobytes": 1024}}).up()
     seen = set(vpn.daemon.child_ids())
 
     def two_more():
