@@ -220,7 +220,8 @@ void ike_auto_start(struct ike *ike)
 	for (unsigned m = 0; ike->cfg && ike->cfg->ike_enabled && m < ike->cfg->n_map; m++)
 		for (unsigned i = 0; i < ike->cfg->map[m].n_entry; i++) {
 			const struct cfg_map_entry *e = &ike->cfg->map[m].entry[i];
-			for (unsigned l = 0; e->auto_start && !e->per_host && e->acl_ref && l < e->acl_ref->n_line; l++) {
+			for (unsigned l = 0; e->auto_start && !e->per_host && e->acl_ref && l < e->acl_ref->n_line;
+				l++) {
 				const struct cfg_acl_line *line = &e->acl_ref->line[l];
 				if (line->permit && !line_served(ike, e, &line->sel))
 					ike_req_add(ike, e, 0, &line->sel, NULL);

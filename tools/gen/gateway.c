@@ -89,7 +89,7 @@ static struct cv_addr ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 
 static int push_interface(struct gen_gateway *gw, unsigned i)
 {
-	struct cv_port port = {.port_id = i, .rx_desc = 2048, .tx_desc = 2048};
+	struct cv_port port = {.port_id = i, .rx_queues = (uint16_t)gw->o->workers, .rx_desc = 2048, .tx_desc = 2048};
 	(void)snprintf(port.name, sizeof(port.name), "gen%u", i);
 	(void)snprintf(port.devargs, sizeof(port.devargs),
 		"net_memif%u,role=client,id=0,bsize=2048,rsize=11,socket=%s/gen%u.sock,socket-abstract=no", i,

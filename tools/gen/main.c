@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,7 +164,7 @@ static bool no_loss(const struct gen_trial *t)
 {
 	/* Everything asked for was sent, and all of that came back. */
 	double wanted = t->offered_pps * t->seconds;
-	return t->received >= t->sent && (t->offered_pps <= 0 || (double)t->sent >= wanted * 0.999);
+	return t->received == t->sent && (t->offered_pps <= 0 || (double)t->sent >= wanted * 0.999);
 }
 
 static void trial(struct gen_gateway *gw, double rate, double seconds, struct result *r)
@@ -181,12 +182,24 @@ static void trial(struct gen_gateway *gw, double rate, double seconds, struct re
 			: 0.0);
 }
 
+/* More than was sent cannot come back: then the figures mean nothing. */
+static int believe(const struct result *r)
+{
+	if (r->last.received <= r->last.sent)
+		return 0;
+	(void)fprintf(stderr, "culvert-gen: %" PRIu64 " packets came back of %" PRIu64 " sent\n", r->last.received,
+		r->last.sent);
+	return -EPROTO;
+}
+
 /* Binary search for the highest rate without loss. The flood in the beginning resolves ARP, warms caches and bounds it.
  */
-static void search(struct gen_gateway *gw, const struct gen_opts *o, struct result *r)
+static int search(struct gen_gateway *gw, const struct gen_opts *o, struct result *r)
 {
 	trial(gw, 1000, 0.3, r);
 	trial(gw, 0, o->trial_s / 2, r);
+	if (believe(r))
+		return -EPROTO;
 	double lo = 0, hi = (double)r->last.received / r->last.seconds * 1.1, rate = hi / 1.1;
 	struct result best = *r;
 	best.pps = 0;
@@ -202,6 +215,7 @@ static void search(struct gen_gateway *gw, const struct gen_opts *o, struct resu
 		rate = (lo + hi) / 2;
 	}
 	*r = best;
+	return 0;
 }
 
 static int set_up(struct gen_gateway *gw, enum gen_mode mode)
@@ -233,14 +247,12 @@ static int measure(struct gen_gateway *gw, const struct gen_opts *o, struct resu
 		rc = gen_traffic_load(r->mode, size, o->n_sa);
 	if (rc)
 		return rc;
-	if (o->rate_pps > 0) {
-		trial(gw, 1000, 0.3, r);
-		trial(gw, o->rate_pps, o->trial_s, r);
-		r->pps = (double)r->last.received / r->last.seconds;
-	} else {
-		search(gw, o, r);
-	}
-	return 0;
+	if (o->rate_pps <= 0)
+		return search(gw, o, r);
+	trial(gw, 1000, 0.3, r);
+	trial(gw, o->rate_pps, o->trial_s, r);
+	r->pps = (double)r->last.received / r->last.seconds;
+	return believe(r);
 }
 
 static const struct result *find(const struct result *r, unsigned n, enum gen_mode mode, unsigned size)

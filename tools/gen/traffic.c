@@ -32,9 +32,9 @@ const unsigned gen_n_sizes = RTE_DIM(gen_sizes);
 static struct {
 	struct rte_mempool *pool;
 	uint16_t port[2];
-	/* The gateway, as memif client, decides how many rings there are: it sends on one per worker and one for its
-	 * main core, and receives on one per worker. */
-	uint16_t n_rxq, n_txq;
+	/* As many as the gateway, the memif client, brings rings for, which is what its port was given as rx_queues:
+	 * the driver lets a queue without a ring of its own read the first queue's ring again. */
+	uint16_t n_q;
 	/* Packets to send, in order, from port tx to the other one. Sent by reference: their contents never change. */
 	struct rte_mbuf *load[GEN_TEMPLATES];
 	unsigned n_load, tx;
@@ -59,10 +59,10 @@ static int open_port(const struct gen_opts *o, unsigned i)
 		return rc;
 	rc = rte_eth_dev_get_port_by_name(name, &g.port[i]);
 	if (!rc)
-		rc = rte_eth_dev_configure(g.port[i], g.n_rxq, g.n_txq, &conf);
-	for (uint16_t q = 0; q < g.n_rxq && !rc; q++)
+		rc = rte_eth_dev_configure(g.port[i], g.n_q, g.n_q, &conf);
+	for (uint16_t q = 0; q < g.n_q && !rc; q++)
 		rc = rte_eth_rx_queue_setup(g.port[i], q, GEN_RING, SOCKET_ID_ANY, NULL, g.pool);
-	for (uint16_t q = 0; q < g.n_txq && !rc; q++)
+	for (uint16_t q = 0; q < g.n_q && !rc; q++)
 		rc = rte_eth_tx_queue_setup(g.port[i], q, GEN_RING, SOCKET_ID_ANY, NULL);
 	return rc ? rc : rte_eth_dev_start(g.port[i]);
 }
@@ -73,8 +73,7 @@ int gen_traffic_open(const struct gen_opts *o)
 		"gen", 4 * GEN_TEMPLATES + 8 * GEN_RING - 1, 256, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	if (!g.pool)
 		return -ENOMEM;
-	g.n_rxq = (uint16_t)(o->workers + 1);
-	g.n_txq = (uint16_t)o->workers;
+	g.n_q = (uint16_t)o->workers;
 	int rc = open_port(o, 0);
 	return rc ? rc : open_port(o, 1);
 }
@@ -194,7 +193,7 @@ static unsigned receive_queue(unsigned i, uint16_t q, struct rte_mbuf **keep, un
 static unsigned receive(unsigned i, struct rte_mbuf **keep, unsigned *n_keep, unsigned room)
 {
 	unsigned counted = 0;
-	for (uint16_t q = 0; q < g.n_rxq; q++)
+	for (uint16_t q = 0; q < g.n_q; q++)
 		counted += receive_queue(i, q, keep, n_keep, room);
 	return counted;
 }
@@ -206,7 +205,7 @@ static unsigned transmit(unsigned first, unsigned n)
 		pkt[k] = g.load[(first + k) % g.n_load];
 		rte_mbuf_refcnt_update(pkt[k], 1);
 	}
-	uint16_t queue = (uint16_t)(first / GEN_BURST % g.n_txq);
+	uint16_t queue = (uint16_t)(first / GEN_BURST % g.n_q);
 	unsigned sent = rte_eth_tx_burst(g.port[g.tx], queue, pkt, (uint16_t)n);
 	for (unsigned k = sent; k < n; k++)
 		rte_mbuf_refcnt_update(pkt[k], -1);
