@@ -576,6 +576,13 @@ static int setup(void **state)
 	return rig_init(THREADS);
 }
 
+/* An empty SYNC transaction sweeps what the last test has left. */
+static int teardown(void **state)
+{
+	(void)state;
+	return rig_transaction(true, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,5 +602,5 @@ int main(void)
 		rig_test(invalid_spis_are_told_but_not_too_often),
 		rig_test(several_workers_share_one_sa),
 	};
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }
