@@ -266,6 +266,9 @@ struct ike_id {
 	uint16_t len;
 	uint8_t data[IKE_ID_MAX];
 };
+/* Its vault record: a type and a blob. */
+void ike_put_id(struct ike_wbuf *w, const struct ike_id *id);
+void ike_get_id(struct ike_rbuf *r, struct ike_id *id);
 
 /* What an IKE version gives to the engine. */
 struct ike_version {

@@ -93,6 +93,22 @@ const uint8_t *ike_get_blob(struct ike_rbuf *r, size_t *len, size_t max)
 	return r->p + r->off - n;
 }
 
+void ike_put_id(struct ike_wbuf *w, const struct ike_id *id)
+{
+	ike_put_u8(w, id->type);
+	ike_put_blob(w, id->data, id->len);
+}
+
+void ike_get_id(struct ike_rbuf *r, struct ike_id *id)
+{
+	size_t len;
+	id->type = ike_get_u8(r);
+	const uint8_t *p = ike_get_blob(r, &len, IKE_ID_MAX);
+	id->len = (uint16_t)len;
+	if (p)
+		memcpy(id->data, p, len);
+}
+
 static void put_entry(struct ike_wbuf *w, const struct cfg_map_entry *e)
 {
 	const char *name = e && e->map ? e->map->name : "";

@@ -505,22 +505,6 @@ static void show(const struct ike_sa *sa, json_t *o)
 
 /* ---- vault ---- */
 
-static void put_id(struct ike_wbuf *w, const struct ike_id *id)
-{
-	ike_put_u8(w, id->type);
-	ike_put_blob(w, id->data, id->len);
-}
-
-static void get_id(struct ike_rbuf *r, struct ike_id *id)
-{
-	size_t len;
-	id->type = ike_get_u8(r);
-	const uint8_t *p = ike_get_blob(r, &len, IKE_ID_MAX);
-	id->len = (uint16_t)len;
-	if (p)
-		memcpy(id->data, p, len);
-}
-
 static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 {
 	const struct v1_sa *v = (const struct v1_sa *)sa;
@@ -535,8 +519,8 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put_blob(w, v->k.iv, v->k.block);
 	ike_put_u32(w, v->group);
 	ike_put_u32(w, v->lifetime_s);
-	put_id(w, &v->id_local);
-	put_id(w, &v->id_peer);
+	ike_put_id(w, &v->id_local);
+	ike_put_id(w, &v->id_peer);
 	ike_put_u8(w, (uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3));
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
@@ -568,8 +552,8 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	get_exact(r, v->k.iv, v->k.block);
 	v->group = (enum ike_group)ike_get_u32(r);
 	v->lifetime_s = ike_get_u32(r);
-	get_id(r, &v->id_local);
-	get_id(r, &v->id_peer);
+	ike_get_id(r, &v->id_local);
+	ike_get_id(r, &v->id_peer);
 	uint8_t flags = ike_get_u8(r);
 	v->natt_rfc = flags & 1;
 	v->natt_draft = flags & 2;

@@ -11,22 +11,6 @@
 
 #define KEPT_MAX 3500u /* longest message kept: the record has about 8 kB */
 
-static void put_id(struct ike_wbuf *w, const struct ike_id *id)
-{
-	ike_put_u8(w, id->type);
-	ike_put_blob(w, id->data, id->len);
-}
-
-static void get_id(struct ike_rbuf *r, struct ike_id *id)
-{
-	size_t len;
-	id->type = ike_get_u8(r);
-	const uint8_t *p = ike_get_blob(r, &len, IKE_ID_MAX);
-	if (p)
-		memcpy(id->data, p, len);
-	id->len = (uint16_t)len;
-}
-
 /* A pair that the peer has made at our request and that is not installed here yet. */
 static bool dangling(const struct ike_child *c)
 {
@@ -63,8 +47,8 @@ void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 	const struct v2_task *t = sa->cur_sent && sa->out.p ? sa->cur : NULL;
 	ike_put(w, &sa->suite, sizeof(sa->suite));
 	ike_put(w, &sa->keys, sizeof(sa->keys));
-	put_id(w, &sa->id_local);
-	put_id(w, &sa->id_peer);
+	ike_put_id(w, &sa->id_local);
+	ike_put_id(w, &sa->id_peer);
 	ike_put_u32(w, sa->next_msgid);
 	ike_put_u32(w, sa->peer_msgid);
 	ike_put_u64(w, sa->iv_last);
@@ -106,8 +90,8 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	size_t len;
 	ike_get(r, &sa->suite, sizeof(sa->suite));
 	ike_get(r, &sa->keys, sizeof(sa->keys));
-	get_id(r, &sa->id_local);
-	get_id(r, &sa->id_peer);
+	ike_get_id(r, &sa->id_local);
+	ike_get_id(r, &sa->id_peer);
 	sa->next_msgid = ike_get_u32(r);
 	sa->peer_msgid = ike_get_u32(r);
 	sa->iv_last = ike_get_u64(r);
