@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ike_v1_env.h"
+
+struct pair *p;
+
+int teardown(void **state)
+{
+	(void)state;
+	if (p)
+		pair_free(p);
+	p = NULL;
+	return 0;
+}
+
+void start(void (*tweak)(struct cv_config *c, int host))
+{
+	p = pair_new(CFG_IKEV1, tweak);
+}
+
+void up(void)
+{
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+}
+
+void policies(struct cv_config *c, unsigned n)
+{
+	c->ike_policy = config_alloc(c, n, sizeof(*c->ike_policy));
+	c->n_ike_policy = n;
+	for (unsigned i = 0; i < n; i++)
+		c->ike_policy[i] = (struct cfg_ike_policy){.priority = 10 * (i + 1),
+			.encr = IKE_ENCR_AES_CBC,
+			.key_bits = 256,
+			.hash = IKE_PRF_HMAC_SHA256,
+			.auth = CFG_AUTH_PSK,
+			.group = IKE_GROUP_ECP256,
+			.lifetime_s = 86400};
+}
+
+void drop_builtin(struct pair *q)
+{
+	for (int i = 0; i < 2; i++)
+		q->h[i].cfg->n_ike_policy = 1;
+}
+
+bool two_agree(struct pair *q)
+{
+	return pair_children_agree(q, 1);
+}
+
+void tweak_short(struct cv_config *c, int host)
+{
+	(void)host;
+	policies(c, 1);
+	c->ike_policy[0].lifetime_s = 900;
+	c->map->entry->lifetime_s = 300;
+}
+
+void traffic_for(uint64_t ms)
+{
+	p->traffic_ms = 50;
+	pair_run(p, ms);
+	p->traffic_ms = 0;
+	pair_run(p, 100);
+}
+
+void nothing_lost(void)
+{
+	assert_int_equal(p->h[0].esp_no_sa + p->h[1].esp_no_sa, 0);
+	assert_int_equal(p->h[0].esp_unknown + p->h[1].esp_unknown, 0);
+	assert_int_equal(p->h[0].esp_sent, p->h[1].esp_received);
+	assert_int_equal(p->h[1].esp_sent, p->h[0].esp_received);
+	assert_true(p->h[0].esp_sent > 1000);
+}
+
+void from(int who, const uint8_t *data, size_t len)
+{
+	struct ike_path path = {.local = p->h[!who].addr, .remote = p->h[who].addr, .lport = 500, .rport = 500};
+	ike_input(p->h[!who].ike, &path, false, data, len);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the tests of IKEv1 share: one pair of engines, ways to set it up, and what must be true of it afterwards. */
+#ifndef TESTS_IKE_V1_ENV_H
+#define TESTS_IKE_V1_ENV_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "cv_addr.h"
+#include "ike_pair.h"
+
+extern struct pair *p; /* freed by teardown */
+
+#define V1_TEST(f) cmocka_unit_test_teardown(f, teardown)
+
+int teardown(void **state);
+void start(void (*tweak)(struct cv_config *c, int host));
+/* Traffic of host 0 brings up one pair of SAs within a second. */
+void up(void);
+/* n equal policies: aes256, sha256, ecp256, psk, a day. The built-in ones follow them. */
+void policies(struct cv_config *c, unsigned n);
+/* Only the first policy is left. */
+void drop_builtin(struct pair *q);
+/* A pair_until condition: one pair of SAs, the same at both ends. */
+bool two_agree(struct pair *q);
+/* Phase 1 lives 900 s, children 300 s. */
+void tweak_short(struct cv_config *c, int host);
+/* Let both ends send for so long. */
+void traffic_for(uint64_t ms);
+/* Every simulated packet since the start has arrived. */
+void nothing_lost(void);
+/* Hand a message to the other host as if `who` had sent it on port 500. */
+void from(int who, const uint8_t *data, size_t len);
+
+#endif

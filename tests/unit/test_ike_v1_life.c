@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv1, two engines against each other: loss of messages, rekeying under traffic, deletes and restarts. */
+#include "ike_v1_env.h"
+
+/* ---- loss ---- */
+
+static bool drop_one(struct pair *q, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)from, (void)data, (void)len;
+	return n != q->drop_nth;
+}
+
+/* Each of the nine messages lost once, and each lost twice in a row. */
+static void every_message_lost(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 9; n++) {
+		start(NULL);
+		p->filter = drop_one;
+		p->drop_nth = n;
+		pair_acquire(p, 0, 0);
+		if (!pair_until(p, two_agree, 60000))
+			fail_msg("message %u lost: not up after a minute", n);
+		pair_run(p, 60000);
+		assert_true(pair_children_agree(p, 1));
+		assert_int_equal(pair_n_sas(p, 0), 1);
+		assert_int_equal(pair_n_sas(p, 1), 1);
+		assert_int_equal(p->h[0].acquire_failures, 0);
+		teardown(NULL);
+	}
+}
+
+static void rough_network(void **state)
+{
+	(void)state;
+	unsigned ok = 0;
+	for (unsigned seed = 1; seed <= 60; seed++) {
+		start(NULL);
+		p->rng = seed;
+		p->loss = 20;
+		p->dup = 20;
+		p->jitter = 300;
+		pair_acquire(p, 0, 0);
+		bool came_up = pair_until(p, two_agree, 120000);
+		ok += came_up;
+		p->loss = 0;
+		pair_run(p, 120000);
+		/* whatever happened: both ends see the same */
+		if (!pair_children_agree(p, pair_n_children(p, 0)))
+			fail_msg("seed %u: the ends disagree", seed);
+		teardown(NULL);
+	}
+	assert_true(ok >= 55);
+}
+
+static void duplicates(void **state)
+{
+	(void)state;
+	start(NULL);
+	p->dup = 100;
+	up();
+	pair_run(p, 60000);
+	assert_true(pair_children_agree(p, 1));
+	assert_int_equal(pair_n_sas(p, 1), 1);
+	assert_int_equal(pair_stat(p, 1, "sa_responded"), 1);
+}
+
+static void silent_peer(void **state)
+{
+	(void)state;
+	start(NULL);
+	p->cut = true;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 300000);
+	assert_int_equal(pair_n_sas(p, 0), 0);
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_FAILED), "peer not responding");
+	assert_int_equal(p->h[0].acquire_failures, 1);
+}
+
+static bool cut_after_4(struct pair *q, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)from, (void)data, (void)len;
+	return n < 4;
+}
+
+static void half_open_goes(void **state)
+{
+	(void)state;
+	start(NULL);
+	p->filter = cut_after_4;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 200);
+	assert_int_equal(pair_n_sas(p, 1), 1);
+	assert_int_equal(pair_stat(p, 1, "half_open"), 1);
+	pair_run(p, 300000);
+	assert_int_equal(pair_n_sas(p, 1), 0);
+	assert_int_equal(pair_stat(p, 1, "half_open"), 0);
+	assert_string_equal(pair_reason(p, 1, IKE_EVT_FAILED), "negotiation timed out");
+}
+
+/* Both ends begin at once: two phase 1 SAs, of which both ends keep the same one; traffic flows all the time. */
+static void both_at_once(void **state)
+{
+	(void)state;
+	for (unsigned apart = 0; apart < 60; apart += 7) {
+		start(NULL);
+		pair_acquire(p, 0, 0);
+		if (apart)
+			pair_run(p, apart);
+		pair_acquire(p, 1, 0);
+		pair_run(p, 5000);
+		p->traffic_ms = 20;
+		pair_run(p, 120000);
+		assert_int_equal(p->h[0].esp_no_sa + p->h[1].esp_no_sa, 0);
+		assert_int_equal(p->h[0].esp_unknown + p->h[1].esp_unknown, 0);
+		assert_int_equal(pair_n_sas(p, 0), 1);
+		assert_int_equal(pair_n_sas(p, 1), 1);
+		char spi[32];
+		strcpy(spi, pair_show(p, 0, "spi_i"));
+		assert_string_equal(pair_show(p, 1, "spi_i"), spi);
+		teardown(NULL);
+	}
+}
+
+/* ---- rekeying under traffic ---- */
+
+static void rekey_loses_nothing(void **state)
+{
+	(void)state;
+	start(tweak_short);
+	up();
+	traffic_for(3600000);
+	nothing_lost();
+	assert_true(pair_stat(p, 0, "child_rekeyed") >= 10);
+	assert_true(pair_events(p, 0, IKE_EVT_REKEYED) >= 3);
+	assert_int_equal(pair_events(p, 0, IKE_EVT_UP), 1);
+	assert_int_equal(pair_events(p, 1, IKE_EVT_UP), 1);
+	assert_int_equal(pair_events(p, 0, IKE_EVT_DOWN), 0);
+	assert_int_equal(pair_events(p, 1, IKE_EVT_DOWN), 0);
+	/* old pairs and old phase 1 SAs are gone */
+	pair_run(p, 15000);
+	assert_true(pair_n_children(p, 0) <= 2);
+	assert_in_range(pair_n_sas(p, 0), 1, 2);
+}
+
+/* A tenth of the messages lost, some repeated, all shuffled, for two hours of rekeying. */
+static void rekey_under_loss(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 5; seed++) {
+		start(tweak_short);
+		up();
+		p->rng = seed;
+		p->loss = 10;
+		p->dup = 10;
+		p->jitter = 200;
+		traffic_for(7200000);
+		if (p->h[0].esp_sent != p->h[1].esp_received || p->h[1].esp_sent != p->h[0].esp_received)
+			fail_msg("seed %u: lost %d and %d", seed, (int)(p->h[0].esp_sent - p->h[1].esp_received),
+				(int)(p->h[1].esp_sent - p->h[0].esp_received));
+		nothing_lost();
+		assert_true(pair_n_children(p, 0) <= 3);
+		assert_in_range(pair_n_sas(p, 0), 1, 3);
+		teardown(NULL);
+	}
+}
+
+/* Both ends renew the same pair in the same moment, again and again. */
+static void crossing_rekeys(void **state)
+{
+	(void)state;
+	start(NULL);
+	up();
+	p->traffic_ms = 50;
+	for (unsigned round = 0; round < 20; round++) {
+		for (int i = 0; i < 2; i++)
+			ike_child_expire(p->h[i].ike, pair_newest(p, i)->id, false);
+		pair_run(p, 90000);
+		assert_in_range(pair_n_children(p, 0), 1, 2);
+		assert_int_equal(pair_n_children(p, 0), pair_n_children(p, 1));
+	}
+	traffic_for(1000);
+	nothing_lost();
+}
+
+/* Volume: the dataplane says soft, then hard (IPSEC-51). */
+static void kilobytes(void **state)
+{
+	(void)state;
+	start(NULL);
+	up();
+	uint32_t first = pair_newest(p, 0)->id;
+	p->traffic_ms = 50;
+	ike_child_expire(p->h[0].ike, first, false);
+	pair_run(p, 10000);
+	assert_int_not_equal(pair_newest(p, 0)->id, first);
+	assert_int_equal(pair_n_children(p, 0), 1);
+	traffic_for(60000);
+	nothing_lost();
+	ike_child_expire(p->h[0].ike, pair_newest(p, 0)->id, true);
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	assert_int_equal(pair_n_children(p, 1), 0); /* the peer was told */
+}
+
+/* A rekey that cannot be agreed on leaves the old pair alone until its end. */
+static void rekey_refused(void **state)
+{
+	(void)state;
+	start(tweak_short);
+	up();
+	p->h[1].cfg->map->entry->pfs = IKE_GROUP_ECP256;
+	p->h[0].cfg->map->entry->pfs = IKE_GROUP_MODP2048;
+	uint32_t id = pair_newest(p, 0)->id;
+	p->traffic_ms = 50;
+	pair_run(p, 290000);
+	assert_int_equal(pair_newest(p, 0)->id, id);
+	assert_int_equal(p->h[0].esp_no_sa, 0);
+	/* put right in time: the next attempt succeeds */
+	p->h[1].cfg->map->entry->pfs = p->h[0].cfg->map->entry->pfs = IKE_GROUP_NONE;
+	traffic_for(60000);
+	nothing_lost();
+}
+
+/* ---- deletes ---- */
+
+static void clear_child(void **state)
+{
+	(void)state;
+	start(NULL);
+	up();
+	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
+	assert_int_equal(ike_clear(p->h[0].ike, &m), 1);
+	pair_run(p, 5000);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	assert_int_equal(pair_n_children(p, 1), 0);
+	assert_int_equal(pair_n_sas(p, 1), 1);
+	up(); /* over the same phase 1 SA */
+	assert_int_equal(pair_stat(p, 1, "sa_responded"), 1);
+}
+
+static void clear_session(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(NULL);
+		up();
+		struct ike_match m = {.fvrf = -1, .ivrf = -1};
+		assert_int_equal(ike_clear(p->h[i].ike, &m), 1);
+		pair_run(p, 5000);
+		for (int h = 0; h < 2; h++) {
+			assert_int_equal(pair_n_children(p, h), 0);
+			assert_int_equal(pair_n_sas(p, h), 0);
+			assert_int_equal(pair_events(p, h, IKE_EVT_DOWN), 1);
+		}
+		assert_string_equal(pair_reason(p, i, IKE_EVT_DOWN), "cleared by operator");
+		teardown(NULL);
+	}
+}
+
+/* The peer reboots and begins anew: INITIAL-CONTACT clears the old SAs (VRF-42). */
+static void initial_contact(void **state)
+{
+	(void)state;
+	start(NULL);
+	up();
+	pair_reboot(p, 0);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 5000);
+	assert_int_equal(pair_n_sas(p, 1), 1);
+	assert_true(pair_children_agree(p, 1));
+	assert_string_equal(pair_reason(p, 1, IKE_EVT_DOWN), "initial contact from the peer");
+}
+
+/* The responder reboots; the initiator's quick mode over the dead phase 1 SA gets no answer and it starts anew. */
+static void peer_forgot(void **state)
+{
+	(void)state;
+	start(NULL);
+	up();
+	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
+	ike_clear(p->h[0].ike, &m);
+	pair_run(p, 5000);
+	pair_reboot(p, 1);
+	p->traffic_ms = 1000;
+	assert_true(pair_until(p, two_agree, 200000));
+}
+
+/* ---- restarts ---- */
+
+/* The control process of either end dies under traffic and finds its SAs again; later rekeys work. */
+static void control_restart(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(tweak_short);
+		up();
+		p->traffic_ms = 50;
+		pair_run(p, 5000);
+		pair_restart(p, i);
+		assert_string_equal(pair_show(p, i, "state"), "QM_IDLE");
+		assert_int_equal(pair_stat(p, i, "restored"), 1);
+		traffic_for(3600000);
+		nothing_lost();
+		teardown(NULL);
+	}
+}
+
+/* Restarts again and again, also in the middle of a rekey. */
+static void many_restarts(void **state)
+{
+	(void)state;
+	start(tweak_short);
+	up();
+	p->traffic_ms = 50;
+	for (unsigned n = 0; n < 60; n++) {
+		pair_run(p, 37013);
+		pair_restart(p, n & 1);
+	}
+	traffic_for(60000);
+	nothing_lost();
+}
+
+static void dataplane_restart(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(NULL);
+		up();
+		pair_dataplane_restart(p, i);
+		pair_run(p, 5000);
+		assert_true(pair_children_agree(p, 1));
+		assert_int_equal(pair_n_sas(p, i), 1);
+		traffic_for(60000);
+		nothing_lost();
+		teardown(NULL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		V1_TEST(every_message_lost),
+		V1_TEST(rough_network),
+		V1_TEST(duplicates),
+		V1_TEST(silent_peer),
+		V1_TEST(half_open_goes),
+		V1_TEST(both_at_once),
+		V1_TEST(rekey_loses_nothing),
+		V1_TEST(rekey_under_loss),
+		V1_TEST(crossing_rekeys),
+		V1_TEST(kilobytes),
+		V1_TEST(rekey_refused),
+		V1_TEST(clear_child),
+		V1_TEST(clear_session),
+		V1_TEST(initial_contact),
+		V1_TEST(peer_forgot),
+		V1_TEST(control_restart),
+		V1_TEST(many_restarts),
+		V1_TEST(dataplane_restart),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv1, two engines against each other: peers that die, peers in a list, peers behind a NAT. */
+#include "ike_v1_env.h"
+
+/* ---- DPD ---- */
+
+static enum cfg_dpd_mode dpd_mode;
+
+static void tweak_dpd(struct cv_config *c, int host)
+{
+	c->ike_profile->dpd_mode = host ? CFG_DPD_OFF : dpd_mode;
+	c->ike_profile->dpd_interval_s = 10;
+	c->ike_profile->dpd_retry_s = 2;
+}
+
+/* DPD-T1, T2: asked every 10 s; cut off: five probes 2 s apart, then everything to that peer goes. */
+static void dpd_periodic(void **state)
+{
+	(void)state;
+	dpd_mode = CFG_DPD_PERIODIC;
+	start(tweak_dpd);
+	up();
+	uint64_t sent = pair_stat(p, 0, "dpd_sent");
+	pair_run(p, 100000);
+	assert_in_range(pair_stat(p, 0, "dpd_sent") - sent, 9, 11);
+	assert_int_equal(pair_n_sas(p, 0), 1);
+	p->cut = true;
+	sent = pair_stat(p, 0, "dpd_sent");
+	pair_run(p, 21000);
+	assert_int_equal(pair_stat(p, 0, "dpd_sent") - sent, 5);
+	assert_int_equal(pair_n_sas(p, 0), 0);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_DOWN), "peer not responding");
+	assert_int_equal(pair_stat(p, 0, "dpd_dead"), 1);
+}
+
+/* DPD-T7: inbound traffic is a sign of life. */
+static void dpd_traffic(void **state)
+{
+	(void)state;
+	dpd_mode = CFG_DPD_PERIODIC;
+	start(tweak_dpd);
+	up();
+	p->traffic_ms = 500;
+	pair_run(p, 100000);
+	assert_int_equal(pair_stat(p, 0, "dpd_sent"), 0);
+}
+
+/* DPD-T4: on demand nothing is sent on an idle link, and detection follows traffic. */
+static void dpd_on_demand(void **state)
+{
+	(void)state;
+	dpd_mode = CFG_DPD_ON_DEMAND;
+	start(tweak_dpd);
+	up();
+	unsigned n = p->n_ike;
+	pair_run(p, 300000);
+	assert_int_equal(p->n_ike, n);
+	p->cut = true;
+	pair_run(p, 60000);
+	assert_int_equal(pair_n_sas(p, 0), 1);
+	p->traffic_ms = 500;
+	pair_run(p, 15000);
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_DOWN), "peer not responding");
+}
+
+/* DPD-T5, IPSEC-48: the first peer of the list is dead, the second answers. */
+static void tweak_peers(struct cv_config *c, int host)
+{
+	if (host)
+		return;
+	c->map->entry->n_peer = 2;
+	c->map->entry->peer[1] = c->map->entry->peer[0];
+	assert_int_equal(cv_addr_parse("192.0.2.99", &c->map->entry->peer[0]), 0);
+}
+
+static void next_peer(void **state)
+{
+	(void)state;
+	start(tweak_peers);
+	pair_acquire(p, 0, 0);
+	assert_true(pair_until(p, two_agree, 300000));
+	assert_int_equal(p->h[0].acquire_failures, 0);
+}
+
+/* ---- NAT (RFC 3947) ---- */
+
+static void tweak_nat(struct cv_config *c, int host)
+{
+	if (host)
+		assert_int_equal(cv_addr_parse("198.51.100.1", &c->map->entry->peer[0]), 0);
+}
+
+static void nat(void **state)
+{
+	(void)state;
+	p = pair_new(CFG_IKEV1, tweak_nat);
+	p->nat = true;
+	up();
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(pair_show(p, i, "nat_t"), "true");
+		assert_true(pair_newest(p, i)->p.udp_encap);
+	}
+	assert_string_equal(pair_show(p, 0, "nat_local"), "true");
+	assert_string_equal(pair_show(p, 0, "nat_remote"), "false");
+	assert_string_equal(pair_show(p, 1, "nat_remote"), "true");
+	assert_int_equal(pair_newest(p, 1)->p.path.rport, 14500);
+	assert_int_equal(pair_newest(p, 0)->p.path.rport, 4500);
+	/* keepalives of the side behind the NAT only */
+	unsigned n0 = p->h[0].tx, n1 = p->h[1].tx;
+	pair_run(p, 100000);
+	assert_in_range(p->h[0].tx - n0, 4, 6);
+	assert_int_equal(p->h[1].tx, n1);
+	/* the mapping changes: an authenticated message from the new place moves everything there */
+	p->nat_shift = 20000;
+	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
+	ike_clear(p->h[0].ike, &m);
+	pair_run(p, 1000);
+	up();
+	assert_string_equal(pair_show(p, 1, "remote_port"), "24500");
+	assert_int_equal(pair_newest(p, 1)->p.path.rport, 24500);
+}
+
+static void nat_rekey(void **state)
+{
+	(void)state;
+	start(tweak_short);
+	pair_free(p);
+	p = pair_new(CFG_IKEV1, tweak_nat);
+	p->nat = true;
+	for (int i = 0; i < 2; i++) {
+		p->h[i].cfg->map->entry->lifetime_s = 300;
+		for (unsigned k = 0; k < p->h[i].cfg->n_ike_policy; k++)
+			p->h[i].cfg->ike_policy[k].lifetime_s = 900;
+	}
+	up();
+	traffic_for(3600000);
+	nothing_lost();
+	assert_true(pair_events(p, 0, IKE_EVT_REKEYED) >= 3);
+	assert_string_equal(pair_show(p, 0, "nat_t"), "true");
+}
+
+static void tweak_force(struct cv_config *c, int host)
+{
+	c->ike_profile->force_encaps = host == 0;
+}
+
+static void tweak_no_natt(struct cv_config *c, int host)
+{
+	tweak_nat(c, host);
+	c->ike_profile->nat_traversal = host == 0;
+}
+
+static void encapsulation_choice(void **state)
+{
+	(void)state;
+	start(tweak_force);
+	up();
+	assert_true(pair_newest(p, 0)->p.udp_encap);
+	assert_true(pair_newest(p, 1)->p.udp_encap);
+	teardown(NULL);
+	start(tweak_no_natt);
+	p->nat = true;
+	up();
+	assert_false(pair_newest(p, 0)->p.udp_encap);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		V1_TEST(dpd_periodic),
+		V1_TEST(dpd_traffic),
+		V1_TEST(dpd_on_demand),
+		V1_TEST(next_peer),
+		V1_TEST(nat),
+		V1_TEST(nat_rekey),
+		V1_TEST(encapsulation_choice),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

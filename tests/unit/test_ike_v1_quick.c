@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv1, two engines against each other: quick mode, what it agrees on and what it refuses. */
+#include "ike_v1_env.h"
+
+#include <errno.h>
+
+/* ---- quick mode ---- */
+
+static void transform_sets(struct cv_config *c, const enum cv_esp_alg *alg, unsigned n)
+{
+	static const char *const name[] = {"ts0", "ts1", "ts2", "ts3", "ts4", "ts5"};
+	c->allow_legacy = true;
+	for (unsigned i = 0; i < n; i++) {
+		c->transform_set[i] = (struct cfg_transform_set){.name = name[i], .alg = alg[i]};
+		c->map->entry->transform_set[i] = name[i];
+	}
+	c->n_transform_set = c->map->entry->n_transform_set = n;
+}
+
+static enum cv_esp_alg alg_under_test;
+
+static void tweak_alg(struct cv_config *c, int host)
+{
+	(void)host;
+	transform_sets(c, &alg_under_test, 1);
+}
+
+static void every_transform(void **state)
+{
+	(void)state;
+	for (int a = 1; a < CV_ESP_ALG_MAX; a++) {
+		alg_under_test = (enum cv_esp_alg)a;
+		start(tweak_alg);
+		up();
+		assert_int_equal(pair_newest(p, 0)->p.alg, a);
+		assert_int_equal(pair_newest(p, 1)->keys.len, algo_esp_key_len(algo_esp_get(alg_under_test)));
+		teardown(NULL);
+	}
+}
+
+/* The initiator's order decides among what both have (VRF-47). */
+static void tweak_common(struct cv_config *c, int host)
+{
+	static const enum cv_esp_alg left[] = {CV_ESP_AES256_GCM16, CV_ESP_AES256_CBC_SHA256_128, CV_ESP_AES128_GCM16};
+	static const enum cv_esp_alg right[] = {CV_ESP_AES128_GCM16, CV_ESP_AES256_CBC_SHA256_128};
+	if (host)
+		transform_sets(c, right, 2);
+	else
+		transform_sets(c, left, 3);
+}
+
+static void peers_order(void **state)
+{
+	(void)state;
+	start(tweak_common);
+	up();
+	assert_int_equal(pair_newest(p, 0)->p.alg, CV_ESP_AES256_CBC_SHA256_128);
+}
+
+static void tweak_no_common(struct cv_config *c, int host)
+{
+	static const enum cv_esp_alg left[] = {CV_ESP_AES256_GCM16}, right[] = {CV_ESP_AES128_GCM16};
+	transform_sets(c, host ? right : left, 1);
+}
+
+static void no_common_transform(void **state)
+{
+	(void)state;
+	start(tweak_no_common);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	assert_int_equal(pair_n_children(p, 1), 0);
+	assert_int_equal(pair_n_sas(p, 0), 1); /* phase 1 stays */
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_FAILED), "no-proposal-chosen");
+	assert_string_equal(pair_reason(p, 1, IKE_EVT_FAILED), "no proposal chosen");
+	assert_int_equal(p->h[0].acquire_failures, 1);
+	/* nothing is left behind */
+	for (int i = 0; i < 2; i++)
+		for (unsigned k = 1; k < PAIR_CHILD_MAX; k++)
+			assert_false(p->h[i].child[k].used);
+}
+
+static enum ike_group pfs_of[2];
+
+static void tweak_pfs(struct cv_config *c, int host)
+{
+	c->map->entry->pfs = pfs_of[host];
+}
+
+/* IPSEC-53 */
+static void pfs(void **state)
+{
+	(void)state;
+	static const struct {
+		enum ike_group left, right;
+		bool ok;
+	} t[] = {{IKE_GROUP_ECP256, IKE_GROUP_ECP256, true}, {IKE_GROUP_MODP2048, IKE_GROUP_MODP2048, true},
+		{IKE_GROUP_ECP384, IKE_GROUP_NONE, true}, /* offered, not demanded */
+		{IKE_GROUP_NONE, IKE_GROUP_ECP256, false}, {IKE_GROUP_MODP2048, IKE_GROUP_ECP256, false}};
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		pfs_of[0] = t[i].left;
+		pfs_of[1] = t[i].right;
+		start(tweak_pfs);
+		pair_acquire(p, 0, 0);
+		pair_run(p, 1000);
+		assert_true(pair_children_agree(p, t[i].ok));
+		if (!t[i].ok)
+			assert_string_equal(
+				pair_reason(p, 1, IKE_EVT_FAILED), "perfect forward secrecy not offered as configured");
+		teardown(NULL);
+	}
+}
+
+static void line(struct cv_config *c, const char *src, const char *dst, uint8_t proto, uint16_t dport)
+{
+	struct cv_prefix pre;
+	struct cv_selector *s = &c->acl->line[0].sel;
+	assert_int_equal(cv_prefix_parse(src, &pre), 0);
+	cv_prefix_to_range(&pre, &s->src);
+	assert_int_equal(cv_prefix_parse(dst, &pre), 0);
+	cv_prefix_to_range(&pre, &s->dst);
+	s->proto = proto;
+	if (dport)
+		s->dport_lo = s->dport_hi = dport;
+}
+
+static void tweak_subset(struct cv_config *c, int host)
+{
+	if (!host)
+		line(c, "10.1.0.128/25", "10.2.0.7", 6, 443);
+}
+
+/* IPSEC-36: the responder takes a subset of its own flow, and refuses a superset. */
+static void subset_and_superset(void **state)
+{
+	(void)state;
+	start(tweak_subset);
+	up();
+	struct cv_selector *s = &pair_newest(p, 1)->p.sel[0];
+	assert_int_equal(s->proto, 6);
+	assert_int_equal(s->sport_lo, 443);
+	assert_int_equal(s->src.lo.b[3], 7);
+	assert_int_equal(s->dst.lo.b[3], 128);
+	teardown(NULL);
+	start(tweak_subset);
+	pair_acquire(p, 1, 0);
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	assert_int_equal(pair_n_children(p, 1), 0);
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_FAILED), "the peer's flow is not permitted by the access list");
+	assert_string_equal(pair_reason(p, 1, IKE_EVT_FAILED), "invalid-id-information");
+}
+
+static void tweak_port_range(struct cv_config *c, int host)
+{
+	(void)host;
+	c->acl->line[0].sel.proto = 17;
+	c->acl->line[0].sel.dport_lo = 1000;
+	c->acl->line[0].sel.dport_hi = 2000;
+}
+
+static void inexpressible_flow(void **state)
+{
+	(void)state;
+	start(tweak_port_range);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_int_equal(p->h[0].acquire_failures, 1);
+	assert_string_equal(
+		pair_reason(p, 0, IKE_EVT_FAILED), "IKEv1 cannot express the port range of the access list line");
+}
+
+static void tweak_ipv6(struct cv_config *c, int host)
+{
+	line(c, host ? "2001:db8:2::/64" : "2001:db8:1::/64", host ? "2001:db8:1::/64" : "2001:db8:2::/64", 0, 0);
+}
+
+static void ipv6_inside(void **state)
+{
+	(void)state;
+	start(tweak_ipv6);
+	up();
+	assert_int_equal(pair_newest(p, 1)->p.sel[0].src.lo.af, CV_AF_INET6);
+}
+
+/* IPSEC-51: the shorter lifetime in time and volume, at both ends, whoever has it. */
+static void tweak_child_life(struct cv_config *c, int host)
+{
+	c->map->entry->lifetime_s = host ? 1800 : 3600;
+	c->map->entry->lifetime_kb = host ? 500000 : 100000;
+}
+
+static void child_lifetimes(void **state)
+{
+	(void)state;
+	for (int from = 0; from < 2; from++) {
+		start(tweak_child_life);
+		pair_acquire(p, from, 0);
+		pair_run(p, 1000);
+		assert_true(pair_children_agree(p, 1));
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(pair_newest(p, i)->p.lifetime_s, 1800);
+			assert_int_equal(pair_newest(p, i)->p.lifetime_kb, 100000);
+		}
+		teardown(NULL);
+	}
+}
+
+#define N_LINES 6
+static void tweak_lines(struct cv_config *c, int host)
+{
+	for (uint8_t i = 1; i < N_LINES; i++) {
+		c->acl->line[i] = c->acl->line[0];
+		c->acl->line[i].seq = 10u * (i + 1);
+		struct cv_selector *s = &c->acl->line[i].sel;
+		s->src.lo.b[1] = s->src.hi.b[1] = (uint8_t)(10 * i + (host ? 2 : 1));
+		s->dst.lo.b[1] = s->dst.hi.b[1] = (uint8_t)(10 * i + (host ? 1 : 2));
+	}
+	c->acl->n_line = N_LINES;
+}
+
+/* Several quick modes at a time over one phase 1 SA (IPSEC-29), from both ends. */
+static void many_lines_at_once(void **state)
+{
+	(void)state;
+	start(tweak_lines);
+	for (unsigned i = 0; i < N_LINES; i++)
+		pair_acquire(p, 0, i);
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_sas(p, 0), 1);
+	assert_true(pair_children_agree(p, N_LINES));
+	for (unsigned k = 1; k <= N_LINES; k++)
+		assert_in_range(p->h[0].child[k].p.rule_id, 100, 100 + N_LINES - 1);
+}
+
+static void dataplane_refuses(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(NULL);
+		p->h[i].refuse_child = ENOMEM;
+		pair_acquire(p, 0, 0);
+		pair_run(p, 100000);
+		assert_int_equal(pair_n_children(p, i), 0);
+		assert_string_equal(pair_reason(p, i, IKE_EVT_FAILED), "refused by the dataplane");
+		for (unsigned k = 1; k < PAIR_CHILD_MAX; k++)
+			assert_false(p->h[i].child[k].used);
+		/* the next attempt succeeds */
+		pair_acquire(p, 0, 0);
+		pair_run(p, 2000);
+		assert_true(pair_children_agree(p, 1) || pair_n_children(p, 0) == 1);
+		teardown(NULL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		V1_TEST(every_transform),
+		V1_TEST(peers_order),
+		V1_TEST(no_common_transform),
+		V1_TEST(pfs),
+		V1_TEST(subset_and_superset),
+		V1_TEST(inexpressible_flow),
+		V1_TEST(ipv6_inside),
+		V1_TEST(child_lifetimes),
+		V1_TEST(many_lines_at_once),
+		V1_TEST(dataplane_refuses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
