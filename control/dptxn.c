@@ -106,14 +106,34 @@ static void on_abort(void *arg, int err, const struct cv_reply *rep)
 		txn_end(t, t->err);
 }
 
+/* Whose command the dataplane names as the reason (CV_BLAME), or NULL. */
+static const char *blamed_label(const struct dp_txn *t, uint32_t blame)
+{
+	uint32_t id;
+
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct txn_cmd *c = &t->cmd[i];
+
+		if (c->len < sizeof(id))
+			continue;
+		memcpy(&id, c->body, sizeof(id));
+		if (CV_BLAME(c->type, id) == blame)
+			return c->label;
+	}
+	return NULL;
+}
+
 static void on_commit(void *arg, int err, const struct cv_reply *rep)
 {
 	struct dp_txn *t = arg;
 
 	if (err == -ECONNRESET)
 		return;
-	if (err)
-		note_error(t, err, rep, "commit");
+	if (err) {
+		const char *label = blamed_label(t, rep->value);
+
+		note_error(t, err, rep, label ? label : "commit");
+	}
 	txn_end(t, t->err);
 }
 

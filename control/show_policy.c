@@ -337,7 +337,7 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 	set_int(o, "life_kb", e->lifetime_kb ? e->lifetime_kb : cfg->ipsec_lifetime_kb);
 	set_int(o, "life_seconds", e->lifetime_s ? e->lifetime_s : cfg->ipsec_lifetime_s);
 	if (e->pfs != IKE_GROUP_NONE) {
-		snprintf(pfs, sizeof(pfs), "group%u", e->pfs);
+		snprintf(pfs, sizeof(pfs), "group%u", (unsigned)e->pfs);
 		set_str(o, "pfs", pfs);
 	}
 	entry_transforms(e, o);

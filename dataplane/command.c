@@ -149,6 +149,13 @@ static enum cv_err fail_at(const struct cv_cmd_fail_at *c, char *text)
 	return CV_OK;
 }
 
+static enum cv_err commit(struct cv_reply *r)
+{
+	enum cv_err err = txn_commit(r->text);
+	r->value = txn_blamed();
+	return err;
+}
+
 static enum cv_err run(const struct cv_msg *msg, struct cv_reply *r)
 {
 	switch (msg->h.type) {
@@ -157,7 +164,7 @@ static enum cv_err run(const struct cv_msg *msg, struct cv_reply *r)
 	case CV_CMD_TXN_BEGIN:
 		return txn_begin((((const struct cv_cmd_txn *)msg->body)->flags & CV_TXN_SYNC) != 0, r->text);
 	case CV_CMD_TXN_COMMIT:
-		return txn_commit(r->text);
+		return commit(r);
 	case CV_CMD_TXN_ABORT:
 		return txn_abort(r->text);
 	case CV_CMD_DUMP:

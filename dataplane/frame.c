@@ -73,8 +73,9 @@ int dp_frame_init(const struct frame_conf *conf)
 	segment->tsc_hz = tsc_hz;
 	segment->n_workers = conf->n_workers;
 	/*
-	 * Relaxed tail sync: with the default ring every thread spins while one that was preempted in the middle of a get
-	 * or put sleeps. Workers that share a CPU (laptops, CI, the main lcore) would stand still for whole time slices.
+	 * Relaxed tail sync: with the default ring every thread spins while one that was preempted in the middle of a
+	 * get or put sleeps. Workers that share a CPU (laptops, CI, the main lcore) would stand still for whole time
+	 * slices.
 	 */
 	pool = rte_pktmbuf_pool_create_by_ops("packets", conf->n_mbufs, POOL_CACHE, sizeof(struct pkt_meta),
 		DP_HEADROOM + CV_PKT_MAX + DP_TAILROOM, SOCKET_ID_ANY, "ring_mt_rts");

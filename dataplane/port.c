@@ -14,6 +14,7 @@
 #include "iface.h"
 #include "port_device.h"
 #include "tx.h"
+#include "txn.h"
 
 #define LINK_PERIOD_MS 200u
 #define STATS_PERIOD_MS 1000u
@@ -147,6 +148,32 @@ static bool same_device(const struct cv_port *a, const struct cv_port *b)
 	return n == device_name_len(b->devargs) && memcmp(a->devargs, b->devargs, n) == 0;
 }
 
+/* The argument at p ("iface=eth1,...") as it stands in devargs, too? */
+static bool has_argument(const char *devargs, const char *p, size_t n)
+{
+	for (const char *a = devargs + device_name_len(devargs); *a == ','; a += 1 + strcspn(a + 1, ","))
+		if (strcspn(a + 1, ",") == n && memcmp(a + 1, p, n) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Can two devices be open at the same time? Not when they are one, nor when both want the same tap, memif or file: the
+ * old one must then be closed before the new one is tried.
+ */
+static bool can_coexist(const struct cv_port *a, const struct cv_port *b)
+{
+	static const char *const backing[] = {"iface=", "remote=", "id=", "tx_pcap=", "rx_pcap="};
+	if (same_device(a, b))
+		return false;
+	for (const char *p = a->devargs + device_name_len(a->devargs); *p == ','; p += 1 + strcspn(p + 1, ","))
+		for (size_t i = 0; i < RTE_DIM(backing); i++)
+			if (strncmp(p + 1, backing[i], strlen(backing[i])) == 0 &&
+				has_argument(b->devargs, p + 1, strcspn(p + 1, ",")))
+				return false;
+	return true;
+}
+
 static int stage_attach(const struct cv_port *c, char *text)
 {
 	struct slot *s = &slots[c->port_id];
@@ -200,7 +227,7 @@ static int prepare_one(uint32_t port_id, char *text)
 		return port_device_set_mtu(s->view, s->want.mtu, text);
 	if (s->op != PORT_ATTACH && s->op != PORT_REPLACE)
 		return CV_OK;
-	if (s->op == PORT_REPLACE) {
+	if (s->op == PORT_REPLACE && !can_coexist(&s->cfg, &s->want)) {
 		hide_and_close(port_id);
 		s->closed = true;
 	}
@@ -214,6 +241,8 @@ static int prepare(char *text)
 		if (syncing && !slots[i].named && slots[i].op == PORT_NOTHING && slots[i].view != NULL)
 			slots[i].op = PORT_DETACH;
 		err = prepare_one(i, text);
+		if (err != CV_OK)
+			txn_blame(CV_CMD_PORT_ATTACH, i);
 	}
 	return err;
 }
@@ -234,6 +263,8 @@ static void publish(void)
 		if (s->op == PORT_DETACH) {
 			hide_and_close(i);
 		} else if (s->opened != NULL) {
+			if (s->view != NULL)
+				hide_and_close(i);
 			show(i, s->opened, &s->want);
 			assign = true;
 			cv_notice("port", "%s attached: %s, %s, %u receive and %u transmit queues", s->view->name,

@@ -5,7 +5,7 @@
 
 static struct txn_ops ops;
 static bool open_now, poisoned;
-static uint32_t fail_countdown;
+static uint32_t fail_countdown, blamed;
 
 void txn_init(const struct txn_ops *o)
 {
@@ -18,6 +18,16 @@ static enum cv_err say(char *text, enum cv_err err, const char *why)
 {
 	(void)snprintf(text, 128, "%s", why);
 	return err;
+}
+
+void txn_blame(uint16_t type, uint32_t id)
+{
+	blamed = CV_BLAME(type, id);
+}
+
+uint32_t txn_blamed(void)
+{
+	return blamed;
 }
 
 static bool injected_failure(void)
@@ -55,6 +65,7 @@ static enum cv_err stage(uint16_t type, const void *body, char *text)
 
 static enum cv_err prepare_all(char *text)
 {
+	blamed = 0;
 	for (int i = 0; ops.modules[i] != NULL; i++) {
 		if (injected_failure())
 			return say(text, CV_ERR_INJECTED, "failure injected while preparing");

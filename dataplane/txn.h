@@ -22,6 +22,10 @@ enum cv_err txn_command(uint16_t type, const void *body, char *text);
 /* Prepares and publishes all, or aborts all. The transaction is over in either case. Refused (and aborted) when one of
  * its commands had failed. */
 enum cv_err txn_commit(char *text);
+/* A module, in prepare: the command (its type and the id its body begins with) that cannot be carried out. */
+void txn_blame(uint16_t type, uint32_t id);
+/* CV_BLAME of the last commit, 0 = nobody. */
+uint32_t txn_blamed(void);
 enum cv_err txn_abort(char *text);
 /* The control process is gone: what it had not committed is forgotten. */
 void txn_reset(void);

@@ -28,12 +28,13 @@ static int emit(struct walk *w, const char *a, const char *b, const char *c, con
 	return 0;
 }
 
+/* Among the children of parent, or among the top-level nodes of a module when parent is NULL. */
 static const struct lysc_node *child_of(
-	const struct lysc_node *parent, const struct lys_module *mod, const char *prefix, const char *name)
+	const struct lysc_node *parent, const struct lysc_module *top, const char *prefix, const char *name)
 {
 	const struct lysc_node *child = NULL;
 
-	while ((child = lys_getnext(child, parent, parent ? NULL : mod->compiled, 0)))
+	while ((child = lys_getnext(child, parent, top, 0)))
 		if (strcmp(child->name, name) == 0 && (!prefix[0] || strcmp(child->module->name, prefix) == 0))
 			return child;
 	return NULL;
@@ -48,7 +49,7 @@ static const struct lysc_node *find_child(struct walk *w, const char *prefix, co
 	while ((mod = ly_ctx_get_module_iter(w->ctx, &i))) {
 		if (!mod->implemented || !mod->compiled)
 			continue;
-		const struct lysc_node *found = child_of(NULL, mod, prefix, name);
+		const struct lysc_node *found = child_of(NULL, mod->compiled, prefix, name);
 		if (found)
 			return found;
 	}

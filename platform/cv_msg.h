@@ -89,6 +89,10 @@ enum cv_err {
 	CV_ERR_INJECTED,    /* CV_CMD_FAIL_AT hit */
 };
 
+/* In cv_reply.value of a refused CV_CMD_TXN_COMMIT: the command that could not be carried out, by its type and the id
+ * its body begins with; 0 when no single one is to blame. */
+#define CV_BLAME(type, id) ((uint32_t)(type) << 24 | ((id)&0xffffffu))
+
 struct cv_reply {
 	uint32_t err;	/* enum cv_err */
 	uint32_t cmd;	/* enum cv_msg_type of the command answered */

@@ -81,7 +81,7 @@ static char *read_line(int fd, size_t *len)
 	char *buf = malloc(size);
 
 	for (*len = 0; buf;) {
-		char *nl = memchr(buf + scanned, '\n', *len - scanned);
+		char *nl = *len > scanned ? memchr(buf + scanned, '\n', *len - scanned) : NULL;
 		if (nl) {
 			*len = (size_t)(nl - buf);
 			return buf;

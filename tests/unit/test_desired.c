@@ -215,6 +215,7 @@ static void shared_map(void **state)
 		if (f->d[1]->obj[i].kind == OBJ_SPD && ++n_spd)
 			spd = f->d[1]->obj[i].body;
 	assert_int_equal(n_spd, 1);
+	assert_non_null(spd);
 	assert_int_equal(spd->n_if, 2);
 }
 

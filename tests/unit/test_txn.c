@@ -38,6 +38,8 @@ static int b_prepare(char *text)
 {
 	(void)text;
 	note("b.prepare");
+	if (prepare_b_err != 0)
+		txn_blame(CV_CMD_PORT_ATTACH, 5);
 	return prepare_b_err;
 }
 #define HOOK(f, what)                                                                                                  \
@@ -105,6 +107,7 @@ static void a_failed_prepare_aborts_everywhere(void **state)
 	assert_int_equal(txn_command(CV_CMD_VRF_SET, "", text), CV_OK);
 	assert_int_equal(txn_commit(text), CV_ERR_DEVICE);
 	assert_string_equal(diary, "a.sync b.sync a.stage a.prepare b.prepare a.abort b.abort ");
+	assert_int_equal(txn_blamed(), CV_BLAME(CV_CMD_PORT_ATTACH, 5));
 	assert_int_equal(txn_begin(false, text), CV_OK);
 }
 

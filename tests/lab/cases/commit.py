@@ -183,15 +183,19 @@ def malformed(lab):
 
 
 def device_replaced_by_a_bad_one(lab):
-    """A port in use is to become a device that does not exist: the commit fails, the old device is back, and so is traffic
-    (which stops for as long as the exchange takes)."""
+    """A port in use is to become a device that does not exist: the commit fails, the error names the interface, and not one
+    packet is lost, since the new device is opened before the old one is closed."""
     vpn = Vpn(lab, 2).up()
     before = _state(vpn.culvert)
     config = vpn.config()
     cfg.interface(config, "wan")["culvert-platform:device"] = "net_af_packet7,iface=nosuchdev"
-    done = vpn.culvert.commit(config, check=False)
+    with vpn.site.stream(interval=0.01) as stream:
+        done = vpn.culvert.commit(config, check=False)
+        vpn.site.ping(count=3)
     require(done.returncode == 1, f"exit {done.returncode}, expected 1\n{done.stdout}{done.stderr}")
-    vpn.site.ping_until_works(timeout=5)
+    require("/ietf-interfaces:interfaces/interface[name='wan']" in done.stderr + done.stdout,
+            f"the error does not name the interface:\n{done.stdout}{done.stderr}")
+    require(stream.lost == 0, stream.result.text)
     after = _state(vpn.culvert)
     require(before == after, f"the running state changed\n{_differs(before, after)}")
 
