@@ -5,9 +5,11 @@
 
 #include "config_priv.h"
 #include "cv_addr.h"
+#include "ikecrypto.h"
 
 #define VALID_CBC "aes256-cbc, aes192-cbc, aes128-cbc"
 #define VALID_HASH "sha256, sha384, sha512"
+#define VALID_KEYED VALID_HASH ", aes-xcbc, aes-cmac"
 
 /* ---- algorithms: known, and whether they are legacy ---- */
 
@@ -21,8 +23,8 @@ static int check_algo(struct config_check *k, enum algo_ike_kind kind, unsigned 
 
 int config_check_group(struct config_check *k, enum ike_group g, const char *path)
 {
-	return check_algo(
-		k, ALGO_IKE_GROUP, g, 0, path, "group31, group19, group20, group21, group14, group15, group16");
+	return check_algo(k, ALGO_IKE_GROUP, g, 0, path,
+		"group31, group32, group19, group20, group21, group14, group15, group16, group17, group18");
 }
 
 int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid)
@@ -57,8 +59,8 @@ static int check_policy(struct config_check *k, struct cfg_ike_policy *p)
 	snprintf(path[0], sizeof(path[0]), PATH_POLICY "/encryption", p->priority);
 	snprintf(path[1], sizeof(path[1]), PATH_POLICY "/hash", p->priority);
 	snprintf(path[2], sizeof(path[2]), PATH_POLICY "/group", p->priority);
-	if (p->encr == IKE_ENCR_AES_GCM16)
-		return check_fail(k, "%s: IKEv1 has no AEAD cipher; " VALID_CBC, path[0]);
+	if (ikec_tag_len(p->encr) || p->encr == IKE_ENCR_AES_CTR)
+		return check_fail(k, "%s: not a cipher of IKEv1; " VALID_CBC, path[0]);
 	(void)((r = check_algo(k, ALGO_IKE_ENCR, p->encr, p->key_bits, path[0], VALID_CBC)) ||
 		(r = check_algo(k, ALGO_IKE_PRF, p->hash, 0, path[1], VALID_HASH)) ||
 		(r = config_check_group(k, p->group, path[2])));
@@ -86,7 +88,7 @@ static int check_proposal_shape(struct config_check *k, const struct cfg_ike_pro
 	unsigned n_aead = 0;
 
 	for (unsigned i = 0; i < p->n_encr; i++)
-		n_aead += p->encr[i].encr == IKE_ENCR_AES_GCM16;
+		n_aead += ikec_tag_len(p->encr[i].encr) != 0;
 	if (!p->n_encr || !p->n_prf || !p->n_group)
 		return check_fail(k, PATH_PROPOSAL ": needs at least one encryption, one prf and one group", p->name);
 	if (n_aead && n_aead != p->n_encr)
@@ -98,7 +100,8 @@ static int check_proposal_shape(struct config_check *k, const struct cfg_ike_pro
 		return check_fail(
 			k, PATH_PROPOSAL "/integrity: an AEAD cipher brings its own; remove integrity", p->name);
 	if (!n_aead && !p->n_integ)
-		return check_fail(k, PATH_PROPOSAL "/integrity: needed with a CBC cipher; " VALID_HASH, p->name);
+		return check_fail(
+			k, PATH_PROPOSAL "/integrity: needed with a CBC or CTR cipher; " VALID_KEYED, p->name);
 	return 0;
 }
 
@@ -110,13 +113,13 @@ static int check_proposal(struct config_check *k, const struct cfg_ike_proposal 
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/encryption", p->name);
 	for (unsigned i = 0; !r && i < p->n_encr; i++)
 		r = check_algo(k, ALGO_IKE_ENCR, p->encr[i].encr, p->encr[i].key_bits, path,
-			VALID_CBC ", aes128-gcm16, aes256-gcm16");
+			VALID_CBC ", aes128-gcm16, aes256-gcm16, chacha20-poly1305");
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/integrity", p->name);
 	for (unsigned i = 0; !r && i < p->n_integ; i++)
-		r = check_algo(k, ALGO_IKE_INTEG, p->integ[i], 0, path, VALID_HASH);
+		r = check_algo(k, ALGO_IKE_INTEG, p->integ[i], 0, path, VALID_KEYED);
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/prf", p->name);
 	for (unsigned i = 0; !r && i < p->n_prf; i++)
-		r = check_algo(k, ALGO_IKE_PRF, p->prf[i], 0, path, VALID_HASH);
+		r = check_algo(k, ALGO_IKE_PRF, p->prf[i], 0, path, VALID_KEYED);
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/group", p->name);
 	for (unsigned i = 0; !r && i < p->n_group; i++)
 		r = config_check_group(k, p->group[i], path);

@@ -21,7 +21,8 @@ static const struct cfg_ike_policy builtin_policy[] = {
 		true},
 };
 
-static const struct cfg_ike_encr aead_encr[] = {{IKE_ENCR_AES_GCM16, 256}, {IKE_ENCR_AES_GCM16, 128}};
+static const struct cfg_ike_encr aead_encr[] = {
+	{IKE_ENCR_AES_GCM16, 256}, {IKE_ENCR_AES_GCM16, 128}, {IKE_ENCR_CHACHA20_POLY1305, 0}};
 static const struct cfg_ike_encr cbc_encr[] = {{IKE_ENCR_AES_CBC, 256}, {IKE_ENCR_AES_CBC, 128}};
 static const enum ike_integ sha2_integ[] = {
 	IKE_INTEG_HMAC_SHA256_128, IKE_INTEG_HMAC_SHA384_192, IKE_INTEG_HMAC_SHA512_256};

@@ -42,33 +42,49 @@ static inline uint16_t algo_esp_key_len(const struct algo_esp *a)
 }
 
 /* IKE ciphers, PRFs, integrity and groups. The enum values are the IKEv2 transform numbers (IANA ikev2-parameters). */
-enum ike_encr { IKE_ENCR_3DES = 3, IKE_ENCR_AES_CBC = 12, IKE_ENCR_AES_GCM16 = 20 };
+enum ike_encr {
+	IKE_ENCR_3DES = 3,
+	IKE_ENCR_AES_CBC = 12,
+	IKE_ENCR_AES_CTR = 13,
+	IKE_ENCR_AES_GCM8 = 18,
+	IKE_ENCR_AES_GCM12 = 19,
+	IKE_ENCR_AES_GCM16 = 20,
+	IKE_ENCR_CHACHA20_POLY1305 = 28
+};
 enum ike_prf {
 	IKE_PRF_HMAC_MD5 = 1,
 	IKE_PRF_HMAC_SHA1 = 2,
+	IKE_PRF_AES128_XCBC = 4,
 	IKE_PRF_HMAC_SHA256 = 5,
 	IKE_PRF_HMAC_SHA384 = 6,
-	IKE_PRF_HMAC_SHA512 = 7
+	IKE_PRF_HMAC_SHA512 = 7,
+	IKE_PRF_AES128_CMAC = 8
 };
 enum ike_integ {
 	IKE_INTEG_NONE = 0,
 	IKE_INTEG_HMAC_MD5_96 = 1,
 	IKE_INTEG_HMAC_SHA1_96 = 2,
+	IKE_INTEG_AES_XCBC_96 = 5,
+	IKE_INTEG_AES_CMAC_96 = 8,
 	IKE_INTEG_HMAC_SHA256_128 = 12,
 	IKE_INTEG_HMAC_SHA384_192 = 13,
 	IKE_INTEG_HMAC_SHA512_256 = 14
 };
 enum ike_group {
 	IKE_GROUP_NONE = 0,
+	IKE_GROUP_MODP768 = 1,
 	IKE_GROUP_MODP1024 = 2,
 	IKE_GROUP_MODP1536 = 5,
 	IKE_GROUP_MODP2048 = 14,
 	IKE_GROUP_MODP3072 = 15,
 	IKE_GROUP_MODP4096 = 16,
+	IKE_GROUP_MODP6144 = 17,
+	IKE_GROUP_MODP8192 = 18,
 	IKE_GROUP_ECP256 = 19,
 	IKE_GROUP_ECP384 = 20,
 	IKE_GROUP_ECP521 = 21,
-	IKE_GROUP_CURVE25519 = 31
+	IKE_GROUP_CURVE25519 = 31,
+	IKE_GROUP_CURVE448 = 32
 };
 
 /* One IKE cipher (with its key length), PRF/hash, integrity algorithm or group. */

@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 
 #include "cv_secret.h"
+#include "ikeaesmac.h"
 
 struct hash_row {
 	enum ike_prf prf;
@@ -28,7 +29,7 @@ static const struct hash_row hashes[] = {
 
 struct integ_row {
 	enum ike_integ integ;
-	enum ike_prf prf; /* the HMAC it truncates */
+	enum ike_prf prf; /* what it truncates */
 	uint8_t icv_len;
 };
 static const struct integ_row integs[] = {
@@ -37,6 +38,8 @@ static const struct integ_row integs[] = {
 	{IKE_INTEG_HMAC_SHA256_128, IKE_PRF_HMAC_SHA256, 16},
 	{IKE_INTEG_HMAC_SHA384_192, IKE_PRF_HMAC_SHA384, 24},
 	{IKE_INTEG_HMAC_SHA512_256, IKE_PRF_HMAC_SHA512, 32},
+	{IKE_INTEG_AES_XCBC_96, IKE_PRF_AES128_XCBC, 12},
+	{IKE_INTEG_AES_CMAC_96, IKE_PRF_AES128_CMAC, 12},
 };
 
 static const struct hash_row *hash_row(enum ike_prf prf)
@@ -58,7 +61,7 @@ static const struct integ_row *integ_row(enum ike_integ integ)
 size_t ikec_prf_len(enum ike_prf prf)
 {
 	const struct hash_row *h = hash_row(prf);
-	return h ? h->len : 0;
+	return h ? h->len : ikec_aesmac_is(prf) ? IKEC_AESMAC_LEN : 0;
 }
 
 size_t ikec_integ_key_len(enum ike_integ integ)
@@ -86,6 +89,8 @@ int ikec_prf(enum ike_prf prf, const void *key, size_t key_len, const struct ike
 {
 	const struct hash_row *h = hash_row(prf);
 	static const uint8_t empty;
+	if (ikec_aesmac_is(prf))
+		return ikec_aesmac_prf(prf, key, key_len, iov, n_iov, out);
 	if (!h)
 		return -ENOTSUP;
 	pthread_once(&hmac_once, fetch_hmac);
@@ -164,17 +169,49 @@ int ikec_integ(enum ike_integ integ, const void *key, const struct ikec_iov *iov
 	return err;
 }
 
+struct cipher_row {
+	enum ike_encr encr;
+	uint8_t block, iv_len, salt_len, tag_len; /* bytes; tag_len 0 = needs a separate integrity algorithm */
+	uint8_t fixed_key;			  /* bytes, of a cipher without key length attribute */
+};
+static const struct cipher_row ciphers[] = {
+	{IKE_ENCR_3DES, 8, 8, 0, 0, 24}, {IKE_ENCR_AES_CBC, 16, 16, 0, 0, 0},
+	{IKE_ENCR_AES_CTR, 1, 8, 4, 0, 0},  /* RFC 5930 */
+	{IKE_ENCR_AES_GCM8, 1, 8, 4, 8, 0}, /* RFC 5282 */
+	{IKE_ENCR_AES_GCM12, 1, 8, 4, 12, 0}, {IKE_ENCR_AES_GCM16, 1, 8, 4, 16, 0},
+	{IKE_ENCR_CHACHA20_POLY1305, 1, 8, 4, 16, 32}, /* RFC 7634 */
+};
+
+static const struct cipher_row *cipher_row(enum ike_encr encr)
+{
+	for (size_t i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+		if (ciphers[i].encr == encr)
+			return &ciphers[i];
+	return NULL;
+}
+
 size_t ikec_block_len(enum ike_encr encr)
 {
-	switch (encr) {
-	case IKE_ENCR_3DES:
-		return 8;
-	case IKE_ENCR_AES_CBC:
-		return 16;
-	case IKE_ENCR_AES_GCM16:
-		return 1;
-	}
-	return 0;
+	const struct cipher_row *c = cipher_row(encr);
+	return c ? c->block : 0;
+}
+
+size_t ikec_iv_len(enum ike_encr encr)
+{
+	const struct cipher_row *c = cipher_row(encr);
+	return c ? c->iv_len : 0;
+}
+
+size_t ikec_tag_len(enum ike_encr encr)
+{
+	const struct cipher_row *c = cipher_row(encr);
+	return c ? c->tag_len : 0;
+}
+
+size_t ikec_key_len(enum ike_encr encr, uint16_t key_bits)
+{
+	const struct cipher_row *c = cipher_row(encr);
+	return c ? (c->fixed_key ? c->fixed_key : key_bits / 8u) + c->salt_len : 0;
 }
 
 static const EVP_CIPHER *cbc_cipher(enum ike_encr encr, size_t key_len)
@@ -210,8 +247,54 @@ int ikec_cbc(
 	return ok ? 0 : -EIO;
 }
 
-static const EVP_CIPHER *gcm_cipher(size_t key_len)
+static const EVP_CIPHER *ctr_cipher(size_t key_len)
 {
+	switch (key_len) {
+	case 16:
+		return EVP_aes_128_ctr();
+	case 24:
+		return EVP_aes_192_ctr();
+	case 32:
+		return EVP_aes_256_ctr();
+	}
+	return NULL;
+}
+
+#define SALT 4u /* of every counter mode and AEAD: nonce bytes that come with the key */
+
+/* RFC 5930 2: nonce from the key, IV, and a block counter that starts at 1. Encryption and decryption are the same. */
+static int ctr(const uint8_t *key, size_t key_len_with_salt, const uint8_t *iv, uint8_t *data, size_t len)
+{
+	size_t key_len = key_len_with_salt < SALT ? 0 : key_len_with_salt - SALT;
+	const EVP_CIPHER *cipher = ctr_cipher(key_len);
+	uint8_t block[16] = {0};
+	int n = 0;
+	if (!cipher)
+		return -ENOTSUP;
+	if (len > INT32_MAX)
+		return -EINVAL;
+	memcpy(block, key + key_len, SALT);
+	memcpy(block + SALT, iv, 8);
+	block[15] = 1;
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int ok = ctx && EVP_EncryptInit_ex(ctx, cipher, NULL, key, block) &&
+		 (!len || (EVP_EncryptUpdate(ctx, data, &n, data, (int)len) && n == (int)len));
+	EVP_CIPHER_CTX_free(ctx);
+	cv_secret_zero(block, sizeof(block));
+	return ok ? 0 : -EIO;
+}
+
+int ikec_crypt(
+	enum ike_encr encr, bool encrypt, const void *key, size_t key_len, const uint8_t *iv, uint8_t *data, size_t len)
+{
+	return encr == IKE_ENCR_AES_CTR ? ctr(key, key_len, iv, data, len)
+					: ikec_cbc(encr, encrypt, key, key_len, iv, data, len);
+}
+
+static const EVP_CIPHER *aead_cipher(enum ike_encr encr, size_t key_len)
+{
+	if (encr == IKE_ENCR_CHACHA20_POLY1305)
+		return key_len == 32 ? EVP_chacha20_poly1305() : NULL;
 	switch (key_len) {
 	case 16:
 		return EVP_aes_128_gcm();
@@ -223,32 +306,29 @@ static const EVP_CIPHER *gcm_cipher(size_t key_len)
 	return NULL;
 }
 
-#define GCM_SALT 4u
-#define GCM_TAG 16
-
-int ikec_gcm(bool encrypt, const void *key, size_t key_len_with_salt, const uint8_t iv[8], const void *aad,
-	size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16])
+int ikec_aead(enum ike_encr encr, bool encrypt, const void *key, size_t key_len_with_salt, const uint8_t iv[8],
+	const void *aad, size_t aad_len, uint8_t *data, size_t len, uint8_t *tag)
 {
-	size_t key_len = key_len_with_salt < GCM_SALT ? 0 : key_len_with_salt - GCM_SALT;
-	const EVP_CIPHER *cipher = gcm_cipher(key_len);
-	uint8_t nonce[GCM_SALT + 8];
-	int n = 0;
+	size_t key_len = key_len_with_salt < SALT ? 0 : key_len_with_salt - SALT;
+	int tag_len = (int)ikec_tag_len(encr), n = 0;
+	const EVP_CIPHER *cipher = tag_len ? aead_cipher(encr, key_len) : NULL;
+	uint8_t nonce[SALT + 8];
 	if (!cipher)
 		return -ENOTSUP;
 	if (len > INT32_MAX || aad_len > INT32_MAX)
 		return -EINVAL;
-	memcpy(nonce, (const uint8_t *)key + key_len, GCM_SALT);
-	memcpy(nonce + GCM_SALT, iv, 8);
+	memcpy(nonce, (const uint8_t *)key + key_len, SALT);
+	memcpy(nonce + SALT, iv, 8);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int ok = ctx && EVP_CipherInit_ex(ctx, cipher, NULL, key, nonce, encrypt);
 	ok = ok && (aad_len == 0 || EVP_CipherUpdate(ctx, NULL, &n, aad, (int)aad_len));
 	ok = ok && (len == 0 || EVP_CipherUpdate(ctx, data, &n, data, (int)len));
 	int err = ok ? 0 : -EIO;
-	if (ok && !encrypt && !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, tag))
+	if (ok && !encrypt && !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tag_len, tag))
 		err = -EIO;
 	if (!err && !EVP_CipherFinal_ex(ctx, data + len, &n))
 		err = encrypt ? -EIO : -EBADMSG;
-	if (!err && encrypt && !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, GCM_TAG, tag))
+	if (!err && encrypt && !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, tag_len, tag))
 		err = -EIO;
 	EVP_CIPHER_CTX_free(ctx);
 	cv_secret_zero(nonce, sizeof(nonce));

@@ -9,8 +9,9 @@
 
 #include "algo.h"
 
-#define IKEC_PRF_MAX 64	    /* longest PRF output */
-#define IKEC_DH_PUB_MAX 512 /* longest public value: MODP-4096 */
+#define IKEC_PRF_MAX 64	     /* longest PRF output */
+#define IKEC_DH_PUB_MAX 1024 /* longest public value: MODP-8192 */
+#define IKEC_TAG_MAX 16	     /* longest tag of an AEAD */
 
 struct ikec_iov {
 	const void *base;
@@ -27,7 +28,7 @@ int ikec_prf(enum ike_prf prf, const void *key, size_t key_len, const struct ike
 /* prf+ (RFC 7296 2.13). out_len at most 255 blocks. */
 int ikec_prf_plus(enum ike_prf prf, const void *key, size_t key_len, const void *seed, size_t seed_len, uint8_t *out,
 	size_t out_len);
-/* Plain hash underlying the PRF: out[ikec_prf_len] (IKEv1 uses it for IVs and NAT-D). */
+/* Plain hash underlying an HMAC PRF: out[ikec_prf_len] (IKEv1 uses it for IVs and NAT-D). */
 int ikec_hash(enum ike_prf prf, const struct ikec_iov *iov, int n_iov, uint8_t *out);
 int ikec_sha1(const struct ikec_iov *iov, int n_iov, uint8_t out[20]); /* NAT_DETECTION_* (RFC 7296 2.23) */
 int ikec_integ(enum ike_integ integ, const void *key, const struct ikec_iov *iov, int n_iov, uint8_t *out);
@@ -35,16 +36,23 @@ int ikec_integ(enum ike_integ integ, const void *key, const struct ikec_iov *iov
 /* CBC ciphers in place; len a multiple of the block. key_len in bytes. */
 int ikec_cbc(enum ike_encr encr, bool encrypt, const void *key, size_t key_len, const uint8_t *iv, uint8_t *data,
 	size_t len);
+/* The same for every cipher without integrity of its own: also AES-CTR, whose key ends with its nonce (RFC 5930). */
+int ikec_crypt(enum ike_encr encr, bool encrypt, const void *key, size_t key_len, const uint8_t *iv, uint8_t *data,
+	size_t len);
+/* 0 = unknown cipher; tag length 0 = not an AEAD; key length: of the keying material, with its salt or nonce. */
 size_t ikec_block_len(enum ike_encr encr);
-/* AES-GCM-16 with a 4-byte salt at the end of key (RFC 5282). iv is 8 bytes. tag follows data. */
-int ikec_gcm(bool encrypt, const void *key, size_t key_len_with_salt, const uint8_t iv[8], const void *aad,
-	size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]);
+size_t ikec_iv_len(enum ike_encr encr);
+size_t ikec_tag_len(enum ike_encr encr);
+size_t ikec_key_len(enum ike_encr encr, uint16_t key_bits);
+/* AES-GCM (RFC 5282) and ChaCha20-Poly1305 (RFC 7634): a 4-byte salt ends the key. tag: ikec_tag_len bytes. */
+int ikec_aead(enum ike_encr encr, bool encrypt, const void *key, size_t key_len_with_salt, const uint8_t iv[8],
+	const void *aad, size_t aad_len, uint8_t *data, size_t len, uint8_t *tag);
 
 /* Diffie-Hellman. */
 struct ikec_dh;
 /* pool. Generate a key pair. */
 int ikec_dh_new(enum ike_group g, struct ikec_dh **dh);
-/* pool. The same with a given private value, big endian (X25519: as in RFC 7748): for known-answer tests. */
+/* pool. The same with a given private value, big endian (X25519, X448: as in RFC 7748): for known-answer tests. */
 int ikec_dh_from_private(enum ike_group g, const uint8_t *priv, size_t len, struct ikec_dh **dh);
 enum ike_group ikec_dh_group(const struct ikec_dh *dh);
 /* Public value in KE payload format, ikec_group_pub_len bytes. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Diffie-Hellman: MODP groups by modular exponentiation (all are safe primes, generator 2), ECP groups and X25519 by
- * OpenSSL's EVP.
+ * Diffie-Hellman: MODP groups by modular exponentiation (all are safe primes, generator 2), ECP groups, X25519 and X448
+ * by OpenSSL's EVP.
  */
 #include "ikecrypto.h"
 
@@ -18,32 +18,36 @@
 
 #include "cv_secret.h"
 
-enum dh_kind { DH_MODP, DH_ECP, DH_X25519 };
+enum dh_kind { DH_MODP, DH_ECP, DH_MONTGOMERY };
 struct dh_row {
 	enum ike_group group;
 	enum dh_kind kind;
 	uint16_t len;		    /* of one field element: bytes */
 	uint16_t exp_bits;	    /* MODP: private exponent, at least twice the group's strength (RFC 3526 8) */
 	BIGNUM *(*prime)(BIGNUM *); /* MODP */
-	const char *curve;	    /* ECP */
-	int nid;
+	const char *curve;	    /* ECP, MONTGOMERY */
+	int nid;		    /* ECP: of the curve; MONTGOMERY: of the key type */
 };
 static const struct dh_row rows[] = {
+	{IKE_GROUP_MODP768, DH_MODP, 96, 256, BN_get_rfc2409_prime_768, NULL, 0},
 	{IKE_GROUP_MODP1024, DH_MODP, 128, 256, BN_get_rfc2409_prime_1024, NULL, 0},
 	{IKE_GROUP_MODP1536, DH_MODP, 192, 256, BN_get_rfc3526_prime_1536, NULL, 0},
 	{IKE_GROUP_MODP2048, DH_MODP, 256, 320, BN_get_rfc3526_prime_2048, NULL, 0},
 	{IKE_GROUP_MODP3072, DH_MODP, 384, 448, BN_get_rfc3526_prime_3072, NULL, 0},
 	{IKE_GROUP_MODP4096, DH_MODP, 512, 512, BN_get_rfc3526_prime_4096, NULL, 0},
+	{IKE_GROUP_MODP6144, DH_MODP, 768, 544, BN_get_rfc3526_prime_6144, NULL, 0},
+	{IKE_GROUP_MODP8192, DH_MODP, 1024, 640, BN_get_rfc3526_prime_8192, NULL, 0},
 	{IKE_GROUP_ECP256, DH_ECP, 32, 0, NULL, "P-256", NID_X9_62_prime256v1},
 	{IKE_GROUP_ECP384, DH_ECP, 48, 0, NULL, "P-384", NID_secp384r1},
 	{IKE_GROUP_ECP521, DH_ECP, 66, 0, NULL, "P-521", NID_secp521r1},
-	{IKE_GROUP_CURVE25519, DH_X25519, 32, 0, NULL, NULL, 0},
+	{IKE_GROUP_CURVE25519, DH_MONTGOMERY, 32, 0, NULL, "X25519", EVP_PKEY_X25519},
+	{IKE_GROUP_CURVE448, DH_MONTGOMERY, 56, 0, NULL, "X448", EVP_PKEY_X448},
 };
 
 struct ikec_dh {
 	const struct dh_row *row;
 	BIGNUM *x;	/* MODP private value */
-	EVP_PKEY *pkey; /* ECP, X25519 */
+	EVP_PKEY *pkey; /* ECP, MONTGOMERY */
 	uint8_t pub[IKEC_DH_PUB_MAX];
 };
 
@@ -163,9 +167,9 @@ static int ec_new(struct ikec_dh *dh, const uint8_t *priv, size_t len)
 {
 	uint8_t *enc = NULL;
 	int err = 0;
-	if (dh->row->kind == DH_X25519)
-		dh->pkey = priv ? EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, len)
-				: EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
+	if (dh->row->kind == DH_MONTGOMERY)
+		dh->pkey = priv ? EVP_PKEY_new_raw_private_key(dh->row->nid, NULL, priv, len)
+				: EVP_PKEY_Q_keygen(NULL, NULL, dh->row->curve);
 	else if (priv)
 		err = ecp_from_private(dh, priv, len);
 	else
@@ -214,8 +218,8 @@ int ikec_dh_from_private(enum ike_group g, const uint8_t *priv, size_t len, stru
 static EVP_PKEY *ec_peer(const struct ikec_dh *dh, const uint8_t *peer)
 {
 	uint8_t enc[1 + 2 * 66] = {0x04};
-	if (dh->row->kind == DH_X25519)
-		return EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, peer, dh->row->len);
+	if (dh->row->kind == DH_MONTGOMERY)
+		return EVP_PKEY_new_raw_public_key(dh->row->nid, NULL, peer, dh->row->len);
 	EVP_PKEY *k = EVP_PKEY_new();
 	memcpy(enc + 1, peer, pub_len(dh->row));
 	if (k && EVP_PKEY_copy_parameters(k, dh->pkey) == 1 &&
@@ -231,7 +235,7 @@ static int ec_shared(const struct ikec_dh *dh, const uint8_t *peer, uint8_t *sec
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(dh->pkey, NULL);
 	size_t len = dh->row->len;
 	int err = -EINVAL;
-	/* X25519: the library refuses values that lead to an all-zero secret (RFC 8031 2) */
+	/* X25519, X448: the library refuses values that lead to an all-zero secret (RFC 8031 2) */
 	if (k && ctx && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, k) == 1 &&
 		EVP_PKEY_derive(ctx, secret, &len) == 1 && len == dh->row->len)
 		err = 0;

@@ -29,7 +29,7 @@ static bool hash(struct build *b, const struct lyd_node *leaf, enum ike_prf *prf
 	return true;
 }
 
-/* The truncated HMAC that goes with a hash: RFC 2403, 2404, 4868. */
+/* The truncated form of a keyed hash: RFC 2403, 2404, 4868, 3566, 4494. */
 static bool integrity(struct build *b, const struct lyd_node *leaf, enum ike_integ *integ)
 {
 	static const struct {
@@ -37,7 +37,8 @@ static bool integrity(struct build *b, const struct lyd_node *leaf, enum ike_int
 		enum ike_integ integ;
 	} map[] = {{IKE_PRF_HMAC_MD5, IKE_INTEG_HMAC_MD5_96}, {IKE_PRF_HMAC_SHA1, IKE_INTEG_HMAC_SHA1_96},
 		{IKE_PRF_HMAC_SHA256, IKE_INTEG_HMAC_SHA256_128}, {IKE_PRF_HMAC_SHA384, IKE_INTEG_HMAC_SHA384_192},
-		{IKE_PRF_HMAC_SHA512, IKE_INTEG_HMAC_SHA512_256}};
+		{IKE_PRF_HMAC_SHA512, IKE_INTEG_HMAC_SHA512_256}, {IKE_PRF_AES128_XCBC, IKE_INTEG_AES_XCBC_96},
+		{IKE_PRF_AES128_CMAC, IKE_INTEG_AES_CMAC_96}};
 	enum ike_prf prf = IKE_PRF_HMAC_SHA256;
 
 	if (!hash(b, leaf, &prf))

@@ -473,7 +473,7 @@ static void set_name(json_t *o, const char *key, enum algo_ike_kind kind, uint16
 static void show(const struct ike_sa *base, json_t *o)
 {
 	const struct v2_sa *sa = (const struct v2_sa *)base;
-	set_name(o, "encr", ALGO_IKE_ENCR, sa->suite.encr, sa->suite.encr == IKE_ENCR_3DES ? 0 : sa->suite.key_bits);
+	set_name(o, "encr", ALGO_IKE_ENCR, sa->suite.encr, sa->suite.key_bits);
 	set_name(o, "prf", ALGO_IKE_PRF, sa->suite.prf, 0);
 	set_name(o, "integ", ALGO_IKE_INTEG, sa->suite.integ, 0);
 	set_name(o, "group", ALGO_IKE_GROUP, sa->suite.group, 0);

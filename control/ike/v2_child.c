@@ -32,6 +32,15 @@ static void dh_work(struct ike_job *j)
 		job->err = ikec_dh_shared(job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
 }
 
+static void shared_free(struct v2_child *c)
+{
+	if (c->shared)
+		cv_secret_zero(c->shared, c->shared_len);
+	free(c->shared);
+	c->shared = NULL;
+	c->shared_len = 0;
+}
+
 static void dh_done(struct ike_job *j)
 {
 	struct v2_child_job *job = (struct v2_child_job *)j;
@@ -39,6 +48,10 @@ static void dh_done(struct ike_job *j)
 	if (c) {
 		c->job = NULL;
 		if (!job->err && job->shared_len) {
+			shared_free(c);
+			c->shared = malloc(job->shared_len);
+			if (!c->shared)
+				abort();
 			memcpy(c->shared, job->shared, job->shared_len);
 			c->shared_len = job->shared_len;
 		}
@@ -88,7 +101,7 @@ void v2_child_fini(struct ike_child *base)
 	struct v2_sa *sa = v2_of(base->sa);
 	struct v2_task *t = c->task;
 	ike_timer_stop(base->sa->ike, &c->activate);
-	cv_secret_zero(c->shared, sizeof(c->shared));
+	shared_free(c);
 	if (c->job)
 		c->job->c = NULL;
 	c->job = NULL;
@@ -126,7 +139,7 @@ void v2_child_install(struct v2_sa *sa, struct v2_child *c)
 	p->lifetime_s = ike_entry_lifetime_s(sa->sa.ike, p->entry);
 	p->lifetime_kb = ike_entry_lifetime_kb(sa->sa.ike, p->entry);
 	int err = v2_derive_child(sa, c, &keys);
-	cv_secret_zero(c->shared, sizeof(c->shared));
+	shared_free(c);
 	if (err) {
 		cv_secret_zero(&keys, sizeof(keys));
 		c->c.installed(&c->c, err);

@@ -5,31 +5,28 @@
 
 #include "v2_int.h"
 
-#define GCM_TAG 16u
-#define GCM_IV 8u
+#define COUNTER_IV 8u /* length of the IV of AEADs and counter mode */
 
 static bool is_aead(const struct v2_suite *s)
 {
-	return s->encr == IKE_ENCR_AES_GCM16;
+	return ikec_tag_len(s->encr) != 0;
 }
 
 void v2_key_lengths(const struct v2_suite *s, struct v2_keys *k)
 {
 	k->d_len = (uint16_t)ikec_prf_len(s->prf);
 	k->a_len = is_aead(s) ? 0 : (uint16_t)ikec_integ_key_len(s->integ);
-	k->e_len = (uint16_t)(s->key_bits / 8 + (is_aead(s) ? 4 : 0));
-	if (s->encr == IKE_ENCR_3DES)
-		k->e_len = 24;
+	k->e_len = (uint16_t)ikec_key_len(s->encr, s->key_bits);
 }
 
 size_t v2_iv_len(const struct v2_suite *s)
 {
-	return is_aead(s) ? GCM_IV : ikec_block_len(s->encr);
+	return ikec_iv_len(s->encr);
 }
 
 static size_t icv_len(const struct v2_suite *s)
 {
-	return is_aead(s) ? GCM_TAG : ikec_integ_len(s->integ);
+	return is_aead(s) ? ikec_tag_len(s->encr) : ikec_integ_len(s->integ);
 }
 
 static int skeyseed(const struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d,
@@ -39,9 +36,12 @@ static int skeyseed(const struct v2_sa *sa, const uint8_t *shared, size_t shared
 	struct ikec_iov iov[3] = {{shared, shared_len}, {sa->ni.b, sa->ni.len}, {sa->nr.b, sa->nr.len}};
 	if (old_d) /* SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) */
 		return ikec_prf(old_prf, old_d, old_d_len, iov, 3, out);
-	memcpy(key, sa->ni.b, sa->ni.len);
-	memcpy(key + sa->ni.len, sa->nr.b, sa->nr.len);
-	return ikec_prf(sa->suite.prf, key, (size_t)sa->ni.len + sa->nr.len, iov, 1, out);
+	size_t n_i = sa->ni.len, n_r = sa->nr.len;
+	if (sa->suite.prf == IKE_PRF_AES128_XCBC || sa->suite.prf == IKE_PRF_AES128_CMAC)
+		n_i = n_r = 8; /* RFC 7296 2.14: their key takes 64 bits of each nonce */
+	memcpy(key, sa->ni.b, n_i);
+	memcpy(key + n_i, sa->nr.b, n_r);
+	return ikec_prf(sa->suite.prf, key, n_i + n_r, iov, 1, out);
 }
 
 static void take(uint8_t *out, const uint8_t **p, size_t len)
@@ -92,7 +92,8 @@ int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike
 	size_t n = 0, len = alg ? algo_esp_key_len(alg) : 0;
 	if (!len || len > CV_SA_KEY_MAX)
 		return -ENOTSUP;
-	memcpy(seed, c->shared, c->shared_len);
+	if (c->shared)
+		memcpy(seed, c->shared, c->shared_len);
 	n += c->shared_len;
 	memcpy(seed + n, c->ni.b, c->ni.len);
 	n += c->ni.len;
@@ -111,17 +112,17 @@ int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike
 }
 
 /*
- * The IV of a GCM message must never repeat under one key, also not after a restart from the vault: the clock, which a
- * new process shares, in the high bits and a counter in the low ones (RFC 5282 3.1).
+ * The IV of an AEAD or counter mode message must never repeat under one key, also not after a restart from the vault:
+ * the clock, which a new process shares, in the high bits and a counter in the low ones (RFC 5282 3.1).
  */
-static void gcm_iv(struct v2_sa *sa, uint8_t iv[GCM_IV])
+static void counter_iv(struct v2_sa *sa, uint8_t iv[COUNTER_IV])
 {
 	uint64_t v = ike_now(sa->sa.ike) << 16;
 	if (v <= sa->iv_last)
 		v = sa->iv_last + 1;
 	sa->iv_last = v;
-	for (unsigned i = 0; i < GCM_IV; i++)
-		iv[i] = (uint8_t)(v >> (8 * (GCM_IV - 1 - i)));
+	for (unsigned i = 0; i < COUNTER_IV; i++)
+		iv[i] = (uint8_t)(v >> (8 * (COUNTER_IV - 1 - i)));
 }
 
 static void put_length(struct v2_enc *e, size_t total)
@@ -150,14 +151,16 @@ int v2_seal(struct v2_sa *sa, struct v2_enc *e)
 	put_length(e, total);
 	const uint8_t *ek = sa->sa.initiator ? k->ei : k->er, *ak = sa->sa.initiator ? k->ai : k->ar;
 	int err;
+	if (v2_iv_len(s) == COUNTER_IV && block == 1)
+		counter_iv(sa, e->buf + iv_at);
+	else
+		ikec_random(e->buf + iv_at, data_at - iv_at);
 	if (is_aead(s)) {
-		gcm_iv(sa, e->buf + iv_at);
-		err = ikec_gcm(
-			true, ek, k->e_len, e->buf + iv_at, e->buf, iv_at, e->buf + data_at, data_len, e->buf + e->len);
+		err = ikec_aead(s->encr, true, ek, k->e_len, e->buf + iv_at, e->buf, iv_at, e->buf + data_at, data_len,
+			e->buf + e->len);
 	} else {
 		struct ikec_iov iov = {e->buf, e->len};
-		ikec_random(e->buf + iv_at, data_at - iv_at);
-		err = ikec_cbc(s->encr, true, ek, k->e_len, e->buf + iv_at, e->buf + data_at, data_len);
+		err = ikec_crypt(s->encr, true, ek, k->e_len, e->buf + iv_at, e->buf + data_at, data_len);
 		if (!err)
 			err = ikec_integ(s->integ, ak, &iov, 1, e->buf + e->len);
 	}
@@ -165,8 +168,8 @@ int v2_seal(struct v2_sa *sa, struct v2_enc *e)
 	return err;
 }
 
-static int open_cbc(const struct v2_suite *s, const struct v2_keys *k, bool by_initiator, uint8_t *buf, size_t total,
-	size_t data_at, size_t data_len)
+static int open_classic(const struct v2_suite *s, const struct v2_keys *k, bool by_initiator, uint8_t *buf,
+	size_t total, size_t data_at, size_t data_len)
 {
 	uint8_t icv[IKEC_PRF_MAX];
 	size_t n = icv_len(s);
@@ -176,7 +179,7 @@ static int open_cbc(const struct v2_suite *s, const struct v2_keys *k, bool by_i
 		return -EBADMSG;
 	if (data_len % ikec_block_len(s->encr))
 		return -EPROTO;
-	return ikec_cbc(s->encr, false, by_initiator ? k->ei : k->er, k->e_len, buf + data_at - v2_iv_len(s),
+	return ikec_crypt(s->encr, false, by_initiator ? k->ei : k->er, k->e_len, buf + data_at - v2_iv_len(s),
 		buf + data_at, data_len);
 }
 
@@ -191,10 +194,10 @@ int v2_open(struct v2_sa *sa, struct v2_msg *m, uint8_t *buf, struct v2_view *in
 		return -EBADMSG;
 	size_t data_at = at + iv, data_len = m->sk.len - iv - icv;
 	if (is_aead(s))
-		err = ikec_gcm(false, by_initiator ? k->ei : k->er, k->e_len, buf + at, buf, at, buf + data_at,
-			data_len, buf + data_at + data_len);
+		err = ikec_aead(s->encr, false, by_initiator ? k->ei : k->er, k->e_len, buf + at, buf, at,
+			buf + data_at, data_len, buf + data_at + data_len);
 	else
-		err = open_cbc(s, k, by_initiator, buf, m->raw_len, data_at, data_len);
+		err = open_classic(s, k, by_initiator, buf, m->raw_len, data_at, data_len);
 	if (err)
 		return err == -EPROTO ? err : -EBADMSG;
 	size_t pad = buf[data_at + data_len - 1];

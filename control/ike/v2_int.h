@@ -24,7 +24,7 @@ enum v2_state {
 #define V2_KEY_MAX 64
 struct v2_suite {
 	enum ike_encr encr;
-	uint16_t key_bits;
+	uint16_t key_bits;    /* the key length attribute; 0 = the cipher has none */
 	enum ike_integ integ; /* NONE for AEAD */
 	enum ike_prf prf;
 	enum ike_group group;
@@ -138,7 +138,7 @@ struct v2_child {
 	struct ike_child c; /* first */
 	struct v2_nonce ni, nr;
 	enum ike_group pfs;
-	uint8_t shared[IKEC_DH_PUB_MAX];
+	uint8_t *shared; /* Diffie-Hellman secret until the keys are derived; NULL = none */
 	size_t shared_len;
 	uint8_t proposal_num;
 	uint32_t old_spi;	/* inbound SPI of the child that this one replaces, 0 = none */

@@ -18,19 +18,14 @@ static void add(struct offer *o, uint8_t type, uint16_t id, uint16_t key_bits)
 		o->t[o->p.n++] = (struct v2_transform){.type = type, .id = id, .key_bits = key_bits};
 }
 
-static bool encr_is_aead(enum ike_encr e)
-{
-	return e == IKE_ENCR_AES_GCM16;
-}
-
 /* The half of a configured proposal with or without AEAD ciphers: the two never share a proposal (RFC 5282 8). */
 static bool build_offer(const struct cfg_ike_proposal *c, bool aead, struct offer *o)
 {
 	memset(o, 0, sizeof(*o));
 	o->p.proto = V2_PROTO_IKE;
 	for (unsigned i = 0; i < c->n_encr; i++)
-		if (encr_is_aead(c->encr[i].encr) == aead)
-			add(o, V2_T_ENCR, c->encr[i].encr, c->encr[i].encr == IKE_ENCR_3DES ? 0 : c->encr[i].key_bits);
+		if ((ikec_tag_len(c->encr[i].encr) != 0) == aead)
+			add(o, V2_T_ENCR, c->encr[i].encr, c->encr[i].key_bits);
 	if (!o->p.n || (!aead && !c->n_integ))
 		return false;
 	for (unsigned i = 0; i < c->n_prf; i++)
@@ -129,7 +124,7 @@ static bool match_ike(const struct offer *o, bool aead, const struct v2_sa_pl *s
 	if (aead ? has_type(sa, p, V2_T_INTEG) && !has(sa, p, V2_T_INTEG, IKE_INTEG_NONE, 0) : !integ)
 		return false;
 	out->encr = encr->id;
-	out->key_bits = encr->id == IKE_ENCR_3DES ? 192 : encr->key_bits;
+	out->key_bits = encr->key_bits;
 	out->prf = prf->id;
 	out->integ = aead ? IKE_INTEG_NONE : integ->id;
 	out->group = dh->id;
@@ -158,7 +153,7 @@ int v2_choose_ike(const struct cfg_ike_profile *p, const struct v2_sa_pl *offer,
 void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, const uint8_t *spi, size_t spi_len)
 {
 	struct offer o = {.p = {.num = num, .proto = V2_PROTO_IKE, .spi = {spi, spi_len}}};
-	add(&o, V2_T_ENCR, s->encr, s->encr == IKE_ENCR_3DES ? 0 : s->key_bits);
+	add(&o, V2_T_ENCR, s->encr, s->key_bits);
 	add(&o, V2_T_PRF, s->prf, 0);
 	if (s->integ)
 		add(&o, V2_T_INTEG, s->integ, 0);

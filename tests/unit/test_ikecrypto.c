@@ -138,17 +138,118 @@ static void gcm_vector(void **state)
 	      "0de657ba637b39",
 		data);
 	memcpy(plain, data, 60);
-	assert_int_equal(ikec_gcm(true, key, 20, nonce + 4, aad, 20, data, 60, tag), 0);
+	assert_int_equal(ikec_aead(IKE_ENCR_AES_GCM16, true, key, 20, nonce + 4, aad, 20, data, 60, tag), 0);
 	expect_hex(data,
 		"42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051b"
 		"a30b396a0aac973d58e091");
 	expect_hex(tag, "5bc94fbc3221a5db94fae95ae7121a47");
 	uint8_t copy[60];
 	memcpy(copy, data, 60);
-	assert_int_equal(ikec_gcm(false, key, 20, nonce + 4, aad, 20, data, 60, tag), 0);
+	assert_int_equal(ikec_aead(IKE_ENCR_AES_GCM16, false, key, 20, nonce + 4, aad, 20, data, 60, tag), 0);
 	assert_memory_equal(data, plain, 60);
 	tag[3] ^= 1;
-	assert_int_equal(ikec_gcm(false, key, 20, nonce + 4, aad, 20, copy, 60, tag), -EBADMSG);
+	assert_int_equal(ikec_aead(IKE_ENCR_AES_GCM16, false, key, 20, nonce + 4, aad, 20, copy, 60, tag), -EBADMSG);
+}
+
+/* RFC 4434 4 and RFC 4615 4: keys of 16, 10 and 18 bytes, the data in uneven pieces. */
+static void aes_prf_vectors(void **state)
+{
+	(void)state;
+	static const struct {
+		enum ike_prf prf;
+		size_t key_len;
+		const char *out;
+	} t[] = {
+		{IKE_PRF_AES128_XCBC, 16, "47f51b4564966215b8985c63055ed308"},
+		{IKE_PRF_AES128_XCBC, 10, "0fa087af7d866e7653434e602fdde835"},
+		{IKE_PRF_AES128_XCBC, 18, "8cd3c93ae598a9803006ffb67c40e9e4"},
+		{IKE_PRF_AES128_CMAC, 16, "980ae87b5f4c9c5214f5b6a8455e4c2d"},
+		{IKE_PRF_AES128_CMAC, 10, "290d9e112edb09ee141fcf64c0b72f3d"},
+		{IKE_PRF_AES128_CMAC, 18, "84a348a4a45d235babfffc0d2b4da09a"},
+	};
+	uint8_t key[18], data[20], out[IKEC_PRF_MAX];
+	unhex("000102030405060708090a0b0c0d0e0fedcb", key);
+	unhex("000102030405060708090a0b0c0d0e0f10111213", data);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const struct ikec_iov iov[3] = {{data, 3}, {NULL, 0}, {data + 3, 17}};
+		assert_int_equal(ikec_prf(t[i].prf, key, t[i].key_len, iov, 3, out), 0);
+		expect_hex(out, t[i].out);
+		assert_int_equal(ikec_prf_len(t[i].prf), 16);
+	}
+	/* RFC 3566 4.6, test cases 1 and 3: no data, and whole blocks only */
+	const struct ikec_iov none = {data, 0}, block = {data, 16};
+	assert_int_equal(ikec_integ(IKE_INTEG_AES_XCBC_96, key, &none, 1, out), 0);
+	expect_hex(out, "75f0251d528ac01c4573dfd5");
+	assert_int_equal(ikec_integ(IKE_INTEG_AES_XCBC_96, key, &block, 1, out), 0);
+	expect_hex(out, "d2a246fa349b68a79998a439");
+	assert_int_equal(ikec_integ_len(IKE_INTEG_AES_CMAC_96), 12);
+	assert_int_equal(ikec_integ_key_len(IKE_INTEG_AES_CMAC_96), 16);
+}
+
+/* RFC 3686 6, test vectors 1 and 3 (more than two blocks, the last one not whole). */
+static void ctr_vectors(void **state)
+{
+	uint8_t key[20], iv[8], data[37] = "Single block msg";
+	(void)state;
+	unhex("ae6852f8121067cc4bf7a5765577f39e00000030", key);
+	unhex("0000000000000000", iv);
+	assert_int_equal(ikec_crypt(IKE_ENCR_AES_CTR, true, key, 20, iv, data, 16), 0);
+	expect_hex(data, "e4095d4fb7a7b3792d6175a3261311b8");
+	assert_int_equal(ikec_crypt(IKE_ENCR_AES_CTR, false, key, 20, iv, data, 16), 0);
+	assert_memory_equal(data, "Single block msg", 16);
+	unhex("7691be035e5020a8ac6e618529f9a0dc00e0017b", key);
+	unhex("27777f3f4a1786f0", iv);
+	for (unsigned i = 0; i < 36; i++)
+		data[i] = (uint8_t)i;
+	assert_int_equal(ikec_crypt(IKE_ENCR_AES_CTR, true, key, 20, iv, data, 36), 0);
+	expect_hex(data, "c1cf48a89f2ffdd9cf4652e9efdb72d74540a42bde6d7836d59a5ceaaef3105325b2072f");
+	assert_int_equal(ikec_crypt(IKE_ENCR_AES_CTR, true, key, 3, iv, data, 36), -ENOTSUP);
+}
+
+/* RFC 8439 2.8.2, the nonce split into salt and IV as RFC 7634 does. */
+static void chacha_vector(void **state)
+{
+	static const char text[] = "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for "
+				   "the future, sunscreen would be it.";
+	uint8_t key[36], iv[8], aad[12], data[sizeof(text)], tag[16];
+	size_t n = sizeof(text) - 1;
+	(void)state;
+	memcpy(data, text, n);
+	unhex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f07000000", key);
+	unhex("4041424344454647", iv);
+	unhex("50515253c0c1c2c3c4c5c6c7", aad);
+	assert_int_equal(ikec_aead(IKE_ENCR_CHACHA20_POLY1305, true, key, sizeof(key), iv, aad, 12, data, n, tag), 0);
+	expect_hex(data, "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d6"
+			 "3dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b36"
+			 "92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc"
+			 "3ff4def08e4b7a9de576d26586cec64b6116");
+	expect_hex(tag, "1ae10b594f09e26a7e902ecbd0600691");
+	assert_int_equal(ikec_aead(IKE_ENCR_CHACHA20_POLY1305, false, key, sizeof(key), iv, aad, 12, data, n, tag), 0);
+	assert_memory_equal(data, text, n);
+	assert_int_equal(ikec_key_len(IKE_ENCR_CHACHA20_POLY1305, 0), 36);
+	assert_int_equal(ikec_aead(IKE_ENCR_AES_CBC, true, key, 32, iv, aad, 12, data, n, tag), -ENOTSUP);
+}
+
+/* The shorter tags are the beginning of the long one (RFC 5282 5), and are checked. */
+static void gcm_short_tags(void **state)
+{
+	static const struct {
+		enum ike_encr encr;
+		size_t len;
+	} t[] = {{IKE_ENCR_AES_GCM8, 8}, {IKE_ENCR_AES_GCM12, 12}};
+	uint8_t key[20] = {1}, iv[8] = {2}, full[16];
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t data[20] = {3}, want[20] = {3}, tag[16] = {0};
+		assert_int_equal(ikec_aead(IKE_ENCR_AES_GCM16, true, key, 20, iv, "aad", 3, want, 20, full), 0);
+		assert_int_equal(ikec_aead(t[i].encr, true, key, 20, iv, "aad", 3, data, 20, tag), 0);
+		assert_memory_equal(data, want, 20);
+		assert_memory_equal(tag, full, t[i].len);
+		assert_int_equal(tag[t[i].len], 0);
+		assert_int_equal(ikec_tag_len(t[i].encr), t[i].len);
+		tag[t[i].len - 1] ^= 1;
+		assert_int_equal(ikec_aead(t[i].encr, false, key, 20, iv, "aad", 3, data, 20, tag), -EBADMSG);
+	}
 }
 
 static void dh_kat(enum ike_group g, const char *i_priv, const char *i_pub, const char *r_priv, const char *r_pub,
@@ -195,11 +296,33 @@ static void x25519_vector(void **state)
 		"4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
 }
 
+/* RFC 7748 section 6.2 */
+static void x448_vector(void **state)
+{
+	(void)state;
+	dh_kat(IKE_GROUP_CURVE448,
+		"9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28dd9c9baf574a9419744897391006382a6f127ab1d9ac2d8"
+		"c0"
+		"a598726b",
+		"9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c22c5d9bbc836647241d953d40c5b12da88120d53177f80"
+		"e5"
+		"32c41fa0",
+		"1c306a7ac2a0e2e0990b294470cba339e6453772b075811d8fad0d1d6927c120bb5ee8972b0d3e21374c9c921b09d1b0366f10"
+		"b6"
+		"5173992d",
+		"3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b43027d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1"
+		"c6"
+		"7bf33609",
+		"07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282bb60c0b56fd2464c335543936521c24403085d59a449a50"
+		"37"
+		"514a879d");
+}
+
 static void all_groups_agree(void **state)
 {
-	static const enum ike_group g[] = {IKE_GROUP_MODP1024, IKE_GROUP_MODP1536, IKE_GROUP_MODP2048,
-		IKE_GROUP_MODP3072, IKE_GROUP_MODP4096, IKE_GROUP_ECP256, IKE_GROUP_ECP384, IKE_GROUP_ECP521,
-		IKE_GROUP_CURVE25519};
+	static const enum ike_group g[] = {IKE_GROUP_MODP768, IKE_GROUP_MODP1024, IKE_GROUP_MODP1536,
+		IKE_GROUP_MODP2048, IKE_GROUP_MODP3072, IKE_GROUP_MODP4096, IKE_GROUP_MODP6144, IKE_GROUP_MODP8192,
+		IKE_GROUP_ECP256, IKE_GROUP_ECP384, IKE_GROUP_ECP521, IKE_GROUP_CURVE25519, IKE_GROUP_CURVE448};
 	(void)state;
 	for (size_t i = 0; i < sizeof(g) / sizeof(g[0]); i++) {
 		struct ikec_dh *a, *b;
@@ -244,6 +367,9 @@ static void bad_public_values(void **state)
 	memset(v, 0, sizeof(v));
 	assert_int_equal(ikec_dh_shared(dh, v, 32, s, &n), -EINVAL); /* small order */
 	ikec_dh_free(dh);
+	assert_int_equal(ikec_dh_new(IKE_GROUP_CURVE448, &dh), 0);
+	assert_int_equal(ikec_dh_shared(dh, v, 56, s, &n), -EINVAL); /* small order */
+	ikec_dh_free(dh);
 }
 
 int main(void)
@@ -255,8 +381,13 @@ int main(void)
 		cmocka_unit_test(hashes_of_abc),
 		cmocka_unit_test(cbc_vector),
 		cmocka_unit_test(gcm_vector),
+		cmocka_unit_test(gcm_short_tags),
+		cmocka_unit_test(aes_prf_vectors),
+		cmocka_unit_test(ctr_vectors),
+		cmocka_unit_test(chacha_vector),
 		cmocka_unit_test(ecp256_vector),
 		cmocka_unit_test(x25519_vector),
+		cmocka_unit_test(x448_vector),
 		cmocka_unit_test(all_groups_agree),
 		cmocka_unit_test(bad_public_values),
 	};

@@ -54,7 +54,8 @@ class StrongSwan:
     def start(self):
         base, tries = self.timing
         self.peer.file("strongswan.conf", _block("charon", {
-            "load": "random nonce aes sha1 sha2 openssl hmac kdf kernel-netlink socket-default vici",
+            "load": "random nonce aes sha1 sha2 openssl hmac xcbc cmac ctr kdf pem pkcs1 x509 pubkey revocation "
+                    "constraints kernel-netlink socket-default vici",
             "install_routes": "no", "install_virtual_ip": "no", "threads": 8,
             "retransmit_timeout": "1.5", "retransmit_base": base, "retransmit_tries": tries,
             "filelog": {"stderr": {"default": 1, "ike": 2, "time_format": "%H:%M:%S", "flush_line": "yes"}},
