@@ -63,6 +63,8 @@ struct cv_config *config_new(void)
 	c->ike_enabled = true;
 	c->cookie_threshold = 500;
 	c->half_open_max = 10000;
+	c->cac.scale = 100;
+	c->cac.poll_s = 1;
 	c->ipsec_lifetime_s = 3600;
 	c->ipsec_lifetime_kb = 4608000;
 	return c;

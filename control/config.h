@@ -204,6 +204,15 @@ struct cfg_crypto_map {
 	const struct cfg_interface *local_ref;
 };
 
+/* Call admission control for IKE (CAC-*). 0 = no limit. */
+struct cfg_cac {
+	uint32_t ike_sa;	 /* IKE SAs (CAC-7) */
+	uint32_t in_negotiation; /* IKE SAs before authentication (CAC-10) */
+	uint32_t charge;	 /* system resource limit, 1..100000 (CAC-16) */
+	uint16_t scale;		 /* 0..1000, default 100 (CAC-17..19) */
+	uint8_t poll_s;		 /* how often the load is read, 1..32 s, default 1 */
+};
+
 struct cv_config {
 	char *hostname;
 	bool allow_legacy;
@@ -213,6 +222,7 @@ struct cv_config {
 	bool ike_enabled;	   /* IKE-1, IKE-2 */
 	uint32_t cookie_threshold; /* half-open SAs above which cookies are demanded (RFC 7296 2.6) */
 	uint32_t half_open_max;
+	struct cfg_cac cac;
 	uint32_t ipsec_lifetime_s;  /* IPSEC-51: 3600 */
 	uint64_t ipsec_lifetime_kb; /* 4608000 */
 	struct cfg_identity local_id;

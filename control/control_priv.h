@@ -10,6 +10,7 @@
 #include "dpclient.h"
 #include "ids.h"
 #include "ike.h"
+#include "load.h"
 #include "session.h"
 
 struct stats_base;
@@ -56,6 +57,7 @@ struct control {
 	struct cv_pkt out;
 	/* counters cleared by the operator: a baseline that show subtracts */
 	struct stats_base *base;
+	struct load load;
 	struct trace *trace; /* NULL = none running */
 	uint64_t started_ms;
 	/* stop */

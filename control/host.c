@@ -269,6 +269,11 @@ static void host_ike_event(void *ctx, const struct ike_event *ev)
 	session_ike_event(c->sessions, ev);
 }
 
+static uint32_t host_load(void *ctx)
+{
+	return load_read(&((struct control *)ctx)->load);
+}
+
 const struct ike_ops host_ike_ops = {
 	.now_ms = host_now_ms,
 	.send = host_send,
@@ -284,6 +289,7 @@ const struct ike_ops host_ike_ops = {
 	.acquire_failed = host_acquire_failed,
 	.local_addr = host_local_addr,
 	.entries_for = host_entries_for,
+	.load = host_load,
 	.event = host_ike_event,
 	.vault_write = host_vault_write,
 	.vault_free = host_vault_free,

@@ -282,6 +282,17 @@ static void moved(struct session_table *t, const struct ike_event *ev)
 	LIST_INSERT_HEAD(&t->bucket[bucket_of(&k)], s, link);
 }
 
+/* CAC-8. The engine bounds how often it says so. */
+static void refused(const struct ike_event *ev)
+{
+	bool out = !strncmp(ev->reason, "outgoing", 8);
+	char from[CV_ADDR_STR], to[CV_ADDR_STR];
+
+	cv_warn("session", "%%CRYPTO-4-IKE_DENY_SA_REQ: IKE SA request from %s to %s denied: %s",
+		cv_addr_str(out ? &ev->path->local : &ev->path->remote, from),
+		cv_addr_str(out ? &ev->path->remote : &ev->path->local, to), ev->reason);
+}
+
 void session_ike_event(struct session_table *t, const struct ike_event *ev)
 {
 	struct session_key k;
@@ -289,6 +300,10 @@ void session_ike_event(struct session_table *t, const struct ike_event *ev)
 
 	if (ev->type == IKE_EVT_FAILED) {
 		note_failure(t, ev);
+		return;
+	}
+	if (ev->type == IKE_EVT_REFUSED) {
+		refused(ev);
 		return;
 	}
 	if (ev->type == IKE_EVT_PEER_MOVED) {

@@ -88,6 +88,10 @@ void show_map(struct show *s);
 void show_transform_set(struct show *s);
 void show_access_lists(struct show *s);
 
+void show_call_admission(struct show *s);
+void show_crypto_admission(struct show *s);
+
+void clear_crypto_admission(struct show *s);
 void clear_session(struct show *s);
 void clear_sa(struct show *s);
 void clear_isakmp(struct show *s);

@@ -240,6 +240,17 @@ static bool profiles(struct build *b, const struct lyd_node *ike)
 	return true;
 }
 
+static void admission(struct build *b, const struct lyd_node *n)
+{
+	struct cfg_cac *c = &b->c->cac;
+
+	c->ike_sa = (uint32_t)tree_number(n, "ike-sa");
+	c->in_negotiation = (uint32_t)tree_number(n, "in-negotiation-sa");
+	c->charge = (uint32_t)tree_number(n, "system-limit");
+	c->scale = (uint16_t)tree_number(n, "load-multiplier");
+	c->poll_s = (uint8_t)tree_number(n, "load-interval");
+}
+
 bool build_ike(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *ike = tree_top(tree, "culvert-ike", "ike");
@@ -249,6 +260,7 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 	b->c->ike_enabled = tree_flag(ike, "enabled");
 	b->c->cookie_threshold = (uint32_t)tree_number(ike, "cookie-threshold");
 	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");
+	admission(b, tree_child(ike, "call-admission"));
 	return identity(b, tree_child(ike, "identity"), false, &b->c->local_id) && policies(b, ike) &&
 	       proposals(b, ike) && keyrings(b, ike) && peers(b, ike) && profiles(b, ike);
 }

@@ -49,7 +49,14 @@ struct ike_child_params {
 };
 
 /* What changed for an operator: feeds the log (MON-*), show and later SNMP. */
-enum ike_event_type { IKE_EVT_UP = 1, IKE_EVT_DOWN, IKE_EVT_FAILED, IKE_EVT_REKEYED, IKE_EVT_PEER_MOVED };
+enum ike_event_type {
+	IKE_EVT_UP = 1,
+	IKE_EVT_DOWN,
+	IKE_EVT_FAILED,
+	IKE_EVT_REKEYED,
+	IKE_EVT_PEER_MOVED,
+	IKE_EVT_REFUSED
+};
 struct ike_event {
 	enum ike_event_type type;
 	const struct ike_sa *sa; /* may be NULL for FAILED */
@@ -102,6 +109,8 @@ struct ike_ops {
 	 */
 	unsigned (*entries_for)(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max);
 	void (*event)(void *ctx, const struct ike_event *ev);
+	/* Shortage of CPU and memory in percent, for call admission control (CAC-13). NULL = never short. */
+	uint32_t (*load)(void *ctx);
 	/* Keep, replace or drop the record by which an SA survives a restart of this process (cv_vault.h); rec -1 =
 	 * new. */
 	int (*vault_write)(void *ctx, int rec, const void *data, size_t len);
@@ -161,5 +170,18 @@ unsigned ike_clear(struct ike *ike, const struct ike_match *m);
  */
 json_t *ike_show_sas(struct ike *ike, int version);
 json_t *ike_show_stats(struct ike *ike);
+
+/* Call admission control (CAC-1..22): limits in force, gauges, counters, load. */
+struct ike_cac_stats {
+	uint32_t charge_limit, sa_limit, negotiation_limit; /* 0 = none (CAC-21) */
+	uint32_t active, negotiating;
+	uint32_t charge, unscaled; /* now; unscaled in percent */
+	struct {
+		uint64_t accepted, rejected;
+	} in, out;
+	uint64_t rsrc_low, by_sa_limit;
+};
+void ike_cac_stats(const struct ike *ike, struct ike_cac_stats *out);
+void ike_cac_clear(struct ike *ike); /* counters to 0; the gauges are what they are (CAC-22) */
 
 #endif

@@ -99,6 +99,20 @@ struct ike_stats {
 #undef X
 };
 
+/* An IKE SA as call admission control sees it (CAC-1). */
+enum ike_call { IKE_CALL_NONE = 0, IKE_CALL_NEGOTIATING, IKE_CALL_ACTIVE };
+#define IKE_CALLS 3
+
+/* State of call admission control: ike_cac.c. */
+struct ike_cac {
+	uint64_t accepted[2], rejected[2]; /* [0] incoming, [1] outgoing */
+	uint64_t rsrc_low, by_sa_limit;
+	uint32_t load; /* percent, as last read */
+	struct ike_timer poll;
+	uint64_t refill_ms; /* token bucket of IKE_EVT_REFUSED */
+	unsigned tokens;
+};
+
 TAILQ_HEAD(ike_sa_list, ike_sa);
 TAILQ_HEAD(ike_child_list, ike_child);
 TAILQ_HEAD(ike_req_list, ike_req);
@@ -119,7 +133,9 @@ struct ike {
 	struct ike_htab by_req;
 	struct ike_sa_list sas;
 	unsigned n_sas, n_half_open; /* n_half_open: as responder, not yet authenticated */
-	struct ike_req_list reqs;    /* every wish that has not come true */
+	unsigned n_calls[IKE_CALLS];
+	struct ike_cac cac;
+	struct ike_req_list reqs; /* every wish that has not come true */
 	struct ike_job_list jobs;
 	struct ike_sa_list dead_sas;
 	struct ike_child_list dead_children;
@@ -157,6 +173,7 @@ struct ike_sa {
 	bool initiator; /* we sent the first message (of the SA's own creation) */
 	bool dead;	/* destroyed; memory still there */
 	bool counted_half_open;
+	enum ike_call call; /* how it is counted in n_calls */
 	enum ike_phase phase;
 	int state;		    /* the version's own; named by v->state_name */
 	struct ike_path path;	    /* where we send to; follows a NAT mapping */
@@ -344,8 +361,20 @@ static inline const uint8_t *ike_sa_peer_spi(const struct ike_sa *sa)
 {
 	return sa->initiator ? sa->spi_r : sa->spi_i;
 }
-/* May another half-open SA as responder be made (half_open_max)? Counts a refusal. */
-bool ike_half_open_ok(struct ike *ike);
+/* Replaced or deleting: takes no new children and is no longer a call (CAC-4). */
+void ike_sa_closing(struct ike_sa *sa);
+
+/* ---- call admission control (ike_cac.c) ---- */
+
+/*
+ * May a new IKE SA be made? Ask just before making it, with everything else checked; one question is one request of the
+ * statistics. False: refused and counted, an IKE_EVT_REFUSED said so (at a bounded rate); make nothing and answer
+ * nothing, so that the peer asks again later. An SA for a peer that has one is always admitted (CAC-3, 4).
+ */
+bool ike_cac_admit(struct ike *ike, const struct ike_path *path, bool initiator);
+/* Must an initiator prove its address first (RFC 7296 2.6)? Long before any limit could refuse a customer. */
+bool ike_cac_wants_proof(const struct ike *ike);
+void ike_cac_config(struct ike *ike); /* the configuration has changed */
 /*
  * INITIAL_CONTACT (VRF-42): remove all other SAs between the same local address, remote address and remote port,
  * quietly.

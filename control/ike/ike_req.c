@@ -109,6 +109,10 @@ static void req_start(struct ike *ike, struct ike_req *r)
 		return;
 	}
 	sa = find_sa(ike, r->entry, &path);
+	if (!sa && !ike_cac_admit(ike, &path, true)) {
+		ike_req_done(r, -EBUSY, "call admission control");
+		return;
+	}
 	if (!sa) {
 		sa = ike_version_of(r->entry)->initiate(ike, r->entry, &path);
 		if (!sa) {

@@ -208,7 +208,25 @@ struct ike_sa *ike_sa_new(struct ike *ike, const struct ike_version *v, size_t s
 	TAILQ_INIT(&sa->jobs);
 	TAILQ_INSERT_TAIL(&ike->sas, sa, all);
 	ike->n_sas++;
+	ike->n_calls[sa->call]++;
 	return sa;
+}
+
+static void count_call(struct ike_sa *sa)
+{
+	enum ike_call call = sa->dead				  ? IKE_CALL_NONE
+			     : sa->phase == IKE_PHASE_HALF_OPEN	  ? IKE_CALL_NEGOTIATING
+			     : sa->phase == IKE_PHASE_ESTABLISHED ? IKE_CALL_ACTIVE
+								  : IKE_CALL_NONE;
+	sa->ike->n_calls[sa->call]--;
+	sa->ike->n_calls[call]++;
+	sa->call = call;
+}
+
+void ike_sa_closing(struct ike_sa *sa)
+{
+	sa->phase = IKE_PHASE_CLOSING;
+	count_call(sa);
 }
 
 void ike_sa_link(struct ike_sa *sa)
@@ -226,6 +244,7 @@ void ike_sa_link(struct ike_sa *sa)
 		sa->counted_half_open = true;
 		ike->n_half_open++;
 	}
+	count_call(sa);
 }
 
 static void half_open_done(struct ike_sa *sa)
@@ -234,14 +253,6 @@ static void half_open_done(struct ike_sa *sa)
 		sa->counted_half_open = false;
 		sa->ike->n_half_open--;
 	}
-}
-
-bool ike_half_open_ok(struct ike *ike)
-{
-	if (!ike->cfg || !ike->cfg->half_open_max || ike->n_half_open < ike->cfg->half_open_max)
-		return true;
-	ike->stats.half_open_refused++;
-	return false;
 }
 
 struct ike_sa *ike_sa_by_spi(struct ike *ike, const struct ike_version *v, const uint8_t spi[IKE_SPI_LEN])
@@ -368,6 +379,8 @@ static void sa_unlink(struct ike_sa *sa)
 	TAILQ_REMOVE(&ike->sas, sa, all);
 	ike->n_sas--;
 	half_open_done(sa);
+	count_call(sa);
+	ike->n_calls[sa->call]--;
 	ike_timer_stop(ike, &sa->life);
 	ike_timer_stop(ike, &sa->keepalive);
 	if (sa->vault_rec >= 0)

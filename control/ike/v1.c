@@ -85,7 +85,7 @@ static void close_timer(struct ike *ike, struct ike_timer *t)
 static void retire_sa(struct v1_sa *v)
 {
 	struct ike *ike = v->sa.ike;
-	v->sa.phase = IKE_PHASE_CLOSING;
+	ike_sa_closing(&v->sa);
 	ike_timer_stop(ike, &v->sa.life);
 	ike_timer_stop(ike, &v->dpd_timer);
 	v->wait.fire = close_timer;
@@ -249,7 +249,7 @@ static void become_container(struct v1_sa *v)
 	TAILQ_FOREACH_SAFE(c, &v->sa.children, link, nc)
 	if (c->state < IKE_CHILD_ESTABLISHED)
 		ike_child_remove(c, 0);
-	v->sa.phase = IKE_PHASE_CLOSING;
+	ike_sa_closing(&v->sa);
 	v->sa.state = V1_DELETED;
 	ike_timer_stop(ike, &v->sa.life);
 	ike_timer_stop(ike, &v->sa.keepalive);
@@ -273,7 +273,7 @@ static bool has_children(const struct v1_sa *v)
 void v1_deleted_by_peer(struct v1_sa *v)
 {
 	enum ike_phase was = v->sa.phase;
-	v->sa.phase = IKE_PHASE_CLOSING;
+	ike_sa_closing(&v->sa);
 	struct v1_sa *best = v1_best(&v->sa);
 	if (best) {
 		adopt(v, best);

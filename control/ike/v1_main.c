@@ -370,8 +370,6 @@ void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 		ike->stats.rx_malformed++;
 		return;
 	}
-	if (!ike_half_open_ok(ike))
-		return;
 	uint8_t prop_num;
 	struct v1_trans t;
 	struct v1_p1_attrs a;
@@ -382,7 +380,7 @@ void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 		v1_notify_clear(ike, path, natt, h, V1_N_NO_PROPOSAL_CHOSEN);
 		return;
 	}
-	struct v1_sa *v = sa_new(ike, entry, path, natt);
+	struct v1_sa *v = ike_cac_admit(ike, path, false) ? sa_new(ike, entry, path, natt) : NULL;
 	if (!v)
 		return;
 	ike->stats.sa_responded++;

@@ -90,7 +90,7 @@ static void queue_delete(struct v2_sa *sa)
 	}
 	t = v2_task_new(&v2_info_task);
 	t->delete_ike = true;
-	sa->sa.phase = IKE_PHASE_CLOSING;
+	ike_sa_closing(&sa->sa);
 	sa->sa.state = V2_DELETING;
 	ike_timer_stop(sa->sa.ike, &sa->dpd);
 	ike_timer_stop(sa->sa.ike, &sa->sa.life);
@@ -116,7 +116,7 @@ void v2_sa_delete(struct ike_sa *base, const char *reason)
 	if (base->phase == IKE_PHASE_CLOSING)
 		return; /* on its way already */
 	ike_event(base->ike, IKE_EVT_DOWN, base, &base->path, base->entry, reason);
-	base->phase = IKE_PHASE_CLOSING;
+	ike_sa_closing(base);
 	while ((c = TAILQ_FIRST(&base->children)))
 		ike_child_remove(c, 0);
 	while ((r = TAILQ_FIRST(&base->reqs)))

@@ -262,7 +262,7 @@ static bool repeated(struct ike *ike, const struct ike_path *path, const struct 
 static bool wants_cookie(struct ike *ike, const struct ike_path *path, bool natt, const struct v2_msg *m)
 {
 	uint8_t cookie[COOKIE_LEN];
-	if (ike->n_half_open < ike->cfg->cookie_threshold || cookie_good(ike, path, m))
+	if (!ike_cac_wants_proof(ike) || cookie_good(ike, path, m))
 		return false;
 	if (cookie_make(ike, 0, path, m, cookie)) {
 		ike->stats.cookies_sent++;
@@ -283,7 +283,7 @@ void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, st
 		ike->stats.rx_malformed++;
 		return;
 	}
-	if (repeated(ike, path, m) || wants_cookie(ike, path, natt, m) || !ike_half_open_ok(ike))
+	if (repeated(ike, path, m) || wants_cookie(ike, path, natt, m))
 		return;
 	if (m->critical) {
 		answer_stateless(ike, path, natt, m, V2_N_UNSUPPORTED_CRITICAL_PAYLOAD, &m->critical, 1);
@@ -302,7 +302,8 @@ void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, st
 		answer_stateless(ike, path, natt, m, V2_N_INVALID_KE_PAYLOAD, g, 2);
 		return;
 	}
-	respond_start(ike, path, natt, m, p, &suite, prop.num);
+	if (ike_cac_admit(ike, path, false))
+		respond_start(ike, path, natt, m, p, &suite, prop.num);
 }
 
 /* ---- initiator ---- */

@@ -111,7 +111,7 @@ void v2_adopt(struct v2_sa *to, struct v2_sa *from)
 		r->sa = &to->sa;
 		TAILQ_INSERT_TAIL(&to->sa.reqs, r, link);
 	}
-	from->sa.phase = IKE_PHASE_CLOSING;
+	ike_sa_closing(&from->sa);
 	from->sa.state = V2_REKEYED;
 	ike_timer_stop(from->sa.ike, &from->sa.life);
 	ike_timer_stop(from->sa.ike, &from->sa.keepalive);

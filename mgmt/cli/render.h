@@ -34,6 +34,9 @@ RENDERER(render_isakmp_profile);
 RENDERER(render_isakmp_key);
 RENDERER(render_isakmp_peer);
 RENDERER(render_ike_stats);
+/* render_admission.c */
+RENDERER(render_call_admission);
+RENDERER(render_crypto_admission);
 /* render_ipsec.c */
 RENDERER(render_ipsec_sa);
 RENDERER(render_crypto_map);

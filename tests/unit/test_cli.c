@@ -338,6 +338,44 @@ static void test_render_net(void **state)
 		"{}", diff);
 }
 
+/* Blanks and line ends count as one blank. */
+static void shows_words(cli_render render, const char *json, const char *words)
+{
+	char *text = rendered(render, json, "{}"), *to = text;
+
+	for (const char *from = text; *from; from++)
+		if (!strchr(" \n", *from))
+			*to++ = *from;
+		else if (to > text && to[-1] != ' ')
+			*to++ = ' ';
+	*to = 0;
+	assert_non_null(strstr(text, words));
+	free(text);
+}
+
+/* CAC-T3, CAC-T4 (CAC-19..21): the manual's figures in the manual's words. */
+static void test_render_admission(void **state)
+{
+	(void)state;
+	shows(render_call_admission,
+		"{\"charge\": 82, \"limit\": 1000, \"rejected\": 1430, \"accepted\": 0, \"unscaled\": 82}", "{}",
+		(const char *const[]){"Total Call admission charges: 82, limit 1000\n",
+			"Total calls rejected 1430, accepted 0\n", "Load metric: charge 82, unscaled 82%\n", NULL});
+	shows_words(render_crypto_admission,
+		"{\"resource_limit\": 90, \"max_ike_sas\": 0, \"max_in_negotiation\": 25, \"total\": 359, \"active\": "
+		"338,"
+		"\"negotiating\": 21, \"incoming\": {\"requests\": 1297, \"accepted\": 166, \"rejected\": 1131},"
+		"\"outgoing\": {\"requests\": 1771, \"accepted\": 195, \"rejected\": 1576},"
+		"\"rejected\": {\"total\": 2707, \"rsrc_low\": 1314, \"sa_limit\": 1393}}",
+		"Crypto Call Admission Control Statistics "
+		"--------------------------------------------------------------------- "
+		"System Resource Limit: 90 Max IKE SAs: 0 Max in nego: 25 "
+		"Total IKE SA Count: 359 active: 338 negotiating: 21 "
+		"Incoming IKE Requests: 1297 accepted: 166 rejected: 1131 "
+		"Outgoing IKE Requests: 1771 accepted: 195 rejected: 1576 "
+		"Rejected IKE Requests: 2707 rsrc low: 1314 SA limit: 1393 -----");
+}
+
 /* Nothing an answer leaves out, or holds in another type, makes a renderer fall over. */
 static void test_render_anything(void **state)
 {
@@ -375,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_render_session),
 		cmocka_unit_test(test_render_ipsec_sa),
 		cmocka_unit_test(test_render_net),
+		cmocka_unit_test(test_render_admission),
 		cmocka_unit_test(test_render_anything),
 	};
 
