@@ -500,6 +500,7 @@ uint64_t child_run_linger(struct child_table *t, uint64_t now)
 	struct child *ch;
 
 	while ((ch = TAILQ_FIRST(&t->linger))) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyzer does not follow TAILQ_REMOVE */
 		if (ch->linger_until_ms > now)
 			return ch->linger_until_ms - now;
 		TAILQ_REMOVE(&t->linger, ch, link);

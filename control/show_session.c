@@ -105,14 +105,11 @@ static json_t *ike_sa_object(const json_t *sa, bool active)
 {
 	static const char *const copied[] = {"version", "local", "local_port", "remote", "remote_port"};
 	json_t *o = json_object();
-	char caps[4] = "";
 
 	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
 		json_object_set(o, copied[i], json_object_get(sa, copied[i]));
 	set_str(o, "state", active ? "Active" : "Inactive");
-	if (json_is_true(json_object_get(sa, "nat_t")))
-		strcat(caps, "N");
-	set_str(o, "capabilities", caps);
+	set_str(o, "capabilities", json_is_true(json_object_get(sa, "nat_t")) ? "N" : "");
 	json_object_set(o, "conn_id", json_object_get(sa, "id"));
 	json_object_set(o, "lifetime", json_object_get(sa, "remaining"));
 	return o;

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,16 +65,17 @@ static uint64_t free_huge_mb(void)
 	DIR *d = opendir(root);
 	struct dirent *e;
 	while (d != NULL && (e = readdir(d)) != NULL) {
-		unsigned long kb, pages = 0;
-		char path[320];
-		if (sscanf(e->d_name, "hugepages-%lukB", &kb) != 1)
+		static const char prefix[] = "hugepages-";
+		char path[320], count[24];
+		if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
 			continue;
+		uint64_t kb = strtoull(e->d_name + strlen(prefix), NULL, 10);
 		(void)snprintf(path, sizeof(path), "%s/%s/free_hugepages", root, e->d_name);
 		FILE *f = fopen(path, "r");
 		if (f == NULL)
 			continue;
-		if (fscanf(f, "%lu", &pages) == 1)
-			mb += (uint64_t)pages * kb / 1024;
+		if (fgets(count, sizeof(count), f) != NULL)
+			mb += strtoull(count, NULL, 10) * kb / 1024;
 		(void)fclose(f);
 	}
 	if (d != NULL)
@@ -166,11 +168,13 @@ static void remove_stale_dirs(void)
 	DIR *d = opendir(root);
 	struct dirent *e;
 	while (d != NULL && (e = readdir(d)) != NULL) {
-		int pid, end = 0;
-		char path[320];
-		if (sscanf(e->d_name, PREFIX "%d%n", &pid, &end) != 1 || e->d_name[end] != '\0' || pid <= 0)
+		char path[320], *end;
+		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0)
 			continue;
-		if (kill(pid, 0) == 0 || errno != ESRCH)
+		long pid = strtol(e->d_name + strlen(PREFIX), &end, 10);
+		if (*end != '\0' || pid <= 0 || pid > INT_MAX)
+			continue;
+		if (kill((pid_t)pid, 0) == 0 || errno != ESRCH)
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/%s", root, e->d_name);
 		(void)rmdir(path); /* only when it is empty */

@@ -46,7 +46,7 @@ static flow_addr prefix_mask(uint8_t af, unsigned len)
 {
 	unsigned bits = af == CV_AF_INET ? 32 : 128;
 	flow_addr all = bits == 32 ? (flow_addr)UINT32_MAX : ~(flow_addr)0;
-	return len == 0 ? 0 : all & (all << (bits - len));
+	return len == 0 ? 0 : len >= bits ? all : all & (all << (bits - len));
 }
 
 /* Length of the longest prefix that holds the whole range. */

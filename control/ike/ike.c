@@ -26,6 +26,7 @@ static void reap(struct ike *ike)
 	TAILQ_FOREACH_SAFE(sa, &ike->dead_sas, all, ns)
 	{
 		TAILQ_FOREACH (c, &ike->dead_children, link)
+			/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyzer does not follow TAILQ_REMOVE */
 			if (c->sa == sa)
 				break;
 		if (c)

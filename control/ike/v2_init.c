@@ -192,6 +192,7 @@ static const struct cfg_ike_profile *choose_profile(struct ike *ike, const struc
 	for (int by_id = 0; by_id < 2 && !found; by_id++)
 		for (unsigned i = 0; i < n && !found; i++) {
 			const struct cfg_ike_profile *p = e[i]->profile_ref;
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): resolved, never NULL (config.h) */
 			if (by_id ? p->n_match == 0 : !ike_entry_has_peer(e[i], &path->remote))
 				continue;
 			*known = true;

@@ -35,7 +35,7 @@ static int connect_to(struct client *c, char *err, size_t err_size)
 		snprintf(err, err_size, "%s: the path is too long", c->path);
 		return -1;
 	}
-	strcpy(addr.sun_path, c->path);
+	memcpy(addr.sun_path, c->path, strlen(c->path) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		snprintf(err, err_size, "%s: %s%s", c->path, strerror(errno),

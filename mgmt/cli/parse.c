@@ -326,6 +326,7 @@ static unsigned follow_words(const struct match *m, struct cli_next *out, unsign
 	for (unsigned i = 0; i < m->n && n < max && n < 64; i++) {
 		size_t l, more;
 		const char *w = word_at(m->cand[i], m->level, &l);
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the first n candidates are set */
 		bool known = !w || m->cand[i]->hidden;
 		for (unsigned k = 0; k < n && !known; k++)
 			known = same(w, l, out[k].word);

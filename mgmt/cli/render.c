@@ -106,12 +106,12 @@ static int widest(const struct table *t, unsigned column)
 
 void table_print(struct table *t, FILE *out)
 {
-	int width[32];
+	int width[32] = {0};
 
 	for (unsigned c = 0; c < t->columns; c++)
 		width[c] = widest(t, c);
+	unsigned c = 0;
 	for (size_t i = 0; i < t->n; i++) {
-		unsigned c = (unsigned)(i % t->columns);
 		bool last = c + 1 == t->columns;
 		if (t->align[c] == '-')
 			fprintf(out, "%*s", width[c], t->cell[i]);
@@ -119,6 +119,7 @@ void table_print(struct table *t, FILE *out)
 			fprintf(out, "%-*s", last ? 0 : width[c], t->cell[i]);
 		fputs(last ? "\n" : "  ", out);
 		free(t->cell[i]);
+		c = last ? 0 : c + 1;
 	}
 	free(t->cell);
 	free(t);
