@@ -211,6 +211,16 @@ static int check_profile(struct config_check *k, struct cfg_ike_profile *p)
 	if (p->version == CFG_IKEV1)
 		check_warn(k, PATH_PROFILE "/version: IKEv1 is obsolete (RFC 9395); use ikev2 where the peer can",
 			p->name);
+	if (p->aggressive && !p->aggressive_psk)
+		return check_fail(k,
+			PATH_PROFILE "/aggressive-mode/initiate: needs aggressive-mode/allow-preshared-key true",
+			p->name);
+	if (p->aggressive_psk)
+		check_warn(k,
+			PATH_PROFILE
+			"/aggressive-mode: shows both identities, and a preshared key to whoever tries keys "
+			"offline (RFC 9395); use main mode or ikev2 where the peer can",
+			p->name);
 	if (!p->lifetime_s)
 		p->lifetime_s = DEFAULT_IKE_LIFETIME_S;
 	if (p->lifetime_s < 60 || p->lifetime_s > 86400)

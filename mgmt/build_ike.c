@@ -144,7 +144,7 @@ static bool keyrings(struct build *b, const struct lyd_node *ike)
 		for (const struct lyd_node *e = NULL; (e = tree_next(n, "pre-shared-key", e));) {
 			struct cfg_psk *psk = &k->psk[k->n_psk++];
 			const struct lyd_node *addr = tree_child(e, "address");
-			psk->hostname = build_text(b, e, "hostname");
+			psk->hostname = build_text(b, e, tree_child(e, "identity") ? "identity" : "hostname");
 			if ((addr && !build_prefix(b, addr, &psk->peer)) || !secret(b, e, psk))
 				return false;
 		}
@@ -221,6 +221,8 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->dpd_mode = dpd_mode(tree_text(dpd, "mode"));
 	p->dpd_interval_s = (uint32_t)tree_number(dpd, "interval");
 	p->dpd_retry_s = (uint32_t)tree_number(dpd, "retry");
+	p->aggressive = tree_flag(tree_child(n, "aggressive-mode"), "initiate");
+	p->aggressive_psk = tree_flag(tree_child(n, "aggressive-mode"), "allow-preshared-key");
 	p->nat_traversal = tree_flag(n, "nat-traversal");
 	p->force_encaps = tree_flag(n, "force-encapsulation");
 	p->nat_keepalive_s = (uint32_t)tree_number(n, "nat-keepalive");

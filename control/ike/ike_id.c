@@ -139,13 +139,10 @@ const char *ike_id_str(const struct ike_id *id, char *buf, size_t size)
 	return buf;
 }
 
-const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
-	const struct cv_addr *peer, const struct ike_id *id)
+const struct cfg_psk *ike_psk_by_id(
+	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
 {
-	const struct cfg_psk *psk = config_psk_by_addr(ike->cfg, p, path->vrf, peer);
 	char name[IKE_ID_MAX + 1];
-	if (psk || !id)
-		return psk;
 	if (id->type != IKE_ID_FQDN && id->type != IKE_ID_RFC822_ADDR && id->type != IKE_ID_KEY_ID)
 		return NULL;
 	if (memchr(id->data, 0, id->len))
@@ -153,4 +150,11 @@ const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_pr
 	memcpy(name, id->data, id->len);
 	name[id->len] = 0;
 	return config_psk_by_name(ike->cfg, p, path->vrf, name);
+}
+
+const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
+	const struct cv_addr *peer, const struct ike_id *id)
+{
+	const struct cfg_psk *psk = config_psk_by_addr(ike->cfg, p, path->vrf, peer);
+	return psk || !id ? psk : ike_psk_by_id(ike, p, path, id);
 }

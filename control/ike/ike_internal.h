@@ -413,6 +413,9 @@ bool ike_id_eq(const struct ike_id *a, const struct ike_id *b);
 /* The preshared key for a peer: by its address, else by its identity (FQDN, user FQDN, key id). NULL = none. */
 const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer, const struct ike_id *id);
+/* By identity alone. */
+const struct cfg_psk *ike_psk_by_id(
+	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id);
 
 /* ---- children ---- */
 

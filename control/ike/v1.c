@@ -168,7 +168,7 @@ static void start_successor(struct ike_sa *sa)
 			v1_of(o)->rekey_of = sa->id;
 			return;
 		}
-	n = sa->entry ? v1_main_start(ike, sa->entry, &sa->path, sa->natt, &sa->peer) : NULL;
+	n = sa->entry ? v1_start(ike, sa->entry, &sa->path, sa->natt, &sa->peer) : NULL;
 	if (n)
 		n->rekey_of = sa->id;
 	else if (sa->state == V1_QM_IDLE && sa->hard_ms)
@@ -359,13 +359,13 @@ static struct v1_sa *sa_for(struct ike *ike, const struct v1_hdr *h)
 	return v1_of(sa);
 }
 
-/* Exchanges of later issues: refused by name. */
+/* Exchanges that the configuration does not ask for, and unknown ones: refused by name. */
 static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h)
 {
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
 	if (h->exchange == V1_EX_AGGRESSIVE) {
 		ike->stats.v1_aggressive_refused++;
-		cv_notice("ike", "IKEv1: aggressive mode refused: it is not supported");
+		cv_notice("ike", "IKEv1: aggressive mode refused: no profile allows it with a preshared key");
 		/* strangers get no answer */
 		if (ike_entries_for(ike, &ike_v1, path, e, IKE_ENTRIES_MAX))
 			v1_notify_clear(ike, path, natt, h, V1_N_INVALID_EXCHANGE_TYPE);
@@ -376,22 +376,32 @@ static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool n
 		h->exchange == V1_EX_TRANSACTION ? "Xauth and mode configuration are not supported" : "not supported");
 }
 
+/* The second switch (RFC 9395): is there a profile here that takes aggressive mode with a preshared key? */
+static bool aggressive_allowed(struct ike *ike, const struct ike_path *path)
+{
+	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
+	unsigned n = ike_entries_for(ike, &ike_v1, path, e, IKE_ENTRIES_MAX);
+	for (unsigned i = 0; i < n; i++)
+		if (e[i]->profile_ref->aggressive_psk)
+			return true;
+	return false;
+}
+
 static void first_message(
 	struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
 	struct ike_sa *sa = ike_sa_by_peer(ike, &ike_v1, h->icookie, path);
-	if (h->exchange != V1_EX_MAIN) {
-		if (h->exchange == V1_EX_INFO)
-			ike->stats.rx_unknown_spi++;
-		else
-			refuse_exchange(ike, path, natt, h);
-	} else if (h->flags & V1_FLAG_ENCRYPTED || h->msgid) {
+	bool aggressive = h->exchange == V1_EX_AGGRESSIVE;
+	if (h->exchange == V1_EX_INFO)
+		ike->stats.rx_unknown_spi++;
+	else if (h->exchange != V1_EX_MAIN && !(aggressive && aggressive_allowed(ike, path)))
+		refuse_exchange(ike, path, natt, h);
+	else if (h->flags & V1_FLAG_ENCRYPTED || h->msgid)
 		ike->stats.rx_malformed++;
-	} else if (sa && !sa->initiator) {
-		v1_main_input(v1_of(sa), path, natt, h, data);
-	} else {
-		v1_main_first(ike, path, natt, h, data);
-	}
+	else if (sa && !sa->initiator)
+		(aggressive ? v1_aggr_input : v1_main_input)(v1_of(sa), path, natt, h, data);
+	else
+		(aggressive ? v1_aggr_first : v1_main_first)(ike, path, natt, h, data);
 }
 
 static void input(struct ike *ike, const struct ike_path *path, bool natt, const uint8_t *data, size_t len)
@@ -416,6 +426,9 @@ static void input(struct ike *ike, const struct ike_path *path, bool natt, const
 	case V1_EX_MAIN:
 		v1_main_input(v, path, natt, &h, data);
 		break;
+	case V1_EX_AGGRESSIVE:
+		v1_aggr_input(v, path, natt, &h, data);
+		break;
 	case V1_EX_QUICK:
 		if (v->sa.state == V1_QM_IDLE)
 			v1_quick_input(v, path, natt, &h, data);
@@ -430,9 +443,15 @@ static void input(struct ike *ike, const struct ike_path *path, bool natt, const
 	}
 }
 
+struct v1_sa *v1_start(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path, bool natt,
+	const struct cv_addr *peer)
+{
+	return (entry->profile_ref->aggressive ? v1_aggr_start : v1_main_start)(ike, entry, path, natt, peer);
+}
+
 static struct ike_sa *initiate(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path)
 {
-	struct v1_sa *v = v1_main_start(ike, entry, path, false, &path->remote);
+	struct v1_sa *v = v1_start(ike, entry, path, false, &path->remote);
 	return v ? &v->sa : NULL;
 }
 
@@ -461,7 +480,12 @@ static const char *state_name(const struct ike_sa *sa)
 		[V1_QM_IDLE] = "QM_IDLE",
 		[V1_DELETED] = "MM_NO_STATE (deleted)",
 	};
-	return name[sa->state];
+	static const char *const aggressive[] = {
+		[V1_MM_NO_STATE] = "AG_NO_STATE",
+		[V1_MM_SA_SETUP] = "AG_INIT_EXCH",
+		[V1_MM_KEY_EXCH] = "AG_AUTH",
+	};
+	return (((const struct v1_sa *)sa)->aggressive && sa->state < V1_QM_IDLE ? aggressive : name)[sa->state];
 }
 
 static void set_name(json_t *o, const char *key, const struct algo_ike *row)
@@ -497,6 +521,7 @@ static void show(const struct ike_sa *sa, json_t *o)
 	set_name(o, "hash", agreed ? algo_ike_get(ALGO_IKE_PRF, v->k.prf, 0) : NULL);
 	set_name(o, "group", agreed ? algo_ike_get(ALGO_IKE_GROUP, v->group, 0) : NULL);
 	json_object_set_new(o, "auth", json_string("psk"));
+	json_object_set_new(o, "mode", json_string(v->aggressive ? "aggressive" : "main"));
 	json_object_set_new(o, "quick_modes", json_integer(open));
 	json_object_set_new(o, "dpd", json_string(dpd_name(v)));
 	json_object_set_new(o, "dpd_misses", json_integer(v->dpd_misses));
@@ -521,7 +546,8 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put_u32(w, v->lifetime_s);
 	ike_put_id(w, &v->id_local);
 	ike_put_id(w, &v->id_peer);
-	ike_put_u8(w, (uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3));
+	ike_put_u8(w,
+		(uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3 | v->aggressive << 4));
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
 	ike_put_u32(w, v->dpd_peer_seq);
@@ -559,6 +585,7 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->natt_draft = flags & 2;
 	v->dpd = flags & 4;
 	v->dpd_peer_seen = flags & 8;
+	v->aggressive = flags & 16;
 	v->dpd_seq = ike_get_u32(r);
 	v->dpd_peer_seq = ike_get_u32(r);
 	if (r->bad || sa->state != V1_QM_IDLE || sa->phase == IKE_PHASE_HALF_OPEN)

@@ -9,19 +9,16 @@
 
 #include "v1_internal.h"
 
-#define ID_HEAD 4u
-
-static size_t own_id(struct v1_sa *v, uint8_t body[ID_HEAD + IKE_ID_MAX])
+size_t v1_own_id(struct v1_sa *v, uint8_t body[V1_ID_HEAD + IKE_ID_MAX])
 {
 	ike_id_local(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, &v->id_local);
-	memset(body, 0, ID_HEAD); /* protocol and port zero (RFC 2407 4.6.2, RFC 3947 4) */
+	memset(body, 0, V1_ID_HEAD); /* protocol and port zero (RFC 2407 4.6.2, RFC 3947 4) */
 	body[0] = v->id_local.type;
-	memcpy(body + ID_HEAD, v->id_local.data, v->id_local.len);
-	return ID_HEAD + v->id_local.len;
+	memcpy(body + V1_ID_HEAD, v->id_local.data, v->id_local.len);
+	return V1_ID_HEAD + v->id_local.len;
 }
 
-/* HASH_I when the initiator's side is meant, else HASH_R. */
-static int auth_hash(const struct v1_sa *v, bool initiator, struct v1_span id_b, uint8_t *out)
+int v1_auth_hash(const struct v1_sa *v, bool initiator, struct v1_span id_b, uint8_t *out)
 {
 	const struct v1_mm *mm = v->mm;
 	struct v1_span gi = v1_span_of(mm->ke_i.p, mm->ke_i.len), gr = v1_span_of(mm->ke_r.p, mm->ke_r.len);
@@ -68,21 +65,27 @@ void v1_auth_doubt(struct v1_sa *v)
 		suspect_key(v);
 }
 
+void v1_put_contact(const struct v1_sa *v, struct v1_out *o)
+{
+	uint8_t cookies[2 * V1_COOKIE_LEN];
+	if (!v->sa.initiator || !first_contact(v))
+		return;
+	memcpy(cookies, v1_cky_i(v), V1_COOKIE_LEN);
+	memcpy(cookies + V1_COOKIE_LEN, v1_cky_r(v), V1_COOKIE_LEN);
+	v1_out_notify(o, V1_PROTO_ISAKMP, V1_N_INITIAL_CONTACT, cookies, sizeof(cookies), NULL, 0);
+}
+
 static bool auth_send(struct v1_sa *v)
 {
 	struct v1_out o;
-	uint8_t id[ID_HEAD + IKE_ID_MAX], hash[IKEC_PRF_MAX], cookies[2 * V1_COOKIE_LEN];
-	size_t id_len = own_id(v, id);
+	uint8_t id[V1_ID_HEAD + IKE_ID_MAX], hash[IKEC_PRF_MAX];
+	size_t id_len = v1_own_id(v, id);
 	v1_begin(v, &o, V1_EX_MAIN, V1_FLAG_ENCRYPTED, 0);
 	v1_out_payload(&o, V1_PL_ID, id, id_len);
-	if (auth_hash(v, v->sa.initiator, v1_span_of(id, id_len), hash))
+	if (v1_auth_hash(v, v->sa.initiator, v1_span_of(id, id_len), hash))
 		return false;
 	v1_out_payload(&o, V1_PL_HASH, hash, v->k.hash_len);
-	if (v->sa.initiator && first_contact(v)) {
-		memcpy(cookies, v1_cky_i(v), V1_COOKIE_LEN);
-		memcpy(cookies + V1_COOKIE_LEN, v1_cky_r(v), V1_COOKIE_LEN);
-		v1_out_notify(&o, V1_PROTO_ISAKMP, V1_N_INITIAL_CONTACT, cookies, sizeof(cookies), NULL, 0);
-	}
+	v1_put_contact(v, &o);
 	return v1_seal(&v->k, v->k.iv, &o) == 0 && v1_tx_send(v, &v->tx, &o) == 0;
 }
 
@@ -94,7 +97,7 @@ void v1_auth_start(struct v1_sa *v)
 		v1_fail(v, "encryption failed");
 }
 
-static void take_id(struct ike_id *id, struct v1_span body)
+void v1_take_id(struct ike_id *id, struct v1_span body)
 {
 	struct v1_id w = v1_id_read(body);
 	id->type = w.type;
@@ -106,7 +109,7 @@ static void take_id(struct ike_id *id, struct v1_span body)
  * The identity must fit the profile the key came from (VRF-25); a profile without match statements was chosen by
  * address and takes any. Another entry for the same peer whose profile does match takes over.
  */
-static bool identity_ok(struct v1_sa *v)
+bool v1_identity_ok(struct v1_sa *v)
 {
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
 	const struct cfg_ike_profile *p = v->sa.profile;
@@ -120,7 +123,7 @@ static bool identity_ok(struct v1_sa *v)
 	unsigned n = ike_entries_for(v->sa.ike, &ike_v1, &v->sa.path, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n; i++) {
 		p = e[i]->profile_ref;
-		if (!ike_entry_has_peer(e[i], &v->sa.peer) || !ike_id_matches(p, &v->id_peer))
+		if (!ike_id_matches(p, &v->id_peer))
 			continue;
 		const struct cfg_psk *k = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
 		if (!k || !used || k->key_len != used->key_len || cv_secret_cmp(k->key, used->key, k->key_len))
@@ -132,7 +135,7 @@ static bool identity_ok(struct v1_sa *v)
 	return false;
 }
 
-static void bad_auth(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h)
+void v1_bad_auth(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h)
 {
 	v->sa.bad++;
 	if (!v->sa.fail_reason)
@@ -140,7 +143,16 @@ static void bad_auth(struct v1_sa *v, const struct ike_path *path, bool natt, co
 	suspect_key(v);
 }
 
-static bool has_notify(const struct v1_msg *m, uint16_t type)
+void v1_identity_refused(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h)
+{
+	char text[IKE_ID_MAX + 1];
+	cv_notice("ike", "IKEv1: identity %s of the peer fits no profile", ike_id_str(&v->id_peer, text, sizeof(text)));
+	v->sa.ike->stats.auth_failed++;
+	v1_notify_clear(v->sa.ike, path, natt, h, V1_N_INVALID_ID_INFORMATION);
+	v1_fail(v, "identity of the peer not accepted");
+}
+
+bool v1_has_notify(const struct v1_msg *m, uint16_t type)
 {
 	const struct v1_payload *p;
 	for (unsigned i = 0; (p = v1_find(m, V1_PL_NOTIFY, i)); i++)
@@ -159,15 +171,9 @@ static void tell_lifetime(struct v1_sa *v)
 	v1_notify(v, V1_PROTO_ISAKMP, V1_N_RESPONDER_LIFETIME, cookies, sizeof(cookies), attrs, n);
 }
 
-static void authenticated(struct v1_sa *v)
+void v1_auth_done(struct v1_sa *v)
 {
 	bool longer = v->mm->longer;
-	if (v->mm->contact)
-		v1_initial_contact(v);
-	if (!v->sa.initiator && !auth_send(v)) {
-		v1_fail(v, "encryption failed");
-		return;
-	}
 	v1_mm_free(v);
 	v->sa.fail_reason = NULL;
 	v->sa.state = V1_QM_IDLE;
@@ -183,25 +189,21 @@ void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 	const struct v1_payload *id, *hash;
 	if (v1_decrypt(v, v->k.iv, h, data, buf, next, &m) || !(id = v1_find(&m, V1_PL_ID, 0)) ||
 		!(hash = v1_find(&m, V1_PL_HASH, 0)) || hash->body.len != v->k.hash_len ||
-		auth_hash(v, !v->sa.initiator, id->body, want) ||
+		v1_auth_hash(v, !v->sa.initiator, id->body, want) ||
 		cv_secret_cmp(want, hash->body.p, v->k.hash_len) != 0) {
-		bad_auth(v, path, natt, h);
+		v1_bad_auth(v, path, natt, h);
 		return;
 	}
-	take_id(&v->id_peer, id->body);
-	if (!identity_ok(v)) {
-		char text[IKE_ID_MAX + 1];
-		cv_notice("ike", "IKEv1: identity %s of the peer fits no profile",
-			ike_id_str(&v->id_peer, text, sizeof(text)));
-		v->sa.ike->stats.auth_failed++;
-		v1_notify_clear(v->sa.ike, path, natt, h, V1_N_INVALID_ID_INFORMATION);
-		v1_fail(v, "identity of the peer not accepted");
+	v1_take_id(&v->id_peer, id->body);
+	if (!v1_identity_ok(v)) {
+		v1_identity_refused(v, path, natt, h);
 		return;
 	}
 	memcpy(v->k.iv, next, V1_IV_MAX);
 	ike_timer_stop(v->sa.ike, &v->tx.timer);
 	v1_tx_note_rx(&v->tx, data, h->len);
-	v->mm->contact = has_notify(&m, V1_N_INITIAL_CONTACT);
+	if (v1_has_notify(&m, V1_N_INITIAL_CONTACT))
+		v1_initial_contact(v);
 	if (!v->sa.initiator) {
 		/* the initiator may have moved to 4500 with this message (RFC 3947 4) */
 		v->sa.path = *path;
@@ -209,5 +211,8 @@ void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 	}
 	v->sa.last_rx_ms = ike_now(v->sa.ike);
 	v->sa.rx++;
-	authenticated(v);
+	if (v->sa.initiator || auth_send(v))
+		v1_auth_done(v);
+	else
+		v1_fail(v, "encryption failed");
 }

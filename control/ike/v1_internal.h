@@ -16,7 +16,8 @@
 
 #define V1_NONCE_LEN 32u
 #define V1_NONCE_MAX 256u
-#define V1_HALF_OPEN_MS 30000u	 /* a responder waits this long for the rest of main mode */
+#define V1_ID_HEAD 4u		 /* type, protocol and port before the identity */
+#define V1_HALF_OPEN_MS 30000u	 /* a responder waits this long for the rest of phase 1 */
 #define V1_QM_KEEP_MS 50000u	 /* a finished quick mode goes on answering repeats (VRF-51) */
 #define V1_CLOSE_MS 10000u	 /* a superseded phase 1 SA stays for quick modes under way */
 #define V1_RETIRE_MS 1000u	 /* a replaced pair is deleted this long after its successor carries traffic */
@@ -28,7 +29,7 @@
 
 enum v1_state {
 	V1_MM_NO_STATE = 0, /* first message out, nothing agreed */
-	V1_MM_SA_SETUP,	    /* policy agreed */
+	V1_MM_SA_SETUP,	    /* policy agreed; aggressive mode: message 2 out, peer not authenticated */
 	V1_MM_KEY_EXCH,	    /* keys exchanged, peer not authenticated */
 	V1_QM_IDLE,	    /* authenticated */
 	V1_DELETED,	    /* deleted by the peer; holds children until a successor comes up */
@@ -53,16 +54,21 @@ struct v1_tx {
 	struct ike_timer timer;
 };
 
-/* What only main mode needs; gone once it is over. */
+/* What only phase 1 needs; gone once it is over. */
 struct v1_mm {
 	uint8_t *sai_b; /* body of the initiator's SA payload */
 	size_t sai_len;
 	struct v1_buf ni, nr;
 	struct v1_ke ke_i, ke_r;
 	struct ikec_dh *dh;
-	bool busy;    /* a job is on the pool: messages wait for their repeat */
-	bool contact; /* the peer sent INITIAL-CONTACT */
-	bool longer;  /* the peer proposed a longer lifetime than ours */
+	/* aggressive mode: what has to wait for the keys */
+	uint8_t id_peer[V1_ID_HEAD + IKE_ID_MAX]; /* body of the peer's ID payload */
+	uint16_t id_peer_len;
+	uint8_t hash[IKEC_PRF_MAX]; /* HASH_R as received */
+	uint8_t prop_num;	    /* responder: what was chosen; its attributes are in sai_b */
+	struct v1_trans chosen;
+	bool busy;   /* a job is on the pool: messages wait for their repeat */
+	bool longer; /* the peer proposed a longer lifetime than ours */
 };
 
 struct v1_sa {
@@ -71,7 +77,8 @@ struct v1_sa {
 	enum ike_group group;
 	uint32_t lifetime_s;
 	struct v1_mm *mm;
-	struct v1_tx tx;       /* main mode */
+	struct v1_tx tx;       /* phase 1 */
+	bool aggressive;       /* phase 1 was aggressive mode */
 	struct ike_timer wait; /* responder: end of patience; superseded: time to delete */
 	TAILQ_HEAD(, v1_qm) qms;
 	unsigned n_open; /* unfinished, started by the peer */
@@ -191,8 +198,12 @@ bool v1_buf_set(struct v1_buf *b, struct v1_span s);
 void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
 
 /* ---- v1_policy.c ---- */
-/* The offer (body of an SA payload) of all policies that can be used. False when there is none. */
-bool v1_policy_offer(const struct cv_config *cfg, struct v1_out *o);
+/* The offer (body of an SA payload) of all policies that can be used, of this group unless NONE. False: none. */
+bool v1_policy_offer(const struct cv_config *cfg, enum ike_group group, struct v1_out *o);
+/* The group that aggressive mode has to commit itself to: of the first policy that can be used (AGGR-Q4). */
+enum ike_group v1_policy_group(const struct cv_config *cfg);
+/* The SA payload that answers an offer: the one transform that was chosen. */
+void v1_policy_echo(struct v1_out *o, uint8_t prop_num, const struct v1_trans *t);
 /* Responder: our first policy that the peer offers too (IKE-27, 28). */
 const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, struct v1_span sa_body, uint8_t *prop_num,
 	struct v1_trans *t, struct v1_p1_attrs *a);
@@ -212,9 +223,64 @@ void v1_main_first(
 	struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
 void v1_main_input(
 	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
-void v1_mm_free(struct v1_sa *v);
 
-/* ---- v1_auth.c: the encrypted end of main mode ---- */
+/* ---- v1_aggr.c ---- */
+/* The same for aggressive mode. */
+struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path, bool natt,
+	const struct cv_addr *peer);
+void v1_aggr_first(
+	struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+void v1_aggr_input(
+	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+
+/* ---- v1_vendor.c ---- */
+void v1_put_vendors(const struct v1_sa *v, struct v1_out *o);
+void v1_read_vendors(struct v1_sa *v, const struct v1_msg *m);
+void v1_put_nat_d(const struct v1_sa *v, struct v1_out *o);
+/* Compare with where the message travelled (sa.path): sets nat_local, nat_remote and encap. */
+void v1_detect_nat(struct v1_sa *v, const struct v1_msg *m);
+
+/* ---- v1_phase1.c: both modes ---- */
+/* A half-open SA, not linked yet. NULL when out of memory. */
+struct v1_sa *v1_sa_new(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path, bool natt);
+void v1_mm_free(struct v1_sa *v);
+bool v1_keep_sai(struct v1_mm *mm, const uint8_t *p, size_t len);
+/* The whole SA payload of an initiator, kept for the hashes. */
+bool v1_offer(struct v1_sa *v, struct v1_out *o, enum ike_group group);
+void v1_own_ke(struct v1_ke *ke, const struct ikec_dh *dh);
+/* KE and a fresh nonce; read those of the peer. */
+void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, struct v1_buf *nonce);
+bool v1_take_ke(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struct v1_buf *nonce);
+const struct cfg_psk *v1_psk_by_addr(const struct v1_sa *v);
+/* All keys of phase 1; fails the SA when psk is NULL. */
+bool v1_derive(struct v1_sa *v, const struct cfg_psk *psk, const struct v1_dh *d);
+/* Responder: give up unless the SA comes up in time. */
+void v1_patience(struct v1_sa *v);
+/*
+ * Responder: the map entry that decides the profile, and with it the key. First those that name the peer's address,
+ * then, for peers with dynamic addresses, those whose profile selects by identity (VRF-25, 39). NULL = none.
+ */
+typedef bool v1_entry_fit(
+	struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id);
+const struct cfg_map_entry *v1_entry_for_peer(
+	struct ike *ike, const struct ike_path *path, v1_entry_fit *fit, const struct ike_id *id);
+
+/* ---- v1_auth.c: the encrypted end of main mode; identities and hashes of both modes ---- */
+/* The body of our ID payload; returns its length. */
+size_t v1_own_id(struct v1_sa *v, uint8_t body[V1_ID_HEAD + IKE_ID_MAX]);
+void v1_take_id(struct ike_id *id, struct v1_span body);
+/* HASH_I when the initiator's side is meant, else HASH_R. */
+int v1_auth_hash(const struct v1_sa *v, bool initiator, struct v1_span id_b, uint8_t *out);
+/* Does id_peer fit the profile (VRF-25)? As responder another entry for the same peer may take over. */
+bool v1_identity_ok(struct v1_sa *v);
+/* INITIAL-CONTACT when we have no SA with the peer at all. */
+void v1_put_contact(const struct v1_sa *v, struct v1_out *o);
+bool v1_has_notify(const struct v1_msg *m, uint16_t type);
+/* A message did not prove itself: count, tell the peer once, remember the reason. */
+void v1_bad_auth(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h);
+void v1_identity_refused(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h);
+/* Phase 1 is over: the peer is who it says. */
+void v1_auth_done(struct v1_sa *v);
 void v1_auth_start(struct v1_sa *v); /* initiator, keys derived: message 5 */
 /* Something encrypted that we cannot read came in answer to message 5: the peer cannot read us either. */
 void v1_auth_doubt(struct v1_sa *v);
@@ -282,6 +348,9 @@ void v1_initial_contact(struct v1_sa *v);
 /* The newest established SA with the same peer as `like` (itself included), NULL = none. */
 struct v1_sa *v1_best(const struct ike_sa *like);
 bool v1_same_peer(const struct ike_sa *a, const struct ike_sa *b);
+/* Begin phase 1 in the mode of the entry's profile. natt: on port 4500 from the first message on. */
+struct v1_sa *v1_start(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path, bool natt,
+	const struct cv_addr *peer);
 /* Make sure that a phase 1 SA to the peer of sa is there or under way. */
 void v1_need_phase1(struct ike_sa *sa);
 void v1_deleted_by_peer(struct v1_sa *v);

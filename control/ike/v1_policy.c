@@ -29,12 +29,13 @@ static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_pol
 	return true;
 }
 
-bool v1_policy_offer(const struct cv_config *cfg, struct v1_out *o)
+bool v1_policy_offer(const struct cv_config *cfg, enum ike_group group, struct v1_out *o)
 {
 	struct v1_p1_attrs offer[OFFER_MAX];
 	unsigned n = 0;
 	for (unsigned i = 0; i < cfg->n_ike_policy && n < OFFER_MAX; i++)
-		n += policy_numbers(cfg, &cfg->ike_policy[i], &offer[n]);
+		if (group == IKE_GROUP_NONE || cfg->ike_policy[i].group == group)
+			n += policy_numbers(cfg, &cfg->ike_policy[i], &offer[n]);
 	v1_out_u32(o, 1); /* IPsec DOI */
 	v1_out_u32(o, 1); /* identity only */
 	size_t prop = v1_out_prop(o, false, 1, V1_PROTO_ISAKMP, NULL, 0, (uint8_t)n);
@@ -52,6 +53,28 @@ bool v1_policy_offer(const struct cv_config *cfg, struct v1_out *o)
 	}
 	v1_out_sub_end(o, prop);
 	return n > 0;
+}
+
+enum ike_group v1_policy_group(const struct cv_config *cfg)
+{
+	struct v1_p1_attrs a;
+	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
+		if (policy_numbers(cfg, &cfg->ike_policy[i], &a))
+			return cfg->ike_policy[i].group;
+	return IKE_GROUP_NONE;
+}
+
+void v1_policy_echo(struct v1_out *o, uint8_t prop_num, const struct v1_trans *t)
+{
+	v1_out_begin(o, V1_PL_SA);
+	v1_out_u32(o, 1);
+	v1_out_u32(o, 1);
+	size_t p = v1_out_prop(o, false, prop_num, V1_PROTO_ISAKMP, NULL, 0, 1);
+	size_t tr = v1_out_trans(o, false, t->num, t->id);
+	v1_out_put(o, t->attrs.p, t->attrs.len);
+	v1_out_sub_end(o, tr);
+	v1_out_sub_end(o, p);
+	v1_out_end(o);
 }
 
 /* Identical cipher, key length, hash, method and group (IKE-28). AES without a length means 128 bits (IKE-18). */

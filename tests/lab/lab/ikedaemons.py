@@ -58,6 +58,7 @@ class StrongSwan:
                     "constraints kernel-netlink socket-default vici",
             "install_routes": "no", "install_virtual_ip": "no", "threads": 8,
             "retransmit_timeout": "1.5", "retransmit_base": base, "retransmit_tries": tries,
+            **self.conn.extra.get("charon", {}),
             "filelog": {"stderr": {"default": 1, "ike": 2, "time_format": "%H:%M:%S", "flush_line": "yes"}},
         }) + "\n" + _block("swanctl", {"load": "nonce openssl"}) + "\n")
         self.pid = self.peer.background(f"env {self.env} /usr/lib/ipsec/charon", "charon.log")

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What only IKEv1 has, against daemons that nobody here wrote (IKE-*, AGGR-*): aggressive mode, fragments, Xauth."""
+from lab.core import require
+from lab.ikedaemons import Libreswan, StrongSwan
+from lab.vpn import Vpn
+
+_SPOKE, _HUB = "user@example.com", "hub.example.com"
+
+
+def _aggressive(lab, daemon, role, hub):
+    """hub: Culvert knows nothing of the peer's address, only its identity and the key that belongs to it."""
+    vpn = Vpn(lab, 1, daemon,
+              conn={"local_id": _SPOKE,
+                    "remote_id": "@" + _HUB if daemon is Libreswan else _HUB,
+                    "extra": {"connection": {"aggressive": "yes"}, "libreswan": {"aggressive": "yes"},
+                              "charon": {"i_dont_care_about_security_and_use_aggressive_mode_psk": "yes"}}},
+              culvert={"identity": {"type": "user-fqdn", "value": _SPOKE},
+                       "local_id": {"type": "fqdn", "value": _HUB},
+                       "profile": {"aggressive-mode": {"initiate": role == "initiator", "allow-preshared-key": True}}})
+    if hub:
+        config = vpn.config()
+        key = config["culvert-ike:ike"]["keyring"][0]["pre-shared-key"][0]
+        key["identity"] = _SPOKE
+        del key["address"]
+        del config["culvert-ipsec:ipsec"]["crypto-map"][0]["entry"][0]["peer"]
+        vpn.culvert.commit(config)
+    capture = vpn.site.capture()
+    vpn.up(role).require_traffic((56, 1472))
+    require(vpn.daemon.ike_count() >= 1 and vpn.daemon.child_count() >= 1, vpn.daemon.sas())
+    capture.stop()
+    require(capture.count("isakmp.exchangetype == 4") == 3, "not an aggressive mode of three messages")
+    require(capture.count("isakmp.exchangetype == 2") == 0, "main mode after all")
+    return vpn
+
+
+def aggressive_strongswan_initiator(lab):
+    """AGGR-T1, the spoke's side: AGGR-2, 3."""
+    _aggressive(lab, StrongSwan, "initiator", False)
+
+
+def aggressive_strongswan_responder(lab):
+    """AGGR-T1, the hub's side: a peer of unknown address, its key found by its identity (AGGR-8, 12)."""
+    _aggressive(lab, StrongSwan, "responder", True)
+
+
+def aggressive_libreswan(lab):
+    """Both roles, one after the other."""
+    vpn = _aggressive(lab, Libreswan, "initiator", False)
+    vpn.down()
+    vpn.up("responder").require_traffic((56,))
