@@ -21,6 +21,8 @@
 #define MB_TAG_ROOM 32u	     /* computed ICV of a packet being decrypted */
 #define MB_AAD_LEN 8u	     /* SPI and sequence number (RFC 4106 section 5, no ESN) */
 #define MB_GCM_TAG_LEN 16u   /* AES-GCM-16 */
+#define MB_KEY_LINES 8u	     /* cache lines of a session asked for before it is used */
+#define MB_KEYS_AHEAD 3u     /* operations that this is ahead */
 #define MB_RANDOM_POOL 4096u /* bytes of generator output made at a time */
 
 struct cbc_keys {
@@ -207,13 +209,20 @@ static void mb_random16(struct crypto_ctx *c, uint8_t out[16])
 	memcpy(out, c->random + c->random_left, 16);
 }
 
+/* Round keys and the first hash keys: what a short packet touches. */
+static inline void session_prefetch(const struct crypto_session *s)
+{
+	for (unsigned i = 0; i < MB_KEY_LINES; i++)
+		_mm_prefetch((const char *)s + 64 * i, _MM_HINT_T0);
+}
+
 /*
  * tag: where the ICV is computed to when decrypting. It is compared when the whole burst has been through the cipher:
  * the cipher writes it with a masked store, and loading that at once would stall.
  */
-static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op, uint8_t *tag)
+static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op, const struct crypto_session *s, uint8_t *tag)
 {
-	const struct crypto_session *s = op->session;
+	op->status = CRYPTO_OK; /* gcm_judge has the last word when decrypting */
 	s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, MB_AAD_LEN,
 		s->encrypt ? op->icv : tag, MB_GCM_TAG_LEN);
 }
@@ -223,7 +232,7 @@ static inline void gcm_judge(struct crypto_op *op, const uint8_t *tag)
 {
 	__m128i want = _mm_loadu_si128((const __m128i *)op->icv), got = _mm_load_si128((const __m128i *)tag);
 	bool same = _mm_movemask_epi8(_mm_cmpeq_epi8(want, got)) == 0xffff;
-	op->status = op->session->encrypt || same ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
+	op->status = same ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
 }
 
 /* A job came back from the manager. user_data2 is where its ICV was put. */
@@ -278,15 +287,24 @@ static unsigned mb_submit(struct crypto_ctx *c, struct crypto_op **ops, unsigned
 	unsigned first = c->n_done;
 	if (n > MB_MAX_OPS - first)
 		n = MB_MAX_OPS - first;
+	const struct crypto_session *ahead = NULL;
+	bool decrypted = false;
+	memcpy(c->done + first, ops, n * sizeof(ops[0]));
+	for (unsigned i = 0; i < n && i < MB_KEYS_AHEAD; i++)
+		session_prefetch(ahead = ops[i]->session);
 	for (unsigned i = 0; i < n; i++) {
-		c->done[first + i] = ops[i];
-		if (ops[i]->session->gcm)
-			gcm_run(c, ops[i], c->tag[first + i]);
-		else
+		const struct crypto_session *s = ops[i]->session;
+		if (i + MB_KEYS_AHEAD < n && ops[i + MB_KEYS_AHEAD]->session != ahead)
+			session_prefetch(ahead = ops[i + MB_KEYS_AHEAD]->session);
+		if (s->gcm) {
+			gcm_run(c, ops[i], s, c->tag[first + i]);
+			decrypted |= !s->encrypt;
+		} else {
 			cbc_submit(c, ops[i], c->tag[first + i]);
+		}
 	}
-	for (unsigned i = 0; i < n; i++)
-		if (ops[i]->session->gcm)
+	for (unsigned i = 0; decrypted && i < n; i++)
+		if (ops[i]->session->gcm && !ops[i]->session->encrypt)
 			gcm_judge(ops[i], c->tag[first + i]);
 	c->n_done = first + n;
 	return n;

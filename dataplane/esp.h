@@ -20,6 +20,7 @@ struct ipsec_worker {
 	/* packets being encrypted or decrypted, side by side */
 	const struct sa *sa[DP_VEC];
 	struct rte_mbuf *pkt[DP_VEC];
+	uint32_t seq[DP_VEC]; /* inbound: the number each carries */
 	struct crypto_op op[DP_VEC];
 	struct crypto_op *ops[DP_VEC], *done[DP_VEC];
 	struct pkt_vec parts; /* fragments and packets on their way into esp_out */
@@ -46,12 +47,11 @@ static inline void esp_prefetch_sa(const struct sa *sa)
 	rte_prefetch0(sa->tmpl);
 }
 
-/* Round keys and the first hash keys: what a short packet touches. */
-static inline void esp_prefetch_key(const struct crypto_session *s)
+/* What is behind the pointers of an SA: to be asked for when its own lines have arrived. */
+static inline void esp_prefetch_state(struct worker *w, const struct sa *sa)
 {
-	const char *p = (const char *)s;
-	for (unsigned i = 0; i < 8; i++)
-		rte_prefetch0(p + i * RTE_CACHE_LINE_SIZE);
+	rte_prefetch0(sa->state);
+	rte_prefetch0(&w->stats->sa[sa->index]);
 }
 
 /* One direct, linear buffer of our own, that nobody else sees: what in-place crypto needs. Room for need bytes behind.
@@ -66,14 +66,17 @@ static inline struct rte_mbuf *esp_writable(struct rte_mbuf *m, uint16_t need)
 }
 
 /* Run the operations and wait for all. Operations the provider did not take get CRYPTO_ERROR. */
-static inline void esp_crypt(struct ipsec_worker *iw, uint32_t n)
+static inline void esp_crypt(struct worker *w, uint32_t n)
 {
+	struct ipsec_worker *iw = w->ipsec;
+	struct stage_mark mark = stage_begin(w);
 	const struct crypto_provider *p = ipsec_crypto();
 	uint32_t taken = p->submit(iw->crypto, iw->ops, n), got = 0;
 	for (uint32_t i = taken; i < n; i++)
 		iw->ops[i]->status = CRYPTO_ERROR;
 	while (got < taken)
 		got += p->collect(iw->crypto, iw->done, DP_VEC);
+	stage_end(w, STAGE_CRYPTO, n, mark);
 }
 
 /* How many packets from i on belong to the same SA. */

@@ -11,6 +11,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "iphdr.h"
 #include "trace.h"
 
 #define ECN_MASK 3u
@@ -85,7 +86,8 @@ static inline bool for_sa(const struct sa *sa, const struct rte_mbuf *m, const s
 }
 
 /* Checks and fills the operation. DROP_NONE when the packet can be decrypted. */
-static inline enum drop_reason prepare(const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op)
+static inline enum drop_reason prepare(
+	const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op, uint32_t *seq)
 {
 	uint8_t *esp = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
 	uint32_t fixed = ESP_HDR_LEN + sa->iv_len + sa->icv_len, len = m->data_len - off, seq_be;
@@ -94,7 +96,8 @@ static inline enum drop_reason prepare(const struct sa *sa, struct rte_mbuf *m, 
 	if (unlikely(__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED)))
 		return DROP_ESP_EXPIRED;
 	memcpy(&seq_be, esp + 4, 4);
-	if (unlikely(!replay_check(sa->state->replay, rte_be_to_cpu_32(seq_be))))
+	*seq = rte_be_to_cpu_32(seq_be);
+	if (unlikely(!replay_check(sa->in.replay, *seq)))
 		return DROP_ESP_REPLAY;
 	op->session = sa->session;
 	op->auth = esp;
@@ -114,18 +117,31 @@ static inline enum drop_reason prepare(const struct sa *sa, struct rte_mbuf *m, 
 
 /* ---- after decryption ---- */
 
+/* Is the padding before end 1, 2, 3...? Its last 16 bytes are compared at once; there are always as many in front of
+ * end (ESP header and IV at least). */
+static inline bool padding_ok(const uint8_t *end, uint32_t pad)
+{
+	static const uint8_t want[32] = {[16] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+	if (unlikely(pad > 16)) {
+		uint32_t bad = 0;
+		for (uint32_t i = 0; i < pad; i++)
+			bad |= (end - pad)[i] ^ (uint8_t)(i + 1);
+		return !bad;
+	}
+	__m128i have = _mm_loadu_si128((const __m128i *)(end - 16));
+	__m128i same = _mm_cmpeq_epi8(have, _mm_loadu_si128((const __m128i *)(want + pad)));
+	return ((uint32_t)_mm_movemask_epi8(same) | (0xffffu >> pad)) == 0xffffu;
+}
+
 /* RFC 4303 2.4, 2.6: padding 1, 2, 3...; returns the next header and shortens *len to the inner packet. */
 static inline int trailer(const struct crypto_op *op, uint32_t *len)
 {
 	const uint8_t *end = op->data + op->data_len - ESP_TRAILER_LEN;
 	uint32_t pad = end[0];
-	if (unlikely(pad + ESP_TRAILER_LEN > op->data_len))
+	if (unlikely(pad + ESP_TRAILER_LEN > op->data_len || !padding_ok(end, pad)))
 		return -1;
-	uint32_t bad = 0;
-	for (uint32_t i = 0; i < pad; i++)
-		bad |= (end - pad)[i] ^ (uint8_t)(i + 1);
 	*len = op->data_len - ESP_TRAILER_LEN - pad;
-	return unlikely(bad) ? -1 : end[1];
+	return end[1];
 }
 
 /* RFC 6040 section 4.2: how the outer ECN field changes the inner one. False: the packet must be dropped. */
@@ -154,7 +170,6 @@ static inline bool ecn_decap(uint8_t *inner, uint8_t outer_tos, bool v4)
 static bool selectors_slow(const struct sa *sa, struct rte_mbuf *m)
 {
 	struct flow f;
-	pkt_meta(m)->l4_off = 0;
 	if (!flow_parse(m, &f))
 		return false;
 	flow_mirror(&f);
@@ -180,7 +195,7 @@ static inline bool selectors_ok(const struct sa *sa, struct rte_mbuf *m, bool v4
 /* A peer behind a NAT whose mapping changed: only the newest packet may say so (RFC 3948, RFC 7296 2.23). */
 static inline void peer_check(const struct sa *sa, const uint8_t *outer, const struct pkt_meta *meta, uint32_t seq)
 {
-	if (!(sa->flags & SA_F_UDP) || meta->l4_proto != IPPROTO_UDP)
+	if (likely(!(sa->flags & SA_F_UDP)) || meta->l4_proto != IPPROTO_UDP)
 		return;
 	bool v4 = outer[0] >> 4 == 4;
 	const uint8_t *src = outer + (v4 ? 12 : 8), *udp = outer + meta->l4_off;
@@ -194,22 +209,10 @@ static inline void peer_check(const struct sa *sa, const uint8_t *outer, const s
 	sa_event_peer(sa, &a, port);
 }
 
-/* Inner header: right version, whole, and what is behind it cut off (RFC 4303 2.7). */
-static inline bool inner_ok(struct rte_mbuf *m, bool v4, uint32_t len)
-{
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	if (unlikely(len < (v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
-		     p[0] >> 4 != (v4 ? 4 : 6)))
-		return false;
-	uint32_t ip_len = ip_length(p);
-	if (unlikely(ip_len > len || (v4 && ((p[0] & 15u) < 5 || ip_len < (p[0] & 15u) * 4u))))
-		return false;
-	m->data_len = (uint16_t)ip_len;
-	m->pkt_len = ip_len;
-	return true;
-}
-
-/* From a decrypted packet, whose sequence number has been taken, to its inner packet. */
+/*
+ * From a decrypted packet, whose sequence number has been taken, to its inner packet. The inner header gets the whole
+ * check of a received packet here, while it is at hand; what is behind the inner packet is cut off (RFC 4303 2.7).
+ */
 static inline enum drop_reason decapsulate(
 	const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint32_t seq)
 {
@@ -223,20 +226,21 @@ static inline enum drop_reason decapsulate(
 		return next == IPPROTO_NONE ? DROP_ESP_DUMMY : DROP_ESP_PAD;
 	bool v4 = next == IPPROTO_IPIP;
 	m->data_off = (uint16_t)(op->data - (uint8_t *)m->buf_addr);
-	if (unlikely(!inner_ok(m, v4, len)))
-		return DROP_IP_MALFORMED;
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK); /* said of the outer packet */
+	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_DECAPPED;
+	meta->vrf = sa->inside_vrf;
+	meta->sa = sa->index;
+	meta->rule = sa->rule_id;
+	meta->flow_hash = 0;
+	enum drop_reason why = likely(v4) ? ip4_check(m) : ip6_check(m);
+	if (unlikely(why != DROP_NONE))
+		return why;
 	if (unlikely(!selectors_ok(sa, m, v4)))
 		return DROP_SPD_SELECTOR;
 	if (unlikely(!ecn_decap(rte_pktmbuf_mtod(m, uint8_t *), tos, v4)))
 		return DROP_ESP_ECN;
-	meta->vrf = sa->inside_vrf;
-	meta->sa = sa->index;
-	meta->rule = sa->rule_id;
-	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_DECAPPED | (v4 ? 0 : PKT_F_IP6);
-	meta->l4_off = 0;
-	meta->frag = 0;
-	meta->flow_hash = 0;
-	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK); /* said of the outer packet */
 	return DROP_NONE;
 }
 
@@ -264,7 +268,7 @@ static void limits(const struct run *r)
 static inline void run_close(struct worker *w, const struct run *r, uint32_t now_s)
 {
 	if (r->top)
-		replay_advance(r->sa->state->replay, r->top);
+		replay_advance(r->sa->in.replay, r->top);
 	if (r->packets == 0)
 		return;
 	struct cv_sa_counters *c = esp_counters(w, r->sa);
@@ -296,18 +300,36 @@ static uint32_t find_sas(struct worker *w, struct pkt_vec *v, uint32_t *spi, uin
 		rte_prefetch0(&sa_table[spi[n] & (CV_SA_MAX - 1u)]);
 		v->pkt[n++] = m;
 	}
+	const struct sa *last = NULL;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct sa *sa = w->ipsec->sa[i] = sa_get(spi[i]);
-		if (likely(sa != NULL))
+		if (sa != last && likely(sa != NULL))
 			esp_prefetch_sa(sa);
+		last = sa;
 	}
 	return n;
+}
+
+/* State, counters and replay window of the SAs that were found. */
+static void prefetch_states(struct worker *w, uint32_t n)
+{
+	const struct sa *last = NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sa *sa = w->ipsec->sa[i];
+		if (likely(sa == last || !sa))
+			continue;
+		last = sa;
+		esp_prefetch_state(w, sa);
+		if (sa->dir == CV_SA_IN)
+			rte_prefetch0(sa->in.replay);
+	}
 }
 
 static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, const uint32_t *spi, const uint32_t *off)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	uint32_t n_op = 0;
+	prefetch_states(w, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = v->pkt[i];
 		const struct sa *sa = iw->sa[i];
@@ -316,58 +338,56 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 			dp_slow(w, m, SLOW_INVALID_SPI);
 			continue;
 		}
-		enum drop_reason why = prepare(sa, m, off[i], &iw->op[n_op]);
+		enum drop_reason why = prepare(sa, m, off[i], &iw->op[n_op], &iw->seq[n_op]);
 		if (unlikely(why != DROP_NONE)) {
 			fail(w, m, sa, why);
 			continue;
 		}
-		if (n_op == 0 || iw->sa[n_op - 1] != sa)
-			esp_prefetch_key(sa->session);
 		iw->sa[n_op] = sa;
 		iw->pkt[n_op++] = m;
 	}
 	return n_op;
 }
 
-static inline uint32_t op_seq(const struct crypto_op *op)
-{
-	uint32_t seq_be;
-	memcpy(&seq_be, op->auth + 4, 4);
-	return rte_be_to_cpu_32(seq_be);
-}
-
-/*
- * Take the sequence numbers of n packets of one SA from `first` on; those that failed the integrity check are left out.
- * fresh[] is by operation.
- */
-static inline void take_numbers(struct ipsec_worker *iw, struct run *run, uint32_t first, uint32_t n, bool *fresh)
+/* The same when some of the run failed the integrity check: their numbers are not taken. */
+static void take_good_numbers(struct ipsec_worker *iw, struct replay *r, uint32_t first, uint32_t n, bool *fresh)
 {
 	uint32_t seq[DP_VEC], good = 0;
 	uint8_t which[DP_VEC];
 	bool ok[DP_VEC];
 	for (uint32_t i = 0; i < n; i++) {
-		fresh[first + i] = false;
-		if (likely(iw->op[first + i].status == CRYPTO_OK)) {
+		fresh[i] = false;
+		if (iw->op[first + i].status == CRYPTO_OK) {
 			which[good] = (uint8_t)i;
-			seq[good++] = op_seq(&iw->op[first + i]);
+			seq[good++] = iw->seq[first + i];
 		}
 	}
-	replay_mark(run->sa->state->replay, seq, good, ok);
-	for (uint32_t i = 0; i < good; i++) {
-		fresh[first + which[i]] = ok[i];
-		if (likely(ok[i]))
-			run->top = RTE_MAX(run->top, (uint64_t)seq[i]);
-	}
+	replay_mark(r, seq, good, ok);
+	for (uint32_t i = 0; i < good; i++)
+		fresh[which[i]] = ok[i];
+}
+
+/* Take the sequence numbers of n packets of one SA, operations from `first` on. fresh[] is by place in the run. */
+static inline void take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool *fresh)
+{
+	uint32_t bad = 0;
+	for (uint32_t i = first; i < first + n; i++)
+		bad |= iw->op[i].status;
+	if (likely(!bad))
+		replay_mark(sa->in.replay, &iw->seq[first], n, fresh);
+	else
+		take_good_numbers(iw, sa->in.replay, first, n, fresh);
 }
 
 /* What became of one operation. */
-static inline enum drop_reason judge(const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, bool fresh)
+static inline enum drop_reason judge(
+	const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint32_t seq, bool fresh)
 {
 	if (unlikely(op->status != CRYPTO_OK))
 		return op->status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH : DROP_CRYPTO_ERROR;
 	if (unlikely(!fresh))
 		return DROP_ESP_REPLAY;
-	return decapsulate(sa, m, op, op_seq(op));
+	return decapsulate(sa, m, op, seq);
 }
 
 /* A run of operations of one SA. */
@@ -376,20 +396,25 @@ static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint
 	struct ipsec_worker *iw = w->ipsec;
 	struct run run = {.sa = iw->sa[first]};
 	bool fresh[DP_VEC];
-	take_numbers(iw, &run, first, n, fresh);
-	for (uint32_t i = first; i < first + n; i++) {
-		struct rte_mbuf *m = iw->pkt[i];
-		enum drop_reason why = judge(run.sa, m, &iw->op[i], fresh[i]);
+	uint32_t n_inner = inner->n;
+	take_numbers(iw, run.sa, first, n, fresh);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = iw->pkt[first + i];
+		uint32_t seq = iw->seq[first + i];
+		enum drop_reason why = judge(run.sa, m, &iw->op[first + i], seq, fresh[i]);
+		if (likely(fresh[i]))
+			run.top = RTE_MAX(run.top, (uint64_t)seq);
 		if (unlikely(why != DROP_NONE)) {
 			trace_step(m, "esp-in", "spi %08x refused", run.sa->spi);
 			fail(w, m, run.sa, why);
 			continue;
 		}
-		run.packets++;
 		run.bytes += m->data_len;
 		trace_step(m, "esp-in", "spi %08x", run.sa->spi);
-		inner->pkt[inner->n++] = m;
+		inner->pkt[n_inner++] = m;
 	}
+	run.packets = n_inner - inner->n;
+	inner->n = n_inner;
 	run_close(w, &run, now_s);
 }
 
@@ -410,7 +435,7 @@ void ipsec_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner)
 	uint32_t n = find_sas(w, v, spi, off);
 	uint32_t n_op = prepare_all(w, v, n, spi, off);
 	v->n = 0;
-	esp_crypt(w->ipsec, n_op);
+	esp_crypt(w, n_op);
 	finish_all(w, n_op, inner);
 	stage_end(w, STAGE_ESP_IN, total, mark);
 }

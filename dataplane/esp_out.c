@@ -64,6 +64,18 @@ static inline uint16_t fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
+static inline uint64_t load8(const void *p)
+{
+	uint64_t v;
+	memcpy(&v, p, 8);
+	return v;
+}
+
+static inline void store8(void *p, uint64_t v)
+{
+	memcpy(p, &v, 8);
+}
+
 /* Traffic class of the inner packet; DF. RFC 6040 normal mode: DSCP and ECN are copied. */
 static inline uint8_t inner_tos(const uint8_t *p, bool *df)
 {
@@ -75,16 +87,16 @@ static inline uint8_t inner_tos(const uint8_t *p, bool *df)
 	return (uint8_t)(p[0] << 4 | p[1] >> 4);
 }
 
+/* The first 16 bytes of the outer IPv4 header: what the template says, and TOS, length, ID, DF and checksum, which are
+ * zero there, in two stores. */
 static inline void outer_ip4(const struct sa *sa, uint8_t *p, uint16_t len, uint8_t tos, bool df, uint32_t seq)
 {
-	struct rte_ipv4_hdr *ip = (void *)p;
-	uint16_t id = rte_cpu_to_be_16((uint16_t)(seq + sa->spi));
-	uint16_t total = rte_cpu_to_be_16(len), off = df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0;
-	ip->type_of_service = tos;
-	ip->total_length = total;
-	ip->packet_id = id;
-	ip->fragment_offset = off;
-	ip->hdr_checksum = fold(sa->cksum + ((uint32_t)tos << 8) + total + id + off);
+	uint16_t id = rte_cpu_to_be_16((uint16_t)(seq + sa->spi)), total = rte_cpu_to_be_16(len);
+	uint16_t off = df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0;
+	uint16_t sum = fold(sa->cksum + ((uint32_t)tos << 8) + total + id + off);
+	store8(p, load8(sa->tmpl) | (uint64_t)tos << 8 | (uint64_t)total << 16 | (uint64_t)id << 32 |
+			  (uint64_t)off << 48);
+	store8(p + 8, load8(sa->tmpl + 8) | (uint64_t)sum << 16);
 }
 
 static inline void outer_ip6(uint8_t *p, uint16_t len, uint8_t tos)
@@ -94,64 +106,88 @@ static inline void outer_ip6(uint8_t *p, uint16_t len, uint8_t tos)
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(*ip)));
 }
 
-/* Template in wide stores; it may run over into sequence number and IV, which are written after. */
-static inline void copy_template(uint8_t *to, const struct sa *sa)
+/* Outer headers and SPI. The last store may run over into sequence number and IV, which are written after. plain4:
+ * IPv4 without UDP, known when this is compiled. */
+static inline void outer_headers(
+	const struct sa *sa, uint8_t *p, uint16_t len, uint8_t tos, bool df, uint32_t seq, bool plain4)
 {
-	_mm_storeu_si128((__m128i *)to, _mm_load_si128((const __m128i *)sa->tmpl));
-	_mm_storeu_si128((__m128i *)(to + 16), _mm_load_si128((const __m128i *)(sa->tmpl + 16)));
-	for (unsigned off = 32; off < sa->outer_len + 4u; off += 8)
-		memcpy(to + off, sa->tmpl + off, 8);
+	df = !(sa->flags & SA_F_DF_CLEAR) && (df || sa->flags & SA_F_DF_SET);
+	if (plain4) {
+		outer_ip4(sa, p, len, tos, df, seq);
+		store8(p + 16, load8(sa->tmpl + 16));
+		return;
+	}
+	for (unsigned off = 0; off < sa->outer_len + 4u; off += 8)
+		store8(p + off, load8(sa->tmpl + off));
+	if (sa->outer_af == CV_AF_INET)
+		outer_ip4(sa, p, len, tos, df, seq);
+	else
+		outer_ip6(p, len, tos);
+	if (sa->flags & SA_F_UDP) {
+		struct rte_udp_hdr *udp = (void *)(p + sa->outer_len - sizeof(*udp));
+		udp->dgram_len = rte_cpu_to_be_16((uint16_t)(len - (sa->outer_len - sizeof(*udp))));
+	}
+}
+
+/* Padding, its length and the next header. */
+static inline void trailer(uint8_t *end, uint32_t pad, uint8_t next, bool aead)
+{
+	if (aead) { /* at most 3 bytes of padding: all in one store */
+		static const uint64_t ready[4] = {0, 0x0101, 0x020201, 0x03030201};
+		store8(end, ready[pad] | (uint64_t)next << (8 * (pad + 1)));
+		return;
+	}
+	memcpy(end, padding, 16);
+	end[pad] = (uint8_t)pad;
+	end[pad + 1] = next;
 }
 
 /*
  * Put header and trailer around one packet and describe the operation. The caller has made sure of the room. IV: for
  * GCM the sequence number, unique under a key (RFC 4106 section 3.1); for CBC unpredictable (RFC 3602 section 3).
+ * aead, plain4: what the SA is, constants where this is expanded.
  */
-static inline void encapsulate(
-	struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m, uint32_t seq, struct crypto_op *op)
+static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m,
+	uint32_t seq, struct crypto_op *op, bool aead, bool plain4)
 {
-	const uint8_t *inner = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t len = rte_pktmbuf_data_len(m), pad = (0u - (len + ESP_TRAILER_LEN)) & sa->pad_mask;
-	bool df, inner_v4 = inner[0] >> 4 == 4;
-	uint8_t tos = inner_tos(inner, &df);
-	uint32_t head = sa->outer_len + ESP_HDR_LEN + sa->iv_len, tail = pad + ESP_TRAILER_LEN + sa->icv_len;
-	uint8_t *end = rte_pktmbuf_mtod_offset(m, uint8_t *, len);
-	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)head);
-	m->data_len = (uint16_t)(m->data_len + tail);
+	const uint32_t iv_len = aead ? 8 : 16, outer_len = plain4 ? sizeof(struct rte_ipv4_hdr) : sa->outer_len;
+	const uint32_t head = outer_len + ESP_HDR_LEN + iv_len;
+	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *), *p = data - head, *esp = p + outer_len;
+	uint32_t len = rte_pktmbuf_data_len(m), pad = (0u - (len + ESP_TRAILER_LEN)) & (aead ? 3u : sa->pad_mask);
+	uint32_t seq_be = rte_cpu_to_be_32(seq), body = len + pad + ESP_TRAILER_LEN;
+	bool df;
+	uint8_t tos = inner_tos(data, &df), next = data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	m->data_off = (uint16_t)(m->data_off - head);
+	m->data_len = (uint16_t)(head + body + sa->icv_len);
 	m->pkt_len = m->data_len;
 
-	memcpy(end, padding, 16);
-	end[pad] = (uint8_t)pad;
-	end[pad + 1] = inner_v4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-
-	copy_template(p, sa);
-	if (sa->outer_af == CV_AF_INET)
-		outer_ip4(
-			sa, p, m->data_len, tos, sa->flags & SA_F_DF_SET || (df && !(sa->flags & SA_F_DF_CLEAR)), seq);
-	else
-		outer_ip6(p, m->data_len, tos);
-	if (sa->flags & SA_F_UDP) {
-		struct rte_udp_hdr *udp = (void *)(p + sa->outer_len - sizeof(*udp));
-		udp->dgram_len =
-			rte_cpu_to_be_16((uint16_t)(m->data_len - (sa->outer_len - sizeof(struct rte_udp_hdr))));
-	}
-
-	uint8_t *esp = p + sa->outer_len;
-	uint32_t seq_be = rte_cpu_to_be_32(seq);
+	trailer(data + len, pad, next, aead);
+	outer_headers(sa, p, m->data_len, tos, df, seq, plain4);
 	memcpy(esp + 4, &seq_be, 4);
 	op->session = sa->session;
 	op->auth = esp;
-	op->data = p + head;
-	op->data_len = len + pad + ESP_TRAILER_LEN;
-	op->icv = op->data + op->data_len;
-	if (likely(sa->iv_len == 8)) {
-		uint64_t iv = rte_cpu_to_be_64((uint64_t)seq);
-		memcpy(esp + 8, &iv, 8);
+	op->data = data;
+	op->data_len = body;
+	op->icv = data + body;
+	if (aead) {
+		uint64_t iv = (uint64_t)seq_be << 32;
+		store8(esp + 8, iv);
 		esp_aad_set(op, rte_cpu_to_be_32(sa->spi), seq_be);
 		esp_nonce_set(op, sa->salt, iv);
 	} else {
 		ipsec_crypto()->random16(iw->crypto, op->nonce);
 		memcpy(esp + 8, op->nonce, 16);
+	}
+}
+
+/* A run of packets of one SA, the first with number seq; operations from n_op on. */
+static __rte_always_inline void encapsulate_all(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf **pkts,
+	uint32_t n, uint32_t seq, uint32_t n_op, bool aead, bool plain4)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		iw->pkt[n_op + i] = pkts[i];
+		iw->sa[n_op + i] = sa;
+		encapsulate(iw, sa, pkts[i], seq + i, &iw->op[n_op + i], aead, plain4);
 	}
 }
 
@@ -208,64 +244,87 @@ static uint32_t encapsulate_run(
 		uint64_t left = seq < sa->state->hard_seq ? sa->state->hard_seq - seq : 0;
 		good = seq + n > sa->state->hard_seq && !(sa->flags & SA_F_BYTE_LIMIT) ? (uint32_t)RTE_MIN(left, n) : 0;
 		c->other_errors += n - good;
+		for (uint32_t i = good; i < n; i++)
+			bytes -= pkts[i]->data_len;
 		dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX ? DROP_ESP_SEQ : why);
 	}
-	for (uint32_t i = 0; i < good; i++) {
-		c->packets++;
-		c->bytes += pkts[i]->data_len;
-		iw->pkt[n_op + i] = pkts[i];
-		encapsulate(iw, sa, pkts[i], (uint32_t)(seq + 1 + i), &iw->op[n_op + i]);
-		iw->sa[n_op + i] = sa;
-	}
+	bool aead = sa->iv_len == 8, plain4 = sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_UDP);
+	if (likely(aead && plain4))
+		encapsulate_all(iw, sa, pkts, good, (uint32_t)seq + 1, n_op, true, true);
+	else if (aead)
+		encapsulate_all(iw, sa, pkts, good, (uint32_t)seq + 1, n_op, true, false);
+	else
+		encapsulate_all(iw, sa, pkts, good, (uint32_t)seq + 1, n_op, false, false);
+	c->packets += good;
+	c->bytes += bytes;
 	c->last_used_s = dp_uptime_s();
 	return good;
 }
 
 /* ---- the stage ---- */
 
-static inline void finish(struct worker *w, struct rte_mbuf *m, const struct sa *sa, struct pkt_vec *outer)
+/* Encrypted packets of one SA: what the outer packets are to routing and output. */
+static inline void finish(
+	struct worker *w, struct rte_mbuf *const *pkts, const struct sa *sa, uint32_t n, struct pkt_vec *outer)
 {
-	struct pkt_meta *meta = pkt_meta(m);
-	bool v6 = sa->outer_af == CV_AF_INET6, udp = sa->flags & SA_F_UDP;
-	trace_step(m, "esp-out", "spi %08x", sa->spi);
-	if (unlikely(v6 && udp))
-		udp6_checksum(m);
-	meta->vrf = sa->front_vrf;
-	meta->adj = (uint32_t)__atomic_load_n(&sa->route, __ATOMIC_RELAXED);
-	meta->sa = sa->index;
-	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_PROTECTED | (v6 ? PKT_F_IP6 : 0);
-	meta->l4_off = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
-	meta->l4_proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
-	meta->frag = 0;
-	meta->flow_hash = 0;
-	if (unlikely(outer->n == DP_VEC)) { /* only fragments can make more packets than came in */
+	const bool v6 = sa->outer_af == CV_AF_INET6, udp = sa->flags & SA_F_UDP;
+	const uint32_t vrf = sa->front_vrf, adj = (uint32_t)__atomic_load_n(&sa->route, __ATOMIC_RELAXED);
+	const uint32_t index = sa->index, flags = PKT_F_PROTECTED | (v6 ? PKT_F_IP6 : 0);
+	const uint16_t l4_off = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+	if (unlikely(outer->n + n > DP_VEC)) { /* only fragments can make more packets than came in */
 		ip_forward(w, outer);
 		outer->n = 0;
 	}
-	outer->pkt[outer->n++] = m;
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt_meta *meta = pkt_meta(m);
+		trace_step(m, "esp-out", "spi %08x", sa->spi);
+		if (unlikely(v6 && udp))
+			udp6_checksum(m);
+		meta->vrf = vrf;
+		meta->flags = (meta->flags & PKT_F_TRACED) | flags;
+		meta->sa = index;
+		meta->adj = adj;
+		meta->flow_hash = 0;
+		meta->l4_proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
+		meta->l4_off = l4_off;
+		meta->frag = 0;
+		outer->pkt[outer->n++] = m;
+	}
+}
+
+/* Operations that came back from the provider, in order; those that failed are dropped. */
+static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *outer)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	for (uint32_t i = 0; i < n_op;) {
+		uint32_t k = i;
+		while (k < n_op && iw->sa[k] == iw->sa[i] && likely(iw->op[k].status == CRYPTO_OK))
+			k++;
+		finish(w, iw->pkt + i, iw->sa[i], k - i, outer);
+		if (unlikely(k < n_op && iw->op[k].status != CRYPTO_OK)) {
+			esp_counters(w, iw->sa[k])->other_errors++;
+			dp_drop1(w, iw->pkt[k++], DROP_CRYPTO_ERROR);
+		}
+		i = k;
+	}
 }
 
 /* Encrypt n packets, each with its SA, and append them to outer. */
 static void esp_out(struct worker *w, struct rte_mbuf **pkts, const struct sa **sa, uint32_t n, struct pkt_vec *outer)
 {
-	struct ipsec_worker *iw = w->ipsec;
 	struct stage_mark mark = stage_begin(w);
 	uint32_t n_op = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (i == 0 || sa[i] != sa[i - 1])
+			esp_prefetch_state(w, sa[i]);
 	for (uint32_t i = 0; i < n;) {
 		uint32_t run = esp_run_length(sa, i, n);
-		esp_prefetch_key(sa[i]->session);
 		n_op += encapsulate_run(w, pkts + i, sa[i], run, n_op);
 		i += run;
 	}
-	esp_crypt(iw, n_op);
-	for (uint32_t i = 0; i < n_op; i++) {
-		if (likely(iw->op[i].status == CRYPTO_OK)) {
-			finish(w, iw->pkt[i], iw->sa[i], outer);
-			continue;
-		}
-		esp_counters(w, iw->sa[i])->other_errors++;
-		dp_drop1(w, iw->pkt[i], DROP_CRYPTO_ERROR);
-	}
+	esp_crypt(w, n_op);
+	finish_all(w, n_op, outer);
 	stage_end(w, STAGE_ESP_OUT, n, mark);
 }
 
@@ -365,20 +424,31 @@ static inline void protect(
 		too_big(w, m, sa, max, outer);
 }
 
+/* The SAs that verdicts name, where it is not the one of the packet before. */
+static inline void prefetch_sas(const struct spd_verdict *v, uint32_t n)
+{
+	uint32_t last = CV_SA_NONE;
+	for (uint32_t i = 0; i < n; i++) {
+		if (v[i].sa != last)
+			rte_prefetch0(&sa_table[v[i].sa]);
+		last = v[i].sa;
+	}
+	last = CV_SA_NONE;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sa *sa = v[i].sa != last ? sa_get(v[i].sa) : NULL;
+		if (sa)
+			esp_prefetch_sa(sa);
+		last = v[i].sa;
+	}
+}
+
 void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, struct pkt_vec *outer)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	struct stage_mark mark = stage_begin(w);
 	uint32_t n = v->n;
 	spd_match(iw->cache, true, v->pkt, n, iw->verdict);
-	for (uint32_t i = 0; i < n; i++)
-		if (iw->verdict[i].sa)
-			rte_prefetch0(&sa_table[iw->verdict[i].sa]);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct sa *sa = iw->verdict[i].sa ? sa_get(iw->verdict[i].sa) : NULL;
-		if (sa)
-			esp_prefetch_sa(sa);
-	}
+	prefetch_sas(iw->verdict, n);
 	iw->parts.n = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		struct spd_verdict *verdict = &iw->verdict[i];

@@ -162,8 +162,9 @@ static void trace_received(struct pkt_vec *v)
 void ether_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n)
 {
 	struct stage_mark mark = stage_begin(w);
-	struct pkt_vec v = {.n = 0};
+	struct pkt_vec v;
 
+	v.n = 0; /* and no more: clearing the whole of it costs as much as a packet */
 	ether_vector(w, port_id, pkts, n, &v);
 	if (unlikely(trace_armed()))
 		trace_received(&v);
@@ -196,6 +197,8 @@ struct summary {
 	uint32_t kinds; /* bit per enum fib_kind that occurs */
 	uint32_t flags; /* PKT_F_* that occur */
 	bool one_if;	/* all came in by the interface of the first */
+	/* the IPv4 look-up before: packets of one flow, and all that came through a tunnel, follow one another */
+	uint32_t dst, root, word;
 };
 
 /* IPv6 packets of a vector, looked up together. */
@@ -238,9 +241,14 @@ static inline void lookup_one(struct rte_mbuf *m, const struct fib_roots *roots,
 		b->pkt[b->n++] = m;
 		return;
 	}
-	uint32_t dst = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr;
+	uint32_t dst = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr, root = roots->v4[meta->vrf];
 
-	note_word(m, likely((uint8_t)dst < 224) ? trie_lookup4(roots->v4[meta->vrf], dst) : special_word(m), s);
+	if (dst != s->dst || root != s->root) {
+		s->dst = dst;
+		s->root = root;
+		s->word = likely((uint8_t)dst < 224) ? trie_lookup4(root, dst) : special_word(m);
+	}
+	note_word(m, s->word, s);
 }
 
 /* ---- ip_input ---- */
@@ -275,7 +283,20 @@ static void classify(struct worker *w, struct pkt_vec *v, struct summary *s)
 		lookup6(&b, s);
 }
 
-/* Packets of several interfaces: those that came in clear by one with an SPD are put aside and checked. */
+/* Packets out of a tunnel, whose headers esp_in has checked: look up only. */
+static void lookup_all(struct pkt_vec *v, struct summary *s)
+{
+	const struct fib_roots *roots = fib_roots();
+	struct batch6 b;
+
+	b.n = 0;
+	for (unsigned i = 0; i < v->n; i++)
+		lookup_one(v->pkt[i], roots, &b, s);
+	if (unlikely(b.n))
+		lookup6(&b, s);
+}
+
+/* Packets of several interfaces: those of an interface with an SPD are put aside and checked. */
 static void check_clear_mixed(struct worker *w, struct pkt_vec *v)
 {
 	struct pkt_vec chk;
@@ -291,7 +312,7 @@ static void check_clear_mixed(struct worker *w, struct pkt_vec *v)
 			last_if = meta->if_rx;
 			last = last_if && ipsec_on_interface(last_if);
 		}
-		if (last && !(meta->flags & PKT_F_DECAPPED))
+		if (last)
 			chk.pkt[chk.n++] = v->pkt[i];
 		else
 			v->pkt[keep++] = v->pkt[i];
@@ -308,7 +329,7 @@ static void check_clear(struct worker *w, struct pkt_vec *v, const struct summar
 {
 	const struct pkt_meta *first = pkt_meta(v->pkt[0]);
 
-	if (!s->one_if || (s->flags & PKT_F_DECAPPED))
+	if (!s->one_if)
 		check_clear_mixed(w, v);
 	else if (first->if_rx && ipsec_on_interface(first->if_rx))
 		ipsec_check_clear(w, v);
@@ -406,10 +427,13 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 	unsigned n = v->n;
 
 	esp.n = inner.n = 0;
-	classify(w, v, &s);
+	if (nesting)
+		lookup_all(v, &s);
+	else
+		classify(w, v, &s);
 	if (v->n && unlikely(s.flags & PKT_F_TRACED))
 		trace_input(v);
-	if (v->n)
+	if (v->n && !nesting)
 		check_clear(w, v, &s);
 	if ((s.kinds & (1u << FIB_LOCAL | 1u << FIB_BROADCAST)) || (s.flags & PKT_F_GROUP))
 		split_local(w, v, &esp);

@@ -78,6 +78,16 @@ static inline uint32_t replay_set(struct replay *r, uint32_t block, uint32_t bit
 	return old >> 32 == block ? (uint32_t)old & bits : 0;
 }
 
+/* How many of n numbers follow one another without a gap, inside one block. */
+static inline uint32_t replay_stretch(const uint32_t *seq, uint32_t n)
+{
+	uint32_t left = 32u - (seq[0] & 31u), k = 1;
+	n = n < left ? n : left;
+	while (k < n && seq[k] == seq[0] + k)
+		k++;
+	return k;
+}
+
 /*
  * After the integrity check: take n sequence numbers of one run of packets; fresh[i] says whether the i-th was new.
  * Numbers that follow one another cost one atomic operation per block, not one each. The window does not move before
@@ -86,18 +96,21 @@ static inline uint32_t replay_set(struct replay *r, uint32_t block, uint32_t bit
 static inline void replay_mark(struct replay *r, const uint32_t *seq, uint32_t n, bool *fresh)
 {
 	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+	if (r->window == 0) {
+		memset(fresh, true, n);
+		return;
+	}
 	for (uint32_t i = 0; i < n;) {
-		uint32_t block = seq[i] >> REPLAY_BLOCK_SHIFT, bits = 0, first = i;
-		for (; i < n && seq[i] >> REPLAY_BLOCK_SHIFT == block; i++) {
-			uint32_t bit = 1u << (seq[i] & 31u);
-			fresh[i] = !r->window || (seq[i] != 0 && (uint64_t)seq[i] + r->window > top && !(bits & bit));
-			bits |= fresh[i] ? bit : 0;
-		}
-		if (!r->window || !bits)
+		if (seq[i] == 0 || (uint64_t)seq[i] + r->window <= top) {
+			fresh[i++] = false;
 			continue;
-		uint32_t taken = replay_set(r, block, bits);
-		for (uint32_t k = first; k < i && taken; k++)
-			fresh[k] = fresh[k] && !(taken & 1u << (seq[k] & 31u));
+		}
+		uint32_t k = replay_stretch(seq + i, n - i), first = seq[i] & 31u;
+		uint32_t bits = (uint32_t)((UINT64_C(1) << k) - 1u) << first;
+		uint32_t taken = replay_set(r, seq[i] >> REPLAY_BLOCK_SHIFT, bits);
+		for (uint32_t b = 0; b < k; b++)
+			fresh[i + b] = !(taken >> (first + b) & 1u);
+		i += k;
 	}
 }
 

@@ -163,6 +163,7 @@ static void inbound_build(struct sa *sa, const struct cv_sa *c)
 	memset(sa->tmpl, 0, sizeof(sa->tmpl));
 	memcpy(sa->in.local, c->dst.b, 16);
 	memcpy(sa->in.remote, c->src.b, 16);
+	sa->in.replay = sa->state->replay;
 	sa->udp_peer = c->udp_src;
 	const struct flow_sel *s = &sa->sel[0];
 	if (sa->n_sel != 1 || s->af != CV_AF_INET || s->proto || !s->any_ports)

@@ -86,6 +86,7 @@ struct sa {
 			uint32_t sel_local, sel_local_span;   /* SA_F_SEL4: lowest address, highest - lowest */
 			uint32_t sel_remote, sel_remote_span; /* (host order) */
 			uint8_t local[16], remote[16];	      /* outer destination and source, network order */
+			struct replay *replay;		      /* that of the state */
 		} in;
 	} __rte_cache_aligned;
 

@@ -15,7 +15,8 @@
 	X(SPD_IN, "spd-in")                                                                                            \
 	X(ESP_OUT, "esp-out")                                                                                          \
 	X(ESP_IN, "esp-in")                                                                                            \
-	X(LOCAL, "local")
+	X(LOCAL, "local")                                                                                              \
+	X(CRYPTO, "crypto")
 
 enum stage {
 #define X(sym, name) STAGE_##sym,
