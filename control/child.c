@@ -282,9 +282,10 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->pair_index = 2 * ch->id + !out;
 	sa->spi = out ? ch->spi_out : ch->spi_in;
 	sa->dir = dir;
-	sa->mode = 1;
+	sa->mode = CV_SA_TUNNEL;
 	sa->ipproto = 50;
-	sa->alg = (uint8_t)ch->alg;
+	sa->encr = ch->suite.encr;
+	sa->integ = ch->suite.integ;
 	sa->flags =
 		CV_SA_F_COPY_DF | (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY);
 	sa->replay_window = ch->replay_window;
@@ -378,7 +379,7 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->ivrf = p->entry->profile_ref->vrf_ref ? p->entry->profile_ref->vrf_ref->id : p->path.vrf;
 	ch->udp_encap = p->udp_encap;
 	ch->initiator = p->initiator;
-	ch->alg = p->alg;
+	ch->suite = p->suite;
 	ch->n_sel = p->n_sel <= CV_SA_SEL_MAX ? p->n_sel : CV_SA_SEL_MAX;
 	memcpy(ch->sel, p->sel, ch->n_sel * sizeof(ch->sel[0]));
 	ch->lifetime_s = p->lifetime_s;

@@ -38,7 +38,7 @@ struct child {
 	struct ike_path path;
 	uint32_t ivrf;
 	bool udp_encap, initiator;
-	enum cv_esp_alg alg;
+	struct algo_suite suite;
 	struct cv_selector sel[CV_SA_SEL_MAX];
 	unsigned n_sel;
 	uint32_t lifetime_s, replay_window;

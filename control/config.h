@@ -172,7 +172,7 @@ struct cfg_peer {
 
 struct cfg_transform_set {
 	const char *name;
-	enum cv_esp_alg alg;
+	struct algo_suite suite;
 	bool transport; /* asked for; only tunnel is built today and validation says so */
 };
 

@@ -8,13 +8,14 @@
 
 static int check_transform_set(struct config_check *k, const struct cfg_transform_set *t)
 {
-	const struct algo_esp *a = algo_esp_get(t->alg);
+	const char *why = algo_suite_wrong(t->suite);
 	char path[192];
 
 	if (t->transport)
 		return check_fail(k, PATH_TS "/mode: transport mode is not built yet; tunnel", t->name);
 	snprintf(path, sizeof(path), PATH_TS "/transform", t->name);
-	return config_check_legacy(k, a && a->legacy, !a, path, "aes256-gcm16, aes128-gcm16, aes256-cbc-sha256-128");
+	return config_check_legacy(
+		k, algo_suite_legacy(t->suite), why != NULL, path, "aes256-gcm16, aes128-gcm16, aes256-cbc-sha256-128");
 }
 
 /* ---- one entry ---- */

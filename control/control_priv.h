@@ -82,6 +82,8 @@ void sync_done(struct control *c);
 void apply_run(struct control *c);
 void apply_end(struct control *c, const char *err);
 /* Make cfg and its objects the running ones; IKE switches over. Takes both over. */
+/* Whether the dataplane last connected to can do all of it. */
+bool control_can(const struct control *c, struct algo_suite s);
 void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desired, bool installed);
 /* Every object of d as one SYNC transaction, with the SAs we know. */
 struct dp_txn *sync_transaction(struct control *c, const struct desired *d);

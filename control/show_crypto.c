@@ -131,7 +131,8 @@ static void add_counters(json_t *o, const struct cv_sa_counters *in, const struc
 
 static json_t *sa_object(struct show *s, const struct child *ch, const struct rule_ref *r, enum cv_sa_dir dir)
 {
-	const struct algo_esp *a = algo_esp_get(ch->alg);
+	const struct algo_encr *encr = algo_encr_get(ch->suite.encr);
+	char text[ALGO_SUITE_STR];
 	struct cv_sa_counters n;
 	json_t *o = json_object();
 
@@ -139,7 +140,7 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 	set_str(o, "direction", dir == CV_SA_IN ? "inbound" : "outbound");
 	set_str(o, "protocol", "esp");
 	set_int(o, "spi", dir == CV_SA_IN ? ch->spi_in : ch->spi_out);
-	set_str(o, "transform", a ? a->manual_name : NULL);
+	set_str(o, "transform", algo_suite_manual(ch->suite, text));
 	set_str(o, "mode", "Tunnel");
 	set_flag(o, "udp_encaps", ch->udp_encap);
 	set_int(o, "conn_id", 2 * ch->id + (dir == CV_SA_OUT)); /* VRF-49: consecutive */
@@ -147,7 +148,7 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 	set_str(o, "engine", s->c->info.provider);
 	set_int(o, "life_kb", child_life_kb(ch, &n));
 	set_int(o, "life_seconds", child_life_s(ch));
-	set_int(o, "iv_size", a ? a->iv_len : 0);
+	set_int(o, "iv_size", encr ? encr->iv_len : 0);
 	set_int(o, "replay_window", ch->replay_window);
 	set_str(o, "status", ch->released ? "DELETING" : "ACTIVE");
 	return o;

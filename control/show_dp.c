@@ -76,9 +76,12 @@ void show_engine(struct show *s)
 	set_str(o, "type", "software");
 	set_str(o, "state", "active");
 	algs = set_array(o, "algorithms");
-	for (int a = 1; a < CV_ESP_ALG_MAX; a++)
-		if (s->c->info.crypto_caps & (1ull << a) && algo_esp_get((enum cv_esp_alg)a))
-			json_array_append_new(algs, json_string(algo_esp_get((enum cv_esp_alg)a)->name));
+	for (int a = 1; a < CV_ENCR_MAX; a++)
+		if (s->c->info.encr_caps & (1ull << a))
+			json_array_append_new(algs, json_string(algo_encr_get((enum cv_encr)a)->name));
+	for (int a = 1; a < CV_INTEG_MAX; a++)
+		if (s->c->info.integ_caps & (1ull << a))
+			json_array_append_new(algs, json_string(algo_integ_get((enum cv_integ)a)->name));
 	json_array_append_new(list, o);
 	show_answer(s);
 }

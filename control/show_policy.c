@@ -167,14 +167,14 @@ void show_transform_set(struct show *s)
 
 	for (unsigned i = 0; s->c->running && i < s->c->running->n_transform_set; i++) {
 		const struct cfg_transform_set *t = &s->c->running->transform_set[i];
-		const struct algo_esp *a = algo_esp_get(t->alg);
+		char text[ALGO_SUITE_STR];
 		json_t *o = json_object();
 
 		set_str(o, "name", t->name);
-		set_str(o, "transform", a->manual_name);
-		set_str(o, "algorithm", a->name);
+		set_str(o, "transform", algo_suite_manual(t->suite, text));
+		set_str(o, "algorithm", algo_suite_name(t->suite, text));
 		set_str(o, "mode", "Tunnel");
-		if (s->c->info.instance && !(s->c->info.crypto_caps & (1ull << t->alg)))
+		if (s->c->info.instance && !control_can(s->c, t->suite))
 			set_str(o, "warning", "not supported by the crypto engine, ignored");
 		json_array_append_new(list, o);
 	}
@@ -306,10 +306,11 @@ static void entry_transforms(const struct cfg_map_entry *e, json_t *o)
 	json_t *list = set_array(o, "transform_sets");
 
 	for (unsigned i = 0; i < e->n_transform_set; i++) {
+		char text[ALGO_SUITE_STR];
 		json_t *t = json_object();
 
 		set_str(t, "name", e->ts_ref[i]->name);
-		set_str(t, "transform", algo_esp_get(e->ts_ref[i]->alg)->manual_name);
+		set_str(t, "transform", algo_suite_manual(e->ts_ref[i]->suite, text));
 		json_array_append_new(list, t);
 	}
 }

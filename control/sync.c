@@ -196,12 +196,21 @@ void sync_retry(uv_timer_t *t)
 
 /* ---- the connection ---- */
 
+bool control_can(const struct control *c, struct algo_suite s)
+{
+	const struct cv_hello_info *i = &c->info;
+
+	return (s.encr == CV_ENCR_NONE || i->encr_caps >> s.encr & 1) &&
+	       (s.integ == CV_INTEG_NONE || i->integ_caps >> s.integ & 1) &&
+	       (s.ah == CV_INTEG_NONE || (i->ipsec_caps & CV_CAN_AH && i->integ_caps >> s.ah & 1));
+}
+
 static void warn_capabilities(const struct control *c)
 {
 	const struct cv_config *cfg = c->running;
 
 	for (unsigned i = 0; cfg && i < cfg->n_transform_set; i++)
-		if (!(c->info.crypto_caps & (1ull << cfg->transform_set[i].alg)))
+		if (!control_can(c, cfg->transform_set[i].suite))
 			cv_warn("control", "transform set %s: %s cannot do it; it is ignored when negotiating (IKE-33)",
 				cfg->transform_set[i].name, c->info.provider);
 }

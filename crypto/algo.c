@@ -3,41 +3,6 @@
 
 #include <string.h>
 
-/*
- * Numbers: IKEv2 transforms from IANA ikev2-parameters; IPsec DOI transform and authentication numbers from IANA
- * isakmp-registry (RFC 2407, 3602, 4106, 4868); key, IV and ICV sizes from RFC 4106, 3602, 2404 and 4868.
- */
-#define GCM(bits)                                                                                                      \
-	{                                                                                                              \
-		.id = CV_ESP_AES##bits##_GCM16, .name = "aes" #bits "-gcm16", .manual_name = "esp-gcm " #bits,         \
-		.cipher_key_len = bits / 8, .salt_len = 4, .iv_len = 8, .icv_len = 16, .block = 4,                     \
-		.v2_encr = IKE_ENCR_AES_GCM16, .v2_key_bits = bits, .v2_integ = IKE_INTEG_NONE, .v1_esp_id = 20,       \
-		.v1_auth = 0                                                                                           \
-	}
-#define CBC(bits, aes, hash, token, manual, keylen, icv, integ, auth, old)                                             \
-	{                                                                                                              \
-		.id = CV_ESP_AES##bits##_CBC_##hash, .name = "aes" #bits "-cbc-" token, .manual_name = aes " " manual, \
-		.cipher_key_len = bits / 8, .integ_key_len = keylen, .iv_len = 16, .icv_len = icv, .block = 16,        \
-		.v2_encr = IKE_ENCR_AES_CBC, .v2_key_bits = bits, .v2_integ = integ, .v1_esp_id = 12, .v1_auth = auth, \
-		.legacy = old                                                                                          \
-	}
-#define CBC_SHA1(bits, aes) CBC(bits, aes, SHA1_96, "sha1-96", "esp-sha-hmac", 20, 12, IKE_INTEG_HMAC_SHA1_96, 2, true)
-#define CBC_SHA256(bits, aes)                                                                                          \
-	CBC(bits, aes, SHA256_128, "sha256-128", "esp-sha256-hmac", 32, 16, IKE_INTEG_HMAC_SHA256_128, 5, false)
-
-static const struct algo_esp esp_rows[] = {
-	GCM(128),
-	GCM(192),
-	GCM(256),
-	CBC_SHA1(128, "esp-aes"),
-	CBC_SHA1(192, "esp-aes 192"),
-	CBC_SHA1(256, "esp-aes 256"),
-	CBC_SHA256(128, "esp-aes"),
-	CBC_SHA256(192, "esp-aes 192"),
-	CBC_SHA256(256, "esp-aes 256"),
-};
-#define N_ESP (sizeof(esp_rows) / sizeof(esp_rows[0]))
-
 /* IKEv1 numbers: IANA ipsec-registry, "Encryption Algorithm" and "Hash Algorithm" (RFC 2409 appendix A, 3602, 4868). */
 static const struct algo_ike encr_rows[] = {
 	{IKE_ENCR_3DES, 0, 5, "3des", "3des", true},
@@ -102,39 +67,6 @@ static const struct {
 	[ALGO_IKE_GROUP] = {group_rows, sizeof(group_rows) / sizeof(group_rows[0])},
 };
 #define N_KINDS (sizeof(ike_tables) / sizeof(ike_tables[0]))
-
-const struct algo_esp *algo_esp_get(enum cv_esp_alg id)
-{
-	for (size_t i = 0; i < N_ESP; i++)
-		if (esp_rows[i].id == id)
-			return &esp_rows[i];
-	return NULL;
-}
-
-const struct algo_esp *algo_esp_by_name(const char *name)
-{
-	for (size_t i = 0; i < N_ESP; i++)
-		if (!strcmp(esp_rows[i].name, name))
-			return &esp_rows[i];
-	return NULL;
-}
-
-const struct algo_esp *algo_esp_by_v2(uint16_t encr, uint16_t key_bits, uint16_t integ)
-{
-	for (size_t i = 0; i < N_ESP; i++)
-		if (esp_rows[i].v2_encr == encr && esp_rows[i].v2_key_bits == key_bits && esp_rows[i].v2_integ == integ)
-			return &esp_rows[i];
-	return NULL;
-}
-
-const struct algo_esp *algo_esp_by_v1(uint8_t esp_id, uint16_t key_bits, uint8_t auth)
-{
-	for (size_t i = 0; i < N_ESP; i++)
-		if (esp_rows[i].v1_esp_id == esp_id && esp_rows[i].v2_key_bits == key_bits &&
-			esp_rows[i].v1_auth == auth)
-			return &esp_rows[i];
-	return NULL;
-}
 
 const struct algo_ike *algo_ike_get(enum algo_ike_kind kind, uint16_t id, uint16_t key_bits)
 {

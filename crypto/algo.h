@@ -8,38 +8,82 @@
 
 #include "cv_msg.h"
 
-/* ESP transform (cipher + integrity), source RFC 4106, 3602, 2404, 4868. */
-struct algo_esp {
-	enum cv_esp_alg id;
-	const char *name;	 /* "aes128-gcm16", "aes128-cbc-sha256-128": YANG identity and display */
-	const char *manual_name; /* "esp-gcm 128", "esp-aes esp-sha-hmac": as shown in 'transform:' lines */
-	uint16_t cipher_key_len; /* bytes */
-	uint16_t salt_len;	 /* bytes, AEAD only */
-	uint16_t integ_key_len;	 /* bytes, 0 for AEAD */
+/* A cipher of ESP. Sources: RFC 2405, 2410, 2451, 3602, 3686, 4106, 4543, 7634. */
+struct algo_encr {
+	enum cv_encr id;
+	const char *name;	 /* "aes128-gcm16", "aes256-cbc", "null": YANG and display */
+	const char *manual_name; /* as in the manuals' transform sets: "esp-aes 256", "esp-3des", "esp-gcm 128" */
+	uint16_t key_len;	 /* bytes, without salt */
+	uint16_t salt_len;	 /* bytes of key material that are part of the nonce */
 	uint16_t iv_len;	 /* bytes on the wire */
-	uint16_t icv_len;	 /* bytes */
-	uint16_t block;		 /* padding multiple, bytes: 4 for AEAD, 16 for CBC */
-	uint16_t v2_encr;	 /* IKEv2 transform type 1 */
-	uint16_t v2_key_bits;	 /* key length attribute */
-	uint16_t v2_integ;	 /* IKEv2 transform type 3, 0 = none */
-	uint8_t v1_esp_id;	 /* IPsec DOI ESP transform id (RFC 2407, 4106 for GCM) */
-	uint8_t v1_auth;	 /* IPsec DOI authentication algorithm attribute, 0 = none */
+	uint16_t icv_len;	 /* bytes of ICV the cipher makes itself; 0: it needs an integrity algorithm */
+	uint16_t block;		 /* ESP padding multiple, bytes, at least 4 (RFC 4303 2.4) */
+	uint16_t v2;		 /* IKEv2 transform type 1 */
+	uint16_t key_bits;	 /* key length attribute of both versions of IKE, 0 = none is sent */
+	uint16_t v1;		 /* IPsec DOI ESP transform id; 0 = not in IKEv1 */
 	bool legacy;		 /* needs allow-legacy */
 };
 
-/* Row of id, or NULL. */
-const struct algo_esp *algo_esp_get(enum cv_esp_alg id);
+/* An integrity algorithm of ESP or AH. Sources: RFC 2403, 2404, 3566, 4494, 4543, 4868. */
+struct algo_integ {
+	enum cv_integ id;
+	const char *name;     /* "sha256-128", "aes-xcbc-96": YANG and display */
+	const char *esp_name; /* in the manuals' vocabulary: "esp-sha-hmac"; NULL = not in ESP */
+	const char *ah_name;  /* "ah-sha-hmac" */
+	uint16_t key_len;     /* bytes, without salt */
+	uint16_t salt_len;    /* bytes: GMAC only */
+	uint16_t iv_len;      /* bytes in front of the ICV, inside AH's ICV field (RFC 4543 section 4): GMAC only */
+	uint16_t icv_len;     /* bytes */
+	uint16_t v2;	      /* IKEv2 transform type 3 */
+	uint16_t v1_auth;     /* IPsec DOI authentication algorithm attribute (ESP and AH); 0 = not in IKEv1 */
+	uint16_t v1_ah;	      /* IPsec DOI AH transform id; 0 = not in IKEv1 */
+	bool legacy;	      /* needs allow-legacy */
+};
+
+/* Row of id, or NULL; NULL also for NONE. */
+const struct algo_encr *algo_encr_get(enum cv_encr id);
+const struct algo_integ *algo_integ_get(enum cv_integ id);
 /* Row by name, or NULL. */
-const struct algo_esp *algo_esp_by_name(const char *name);
-/* Row by IKEv2 numbers (RFC 7296 3.3), or NULL. integ is IKE_INTEG_NONE for AEAD. */
-const struct algo_esp *algo_esp_by_v2(uint16_t encr, uint16_t key_bits, uint16_t integ);
-/* Row by IPsec DOI numbers (RFC 2407 4.4.4, 4.5), or NULL. auth is 0 for AEAD. */
-const struct algo_esp *algo_esp_by_v1(uint8_t esp_id, uint16_t key_bits, uint8_t auth);
-/* Total key bytes in cv_sa.key order: cipher, salt, integrity. */
-static inline uint16_t algo_esp_key_len(const struct algo_esp *a)
+const struct algo_encr *algo_encr_by_name(const char *name);
+const struct algo_integ *algo_integ_by_name(const char *name);
+/* Row by IKEv2 numbers (RFC 7296 3.3), or NULL. */
+const struct algo_encr *algo_encr_by_v2(uint16_t id, uint16_t key_bits);
+const struct algo_integ *algo_integ_by_v2(uint16_t id);
+/* Row by IPsec DOI numbers (RFC 2407 4.4, 4.5 and its IANA registry), or NULL. AES-CBC without a key length is 128. */
+const struct algo_encr *algo_encr_by_v1(uint16_t id, uint16_t key_bits);
+const struct algo_integ *algo_integ_by_v1_auth(uint16_t auth);
+const struct algo_integ *algo_integ_by_v1_ah(uint16_t id);
+
+/* Key bytes of one SA in cv_sa.key order: cipher, its salt, integrity, its salt. encr is NONE for AH. */
+uint16_t algo_key_len(enum cv_encr encr, enum cv_integ integ);
+/* Why one SA of this protocol (50, 51) cannot have this pair: static text for people, NULL when it can. */
+const char *algo_pair_wrong(uint8_t ipproto, enum cv_encr encr, enum cv_integ integ);
+
+/*
+ * The protection of one flow, what a transform set names: ESP with encr and integ, AH with ah, or both with AH outside
+ * (IPSEC-18). Compared by algo_suite_equal.
+ */
+struct algo_suite {
+	uint8_t encr;  /* enum cv_encr; NONE = no ESP */
+	uint8_t integ; /* enum cv_integ of ESP */
+	uint8_t ah;    /* enum cv_integ of AH; NONE = no AH */
+};
+#define ALGO_SUITE_STR 80u
+
+static inline bool algo_suite_equal(struct algo_suite a, struct algo_suite b)
 {
-	return (uint16_t)(a->cipher_key_len + a->salt_len + a->integ_key_len);
+	return a.encr == b.encr && a.integ == b.integ && a.ah == b.ah;
 }
+/* Why this is no protection, static text for people; NULL when it is one. */
+const char *algo_suite_wrong(struct algo_suite s);
+/* Needs allow-legacy; ESP without authentication (RFC 8221 section 4) does too. */
+bool algo_suite_legacy(struct algo_suite s);
+/* "aes128-gcm16", "aes256-cbc-sha256-128", "ah-sha1-96", "ah-sha1-96+null-sha1-96". Returns buf. */
+const char *algo_suite_name(struct algo_suite s, char buf[ALGO_SUITE_STR]);
+/* As in the manuals' transform lists: "ah-sha-hmac esp-aes 256 esp-sha-hmac". Returns buf. */
+const char *algo_suite_manual(struct algo_suite s, char buf[ALGO_SUITE_STR]);
+/* The reverse of algo_suite_name; false when it is none. */
+bool algo_suite_by_name(const char *name, struct algo_suite *out);
 
 /* IKE ciphers, PRFs, integrity and groups. The enum values are the IKEv2 transform numbers (IANA ikev2-parameters). */
 enum ike_encr {

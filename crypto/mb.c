@@ -34,7 +34,6 @@ struct cbc_keys {
 
 struct crypto_session {
 	aes_gcm_enc_dec_t gcm; /* NULL: CBC + HMAC */
-	uint32_t alg;
 	uint16_t key_len;
 	uint16_t icv_len;
 	bool encrypt;
@@ -74,12 +73,25 @@ static IMB_MGR *mgr_new(void)
 	return m;
 }
 
-static uint64_t mb_capabilities(void)
+#define CAP(id) (UINT64_C(1) << (id))
+#define CAPS_ENCR                                                                                                      \
+	(CAP(CV_ENCR_AES128_GCM16) | CAP(CV_ENCR_AES192_GCM16) | CAP(CV_ENCR_AES256_GCM16) | CAP(CV_ENCR_AES128_CBC) | \
+		CAP(CV_ENCR_AES192_CBC) | CAP(CV_ENCR_AES256_CBC))
+#define CAPS_INTEG (CAP(CV_INTEG_HMAC_SHA1_96) | CAP(CV_INTEG_HMAC_SHA256_128))
+
+static void mb_capabilities(uint64_t *encr, uint64_t *integ)
 {
-	uint64_t caps = 0;
-	for (unsigned id = CV_ESP_NONE + 1; id < CV_ESP_ALG_MAX; id++)
-		caps |= UINT64_C(1) << id;
-	return caps;
+	*encr = CAPS_ENCR;
+	*integ = CAPS_INTEG;
+}
+
+static bool can(const struct crypto_conf *c)
+{
+	uint64_t encr, integ;
+	mb_capabilities(&encr, &integ);
+	const struct algo_encr *e = algo_encr_get(c->encr);
+	return e && !algo_pair_wrong(50, c->encr, c->integ) && encr >> c->encr & 1 &&
+	       (e->icv_len ? c->integ == CV_INTEG_NONE : integ >> c->integ & 1);
 }
 
 static void gcm_setup(struct crypto_session *s, const uint8_t *key)
@@ -128,13 +140,13 @@ static void cbc_setup(struct crypto_session *s, const uint8_t *key, size_t integ
 	hmac_setup(s, key + s->key_len, integ_len);
 }
 
-static int mb_session_create(
-	enum cv_esp_alg alg, bool encrypt, const uint8_t *key, size_t key_len, struct crypto_session **out)
+static int mb_session_create(const struct crypto_conf *c, struct crypto_session **out)
 {
-	const struct algo_esp *a = algo_esp_get(alg);
-	if (!a)
+	const struct algo_encr *encr = algo_encr_get(c->encr);
+	const struct algo_integ *integ = algo_integ_get(c->integ);
+	if (!can(c))
 		return -ENOTSUP;
-	if (key_len != algo_esp_key_len(a))
+	if (c->key_len != algo_key_len(c->encr, c->integ))
 		return -EINVAL;
 	if (!setup_mgr && !(setup_mgr = mgr_new()))
 		return -ENOMEM;
@@ -142,14 +154,13 @@ static int mb_session_create(
 	if (!s)
 		return -ENOMEM;
 	memset(s, 0, sizeof(*s));
-	s->alg = alg;
-	s->encrypt = encrypt;
-	s->key_len = a->cipher_key_len;
-	s->icv_len = a->icv_len;
-	if (a->integ_key_len)
-		cbc_setup(s, key, a->integ_key_len);
+	s->encrypt = c->encrypt;
+	s->key_len = encr->key_len;
+	s->icv_len = integ ? integ->icv_len : encr->icv_len;
+	if (integ)
+		cbc_setup(s, c->key, integ->key_len);
 	else
-		gcm_setup(s, key); /* the salt is part of the nonce and stays with the SA */
+		gcm_setup(s, c->key); /* the salt is part of the nonce and stays with the SA */
 	*out = s;
 	return 0;
 }
@@ -180,9 +191,10 @@ static struct crypto_ctx *mb_ctx_create(void)
 		return NULL;
 	memset(c, 0, sizeof(*c));
 	uint8_t seed[36] = {0};
+	const struct crypto_conf conf = {
+		.encr = CV_ENCR_AES256_GCM16, .encrypt = true, .key = seed, .key_len = sizeof(seed)};
 	c->mgr = mgr_new();
-	if (!c->mgr || getrandom(seed, 32, 0) != 32 ||
-		mb_session_create(CV_ESP_AES256_GCM16, true, seed, sizeof(seed), &c->drbg)) {
+	if (!c->mgr || getrandom(seed, 32, 0) != 32 || mb_session_create(&conf, &c->drbg)) {
 		mb_ctx_destroy(c);
 		c = NULL;
 	}

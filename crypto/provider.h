@@ -35,11 +35,21 @@ struct crypto_op {
 	uint8_t aad[16];
 };
 
+/* What a session is for. The key is only read during the call. */
+struct crypto_conf {
+	enum cv_encr encr; /* NONE: AH */
+	enum cv_integ integ;
+	bool encrypt;	    /* outbound: encrypt, write the ICV; else check it and decrypt */
+	const uint8_t *key; /* in cv_sa.key order; salts are the caller's business and ignored */
+	size_t key_len;
+};
+
 struct crypto_provider {
 	const char *name;
-	uint64_t (*capabilities)(void); /* bit per enum cv_esp_alg */
-	int (*session_create)(
-		enum cv_esp_alg alg, bool encrypt, const uint8_t *key, size_t key_len, struct crypto_session **out);
+	/* Bit per enum cv_encr, bit per enum cv_integ. */
+	void (*capabilities)(uint64_t *encr, uint64_t *integ);
+	/* -ENOTSUP: cannot do these algorithms. -EINVAL: key of a wrong length. */
+	int (*session_create)(const struct crypto_conf *conf, struct crypto_session **out);
 	void (*session_destroy)(struct crypto_session *s);
 	struct crypto_ctx *(*ctx_create)(void);
 	void (*ctx_destroy)(struct crypto_ctx *c);

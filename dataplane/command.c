@@ -92,7 +92,7 @@ static enum cv_err hello(struct cv_reply *r)
 	memset(&info, 0, sizeof(info));
 	info.instance = conf.instance;
 	info.max_workers = dp_n_workers;
-	info.crypto_caps = ipsec_crypto()->capabilities();
+	ipsec_crypto()->capabilities(&info.encr_caps, &info.integ_caps);
 	(void)snprintf(info.version, sizeof(info.version), "%s", CULVERT_VERSION);
 	(void)snprintf(info.provider, sizeof(info.provider), "%s", ipsec_crypto()->describe());
 	memcpy(r->data, &info, sizeof(info));

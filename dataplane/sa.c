@@ -87,7 +87,7 @@ static bool af_ok(uint8_t af)
 	return af == CV_AF_INET || af == CV_AF_INET6;
 }
 
-static const char *wrong(const struct cv_sa *c, const struct algo_esp *alg)
+static const char *wrong(const struct cv_sa *c)
 {
 	if (c->index == CV_SA_NONE || c->index >= CV_SA_MAX || c->spi < 256)
 		return "index or SPI out of range";
@@ -106,17 +106,19 @@ static const char *wrong(const struct cv_sa *c, const struct algo_esp *alg)
 		return "VRF or rule out of range";
 	if (c->replay_window > REPLAY_WINDOW_MAX)
 		return "replay window too large";
-	if (c->key_len != algo_esp_key_len(alg))
+	if (c->key_len != algo_key_len(c->encr, c->integ))
 		return "key length does not fit the algorithm";
 	return NULL;
 }
 
 static const char *not_done(const struct cv_sa *c)
 {
-	if (c->mode != 1)
-		return "only tunnel mode is supported";
+	if (c->mode != CV_SA_TUNNEL)
+		return "transport mode is not supported";
 	if (c->ipproto != IPPROTO_ESP)
-		return "only ESP is supported";
+		return "AH is not supported";
+	if (c->outer_index || c->flags & CV_SA_F_BUNDLED)
+		return "nested SAs are not supported";
 	if (c->flags & CV_SA_F_ESN)
 		return "extended sequence numbers are not supported yet";
 	return NULL;
@@ -179,13 +181,14 @@ static void inbound_build(struct sa *sa, const struct cv_sa *c)
 static void sa_derive(struct sa *sa)
 {
 	const struct cv_sa *c = &sa->conf;
-	const struct algo_esp *alg = algo_esp_get((enum cv_esp_alg)c->alg);
+	const struct algo_encr *encr = algo_encr_get(c->encr);
+	const struct algo_integ *integ = algo_integ_get(c->integ);
 	sa->spi = c->spi;
 	sa->index = c->index;
 	sa->dir = c->dir;
-	sa->iv_len = (uint8_t)alg->iv_len;
-	sa->icv_len = (uint8_t)alg->icv_len;
-	sa->pad_mask = (uint8_t)(alg->block - 1);
+	sa->iv_len = (uint8_t)encr->iv_len;
+	sa->icv_len = (uint8_t)(integ ? integ->icv_len : encr->icv_len);
+	sa->pad_mask = (uint8_t)(encr->block - 1);
 	sa->outer_af = c->src.af;
 	sa->front_vrf = c->front_vrf;
 	sa->inside_vrf = c->inside_vrf;
@@ -243,17 +246,22 @@ static struct sa_state *state_new(const struct cv_sa *c)
 
 static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 {
-	const struct algo_esp *alg = algo_esp_get((enum cv_esp_alg)c->alg);
-	const char *why = alg ? wrong(c, alg) : "unknown algorithm";
+	const char *why = algo_pair_wrong(c->ipproto, c->encr, c->integ);
+	if (!why)
+		why = wrong(c);
 	if (why)
-		return fail(text, alg ? CV_ERR_MALFORMED : CV_ERR_UNSUPPORTED, why, c->index);
+		return fail(text, CV_ERR_MALFORMED, why, c->index);
 	why = not_done(c);
 	if (why)
 		return fail(text, CV_ERR_UNSUPPORTED, why, c->index);
 	struct sa *sa = rte_zmalloc("sa", sizeof(*sa), RTE_CACHE_LINE_SIZE);
 	struct crypto_session *session = NULL;
-	int err = ipsec_crypto()->session_create(
-		(enum cv_esp_alg)c->alg, c->dir == CV_SA_OUT, c->key, c->key_len, &session);
+	int err = ipsec_crypto()->session_create(&(struct crypto_conf){.encr = c->encr,
+							 .integ = c->integ,
+							 .encrypt = c->dir == CV_SA_OUT,
+							 .key = c->key,
+							 .key_len = c->key_len},
+		&session);
 	struct sa_state *st = state_new(c);
 	if (!sa || err || !st) {
 		ipsec_crypto()->session_destroy(session);
@@ -261,15 +269,18 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 			rte_free(st->replay);
 		rte_free(st);
 		rte_free(sa);
-		return fail(text, err == -ENOTSUP ? CV_ERR_UNSUPPORTED : CV_ERR_NO_MEMORY, "cannot create", c->index);
+		return err == -ENOTSUP
+			       ? fail(text, CV_ERR_UNSUPPORTED, "the crypto engine cannot do this algorithm", c->index)
+			       : fail(text, CV_ERR_NO_MEMORY, "cannot create", c->index);
 	}
 	sa->conf = *c;
 	cv_secret_zero(sa->conf.key, sizeof(sa->conf.key));
 	sa->session = session;
 	sa->state = st;
 	sa_derive(sa);
-	if (alg->salt_len)
-		memcpy(&sa->salt, c->key + alg->cipher_key_len, sizeof(sa->salt));
+	const struct algo_encr *encr = algo_encr_get(c->encr);
+	if (encr && encr->salt_len)
+		memcpy(&sa->salt, c->key + encr->key_len, sizeof(sa->salt));
 	*out = sa;
 	return CV_OK;
 }
@@ -522,7 +533,10 @@ void sa_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 		const struct sa_state *st = sa->state;
 		e[out->n++] = (struct cv_sa_entry){.ref = {.index = sa->index, .spi = sa->spi},
 			.dir = sa->dir,
-			.alg = sa->conf.alg,
+			.mode = sa->conf.mode,
+			.ipproto = sa->conf.ipproto,
+			.encr = sa->conf.encr,
+			.integ = sa->conf.integ,
 			.flags = (uint16_t)sa->conf.flags,
 			.rule_id = sa->rule_id,
 			.seq = __atomic_load_n(sa->dir == CV_SA_OUT ? &st->seq : &st->replay->top, __ATOMIC_RELAXED)};

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROTO_ESP 50
+#include "algo.h"
+
+#define PROTO_AH 51
 #define IF_MTU_MIN 68u /* RFC 791 */
 #define IF_MTU_MAX 9216u
 #define RULE_ID_MAX ((1u << 24) - 1)
 #define SPI_MIN 256u /* RFC 4303 2.1: 1..255 are reserved */
-#define REPLAY_WINDOW_MAX 4096u
+#define REPLAY_WINDOW_MAX 8192u
 
 /* Write the reason and fail: for use as `return bad(text, ...)`. */
 static enum cv_err __attribute__((format(printf, 2, 3))) bad(char *text, const char *fmt, ...)
@@ -314,16 +316,19 @@ static enum cv_err check_outer(const struct cv_addr *src, const struct cv_addr *
 }
 
 #define SA_FLAGS                                                                                                       \
-	(CV_SA_F_UDP_ENCAP | CV_SA_F_ESN | CV_SA_F_NO_REPLAY | CV_SA_F_COPY_DF | CV_SA_F_CLEAR_DF | CV_SA_F_SET_DF)
+	(CV_SA_F_UDP_ENCAP | CV_SA_F_ESN | CV_SA_F_NO_REPLAY | CV_SA_F_COPY_DF | CV_SA_F_CLEAR_DF | CV_SA_F_SET_DF |   \
+		CV_SA_F_BUNDLED)
 
 /* What the format can say but this version cannot do. */
 static enum cv_err check_sa_supported(const struct cv_sa *c, char *text)
 {
 	const char *what = NULL;
-	if (c->mode != 1)
-		what = "only tunnel mode is supported";
-	else if (c->ipproto != PROTO_ESP)
-		what = "only ESP is supported";
+	if (c->mode == CV_SA_TRANSPORT)
+		what = "transport mode is not supported";
+	else if (c->ipproto == PROTO_AH)
+		what = "AH is not supported";
+	else if (c->outer_index != 0 || (c->flags & CV_SA_F_BUNDLED) != 0)
+		what = "nested SAs are not supported";
 	else if ((c->flags & CV_SA_F_ESN) != 0)
 		what = "extended sequence numbers are not supported";
 	if (what == NULL)
@@ -338,8 +343,13 @@ static enum cv_err check_sa_numbers(const struct cv_sa *c, char *text)
 		return bad(text, "unknown direction %u", c->dir);
 	if (c->dir == CV_SA_IN && (c->spi & (CV_SA_MAX - 1)) != c->index)
 		return bad(text, "inbound SPI 0x%x does not carry index %u", c->spi, c->index);
-	if (c->alg == CV_ESP_NONE || c->alg >= CV_ESP_ALG_MAX)
-		return bad(text, "unknown transform %u", c->alg);
+	if (c->mode != CV_SA_TUNNEL && c->mode != CV_SA_TRANSPORT)
+		return bad(text, "unknown mode %u", c->mode);
+	const char *why = algo_pair_wrong(c->ipproto, c->encr, c->integ);
+	if (why != NULL)
+		return bad(text, "protocol %u, cipher %u, integrity %u: %s", c->ipproto, c->encr, c->integ, why);
+	if (c->outer_index >= CV_SA_MAX)
+		return bad(text, "outer SA %u is not below %u", c->outer_index, CV_SA_MAX);
 	if ((c->flags & ~SA_FLAGS) != 0)
 		return bad(text, "unknown SA flags 0x%x", c->flags);
 	if (c->replay_window > REPLAY_WINDOW_MAX)

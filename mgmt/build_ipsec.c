@@ -10,12 +10,10 @@ static bool transform_sets(struct build *b, const struct lyd_node *ipsec)
 	b->c->transform_set = config_alloc(b->c, tree_count(ipsec, "transform-set"), sizeof(*b->c->transform_set));
 	for (const struct lyd_node *n = NULL; (n = tree_next(ipsec, "transform-set", n));) {
 		struct cfg_transform_set *t = &b->c->transform_set[b->c->n_transform_set++];
-		const struct algo_esp *a = algo_esp_by_name(tree_text(n, "algorithm"));
-		if (!a)
+		if (!algo_suite_by_name(tree_text(n, "algorithm"), &t->suite))
 			return build_fail(
 				b, tree_child(n, "algorithm"), "\"%s\" is not built in", tree_text(n, "algorithm"));
 		t->name = build_text(b, n, "name");
-		t->alg = a->id;
 		t->transport = strcmp(tree_text(n, "mode"), "transport") == 0;
 	}
 	return true;

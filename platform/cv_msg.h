@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 1u
+#define CV_MSG_VERSION 2u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -107,11 +107,16 @@ struct cv_cmd_hello {
 	uint32_t pad;
 };
 
+#define CV_CAN_AH 1u
+#define CV_CAN_TRANSPORT 2u
+#define CV_CAN_ESN 4u
+#define CV_CAN_BUNDLE 8u
 struct cv_hello_info {
 	uint64_t instance;    /* random; a new value means the dataplane restarted and lost all state */
 	uint32_t max_workers; /* lcores available for workers */
-	uint32_t pad;
-	uint64_t crypto_caps; /* bit per enum cv_esp_alg value: transforms this dataplane can do */
+	uint32_t ipsec_caps;  /* CV_CAN_* */
+	uint64_t encr_caps;   /* bit per enum cv_encr value: what this dataplane can do in ESP */
+	uint64_t integ_caps;  /* bit per enum cv_integ value */
 	char version[32];
 	char provider[32]; /* e.g. "mb 1.3.0 AVX512" */
 };
@@ -220,29 +225,63 @@ struct cv_spd_rule_ref {
 	uint32_t rule_id;
 };
 
-/* ESP transforms, the pair of cipher and integrity as one value. Key layout in cv_sa: cipher key, then salt (AEAD),
- * then integrity key. */
-enum cv_esp_alg {
-	CV_ESP_NONE = 0,
-	CV_ESP_AES128_GCM16 = 1,
-	CV_ESP_AES192_GCM16 = 2,
-	CV_ESP_AES256_GCM16 = 3,
-	CV_ESP_AES128_CBC_SHA1_96 = 4,
-	CV_ESP_AES192_CBC_SHA1_96 = 5,
-	CV_ESP_AES256_CBC_SHA1_96 = 6,
-	CV_ESP_AES128_CBC_SHA256_128 = 7,
-	CV_ESP_AES192_CBC_SHA256_128 = 8,
-	CV_ESP_AES256_CBC_SHA256_128 = 9,
-	CV_ESP_ALG_MAX
+/*
+ * What one SA does to a packet: ESP encrypts with encr and authenticates with integ, AH authenticates with integ. An
+ * AEAD or GMAC cipher brings its own authentication: integ is then CV_INTEG_NONE. Key layout in cv_sa: cipher key, its
+ * salt (GCM, GMAC, ChaCha20-Poly1305, CTR: 4 bytes), integrity key, its salt (GMAC in AH: 4 bytes); that is the order
+ * of KEYMAT (RFC 7296 2.17). Sizes, names and protocol numbers: crypto/algo.h.
+ */
+enum cv_encr {
+	CV_ENCR_NONE = 0, /* AH */
+	CV_ENCR_NULL,	  /* RFC 2410 */
+	CV_ENCR_DES,
+	CV_ENCR_3DES,
+	CV_ENCR_AES128_CBC,
+	CV_ENCR_AES192_CBC,
+	CV_ENCR_AES256_CBC,
+	CV_ENCR_AES128_CTR, /* RFC 3686 */
+	CV_ENCR_AES192_CTR,
+	CV_ENCR_AES256_CTR,
+	CV_ENCR_AES128_GCM8, /* RFC 4106 */
+	CV_ENCR_AES192_GCM8,
+	CV_ENCR_AES256_GCM8,
+	CV_ENCR_AES128_GCM12,
+	CV_ENCR_AES192_GCM12,
+	CV_ENCR_AES256_GCM12,
+	CV_ENCR_AES128_GCM16,
+	CV_ENCR_AES192_GCM16,
+	CV_ENCR_AES256_GCM16,
+	CV_ENCR_AES128_GMAC, /* RFC 4543: authentication only */
+	CV_ENCR_AES192_GMAC,
+	CV_ENCR_AES256_GMAC,
+	CV_ENCR_CHACHA20_POLY1305, /* RFC 7634 */
+	CV_ENCR_MAX
+};
+enum cv_integ {
+	CV_INTEG_NONE = 0,
+	CV_INTEG_HMAC_MD5_96,
+	CV_INTEG_HMAC_SHA1_96,
+	CV_INTEG_HMAC_SHA256_128,
+	CV_INTEG_HMAC_SHA384_192,
+	CV_INTEG_HMAC_SHA512_256,
+	CV_INTEG_AES_XCBC_96,
+	CV_INTEG_AES_CMAC_96,
+	CV_INTEG_AES128_GMAC, /* RFC 4543, AH only; ESP has it as a cipher */
+	CV_INTEG_AES192_GMAC,
+	CV_INTEG_AES256_GMAC,
+	CV_INTEG_MAX
 };
 
+enum cv_sa_mode { CV_SA_TUNNEL = 1, CV_SA_TRANSPORT = 2 };
 enum cv_sa_dir { CV_SA_OUT = 1, CV_SA_IN = 2 };
 #define CV_SA_F_UDP_ENCAP 1u /* RFC 3948 */
-#define CV_SA_F_ESN 2u	     /* reserved for the later issue: refused today */
+#define CV_SA_F_ESN 2u	     /* extended sequence numbers (RFC 4303 2.2.1) */
 #define CV_SA_F_NO_REPLAY 4u /* window 0 */
 #define CV_SA_F_COPY_DF 8u
 #define CV_SA_F_CLEAR_DF 16u
 #define CV_SA_F_SET_DF 32u
+/* Outer part of a bundle: outbound, no rule uses it directly; inbound, what is inside must be for another SA. */
+#define CV_SA_F_BUNDLED 64u
 #define CV_SA_KEY_MAX 128u
 #define CV_SA_SEL_MAX 4u
 
@@ -250,15 +289,21 @@ struct cv_sa {
 	uint32_t index;	 /* 1..CV_SA_MAX-1, chosen by control; inbound: spi & (CV_SA_MAX-1) == index */
 	uint32_t spi;	 /* host order, >= 256 */
 	uint8_t dir;	 /* enum cv_sa_dir */
-	uint8_t mode;	 /* 1 = tunnel */
-	uint8_t ipproto; /* 50 */
-	uint8_t alg;	 /* enum cv_esp_alg */
+	uint8_t mode;	 /* enum cv_sa_mode */
+	uint8_t ipproto; /* 50 ESP, 51 AH */
+	uint8_t encr;	 /* enum cv_encr; AH: CV_ENCR_NONE */
 	uint32_t flags;
-	uint32_t replay_window; /* packets; inbound */
+	uint32_t replay_window; /* packets, up to 8192; inbound. 0 = default; off is CV_SA_F_NO_REPLAY */
 	uint32_t front_vrf;	/* outer packets (VRF-2) */
 	uint32_t inside_vrf;	/* inner packets */
 	uint32_t rule_id;    /* outbound: packets of this rule use the SA; inbound: the rule it serves. newest wins */
 	uint32_t pair_index; /* the SA of the other direction, 0 = none */
+	/*
+	 * Nested SAs (RFC 4301 4.4.2, AH over ESP): the SA of this direction that is applied outside this one, 0 =
+	 * none. It has CV_SA_F_BUNDLED and exists before, or in the same transaction. Inbound: a packet of this SA that
+	 * has not come out of that one is dropped.
+	 */
+	uint32_t outer_index;
 	struct cv_addr src, dst;   /* outer header, as on the wire for this direction */
 	uint16_t udp_src, udp_dst; /* host order, with CV_SA_F_UDP_ENCAP */
 	uint16_t path_mtu;	   /* 0 = unknown: use the route's interface MTU */
@@ -267,7 +312,8 @@ struct cv_sa {
 	uint64_t soft_bytes, hard_bytes; /* of the protected payload; 0 = none */
 	uint64_t soft_packets, hard_packets;
 	uint16_t key_len;
-	uint8_t pad[6];
+	uint8_t integ; /* enum cv_integ */
+	uint8_t pad[5];
 	uint8_t key[CV_SA_KEY_MAX]; /* zeroed by whoever copies it on */
 };
 
@@ -316,10 +362,11 @@ struct cv_fib_entry {
 };
 struct cv_sa_entry {
 	struct cv_sa_ref ref;
-	uint8_t dir, alg;
-	uint16_t flags;
+	uint8_t dir, mode, ipproto, encr;
 	uint32_t rule_id;
-	uint32_t pad;
+	uint16_t flags;
+	uint8_t integ;
+	uint8_t pad;
 	uint64_t seq; /* last sent, or highest received */
 };
 struct cv_if_entry {

@@ -32,7 +32,7 @@ struct ike_child_params {
 	uint32_t rule_id; /* from the acquire; 0 = responder: the host finds the rule by its selectors */
 	struct ike_path path;
 	bool udp_encap;
-	enum cv_esp_alg alg;
+	struct algo_suite suite;
 	uint32_t spi_in, spi_out;	       /* host order */
 	uint32_t index_in;		       /* from alloc_spi */
 	struct cv_selector sel[CV_SA_SEL_MAX]; /* written as outbound: src is our side */

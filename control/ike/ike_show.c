@@ -37,13 +37,12 @@ static uint64_t seconds_left(uint64_t now, uint64_t at)
 static json_t *show_child(const struct ike_child *c, uint64_t now)
 {
 	json_t *o = json_object(), *sel = json_array();
-	const struct algo_esp *alg = algo_esp_get(c->p.alg);
-	char buf[CV_SELECTOR_STR];
+	char buf[CV_SELECTOR_STR], alg[ALGO_SUITE_STR];
 	set_int(o, "child_id", c->child_id);
 	set_str(o, "state", ike_child_state_name(c->state));
 	set_int(o, "spi_in", c->p.spi_in);
 	set_int(o, "spi_out", c->p.spi_out);
-	set_str(o, "alg", alg ? alg->name : "");
+	set_str(o, "alg", algo_suite_name(c->p.suite, alg));
 	for (unsigned i = 0; i < c->p.n_sel; i++)
 		json_array_append_new(sel, json_string(cv_selector_str(&c->p.sel[i], buf)));
 	json_object_set_new(o, "selectors", sel);

@@ -137,7 +137,9 @@ static void put_child(struct ike_wbuf *w, const struct ike_child *c)
 	ike_put_u32(w, c->p.spi_in);
 	ike_put_u32(w, c->p.spi_out);
 	ike_put_u32(w, c->p.index_in);
-	ike_put_u8(w, (uint8_t)c->p.alg);
+	ike_put_u8(w, c->p.suite.encr);
+	ike_put_u8(w, c->p.suite.integ);
+	ike_put_u8(w, c->p.suite.ah);
 	ike_put_u8(w, (uint8_t)(c->p.udp_encap | c->p.initiator << 1 | c->p.rekey << 2 | c->p.inbound_only << 3));
 	ike_put_u8(w, (uint8_t)c->state);
 	ike_put_u8(w, (uint8_t)c->p.n_sel);
@@ -231,7 +233,9 @@ static int get_child(struct ike_sa *sa, struct ike_rbuf *r)
 	c->p.spi_in = ike_get_u32(r);
 	c->p.spi_out = ike_get_u32(r);
 	c->p.index_in = ike_get_u32(r);
-	c->p.alg = ike_get_u8(r);
+	c->p.suite.encr = ike_get_u8(r);
+	c->p.suite.integ = ike_get_u8(r);
+	c->p.suite.ah = ike_get_u8(r);
 	uint8_t flags = ike_get_u8(r);
 	c->p.udp_encap = flags & 1;
 	c->p.initiator = flags & 2;
@@ -239,7 +243,7 @@ static int get_child(struct ike_sa *sa, struct ike_rbuf *r)
 	c->p.inbound_only = flags & 8;
 	c->state = ike_get_u8(r);
 	c->p.n_sel = ike_get_u8(r);
-	if (c->p.n_sel > CV_SA_SEL_MAX || c->state > IKE_CHILD_DELETING)
+	if (c->p.n_sel > CV_SA_SEL_MAX || c->state > IKE_CHILD_DELETING || algo_suite_wrong(c->p.suite))
 		return -EPROTO;
 	ike_get(r, c->p.sel, c->p.n_sel * sizeof(c->p.sel[0]));
 	c->p.lifetime_s = ike_get_u32(r);

@@ -41,8 +41,10 @@ static void be32(uint8_t out[4], uint32_t v)
 
 /* ---- offer and answer ---- */
 
-static void put_transform_attrs(const struct v1_qm *q, struct v1_out *o, const struct algo_esp *a)
+static void put_transform_attrs(const struct v1_qm *q, struct v1_out *o, struct algo_suite s)
 {
+	const struct algo_encr *encr = algo_encr_get(s.encr);
+	const struct algo_integ *integ = algo_integ_get(s.integ);
 	const struct ike_child_params *p = &q->child->c.p;
 	v1_out_attr(o, V1_P2_LIFE_TYPE, V1_LIFE_SECONDS);
 	v1_out_attr(o, V1_P2_LIFE, p->lifetime_s);
@@ -51,9 +53,10 @@ static void put_transform_attrs(const struct v1_qm *q, struct v1_out *o, const s
 		v1_out_attr(o, V1_P2_LIFE, p->lifetime_kb > UINT32_MAX ? UINT32_MAX : (uint32_t)p->lifetime_kb);
 	}
 	v1_out_attr(o, V1_P2_ENCAP, encap_of(q->sa));
-	if (a->v1_auth)
-		v1_out_attr(o, V1_P2_AUTH, a->v1_auth);
-	v1_out_attr(o, V1_P2_KEY_LEN, a->v2_key_bits);
+	if (integ)
+		v1_out_attr(o, V1_P2_AUTH, integ->v1_auth);
+	if (encr->key_bits)
+		v1_out_attr(o, V1_P2_KEY_LEN, encr->key_bits);
 	if (q->group != IKE_GROUP_NONE)
 		v1_out_attr(o, V1_P2_GROUP, group_v1(q->group));
 }
@@ -68,19 +71,27 @@ static size_t begin_sa(const struct v1_qm *q, struct v1_out *o, uint8_t num, uin
 	return v1_out_prop(o, false, num, V1_PROTO_ESP, spi, 4, n);
 }
 
+/* IKEv1 has a number for all of it, and it is something this version negotiates. */
+static bool offerable(const struct cfg_transform_set *t)
+{
+	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
+	const struct algo_integ *integ = algo_integ_get(t->suite.integ);
+	return !t->transport && t->suite.ah == CV_INTEG_NONE && encr && encr->v1 && (!integ || integ->v1_auth);
+}
+
 bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o)
 {
 	const struct cfg_map_entry *e = q->child->c.p.entry;
-	const struct algo_esp *a[16];
+	struct algo_suite a[16];
 	unsigned n = 0;
 	for (unsigned i = 0; i < e->n_transform_set && n < 16; i++)
-		if (!e->ts_ref[i]->transport && (a[n] = algo_esp_get(e->ts_ref[i]->alg)) && a[n]->v1_esp_id)
-			n++;
+		if (offerable(e->ts_ref[i]))
+			a[n++] = e->ts_ref[i]->suite;
 	if (!n)
 		return false;
 	size_t prop = begin_sa(q, o, 1, (uint8_t)n);
 	for (unsigned i = 0; i < n; i++) {
-		size_t t = v1_out_trans(o, i + 1 < n, (uint8_t)(i + 1), a[i]->v1_esp_id);
+		size_t t = v1_out_trans(o, i + 1 < n, (uint8_t)(i + 1), (uint8_t)algo_encr_get(a[i].encr)->v1);
 		put_transform_attrs(q, o, a[i]);
 		v1_out_sub_end(o, t);
 	}
@@ -99,18 +110,21 @@ void v1_quick_answer(const struct v1_qm *q, struct v1_out *o)
 	v1_out_end(o);
 }
 
-static const struct algo_esp *algo_of(const struct v1_trans *t, const struct v1_p2_attrs *a)
+/* False: something in it is not known. */
+static bool suite_of(const struct v1_trans *t, const struct v1_p2_attrs *a, struct algo_suite *s)
 {
-	uint16_t bits = a->key_bits;
-	if (!bits && a->auth)
-		bits = 128; /* AES-CBC without a length (RFC 3602 5.3) */
-	return algo_esp_by_v1(t->id, bits, (uint8_t)a->auth);
+	const struct algo_encr *encr = a->unknown ? NULL : algo_encr_by_v1(t->id, a->key_bits);
+	const struct algo_integ *integ = algo_integ_by_v1_auth(a->auth);
+	if (!encr || (a->auth && !integ))
+		return false;
+	*s = (struct algo_suite){.encr = (uint8_t)encr->id, .integ = (uint8_t)(integ ? integ->id : CV_INTEG_NONE)};
+	return true;
 }
 
-static bool entry_has(const struct cfg_map_entry *e, enum cv_esp_alg alg)
+static bool entry_has(const struct cfg_map_entry *e, struct algo_suite s)
 {
 	for (unsigned i = 0; i < e->n_transform_set; i++)
-		if (e->ts_ref[i]->alg == alg && !e->ts_ref[i]->transport)
+		if (algo_suite_equal(e->ts_ref[i]->suite, s) && !e->ts_ref[i]->transport)
 			return true;
 	return false;
 }
@@ -166,8 +180,8 @@ static bool try_transform(struct v1_qm *q, const struct cfg_map_entry *e, const 
 {
 	struct v1_p2_attrs a;
 	v1_p2_attrs_read(t->attrs, &a);
-	const struct algo_esp *alg = a.unknown ? NULL : algo_of(t, &a);
-	if (!alg || !entry_has(e, alg->id) || t->attrs.len > sizeof(q->attrs)) {
+	struct algo_suite suite;
+	if (!suite_of(t, &a, &suite) || !entry_has(e, suite) || t->attrs.len > sizeof(q->attrs)) {
 		*why = "no proposal chosen";
 		return false;
 	}
@@ -183,7 +197,7 @@ static bool try_transform(struct v1_qm *q, const struct cfg_map_entry *e, const 
 	q->attrs_len = (uint16_t)t->attrs.len;
 	memcpy(q->attrs, t->attrs.p, t->attrs.len);
 	q->group = group_from_v1(a.group);
-	cp->alg = alg->id;
+	cp->suite = suite;
 	cp->spi_out = spi_of(p->spi);
 	cut_lifetimes(q, cp, &a);
 	return true;
@@ -218,12 +232,12 @@ unsigned v1_quick_accept(struct v1_qm *q, struct v1_span sa_body, bool has_ke, c
 		!v1_trans_next(&p.transforms, &t) || p.transforms.len)
 		return V1_N_BAD_PROPOSAL_SYNTAX;
 	v1_p2_attrs_read(t.attrs, &a);
-	const struct algo_esp *alg = a.unknown ? NULL : algo_of(&t, &a);
-	if (!alg || !entry_has(cp->entry, alg->id) || (a.encap && a.encap != encap_of(q->sa)))
+	struct algo_suite suite;
+	if (!suite_of(&t, &a, &suite) || !entry_has(cp->entry, suite) || (a.encap && a.encap != encap_of(q->sa)))
 		return V1_N_NO_PROPOSAL_CHOSEN;
 	if (a.group != group_v1(q->group) || has_ke != (q->group != IKE_GROUP_NONE))
 		return V1_N_NO_PROPOSAL_CHOSEN;
-	cp->alg = alg->id;
+	cp->suite = suite;
 	cp->spi_out = spi_of(p.spi);
 	cut_lifetimes(q, cp, &a);
 	return 0;
@@ -296,12 +310,11 @@ unsigned v1_get_selector(const struct v1_sa *v, const struct v1_msg *m, bool ini
 int v1_quick_keys(struct v1_qm *q, struct v1_span gxy, struct ike_child_keys *keys)
 {
 	const struct ike_child_params *p = &q->child->c.p;
-	const struct algo_esp *a = algo_esp_get(p->alg);
 	struct v1_span ni = v1_span_of(q->ni.p, q->ni.len), nr = v1_span_of(q->nr.p, q->nr.len);
 	uint8_t spi[4];
-	if (!a || algo_esp_key_len(a) > CV_SA_KEY_MAX)
+	keys->len = algo_key_len(p->suite.encr, p->suite.integ);
+	if (!keys->len || keys->len > CV_SA_KEY_MAX)
 		return -ENOTSUP;
-	keys->len = algo_esp_key_len(a);
 	be32(spi, p->spi_in);
 	int err = v1_keymat(&q->sa->k, gxy, V1_PROTO_ESP, spi, ni, nr, keys->in, keys->len);
 	be32(spi, p->spi_out);

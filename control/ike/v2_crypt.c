@@ -87,9 +87,8 @@ int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const 
 
 int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out)
 {
-	const struct algo_esp *alg = algo_esp_get(c->c.p.alg);
 	uint8_t seed[IKEC_DH_PUB_MAX + 2 * V2_NONCE_MAX], km[2 * CV_SA_KEY_MAX];
-	size_t n = 0, len = alg ? algo_esp_key_len(alg) : 0;
+	size_t n = 0, len = algo_key_len(c->c.p.suite.encr, c->c.p.suite.integ);
 	if (!len || len > CV_SA_KEY_MAX)
 		return -ENOTSUP;
 	if (c->shared)

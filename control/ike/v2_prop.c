@@ -165,13 +165,15 @@ void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, 
 
 /* ---- ESP ---- */
 
-static void esp_offer(const struct algo_esp *a, enum ike_group pfs, struct offer *o)
+static void esp_offer(struct algo_suite s, enum ike_group pfs, struct offer *o)
 {
+	const struct algo_encr *encr = algo_encr_get(s.encr);
+	const struct algo_integ *integ = algo_integ_get(s.integ);
 	memset(o, 0, sizeof(*o));
 	o->p.proto = V2_PROTO_ESP;
-	add(o, V2_T_ENCR, a->v2_encr, a->v2_key_bits);
-	if (a->v2_integ)
-		add(o, V2_T_INTEG, a->v2_integ, 0);
+	add(o, V2_T_ENCR, encr->v2, encr->key_bits);
+	if (integ)
+		add(o, V2_T_INTEG, integ->v2, 0);
 	if (pfs)
 		add(o, V2_T_DH, pfs, 0);
 	add(o, V2_T_ESN, 0, 0);
@@ -190,7 +192,7 @@ void v2_enc_esp_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t
 	spi_bytes(spi, b);
 	v2_enc_begin(e, V2_PL_SA);
 	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		esp_offer(algo_esp_get(entry->ts_ref[i]->alg), pfs, &o);
+		esp_offer(entry->ts_ref[i]->suite, pfs, &o);
 		o.p.num = (uint8_t)(i + 1);
 		o.p.spi = (struct v2_view){b, 4};
 		v2_enc_proposal(e, &o.p, o.t, i + 1 == entry->n_transform_set);
@@ -203,7 +205,7 @@ void v2_enc_esp_chosen(struct v2_enc *e, const struct v2_child *c)
 	uint8_t b[4];
 	struct offer o;
 	spi_bytes(c->c.p.spi_in, b);
-	esp_offer(algo_esp_get(c->c.p.alg), c->pfs, &o);
+	esp_offer(c->c.p.suite, c->pfs, &o);
 	o.p.num = c->proposal_num;
 	o.p.spi = (struct v2_view){b, 4};
 	v2_enc_begin(e, V2_PL_SA);
@@ -236,13 +238,15 @@ static int choose_pfs(const struct cfg_map_entry *entry, const struct v2_sa_pl *
 	return -1;
 }
 
-static bool match_esp(const struct algo_esp *a, const struct v2_sa_pl *sa, const struct v2_proposal *p)
+static bool match_esp(struct algo_suite s, const struct v2_sa_pl *sa, const struct v2_proposal *p)
 {
+	const struct algo_encr *encr = algo_encr_get(s.encr);
+	const struct algo_integ *integ = algo_integ_get(s.integ);
 	if (p->proto != V2_PROTO_ESP || p->spi.len != 4 || !known_types(sa, p, V2_T_ESN) ||
-		!has(sa, p, V2_T_ENCR, a->v2_encr, a->v2_key_bits))
+		!has(sa, p, V2_T_ENCR, encr->v2, encr->key_bits))
 		return false;
-	if (a->v2_integ ? !has(sa, p, V2_T_INTEG, a->v2_integ, 0)
-			: has_type(sa, p, V2_T_INTEG) && !has(sa, p, V2_T_INTEG, IKE_INTEG_NONE, 0))
+	if (integ ? !has(sa, p, V2_T_INTEG, integ->v2, 0)
+		  : has_type(sa, p, V2_T_INTEG) && !has(sa, p, V2_T_INTEG, IKE_INTEG_NONE, 0))
 		return false;
 	return !has_type(sa, p, V2_T_ESN) || has(sa, p, V2_T_ESN, 0, 0);
 }
@@ -251,15 +255,15 @@ int v2_choose_esp(const struct cfg_map_entry *entry, const struct v2_sa_pl *offe
 	struct v2_child *c)
 {
 	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		const struct algo_esp *a = algo_esp_get(entry->ts_ref[i]->alg);
+		struct algo_suite s = entry->ts_ref[i]->suite;
 		for (unsigned k = 0; k < offer->n; k++) {
 			const struct v2_proposal *p = &offer->prop[k];
-			if (!match_esp(a, offer, p) || v2_get32(p->spi.p) < 256)
+			if (!match_esp(s, offer, p) || v2_get32(p->spi.p) < 256)
 				continue;
 			int pfs = choose_pfs(entry, offer, p, pfs_ok, ke_group);
 			if (pfs < 0)
 				continue;
-			c->c.p.alg = a->id;
+			c->c.p.suite = s;
 			c->c.p.spi_out = v2_get32(p->spi.p);
 			c->pfs = (enum ike_group)pfs;
 			c->proposal_num = p->num;
@@ -279,10 +283,10 @@ int v2_accept_esp(
 		: has_type(answer, p, V2_T_DH) && !has(answer, p, V2_T_DH, IKE_GROUP_NONE, 0))
 		return -EPROTO;
 	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		const struct algo_esp *a = algo_esp_get(entry->ts_ref[i]->alg);
-		if (!match_esp(a, answer, p))
+		struct algo_suite s = entry->ts_ref[i]->suite;
+		if (!match_esp(s, answer, p))
 			continue;
-		c->c.p.alg = a->id;
+		c->c.p.suite = s;
 		c->c.p.spi_out = v2_get32(p->spi.p);
 		return 0;
 	}

@@ -189,7 +189,7 @@ static void tunnels(uint32_t n)
 				.dir = (uint8_t)dir,
 				.mode = 1,
 				.ipproto = 50,
-				.alg = CV_ESP_AES128_GCM16,
+				.encr = CV_ENCR_AES128_GCM16,
 				.rule_id = k + 1,
 				.n_sel = 1,
 				.replay_window = 1024,

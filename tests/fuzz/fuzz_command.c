@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algo.h"
 #include "txn.h"
 #include "validate.h"
 
@@ -42,7 +43,7 @@ static void believe(uint16_t type, const void *body)
 	} else if (type == CV_CMD_SA_ADD) {
 		const struct cv_sa *c = body;
 		must(c->index > 0 && c->index < CV_SA_MAX && c->key_len <= CV_SA_KEY_MAX && c->n_sel <= CV_SA_SEL_MAX);
-		must(c->alg > CV_ESP_NONE && c->alg < CV_ESP_ALG_MAX && c->src.af == c->dst.af);
+		must(algo_pair_wrong(c->ipproto, c->encr, c->integ) == NULL && c->src.af == c->dst.af);
 	}
 }
 

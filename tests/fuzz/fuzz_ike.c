@@ -140,7 +140,7 @@ static void configure(void)
 	c->transform_set = config_alloc(c, 1, sizeof(*c->transform_set));
 	c->n_transform_set = 1;
 	c->transform_set->name = "ts";
-	c->transform_set->alg = CV_ESP_AES128_GCM16;
+	c->transform_set->suite = (struct algo_suite){.encr = CV_ENCR_AES128_GCM16};
 	c->map = config_alloc(c, 1, sizeof(*c->map));
 	c->n_map = 1;
 	c->map->name = "vpn";

@@ -170,7 +170,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	cfg->transform_set = config_alloc(cfg, 1, sizeof(*cfg->transform_set));
 	cfg->n_transform_set = 1;
 	cfg->transform_set->name = "ts";
-	cfg->transform_set->alg = CV_ESP_AES128_GCM16;
+	cfg->transform_set->suite = (struct algo_suite){.encr = CV_ENCR_AES128_GCM16};
 	cfg->map = config_alloc(cfg, 1, sizeof(*cfg->map));
 	cfg->n_map = 1;
 	cfg->map->name = "vpn";

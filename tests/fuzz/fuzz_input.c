@@ -103,7 +103,7 @@ static void tunnel(void)
 			.dir = dir,
 			.mode = 1,
 			.ipproto = 50,
-			.alg = CV_ESP_AES128_GCM16,
+			.encr = CV_ENCR_AES128_GCM16,
 			.rule_id = 1,
 			.n_sel = 1,
 			.replay_window = 64,

@@ -270,7 +270,7 @@ static void hello(void)
 	struct cv_hello_info i;
 	memcpy(&i, command(CV_CMD_HELLO, &c, sizeof(c))->data, sizeof(i));
 	(void)printf("  instance %016lx workers %u caps 0x%lx version %s provider %s\n", (unsigned long)i.instance,
-		i.max_workers, (unsigned long)i.crypto_caps, i.version, i.provider);
+		i.max_workers, (unsigned long)i.encr_caps, i.version, i.provider);
 }
 
 static void by_id(char **a, uint16_t type)

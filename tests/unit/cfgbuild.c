@@ -88,7 +88,8 @@ static void crypto(struct cv_config *c)
 	cfgbuild_line(&c->acl[0], 10, true, "10.1.0.0/24", "10.2.0.0/24");
 
 	c->transform_set = config_alloc(c, 1 + CFGBUILD_SPARE, sizeof(*c->transform_set));
-	c->transform_set[c->n_transform_set++] = (struct cfg_transform_set){.name = "gcm", .alg = CV_ESP_AES256_GCM16};
+	c->transform_set[c->n_transform_set++] =
+		(struct cfg_transform_set){.name = "gcm", .suite = {.encr = CV_ENCR_AES256_GCM16}};
 
 	c->map = config_alloc(c, 1 + CFGBUILD_SPARE, sizeof(*c->map));
 	for (unsigned i = 0; i < 1 + CFGBUILD_SPARE; i++)

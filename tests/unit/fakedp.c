@@ -159,7 +159,8 @@ static bool handle(struct fakedp *f, const struct cv_msg *m, struct cv_reply *r)
 {
 	struct cv_hello_info info = {.instance = f->instance,
 		.max_workers = 2,
-		.crypto_caps = UINT64_MAX,
+		.encr_caps = UINT64_MAX,
+		.integ_caps = UINT64_MAX,
 		.version = "fake",
 		.provider = "none"};
 

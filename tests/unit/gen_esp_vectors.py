@@ -11,9 +11,9 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.ipsec import ESP, SecurityAssociation
 from scapy.packet import Raw
 
-ALGS = [(f"CV_ESP_AES{b}_GCM16", "AES-GCM", b // 8 + 4, 8, None, 0) for b in (128, 192, 256)]
-ALGS += [(f"CV_ESP_AES{b}_CBC_SHA1_96", "AES-CBC", b // 8, 16, "HMAC-SHA1-96", 20) for b in (128, 192, 256)]
-ALGS += [(f"CV_ESP_AES{b}_CBC_SHA256_128", "AES-CBC", b // 8, 16, "SHA2-256-128", 32) for b in (128, 192, 256)]
+ALGS = [(f"{{.encr = CV_ENCR_AES{b}_GCM16}}", "AES-GCM", b // 8 + 4, 8, None, 0) for b in (128, 192, 256)]
+ALGS += [(f"{{.encr = CV_ENCR_AES{b}_CBC, .integ = CV_INTEG_HMAC_SHA1_96}}", "AES-CBC", b // 8, 16, "HMAC-SHA1-96", 20) for b in (128, 192, 256)]
+ALGS += [(f"{{.encr = CV_ENCR_AES{b}_CBC, .integ = CV_INTEG_HMAC_SHA256_128}}", "AES-CBC", b // 8, 16, "SHA2-256-128", 32) for b in (128, 192, 256)]
 OUTER4 = IP(src="192.0.2.1", dst="192.0.2.2", ttl=64)
 OUTER6 = IPv6(src="2001:db8::1", dst="2001:db8::2", hlim=64)
 

@@ -408,7 +408,7 @@ static void crypto_map(struct cv_config *c, int i)
 	struct cfg_map_entry *e = config_alloc(c, 4, sizeof(*e));
 	c->transform_set = config_alloc(c, 16, sizeof(*c->transform_set));
 	c->transform_set[0].name = "ts0";
-	c->transform_set[0].alg = CV_ESP_AES128_GCM16;
+	c->transform_set[0].suite = (struct algo_suite){.encr = CV_ENCR_AES128_GCM16};
 	c->n_transform_set = 1;
 	c->map = config_alloc(c, 1, sizeof(*c->map));
 	c->n_map = 1;
@@ -709,8 +709,8 @@ static bool has_counterpart(struct pair *p, int other, const struct pair_child *
 		if (!o->used || !o->inbound || o->p.spi_in != c->p.spi_out)
 			continue;
 		cv_selector_mirror(&o->p.sel[0], &mirror);
-		return o->p.spi_out == c->p.spi_in && o->p.alg == c->p.alg && o->keys.len == c->keys.len &&
-		       memcmp(o->keys.in, c->keys.out, c->keys.len) == 0 &&
+		return o->p.spi_out == c->p.spi_in && algo_suite_equal(o->p.suite, c->p.suite) &&
+		       o->keys.len == c->keys.len && memcmp(o->keys.in, c->keys.out, c->keys.len) == 0 &&
 		       memcmp(o->keys.out, c->keys.in, c->keys.len) == 0 &&
 		       cv_selector_contains(&mirror, &c->p.sel[0]) && cv_selector_contains(&c->p.sel[0], &mirror);
 	}

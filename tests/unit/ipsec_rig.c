@@ -180,12 +180,27 @@ void rig_sel(struct cv_selector *s, const char *src_lo, const char *src_hi, cons
 	s->sport_hi = s->dport_hi = UINT16_MAX;
 }
 
+bool rig_suite(unsigned n, struct algo_suite *s)
+{
+	uint64_t encr, integ;
+	ipsec_crypto()->capabilities(&encr, &integ);
+	integ |= 1; /* NONE */
+	for (unsigned e = 1; e < CV_ENCR_MAX; e++)
+		for (unsigned i = 0; i < CV_INTEG_MAX; i++)
+			if (encr >> e & 1 && integ >> i & 1 && !algo_pair_wrong(50, e, i) &&
+				(i || algo_encr_get(e)->icv_len) && n-- == 0) {
+				*s = (struct algo_suite){.encr = (uint8_t)e, .integ = (uint8_t)i};
+				return true;
+			}
+	return false;
+}
+
 void rig_sel_any(struct cv_selector *s, uint8_t af)
 {
 	cv_selector_any(s, af);
 }
 
-void rig_sa(struct cv_sa *sa, enum cv_sa_dir dir, enum cv_esp_alg alg, uint8_t outer_af, uint32_t index)
+void rig_sa(struct cv_sa *sa, enum cv_sa_dir dir, struct algo_suite suite, uint8_t outer_af, uint32_t index)
 {
 	memset(sa, 0, sizeof(*sa));
 	sa->index = index;
@@ -193,7 +208,8 @@ void rig_sa(struct cv_sa *sa, enum cv_sa_dir dir, enum cv_esp_alg alg, uint8_t o
 	sa->dir = (uint8_t)dir;
 	sa->mode = 1;
 	sa->ipproto = 50;
-	sa->alg = (uint8_t)alg;
+	sa->encr = suite.encr;
+	sa->integ = suite.integ;
 	sa->rule_id = dir == CV_SA_OUT ? RIG_RULE : 0;
 	rig_addr(&sa->src, outer_af == CV_AF_INET ? "192.0.2.1" : "2001:db8::1");
 	rig_addr(&sa->dst, outer_af == CV_AF_INET ? "192.0.2.2" : "2001:db8::2");
@@ -201,7 +217,7 @@ void rig_sa(struct cv_sa *sa, enum cv_sa_dir dir, enum cv_esp_alg alg, uint8_t o
 	sa->n_sel = 2;
 	rig_sel_any(&sa->sel[0], CV_AF_INET);
 	rig_sel_any(&sa->sel[1], CV_AF_INET6);
-	sa->key_len = algo_esp_key_len(algo_esp_get(alg));
+	sa->key_len = algo_key_len(suite.encr, suite.integ);
 	for (unsigned i = 0; i < sa->key_len; i++)
 		sa->key[i] = (uint8_t)(i + 1);
 }

@@ -47,7 +47,11 @@ int rig_transaction(bool sync, const struct rig_cmd *cmd, unsigned n);
 void rig_reset(void);
 
 /* A pair of SAs (index 2k outbound, 2k+1... by spi) with one selector of everything, key bytes 1, 2, 3, ... */
-void rig_sa(struct cv_sa *sa, enum cv_sa_dir dir, enum cv_esp_alg alg, uint8_t outer_af, uint32_t index);
+#define RIG_GCM ((struct algo_suite){.encr = CV_ENCR_AES128_GCM16})
+#define RIG_CBC ((struct algo_suite){.encr = CV_ENCR_AES128_CBC, .integ = CV_INTEG_HMAC_SHA1_96})
+void rig_sa(struct cv_sa *sa, enum cv_sa_dir dir, struct algo_suite suite, uint8_t outer_af, uint32_t index);
+/* The n-th pair that ESP allows and the provider can do; false after the last. */
+bool rig_suite(unsigned n, struct algo_suite *s);
 void rig_sel_any(struct cv_selector *s, uint8_t af);
 void rig_addr(struct cv_addr *a, const char *text);
 void rig_sel(struct cv_selector *s, const char *src_lo, const char *src_hi, const char *dst_lo, const char *dst_hi);

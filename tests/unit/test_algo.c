@@ -12,52 +12,146 @@
 static void every_esp_row_is_found_by_every_key(void **state)
 {
 	(void)state;
-	for (int id = CV_ESP_NONE + 1; id < CV_ESP_ALG_MAX; id++) {
-		const struct algo_esp *a = algo_esp_get((enum cv_esp_alg)id);
+	for (int id = CV_ENCR_NONE + 1; id < CV_ENCR_MAX; id++) {
+		const struct algo_encr *a = algo_encr_get((enum cv_encr)id);
 		assert_non_null(a);
 		assert_int_equal(a->id, id);
-		assert_ptr_equal(algo_esp_by_name(a->name), a);
-		assert_ptr_equal(algo_esp_by_v2(a->v2_encr, a->v2_key_bits, a->v2_integ), a);
-		assert_ptr_equal(algo_esp_by_v1(a->v1_esp_id, a->v2_key_bits, a->v1_auth), a);
-		assert_int_equal(a->cipher_key_len * 8, a->v2_key_bits);
-		assert_true(algo_esp_key_len(a) <= CV_SA_KEY_MAX);
+		assert_ptr_equal(algo_encr_by_name(a->name), a);
+		assert_ptr_equal(algo_encr_by_v2(a->v2, a->key_bits), a);
+		if (a->v1)
+			assert_ptr_equal(algo_encr_by_v1(a->v1, a->key_bits), a);
+		assert_true(a->key_bits == 0 || a->key_len * 8 == a->key_bits);
+		assert_int_equal(a->block % 4, 0);
 	}
-	assert_null(algo_esp_get(CV_ESP_NONE));
-	assert_null(algo_esp_get(CV_ESP_ALG_MAX));
-	assert_null(algo_esp_by_name("aes128-gcm"));
-	assert_null(algo_esp_by_v2(IKE_ENCR_AES_GCM16, 128, IKE_INTEG_HMAC_SHA1_96));
-	assert_null(algo_esp_by_v1(12, 128, 0));
+	for (int id = CV_INTEG_NONE + 1; id < CV_INTEG_MAX; id++) {
+		const struct algo_integ *a = algo_integ_get((enum cv_integ)id);
+		assert_non_null(a);
+		assert_int_equal(a->id, id);
+		assert_ptr_equal(algo_integ_by_name(a->name), a);
+		assert_ptr_equal(algo_integ_by_v2(a->v2), a);
+		if (a->v1_auth)
+			assert_ptr_equal(algo_integ_by_v1_auth(a->v1_auth), a);
+		if (a->v1_ah)
+			assert_ptr_equal(algo_integ_by_v1_ah(a->v1_ah), a);
+	}
+	assert_null(algo_encr_get(CV_ENCR_NONE));
+	assert_null(algo_encr_get(CV_ENCR_MAX));
+	assert_null(algo_integ_get(CV_INTEG_NONE));
+	assert_null(algo_integ_get(CV_INTEG_MAX));
+	assert_null(algo_encr_by_name("aes128-gcm"));
+	assert_null(algo_encr_by_v2(IKE_ENCR_AES_GCM16, 64));
+	assert_null(algo_encr_by_v1(0, 0));
+	assert_null(algo_integ_by_v1_auth(0));
+	assert_null(algo_integ_by_v1_ah(0));
+	assert_ptr_equal(algo_encr_by_v1(12, 0), algo_encr_get(CV_ENCR_AES128_CBC)); /* RFC 3602 5.3 */
 }
 
-/* Sizes and numbers as printed in RFC 4106, 3602, 2404, 4868 and the IANA registries. */
+/* IPSEC-17: names of the manuals; sizes and numbers as in the RFCs and the IANA registries. */
 static void sizes_follow_the_rfcs(void **state)
 {
 	(void)state;
-	const struct algo_esp *g = algo_esp_by_name("aes256-gcm16");
-	assert_non_null(g);
-	assert_int_equal(algo_esp_key_len(g), 36);
-	assert_int_equal(g->iv_len, 8);
-	assert_int_equal(g->icv_len, 16);
-	assert_int_equal(g->block, 4);
-	assert_int_equal(g->v2_encr, 20);
-	assert_int_equal(g->v1_esp_id, 20);
-	assert_string_equal(g->manual_name, "esp-gcm 256");
-	const struct algo_esp *s1 = algo_esp_by_name("aes128-cbc-sha1-96");
-	assert_non_null(s1);
-	assert_int_equal(algo_esp_key_len(s1), 36);
-	assert_int_equal(s1->icv_len, 12);
-	assert_int_equal(s1->v2_integ, 2);
-	assert_int_equal(s1->v1_auth, 2);
-	assert_true(s1->legacy);
-	assert_string_equal(s1->manual_name, "esp-aes esp-sha-hmac");
-	const struct algo_esp *s2 = algo_esp_by_name("aes192-cbc-sha256-128");
-	assert_non_null(s2);
-	assert_int_equal(algo_esp_key_len(s2), 24 + 32);
-	assert_int_equal(s2->icv_len, 16);
-	assert_int_equal(s2->block, 16);
-	assert_int_equal(s2->v2_integ, 12);
-	assert_int_equal(s2->v1_auth, 5);
-	assert_false(s2->legacy);
+	static const struct {
+		const char *name, *manual;
+		uint16_t key, iv, icv, block, v2_encr, v1_esp, v2_integ, v1_auth;
+		bool legacy;
+	} row[] = {
+		{"null-md5-96", "esp-null esp-md5-hmac", 16, 0, 12, 4, 11, 11, 1, 1, true},
+		{"des-md5-96", "esp-des esp-md5-hmac", 24, 8, 12, 8, 2, 2, 1, 1, true},
+		{"3des-sha1-96", "esp-3des esp-sha-hmac", 44, 8, 12, 8, 3, 3, 2, 2, true},
+		{"aes128-cbc", "esp-aes", 16, 16, 0, 16, 12, 12, 0, 0, true},
+		{"aes128-cbc-sha1-96", "esp-aes esp-sha-hmac", 36, 16, 12, 16, 12, 12, 2, 2, true},
+		{"aes192-cbc-sha256-128", "esp-aes 192 esp-sha256-hmac", 56, 16, 16, 16, 12, 12, 12, 5, false},
+		{"aes256-cbc-sha384-192", "esp-aes 256 esp-sha384-hmac", 80, 16, 24, 16, 12, 12, 13, 6, false},
+		{"aes256-ctr-sha512-256", "esp-ctr 256 esp-sha512-hmac", 100, 8, 32, 4, 13, 13, 14, 7, false},
+		{"aes128-ctr-aes-xcbc-96", "esp-ctr 128 esp-aes-xcbc", 36, 8, 12, 4, 13, 13, 5, 9, false},
+		{"null-aes-cmac-96", "esp-null esp-aes-cmac", 16, 0, 12, 4, 11, 11, 8, 0, false},
+		{"aes192-gcm8", "esp-gcm8 192", 28, 8, 8, 4, 18, 18, 0, 0, false},
+		{"aes128-gcm12", "esp-gcm12 128", 20, 8, 12, 4, 19, 19, 0, 0, false},
+		{"aes256-gcm16", "esp-gcm 256", 36, 8, 16, 4, 20, 20, 0, 0, false},
+		{"aes256-gmac", "esp-gmac 256", 36, 8, 16, 4, 21, 23, 0, 0, false},
+		{"chacha20-poly1305", "esp-chacha20-poly1305", 36, 8, 16, 4, 28, 0, 0, 0, false},
+	};
+	for (size_t k = 0; k < sizeof(row) / sizeof(row[0]); k++) {
+		struct algo_suite s;
+		char text[ALGO_SUITE_STR];
+		assert_true(algo_suite_by_name(row[k].name, &s));
+		assert_string_equal(algo_suite_name(s, text), row[k].name);
+		assert_string_equal(algo_suite_manual(s, text), row[k].manual);
+		const struct algo_encr *e = algo_encr_get(s.encr);
+		const struct algo_integ *i = algo_integ_get(s.integ);
+		assert_int_equal(algo_key_len(s.encr, s.integ), row[k].key);
+		assert_int_equal(e->iv_len, row[k].iv);
+		assert_int_equal(i ? i->icv_len : e->icv_len, row[k].icv);
+		assert_int_equal(e->block, row[k].block);
+		assert_int_equal(e->v2, row[k].v2_encr);
+		assert_int_equal(e->v1, row[k].v1_esp);
+		assert_int_equal(i ? i->v2 : 0, row[k].v2_integ);
+		assert_int_equal(i ? i->v1_auth : 0, row[k].v1_auth);
+		assert_int_equal(algo_suite_legacy(s), row[k].legacy);
+	}
+}
+
+/* RFC 2407 4.4.3 and its registry: AH transforms have numbers of their own. */
+static void ah_has_its_own_numbers(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *manual;
+		uint16_t key, v2, v1_ah, v1_auth;
+	} row[] = {
+		{"ah-md5-96", "ah-md5-hmac", 16, 1, 2, 1},
+		{"ah-sha1-96", "ah-sha-hmac", 20, 2, 3, 2},
+		{"ah-sha256-128", "ah-sha256-hmac", 32, 12, 5, 5},
+		{"ah-sha512-256", "ah-sha512-hmac", 64, 14, 7, 7},
+		{"ah-aes192-gmac", "ah-gmac 192", 28, 10, 12, 12},
+	};
+	struct algo_suite s;
+	char text[ALGO_SUITE_STR];
+	for (size_t k = 0; k < sizeof(row) / sizeof(row[0]); k++) {
+		assert_true(algo_suite_by_name(row[k].name, &s));
+		assert_null(algo_suite_wrong(s));
+		assert_string_equal(algo_suite_name(s, text), row[k].name);
+		assert_string_equal(algo_suite_manual(s, text), row[k].manual);
+		const struct algo_integ *i = algo_integ_get(s.ah);
+		assert_int_equal(algo_key_len(CV_ENCR_NONE, i->id), row[k].key);
+		assert_int_equal(i->v2, row[k].v2);
+		assert_int_equal(i->v1_ah, row[k].v1_ah);
+		assert_int_equal(i->v1_auth, row[k].v1_auth);
+	}
+	/* IPSEC-18: AH and ESP in one set */
+	assert_true(algo_suite_by_name("ah-sha1-96+aes256-cbc-sha1-96", &s));
+	assert_string_equal(algo_suite_manual(s, text), "ah-sha-hmac esp-aes 256 esp-sha-hmac");
+	assert_string_equal(algo_suite_name(s, text), "ah-sha1-96+aes256-cbc-sha1-96");
+}
+
+/* Every pair is either possible and found again by its name, or refused with a reason (IPSEC-18, RFC 8221). */
+static void pairs_are_possible_or_explained(void **state)
+{
+	(void)state;
+	unsigned good = 0;
+	for (unsigned e = 0; e < CV_ENCR_MAX; e++)
+		for (unsigned i = 0; i < CV_INTEG_MAX; i++) {
+			struct algo_suite s = {.encr = (uint8_t)e, .integ = (uint8_t)i}, again;
+			char text[ALGO_SUITE_STR];
+			if (algo_suite_wrong(s))
+				continue;
+			good++;
+			assert_true(algo_suite_by_name(algo_suite_name(s, text), &again));
+			assert_true(algo_suite_equal(s, again));
+			assert_true(algo_key_len(e, i) > 0 && algo_key_len(e, i) <= CV_SA_KEY_MAX);
+		}
+	/* 9 ciphers with 7 integrity algorithms, 5 of them also without, 13 that need none */
+	assert_int_equal(good, 9 * 7 + 5 + 13);
+	static const char *const bad[] = {"null", "aes128-ctr", "aes128-gcm16-sha1-96", "aes128-cbc-aes128-gmac", "",
+		"ah-", "ah-sha1", "ah-sha1-96+", "ah-sha1-96+null", "aes128-cbc-", "aes128-cbc-sha1-96x", "sha1-96"};
+	struct algo_suite s;
+	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++)
+		assert_false(algo_suite_by_name(bad[k], &s));
+	assert_non_null(algo_suite_wrong((struct algo_suite){0}));
+	assert_non_null(algo_pair_wrong(51, CV_ENCR_NULL, CV_INTEG_HMAC_SHA1_96));
+	assert_non_null(algo_pair_wrong(51, CV_ENCR_NONE, CV_INTEG_NONE));
+	assert_non_null(algo_pair_wrong(17, CV_ENCR_NONE, CV_INTEG_HMAC_SHA1_96));
+	assert_non_null(algo_pair_wrong(50, CV_ENCR_MAX, CV_INTEG_NONE));
 }
 
 static void every_ike_row_is_found_by_every_key(void **state)
@@ -87,6 +181,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_esp_row_is_found_by_every_key),
 		cmocka_unit_test(sizes_follow_the_rfcs),
+		cmocka_unit_test(ah_has_its_own_numbers),
+		cmocka_unit_test(pairs_are_possible_or_explained),
 		cmocka_unit_test(every_ike_row_is_found_by_every_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

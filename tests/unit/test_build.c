@@ -107,7 +107,7 @@ static void test_sample(void **state)
 	const struct cfg_map_entry *e = &c->map[0].entry[0];
 	assert_int_equal(e->seq, 10);
 	assert_string_equal(addr(&e->peer[0]), "192.0.2.2");
-	assert_int_equal(e->ts_ref[0]->alg, CV_ESP_AES128_GCM16);
+	assert_true(algo_suite_equal(e->ts_ref[0]->suite, (struct algo_suite){.encr = CV_ENCR_AES128_GCM16}));
 	assert_int_equal(e->pfs, IKE_GROUP_ECP256);
 	assert_int_equal(e->replay_window, 64);
 	assert_ptr_equal(e->profile_ref, p);

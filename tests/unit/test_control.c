@@ -407,7 +407,8 @@ static void assert_paired(struct router *a, struct router *b)
 	assert_true(fakedp_sa(a->dp, CV_SA_OUT, 0, &out));
 	assert_true(fakedp_sa(b->dp, CV_SA_IN, 0, &in));
 	assert_int_equal(out.spi, in.spi);
-	assert_int_equal(out.alg, in.alg);
+	assert_int_equal(out.encr, in.encr);
+	assert_int_equal(out.integ, in.integ);
 	assert_int_equal(out.key_len, in.key_len);
 	assert_true(out.key_len > 0);
 	assert_memory_equal(out.key, in.key, out.key_len);

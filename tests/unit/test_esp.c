@@ -9,7 +9,7 @@
 #include "fib.h"
 
 struct esp_vector {
-	enum cv_esp_alg alg;
+	struct algo_suite suite;
 	uint32_t spi, seq;
 	bool natt;
 	int outer;
@@ -30,7 +30,7 @@ static size_t unhex(const char *s, uint8_t *out)
 
 static void vector_sa(const struct esp_vector *v, enum cv_sa_dir dir, struct cv_sa *sa)
 {
-	rig_sa(sa, dir, v->alg, v->outer == 4 ? CV_AF_INET : CV_AF_INET6, 2);
+	rig_sa(sa, dir, v->suite, v->outer == 4 ? CV_AF_INET : CV_AF_INET6, 2);
 	sa->spi = v->spi;
 	sa->flags = v->natt ? CV_SA_F_UDP_ENCAP : 0;
 	assert_int_equal(unhex(v->key, sa->key), sa->key_len);
@@ -66,7 +66,7 @@ static void encrypts_what_scapy_encrypts(void **state)
 	unsigned done = 0;
 	for (size_t i = 0; i < N_VECTORS; i++) {
 		const struct esp_vector *v = &esp_vectors[i];
-		if (algo_esp_get(v->alg)->salt_len == 0)
+		if (algo_encr_get(v->suite.encr)->salt_len == 0)
 			continue;
 		struct cv_sa sa;
 		vector_sa(v, CV_SA_OUT, &sa);
@@ -145,10 +145,10 @@ static void one_trip(const struct cv_sa *out, uint8_t inner_af, uint32_t len, ui
 	rte_pktmbuf_free(m);
 }
 
-static void pair(enum cv_esp_alg alg, uint8_t outer_af, bool natt, struct cv_sa *out, struct cv_sa *in)
+static void pair(struct algo_suite suite, uint8_t outer_af, bool natt, struct cv_sa *out, struct cv_sa *in)
 {
-	rig_sa(out, CV_SA_OUT, alg, outer_af, 4);
-	rig_sa(in, CV_SA_IN, alg, outer_af, 4);
+	rig_sa(out, CV_SA_OUT, suite, outer_af, 4);
+	rig_sa(in, CV_SA_IN, suite, outer_af, 4);
 	in->index = 5;
 	in->spi = 0x12340005;
 	out->spi = in->spi;
@@ -168,12 +168,13 @@ static void install(const struct cv_sa *out, const struct cv_sa *in)
 static void round_trips_in_every_combination(void **state)
 {
 	(void)state;
-	for (int alg = CV_ESP_NONE + 1; alg < CV_ESP_ALG_MAX; alg++)
+	struct algo_suite suite;
+	for (unsigned n_suite = 0; rig_suite(n_suite, &suite); n_suite++)
 		for (int combo = 0; combo < 8; combo++) {
 			uint8_t inner = combo & 1 ? CV_AF_INET6 : CV_AF_INET;
 			uint8_t outer = combo & 2 ? CV_AF_INET6 : CV_AF_INET;
 			struct cv_sa out, in;
-			pair((enum cv_esp_alg)alg, outer, combo & 4, &out, &in);
+			pair(suite, outer, combo & 4, &out, &in);
 			out.rule_id = inner == CV_AF_INET ? RIG_RULE : RIG_RULE + 1;
 			rig_reset();
 			rig_mtu = 9600;
@@ -197,7 +198,7 @@ static void segmented_packets_are_joined(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	install(&out, &in);
 	struct rte_mbuf *whole = rig_udp(CV_AF_INET, 1000, false, 1), *tail = dp_alloc(), *m;
 	memcpy(rte_pktmbuf_append(tail, 400), rte_pktmbuf_mtod_offset(whole, char *, 600), 400);
@@ -244,7 +245,7 @@ static void every_flipped_bit_is_noticed(void **state)
 	(void)state;
 	for (int k = 0; k < 2; k++) {
 		struct cv_sa out, in;
-		pair(k ? CV_ESP_AES128_CBC_SHA256_128 : CV_ESP_AES256_GCM16, CV_AF_INET, false, &out, &in);
+		pair(k ? RIG_CBC : RIG_GCM, CV_AF_INET, false, &out, &in);
 		install(&out, &in);
 		struct rte_mbuf *wire = good_wire(64);
 		unsigned auth = 0, spi = 0, seq0 = 0;
@@ -277,7 +278,7 @@ static void short_and_odd_lengths_are_refused(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_CBC_SHA1_96, CV_AF_INET, false, &out, &in);
+	pair(RIG_CBC, CV_AF_INET, false, &out, &in);
 	install(&out, &in);
 	struct rte_mbuf *wire = good_wire(100);
 	unsigned refused = 0;
@@ -314,7 +315,7 @@ static void other_addresses_and_vrfs_do_not_find_the_sa(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	install(&out, &in);
 	struct rte_mbuf *wire = good_wire(100), *m = copy_of(wire);
 	pkt_meta(m)->vrf = 8;
@@ -336,7 +337,7 @@ static void inner_packets_must_match_the_selectors(void **state)
 	for (int k = 0; k < 4; k++) {
 		struct cv_sa out, in;
 		bool expect = k == 0 || k == 2;
-		pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+		pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 		in.n_sel = 1;
 		/* seen from the receiver: what it sends to is the sender's source */
 		rig_sel(&in.sel[0], "10.2.0.0", "10.2.0.255", "10.1.0.0", k == 1 ? "10.1.0.4" : "10.1.0.255");
@@ -361,7 +362,7 @@ static void congestion_marks_come_through(void **state)
 	static const int want[4][4] = {/* outer 0, 1 (ECT1), 2 (ECT0), 3 (CE) */
 		{0, 0, 0, -1}, {2, 1, 2, 3}, {1, 1, 1, 3}, {3, 3, 3, 3}};
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	install(&out, &in);
 	for (int i = 0; i < 4; i++)
 		for (uint8_t o = 0; o < 4; o++) {
@@ -393,13 +394,16 @@ static void congestion_marks_come_through(void **state)
 static void the_mtu_is_used_to_the_last_byte(void **state)
 {
 	(void)state;
-	for (int alg = CV_ESP_NONE + 1; alg < CV_ESP_ALG_MAX; alg++)
+	struct algo_suite suite;
+	for (unsigned n_suite = 0; rig_suite(n_suite, &suite); n_suite++)
 		for (int combo = 0; combo < 4; combo++) {
 			struct cv_sa out, in;
-			pair((enum cv_esp_alg)alg, combo & 1 ? CV_AF_INET6 : CV_AF_INET, combo & 2, &out, &in);
+			pair(suite, combo & 1 ? CV_AF_INET6 : CV_AF_INET, combo & 2, &out, &in);
 			install(&out, &in);
-			const struct algo_esp *a = algo_esp_get((enum cv_esp_alg)alg);
-			uint32_t fixed = (combo & 1 ? 40u : 20u) + (combo & 2 ? 8u : 0u) + 8u + a->iv_len + a->icv_len;
+			const struct algo_encr *encr = algo_encr_get(suite.encr);
+			const struct algo_integ *integ = algo_integ_get(suite.integ);
+			uint32_t fixed = (combo & 1 ? 40u : 20u) + (combo & 2 ? 8u : 0u) + 8u + encr->iv_len +
+					 (integ ? integ->icv_len : encr->icv_len);
 			for (rig_mtu = 1400; rig_mtu < 1440; rig_mtu++) {
 				fib_generation_current++;
 				uint32_t max = 0;
@@ -412,7 +416,7 @@ static void the_mtu_is_used_to_the_last_byte(void **state)
 					rte_pktmbuf_free(m);
 				}
 				/* one byte more would not have fitted, and the source is told the largest size */
-				assert_true(fixed + RTE_ALIGN_CEIL(max + 1u + 2u, (uint32_t)a->block) > rig_mtu);
+				assert_true(fixed + RTE_ALIGN_CEIL(max + 1u + 2u, (uint32_t)encr->block) > rig_mtu);
 				assert_int_equal(rig_n_slow, 1);
 				assert_int_equal(rig_slow_why[0], SLOW_ICMP_MTU);
 				assert_int_equal(pkt_meta(rig_slow_pkt[0])->mtu, max);
@@ -427,7 +431,7 @@ static void path_mtu_of_the_sa_is_respected(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	out.path_mtu = 1300;
 	rig_mtu = 1500;
 	install(&out, &in);
@@ -440,7 +444,7 @@ static void path_mtu_of_the_sa_is_respected(void **state)
 static void fragment_case(uint32_t flags, bool df, bool expect_parts)
 {
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	out.flags |= flags;
 	rig_mtu = 1500;
 	install(&out, &in);
@@ -480,7 +484,7 @@ static void ipv6_below_its_minimum_is_not_asked_to_shrink(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	out.rule_id = RIG_RULE + 1;
 	rig_mtu = 1290;
 	install(&out, &in);
@@ -504,7 +508,7 @@ static void df_bit_of_the_outer_header(void **state)
 		{CV_SA_F_CLEAR_DF, false, false}};
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		struct cv_sa out, in;
-		pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+		pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 		out.flags |= row[i].flags;
 		install(&out, &in);
 		struct rte_mbuf *m = rig_out(rig_udp(CV_AF_INET, 100, row[i].inner, 1));
@@ -544,7 +548,7 @@ static void packet_limits_end_an_outbound_sa(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	out.soft_packets = 5;
 	out.hard_packets = 8;
 	install(&out, &in);
@@ -565,7 +569,7 @@ static void byte_limits_end_both_directions(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	out.soft_bytes = 500;
 	out.hard_bytes = 1000;
 	in.soft_bytes = 300;
@@ -594,7 +598,7 @@ static void sequence_numbers_never_wrap(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, false, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
 	install(&out, &in);
 	sa_get(4)->state->seq = UINT32_MAX - 3u;
 	struct pkt_vec v = {.n = 10}, bypass = {0}, outer = {0};
@@ -619,7 +623,7 @@ static void a_moved_peer_is_reported_once_by_the_newest_packet(void **state)
 {
 	(void)state;
 	struct cv_sa out, in;
-	pair(CV_ESP_AES128_GCM16, CV_AF_INET, true, &out, &in);
+	pair(RIG_GCM, CV_AF_INET, true, &out, &in);
 	install(&out, &in);
 	struct rte_mbuf *first = good_wire(100), *second = good_wire(100), *m;
 	rte_pktmbuf_mtod(second, struct rte_ipv4_hdr *)->src_addr = RTE_BE32(0xc6336401); /* 198.51.100.1 */

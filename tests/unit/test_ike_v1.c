@@ -29,7 +29,7 @@ static void main_and_quick(void **state)
 	assert_true(pair_children_agree(p, 1));
 	struct pair_child *c = pair_newest(p, 0);
 	assert_int_equal(c->p.rule_id, 100);
-	assert_int_equal(c->p.alg, CV_ESP_AES128_GCM16);
+	assert_true(algo_suite_equal(c->p.suite, (struct algo_suite){.encr = CV_ENCR_AES128_GCM16}));
 	assert_int_equal(c->keys.len, 20);
 	assert_false(c->p.udp_encap);
 	/* nothing more happens while nobody needs anything: six messages of main mode, three of quick mode */

@@ -6,43 +6,51 @@
 
 /* ---- quick mode ---- */
 
-static void transform_sets(struct cv_config *c, const enum cv_esp_alg *alg, unsigned n)
+static void transform_sets(struct cv_config *c, const struct algo_suite *suite, unsigned n)
 {
 	static const char *const name[] = {"ts0", "ts1", "ts2", "ts3", "ts4", "ts5"};
 	c->allow_legacy = true;
 	for (unsigned i = 0; i < n; i++) {
-		c->transform_set[i] = (struct cfg_transform_set){.name = name[i], .alg = alg[i]};
+		c->transform_set[i] = (struct cfg_transform_set){.name = name[i], .suite = suite[i]};
 		c->map->entry->transform_set[i] = name[i];
 	}
 	c->n_transform_set = c->map->entry->n_transform_set = n;
 }
 
-static enum cv_esp_alg alg_under_test;
+static struct algo_suite under_test;
 
 static void tweak_alg(struct cv_config *c, int host)
 {
 	(void)host;
-	transform_sets(c, &alg_under_test, 1);
+	transform_sets(c, &under_test, 1);
 }
 
 static void every_transform(void **state)
 {
 	(void)state;
-	for (int a = 1; a < CV_ESP_ALG_MAX; a++) {
-		alg_under_test = (enum cv_esp_alg)a;
-		start(tweak_alg);
-		up();
-		assert_int_equal(pair_newest(p, 0)->p.alg, a);
-		assert_int_equal(pair_newest(p, 1)->keys.len, algo_esp_key_len(algo_esp_get(alg_under_test)));
-		teardown(NULL);
-	}
+	unsigned n = 0;
+	for (unsigned e = CV_ENCR_NONE + 1; e < CV_ENCR_MAX; e++)
+		for (unsigned i = CV_INTEG_NONE; i < CV_INTEG_MAX; i++) {
+			if (algo_pair_wrong(50, e, i) || !algo_encr_get(e)->v1 || (i && !algo_integ_get(i)->v1_auth))
+				continue;
+			under_test = (struct algo_suite){.encr = (uint8_t)e, .integ = (uint8_t)i};
+			start(tweak_alg);
+			up();
+			assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite, under_test));
+			assert_int_equal(pair_newest(p, 1)->keys.len, algo_key_len(e, i));
+			teardown(NULL);
+			n++;
+		}
+	assert_true(n > 60);
 }
 
 /* The initiator's order decides among what both have (VRF-47). */
 static void tweak_common(struct cv_config *c, int host)
 {
-	static const enum cv_esp_alg left[] = {CV_ESP_AES256_GCM16, CV_ESP_AES256_CBC_SHA256_128, CV_ESP_AES128_GCM16};
-	static const enum cv_esp_alg right[] = {CV_ESP_AES128_GCM16, CV_ESP_AES256_CBC_SHA256_128};
+	static const struct algo_suite left[] = {{.encr = CV_ENCR_AES256_GCM16},
+		{.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128}, {.encr = CV_ENCR_AES128_GCM16}};
+	static const struct algo_suite right[] = {
+		{.encr = CV_ENCR_AES128_GCM16}, {.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128}};
 	if (host)
 		transform_sets(c, right, 2);
 	else
@@ -54,12 +62,14 @@ static void peers_order(void **state)
 	(void)state;
 	start(tweak_common);
 	up();
-	assert_int_equal(pair_newest(p, 0)->p.alg, CV_ESP_AES256_CBC_SHA256_128);
+	assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite,
+		(struct algo_suite){.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128}));
 }
 
 static void tweak_no_common(struct cv_config *c, int host)
 {
-	static const enum cv_esp_alg left[] = {CV_ESP_AES256_GCM16}, right[] = {CV_ESP_AES128_GCM16};
+	static const struct algo_suite left[] = {{.encr = CV_ENCR_AES256_GCM16}},
+				       right[] = {{.encr = CV_ENCR_AES128_GCM16}};
 	transform_sets(c, host ? right : left, 1);
 }
 

@@ -85,7 +85,7 @@ static void init_and_auth(void **state)
 	assert_true(pair_children_agree(p, 1));
 	struct pair_child *c = pair_newest(p, 0);
 	assert_int_equal(c->p.rule_id, 100);
-	assert_int_equal(c->p.alg, CV_ESP_AES128_GCM16);
+	assert_true(algo_suite_equal(c->p.suite, (struct algo_suite){.encr = CV_ENCR_AES128_GCM16}));
 	assert_int_equal(c->keys.len, 20);
 	assert_false(c->p.udp_encap);
 	assert_int_equal(p->n_ike, 4);
@@ -152,22 +152,32 @@ static const struct {
 	enum ike_integ integ;
 	enum ike_prf prf;
 	enum ike_group group;
-	enum cv_esp_alg esp;
+	struct algo_suite esp;
 } suites[] = {
 	{IKE_ENCR_AES_CBC, 128, IKE_INTEG_HMAC_SHA256_128, IKE_PRF_HMAC_SHA256, IKE_GROUP_MODP2048,
-		CV_ESP_AES128_CBC_SHA256_128},
+		{.encr = CV_ENCR_AES128_CBC, .integ = CV_INTEG_HMAC_SHA256_128}},
 	{IKE_ENCR_AES_CBC, 256, IKE_INTEG_HMAC_SHA512_256, IKE_PRF_HMAC_SHA512, IKE_GROUP_ECP521,
-		CV_ESP_AES256_CBC_SHA256_128},
-	{IKE_ENCR_AES_CBC, 192, IKE_INTEG_HMAC_SHA384_192, IKE_PRF_HMAC_SHA384, IKE_GROUP_ECP384, CV_ESP_AES192_GCM16},
-	{IKE_ENCR_AES_GCM16, 128, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA256, IKE_GROUP_CURVE25519, CV_ESP_AES256_GCM16},
-	{IKE_ENCR_AES_GCM16, 256, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA384, IKE_GROUP_MODP3072, CV_ESP_AES128_GCM16},
-	{IKE_ENCR_AES_GCM16, 192, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA512, IKE_GROUP_MODP4096, CV_ESP_AES128_GCM16},
-	{IKE_ENCR_AES_GCM8, 256, IKE_INTEG_NONE, IKE_PRF_AES128_XCBC, IKE_GROUP_CURVE448, CV_ESP_AES128_GCM16},
-	{IKE_ENCR_AES_GCM12, 128, IKE_INTEG_NONE, IKE_PRF_AES128_CMAC, IKE_GROUP_ECP256, CV_ESP_AES128_GCM16},
-	{IKE_ENCR_CHACHA20_POLY1305, 0, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA256, IKE_GROUP_CURVE25519, CV_ESP_AES128_GCM16},
-	{IKE_ENCR_AES_CTR, 256, IKE_INTEG_AES_CMAC_96, IKE_PRF_HMAC_SHA512, IKE_GROUP_ECP256, CV_ESP_AES128_GCM16},
-	{IKE_ENCR_AES_CBC, 128, IKE_INTEG_AES_XCBC_96, IKE_PRF_AES128_XCBC, IKE_GROUP_MODP8192, CV_ESP_AES128_GCM16},
-	{IKE_ENCR_3DES, 0, IKE_INTEG_HMAC_SHA1_96, IKE_PRF_HMAC_SHA1, IKE_GROUP_MODP768, CV_ESP_AES128_GCM16},
+		{.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128}},
+	{IKE_ENCR_AES_CBC, 192, IKE_INTEG_HMAC_SHA384_192, IKE_PRF_HMAC_SHA384, IKE_GROUP_ECP384,
+		{.encr = CV_ENCR_AES192_GCM16}},
+	{IKE_ENCR_AES_GCM16, 128, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA256, IKE_GROUP_CURVE25519,
+		{.encr = CV_ENCR_AES256_GCM16}},
+	{IKE_ENCR_AES_GCM16, 256, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA384, IKE_GROUP_MODP3072,
+		{.encr = CV_ENCR_AES128_GCM16}},
+	{IKE_ENCR_AES_GCM16, 192, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA512, IKE_GROUP_MODP4096,
+		{.encr = CV_ENCR_AES128_GCM16}},
+	{IKE_ENCR_AES_GCM8, 256, IKE_INTEG_NONE, IKE_PRF_AES128_XCBC, IKE_GROUP_CURVE448,
+		{.encr = CV_ENCR_AES128_GCM16}},
+	{IKE_ENCR_AES_GCM12, 128, IKE_INTEG_NONE, IKE_PRF_AES128_CMAC, IKE_GROUP_ECP256,
+		{.encr = CV_ENCR_AES128_GCM16}},
+	{IKE_ENCR_CHACHA20_POLY1305, 0, IKE_INTEG_NONE, IKE_PRF_HMAC_SHA256, IKE_GROUP_CURVE25519,
+		{.encr = CV_ENCR_AES128_GCM16}},
+	{IKE_ENCR_AES_CTR, 256, IKE_INTEG_AES_CMAC_96, IKE_PRF_HMAC_SHA512, IKE_GROUP_ECP256,
+		{.encr = CV_ENCR_AES128_GCM16}},
+	{IKE_ENCR_AES_CBC, 128, IKE_INTEG_AES_XCBC_96, IKE_PRF_AES128_XCBC, IKE_GROUP_MODP8192,
+		{.encr = CV_ENCR_AES128_GCM16}},
+	{IKE_ENCR_3DES, 0, IKE_INTEG_HMAC_SHA1_96, IKE_PRF_HMAC_SHA1, IKE_GROUP_MODP768,
+		{.encr = CV_ENCR_AES128_GCM16}},
 };
 static unsigned suite;
 
@@ -177,7 +187,7 @@ static void with_suite(struct cv_config *c, int i)
 	one_proposal(
 		c, suites[suite].encr, suites[suite].bits, suites[suite].integ, suites[suite].prf, suites[suite].group);
 	c->allow_legacy = true;
-	c->transform_set->alg = suites[suite].esp;
+	c->transform_set->suite = suites[suite].esp;
 	c->map->entry->pfs = suites[suite].group;
 }
 
@@ -187,7 +197,7 @@ static void every_suite(void **state)
 	for (suite = 0; suite < sizeof(suites) / sizeof(suites[0]); suite++) {
 		start(with_suite);
 		up();
-		assert_int_equal(pair_newest(p, 0)->p.alg, suites[suite].esp);
+		assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite, suites[suite].esp));
 		ike_child_expire(p->h[0].ike, pair_newest(p, 0)->id, false);
 		pair_run(p, 10000);
 		assert_true(pair_children_agree(p, 1));
@@ -241,7 +251,8 @@ static void no_ike_proposal(void **state)
 static void other_transform(struct cv_config *c, int i)
 {
 	if (i)
-		c->transform_set->alg = CV_ESP_AES256_CBC_SHA256_128;
+		c->transform_set->suite =
+			(struct algo_suite){.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128};
 }
 
 /* The IKE SA is there although the child is refused (RFC 7296 1.2). */

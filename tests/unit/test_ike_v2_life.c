@@ -493,7 +493,7 @@ static void change(int host, void (*tweak)(struct cv_config *c, int host))
 static void new_transform(struct cv_config *c, int i)
 {
 	(void)i;
-	c->transform_set->alg = CV_ESP_AES256_GCM16;
+	c->transform_set->suite = (struct algo_suite){.encr = CV_ENCR_AES256_GCM16};
 	c->map->entry->lifetime_s = 200;
 }
 
@@ -535,12 +535,12 @@ static void configuration_changes(void **state)
 	}
 	pair_run(p, 1000);
 	assert_int_equal(pair_events(p, 0, IKE_EVT_DOWN), 0);
-	assert_int_equal(pair_newest(p, 0)->p.alg, CV_ESP_AES128_GCM16);
+	assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite, (struct algo_suite){.encr = CV_ENCR_AES128_GCM16}));
 	nothing_lost();
 	/* the next rekey uses them */
 	soft(0);
 	pair_run(p, 10000);
-	assert_int_equal(pair_newest(p, 0)->p.alg, CV_ESP_AES256_GCM16);
+	assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite, (struct algo_suite){.encr = CV_ENCR_AES256_GCM16}));
 	assert_int_equal(pair_newest(p, 0)->p.lifetime_s, 200);
 	nothing_lost();
 	p->traffic_ms = 0;

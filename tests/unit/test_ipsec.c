@@ -24,7 +24,7 @@ static void rule(struct cv_spd_rule *r, uint32_t id, uint32_t entry, enum cv_spd
 
 static void out_sa(struct cv_sa *sa, uint32_t index, uint32_t rule_id)
 {
-	rig_sa(sa, CV_SA_OUT, CV_ESP_AES128_GCM16, CV_AF_INET, index);
+	rig_sa(sa, CV_SA_OUT, RIG_GCM, CV_AF_INET, index);
 	sa->rule_id = rule_id;
 }
 
@@ -301,25 +301,25 @@ static void malformed_sas_are_refused(void **state)
 	struct cv_sa sa;
 	static const struct {
 		int err;
-		uint8_t mode, proto, alg;
+		uint8_t mode, proto, encr;
 		uint32_t spi, flags, index;
 		uint16_t key_len, n_sel;
 	} bad[] = {
-		{CV_ERR_UNSUPPORTED, 2, 50, 1, 0x12340048, 0, 72, 20, 1},
-		{CV_ERR_UNSUPPORTED, 1, 51, 1, 0x12340048, 0, 72, 20, 1},
-		{CV_ERR_UNSUPPORTED, 1, 50, 1, 0x12340048, CV_SA_F_ESN, 72, 20, 1},
-		{CV_ERR_UNSUPPORTED, 1, 50, 99, 0x12340048, 0, 72, 20, 1},
-		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 72, 19, 1},
-		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340049, 0, 72, 20, 1},
-		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 0, 20, 1},
-		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 72, 20, 0},
-		{CV_ERR_MALFORMED, 1, 50, 1, 0x12340048, 0, 72, 20, 5},
+		{CV_ERR_UNSUPPORTED, 2, 50, CV_ENCR_AES128_GCM16, 0x12340048, 0, 72, 20, 1},
+		{CV_ERR_MALFORMED, 1, 51, CV_ENCR_AES128_GCM16, 0x12340048, 0, 72, 20, 1},
+		{CV_ERR_UNSUPPORTED, 1, 50, CV_ENCR_AES128_GCM16, 0x12340048, CV_SA_F_ESN, 72, 20, 1},
+		{CV_ERR_MALFORMED, 1, 50, CV_ENCR_MAX, 0x12340048, 0, 72, 20, 1},
+		{CV_ERR_MALFORMED, 1, 50, CV_ENCR_AES128_GCM16, 0x12340048, 0, 72, 19, 1},
+		{CV_ERR_MALFORMED, 1, 50, CV_ENCR_AES128_GCM16, 0x12340049, 0, 72, 20, 1},
+		{CV_ERR_MALFORMED, 1, 50, CV_ENCR_AES128_GCM16, 0x12340048, 0, 0, 20, 1},
+		{CV_ERR_MALFORMED, 1, 50, CV_ENCR_AES128_GCM16, 0x12340048, 0, 72, 20, 0},
+		{CV_ERR_MALFORMED, 1, 50, CV_ENCR_AES128_GCM16, 0x12340048, 0, 72, 20, 5},
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		rig_sa(&sa, CV_SA_IN, CV_ESP_AES128_GCM16, CV_AF_INET, 72);
+		rig_sa(&sa, CV_SA_IN, RIG_GCM, CV_AF_INET, 72);
 		sa.mode = bad[i].mode;
 		sa.ipproto = bad[i].proto;
-		sa.alg = bad[i].alg;
+		sa.encr = bad[i].encr;
 		sa.spi = bad[i].spi;
 		sa.flags = bad[i].flags;
 		sa.index = bad[i].index;
@@ -536,7 +536,7 @@ static void several_workers_share_one_sa(void **state)
 	struct cv_spd_rule r;
 	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
 	out_sa(&t_out, 4, 1);
-	rig_sa(&t_in, CV_SA_IN, CV_ESP_AES128_GCM16, CV_AF_INET, 5);
+	rig_sa(&t_in, CV_SA_IN, RIG_GCM, CV_AF_INET, 5);
 	t_out.spi = t_in.spi;
 	t_in.replay_window = REPLAY_WINDOW_MAX;
 	const struct rig_cmd c[] = {

@@ -114,7 +114,7 @@ static int fill(void **state)
 		.dir = CV_SA_IN,
 		.mode = 1,
 		.ipproto = 50,
-		.alg = CV_ESP_AES128_GCM16,
+		.encr = CV_ENCR_AES128_GCM16,
 		.replay_window = 64,
 		.src = addr("192.0.2.1"),
 		.dst = addr("192.0.2.2"),
@@ -257,11 +257,17 @@ static void security_associations(void **state)
 	BAD(CV_CMD_SA_ADD, sa, spi, 9);	   /* reserved */
 	BAD(CV_CMD_SA_ADD, sa, dir, 0);
 	BAD(CV_CMD_SA_ADD, sa, dir, 3);
-	BAD(CV_CMD_SA_ADD, sa, alg, CV_ESP_NONE);
-	BAD(CV_CMD_SA_ADD, sa, alg, CV_ESP_ALG_MAX);
-	BAD(CV_CMD_SA_ADD, sa, flags, 64);
+	BAD(CV_CMD_SA_ADD, sa, encr, CV_ENCR_NONE);
+	BAD(CV_CMD_SA_ADD, sa, encr, CV_ENCR_MAX);
+	BAD(CV_CMD_SA_ADD, sa, encr, CV_ENCR_NULL);	      /* without integrity */
+	BAD(CV_CMD_SA_ADD, sa, integ, CV_INTEG_HMAC_SHA1_96); /* with a cipher that has its own */
+	BAD(CV_CMD_SA_ADD, sa, integ, CV_INTEG_MAX);
+	BAD(CV_CMD_SA_ADD, sa, mode, 0);
+	BAD(CV_CMD_SA_ADD, sa, mode, 3);
+	BAD(CV_CMD_SA_ADD, sa, ipproto, 17);
+	BAD(CV_CMD_SA_ADD, sa, flags, 128);
 	BAD(CV_CMD_SA_ADD, sa, flags, CV_SA_F_UDP_ENCAP); /* no ports */
-	BAD(CV_CMD_SA_ADD, sa, replay_window, 4097);
+	BAD(CV_CMD_SA_ADD, sa, replay_window, 8193);
 	BAD(CV_CMD_SA_ADD, sa, front_vrf, CV_VRF_MAX);
 	BAD(CV_CMD_SA_ADD, sa, inside_vrf, CV_VRF_MAX);
 	BAD(CV_CMD_SA_ADD, sa, pair_index, CV_SA_MAX);
@@ -274,7 +280,7 @@ static void security_associations(void **state)
 	struct cv_sa c = sa;
 	c.mode = 2;
 	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_ERR_UNSUPPORTED);
-	assert_non_null(strstr(text, "tunnel mode"));
+	assert_non_null(strstr(text, "transport mode"));
 	c = sa;
 	c.ipproto = 51;
 	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_ERR_UNSUPPORTED);

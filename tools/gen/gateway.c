@@ -129,7 +129,6 @@ static struct cv_selector flow(unsigned i)
 
 static int push_tunnel(struct gen_gateway *gw, enum gen_mode mode, unsigned i)
 {
-	const struct algo_esp *alg = algo_esp_get(gw->o->alg);
 	struct cv_selector sel = flow(i), mirrored;
 	cv_selector_mirror(&sel, &mirrored);
 	bool in = mode == GEN_ESP_IN;
@@ -148,15 +147,16 @@ static int push_tunnel(struct gen_gateway *gw, enum gen_mode mode, unsigned i)
 	struct cv_sa sa = {.index = i + 1 + (in ? 0 : CV_SA_MAX / 2),
 		.spi = (1u << CV_SA_INDEX_BITS) | (i + 1),
 		.dir = in ? CV_SA_IN : CV_SA_OUT,
-		.mode = 1,
+		.mode = CV_SA_TUNNEL,
 		.ipproto = 50,
-		.alg = gw->o->alg,
+		.encr = gw->o->suite.encr,
+		.integ = gw->o->suite.integ,
 		.flags = in ? CV_SA_F_NO_REPLAY : 0,
 		.rule_id = i + 1,
 		.src = ip4(192, 168, 2, in ? 2 : 1),
 		.dst = ip4(192, 168, 2, in ? 1 : 2),
 		.n_sel = 1,
-		.key_len = algo_esp_key_len(alg)};
+		.key_len = algo_key_len(gw->o->suite.encr, gw->o->suite.integ)};
 	sa.sel[0] = rule.sel;
 	for (unsigned k = 0; k < sa.key_len; k++) /* a published bench key, different for every tunnel */
 		sa.key[k] = (uint8_t)(k * 7 + i * 13 + (i >> 8));

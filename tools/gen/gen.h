@@ -21,9 +21,9 @@ enum gen_mode { GEN_PLAIN = 0, GEN_ESP_OUT, GEN_ESP_IN, GEN_MODE_MAX };
 struct gen_opts {
 	const char *dataplane_socket;
 	const char *memif_dir;
-	const char *json; /* file for the results, or NULL */
-	enum cv_esp_alg alg;
-	unsigned n_sa; /* tunnels, one destination host each */
+	const char *json;	 /* file for the results, or NULL */
+	struct algo_suite suite; /* ESP */
+	unsigned n_sa;		 /* tunnels, one destination host each */
 	unsigned workers;
 	double trial_s;	   /* length of one trial */
 	double resolution; /* the search ends when its interval is this fraction of the rate */

@@ -116,14 +116,12 @@ static int parse(int argc, char **argv, struct gen_opts *o, const char **lcore)
 		case 's':
 			rc = pick(optarg, nth_size, gen_n_sizes, &o->sizes);
 			break;
-		case 'a': {
-			const struct algo_esp *alg = algo_esp_by_name(optarg);
-			if (!alg)
+		case 'a':
+			if (!algo_suite_by_name(optarg, &o->suite) || o->suite.ah != CV_INTEG_NONE) {
 				(void)fprintf(stderr, "culvert-gen: --alg %s: no such ESP transform\n", optarg);
-			rc = alg ? 0 : -EINVAL;
-			o->alg = alg ? alg->id : CV_ESP_NONE;
+				rc = -EINVAL;
+			}
 			break;
-		}
 		case 'n':
 			rc = number(name, optarg, 1, 4096, &x);
 			o->n_sa = (unsigned)x;
@@ -321,7 +319,7 @@ int main(int argc, char **argv)
 {
 	struct gen_opts o = {.dataplane_socket = "/run/culvert/dataplane.sock",
 		.memif_dir = "/run/culvert",
-		.alg = CV_ESP_AES128_GCM16,
+		.suite = {.encr = CV_ENCR_AES128_GCM16},
 		.n_sa = 1,
 		.workers = 1,
 		.trial_s = 2,
