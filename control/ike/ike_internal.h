@@ -142,6 +142,8 @@ struct ike {
 	unsigned depth;
 	struct ike_stats stats;
 	struct ike_timer auto_timer;
+	struct ike_current *current; /* sorted; ike_peers.c */
+	unsigned n_current;
 	uint64_t next_sa_id;
 	uint8_t cookie_secret[2][32]; /* IKEv2 cookies: current and previous (RFC 7296 2.6) */
 	uint32_t cookie_version;
@@ -457,6 +459,11 @@ void ike_sa_run_reqs(struct ike_sa *sa);
 /* Make (or find) the wish and set it going. */
 void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
 	const struct cv_selector *trigger);
+
+/* ---- several peers of an entry (ike_peers.c) ---- */
+
+/* The peer of this SA is dead: the next of the list becomes the current one for every entry that the SA served. */
+void ike_peer_dead(struct ike_sa *sa);
 
 /* ---- time ---- */
 

@@ -23,6 +23,11 @@ void ike_auto_soon(struct ike *ike); /* look after the auto-start entries within
 void ike_auto_start(struct ike *ike);
 void ike_req_drop(struct ike_req *r, const char *reason); /* end it without trying other peers */
 
+/* ike_peers.c */
+unsigned ike_peer_current(const struct ike *ike, const struct cfg_map_entry *e); /* index into e->peer */
+void ike_peer_set_current(struct ike *ike, const struct cfg_map_entry *e, unsigned i);
+void ike_peers_config(struct ike *ike); /* forget entries that are no more */
+
 /* ike_config.c */
 const struct cfg_map_entry *ike_entry_find(const struct cv_config *cfg, const char *map, uint32_t seq);
 

@@ -168,15 +168,18 @@ void ike_req_done(struct ike_req *r, int err, const char *reason)
 	struct ike *ike = r->ike;
 	req_leave_sa(r);
 	if (!err) {
+		ike_peer_set_current(ike, r->entry, r->peer);
 		req_free(ike, r);
 		return;
 	}
 	r->tried++;
+	unsigned next = r->entry->n_peer ? (r->peer + 1) % r->entry->n_peer : 0;
+	ike_peer_set_current(ike, r->entry, next);
 	if (r->tried >= r->entry->n_peer) {
 		req_failed(r, reason);
 		return;
 	}
-	r->peer = (r->peer + 1) % r->entry->n_peer;
+	r->peer = next;
 	req_start(ike, r);
 }
 
@@ -197,6 +200,7 @@ void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t ru
 		r->trigger = *trigger;
 	TAILQ_INSERT_TAIL(&ike->reqs, r, all);
 	ike_req_index(ike, r);
+	r->peer = ike_peer_current(ike, entry);
 	prefer_live_peer(ike, r);
 	req_start(ike, r);
 }

@@ -517,6 +517,7 @@ void ike_tables_free(struct ike *ike)
 	free(ike->by_addr.bucket);
 	free(ike->by_child.bucket);
 	free(ike->by_req.bucket);
+	free(ike->current);
 }
 
 /* ---- time ---- */

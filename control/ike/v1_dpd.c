@@ -83,6 +83,7 @@ static void dpd_timer(struct ike *ike, struct ike_timer *t)
 		arm(v, heard + interval);
 	} else if (v->dpd_misses >= V1_DPD_TRIES) {
 		ike->stats.dpd_dead++;
+		ike_peer_dead(&v->sa);
 		v1_fail(v, "peer not responding");
 	} else if (v->dpd_misses || v->sa.profile->dpd_mode == CFG_DPD_PERIODIC || sending(v)) {
 		probe(v);

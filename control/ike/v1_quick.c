@@ -122,9 +122,10 @@ static void quick_timer(struct ike *ike, struct ike_timer *t)
 		return;
 	}
 	/* Nothing at all from the peer meanwhile: it has forgotten us, or is gone. */
-	if (q->initiator && q->sa->sa.last_rx_ms < q->started_ms)
+	if (q->initiator && q->sa->sa.last_rx_ms < q->started_ms) {
+		ike_peer_dead(&q->sa->sa);
 		v1_fail(q->sa, "peer not responding");
-	else
+	} else
 		v1_quick_fail(q, "no answer in quick mode");
 }
 

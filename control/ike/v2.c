@@ -167,6 +167,8 @@ static void rexmit_fire(struct ike *ike, struct ike_timer *t)
 	if (sa->tries >= IKE_RETRIES) {
 		if (sa->cur && sa->cur->dpd)
 			ike->stats.dpd_dead++;
+		if (!(sa->cur && sa->cur->delete_ike))
+			ike_peer_dead(&sa->sa);
 		ike_sa_destroy(&sa->sa, sa->cur && sa->cur->delete_ike ? NULL : "peer not responding");
 		return;
 	}

@@ -83,6 +83,58 @@ static void next_peer(void **state)
 	assert_int_equal(p->h[0].acquire_failures, 0);
 }
 
+static void tweak_three(struct cv_config *c, int host)
+{
+	tweak_dpd(c, host);
+	if (host)
+		return;
+	c->map->entry->n_peer = 3;
+	assert_int_equal(cv_addr_parse("192.0.2.3", &c->map->entry->peer[1]), 0);
+	assert_int_equal(cv_addr_parse("192.0.2.4", &c->map->entry->peer[2]), 0);
+}
+
+static const char *alive;
+static bool with_the_living(struct pair *q)
+{
+	return strcmp(pair_show(q, 0, "remote"), alive) == 0 && pair_children_agree(q, 1);
+}
+
+/*
+ * DPD-T5, DPD-T6, DPD-12, PREF-6: the peers of the list die one after the other; each time the next one is taken, and
+ * at the end the first again. 20 s to find out; no time is lost with one that is known to be dead.
+ */
+static void list_goes_round(void **state)
+{
+	(void)state;
+	static const char *const order[] = {"192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.2"};
+	dpd_mode = CFG_DPD_PERIODIC;
+	start(tweak_three);
+	up();
+	p->traffic_ms = 500;
+	for (unsigned i = 1; i < 4; i++) {
+		pair_run(p, 30000);
+		alive = order[i];
+		assert_int_equal(cv_addr_parse(alive, &p->h[1].addr), 0);
+		pair_reboot(p, 1);
+		if (!pair_until(p, with_the_living, 30000))
+			fail_msg("peer %s was not taken", alive);
+	}
+}
+
+/* The negotiation that nobody answers moves the list on as well, so that the next one need not ask the dead first. */
+static void next_negotiation(void **state)
+{
+	(void)state;
+	start(tweak_peers);
+	pair_acquire(p, 0, 0);
+	assert_true(pair_until(p, two_agree, 300000));
+	struct ike_match m = {.fvrf = -1, .ivrf = -1};
+	ike_clear(p->h[0].ike, &m);
+	pair_run(p, 5000);
+	assert_int_equal(pair_n_sas(p, 0), 0);
+	up(); /* within a second */
+}
+
 /* ---- NAT (RFC 3947) ---- */
 
 static void tweak_nat(struct cv_config *c, int host)
@@ -172,6 +224,8 @@ int main(void)
 		V1_TEST(dpd_traffic),
 		V1_TEST(dpd_on_demand),
 		V1_TEST(next_peer),
+		V1_TEST(list_goes_round),
+		V1_TEST(next_negotiation),
 		V1_TEST(nat),
 		V1_TEST(nat_rekey),
 		V1_TEST(encapsulation_choice),
