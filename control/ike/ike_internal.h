@@ -239,6 +239,7 @@ struct ike_req {
 	unsigned peer, tried;	    /* index into entry->peer; how many have failed */
 	struct ike_sa *sa;	    /* the SA that works on it or that it waits for */
 	bool started;		    /* v->child_initiate has taken it */
+	bool queued;		    /* ... and has not begun yet: the version's own business */
 };
 
 /* Work on the public-key pool. A version embeds it first in its job; sa is NULL in done() when the SA has died. */

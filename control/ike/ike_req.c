@@ -46,7 +46,7 @@ static void req_leave_sa(struct ike_req *r)
 			c->req = NULL;
 	TAILQ_REMOVE(&r->sa->reqs, r, link);
 	r->sa = NULL;
-	r->started = false;
+	r->started = r->queued = false;
 }
 
 static void req_join_sa(struct ike_req *r, struct ike_sa *sa)

@@ -58,12 +58,14 @@ static void adopt(struct v1_sa *from, struct v1_sa *to)
 	}
 	TAILQ_FOREACH_SAFE(r, &from->sa.reqs, link, nr)
 	{
-		if (r->started)
+		if (r->started && !r->queued)
 			continue;
 		TAILQ_REMOVE(&from->sa.reqs, r, link);
 		r->sa = &to->sa;
+		r->started = r->queued = false;
 		TAILQ_INSERT_TAIL(&to->sa.reqs, r, link);
 	}
+	v1_quick_more(to);
 }
 
 static void close_timer(struct ike *ike, struct ike_timer *t)
@@ -464,6 +466,7 @@ static void sa_fini(struct ike_sa *sa)
 		free_exchanges(v);
 	ike_timer_stop(sa->ike, &v->wait);
 	ike_timer_stop(sa->ike, &v->dpd_timer);
+	ike_timer_stop(sa->ike, &v->more);
 	v1_tx_free(v, &v->tx);
 	v1_mm_free(v);
 	v1_keys_zero(&v->k);

@@ -24,6 +24,8 @@
 #define V1_RETIRE_PEER_MS 60000u /* ... when that is the peer's to do and it does not */
 #define V1_RETRY_MS 5000u	 /* a rekey that failed is tried again */
 #define V1_QM_OPEN_MAX 64u	 /* unfinished quick modes of one SA that a peer may start */
+#define V1_QM_OURS_MAX 2u	 /* unfinished quick modes that we start: some peers take three exchanges at a time */
+#define V1_TURN_MS 100u		 /* a rekey that waits for its turn looks again */
 #define V1_WRONG_KEY "authentication failed; do the preshared keys match?"
 #define V1_DPD_TRIES 5u /* DPD-5: one and four more */
 
@@ -81,7 +83,9 @@ struct v1_sa {
 	bool aggressive;       /* phase 1 was aggressive mode */
 	struct ike_timer wait; /* responder: end of patience; superseded: time to delete */
 	TAILQ_HEAD(, v1_qm) qms;
-	unsigned n_open; /* unfinished, started by the peer */
+	unsigned n_open;       /* unfinished, started by the peer */
+	unsigned n_ours;       /* unfinished, started by us */
+	struct ike_timer more; /* wishes that waited for the end of a quick mode */
 	struct ike_id id_local, id_peer;
 	bool natt_rfc, natt_draft; /* what the peer can: RFC 3947, or only a draft of it */
 	bool dpd;		   /* the peer announced RFC 3706 */
@@ -290,6 +294,8 @@ void v1_auth_input(
 /* ---- v1_quick.c, v1_quick_msg.c ---- */
 void v1_quick_wish(struct ike_sa *sa, struct ike_req *req);
 void v1_quick_rekey(struct ike_child *c);
+/* Look for wishes that can begin now. */
+void v1_quick_more(struct v1_sa *v);
 void v1_quick_input(
 	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
 /* A notify of the peer about a quick mode: an error ends it; CONNECTED releases its outbound SA. */

@@ -33,6 +33,7 @@ static struct v1_qm *quick_new(struct v1_sa *v, bool initiator, uint32_t msgid)
 	}
 	TAILQ_INSERT_TAIL(&v->qms, q, link);
 	v->n_open += !initiator;
+	v->n_ours += initiator;
 	return q;
 }
 
@@ -57,8 +58,11 @@ static uint32_t new_msgid(struct v1_sa *v)
 /* No more to negotiate; stay for a while to answer repeats (VRF-51). */
 static void quick_close(struct v1_qm *q)
 {
-	if (q->state != V1_QM_DONE)
+	if (q->state != V1_QM_DONE) {
 		q->sa->n_open -= !q->initiator;
+		q->sa->n_ours -= q->initiator;
+		v1_quick_more(q->sa);
+	}
 	q->state = V1_QM_DONE;
 	if (q->child)
 		q->child->qm = NULL;
@@ -309,9 +313,38 @@ static bool quick_start(struct v1_sa *v, const struct cfg_map_entry *e, uint32_t
 	return true;
 }
 
+static void more_timer(struct ike *ike, struct ike_timer *t)
+{
+	struct v1_sa *v = IKE_CONTAINER(t, struct v1_sa, more);
+	struct ike_req *r;
+	(void)ike;
+	/* beginning one may end others: look again from the start each time */
+again:
+	TAILQ_FOREACH (r, &v->sa.reqs, link) {
+		if (v->sa.dead || v->sa.state != V1_QM_IDLE || v->n_ours >= V1_QM_OURS_MAX)
+			return;
+		if (r->started && !r->queued)
+			continue;
+		r->started = true;
+		r->queued = false;
+		v1_quick_wish(&v->sa, r);
+		goto again;
+	}
+}
+
+void v1_quick_more(struct v1_sa *v)
+{
+	if (TAILQ_EMPTY(&v->sa.reqs) || v->sa.dead || v->sa.state != V1_QM_IDLE)
+		return;
+	v->more.fire = more_timer;
+	ike_timer_set(v->sa.ike, &v->more, ike_now(v->sa.ike));
+}
+
 void v1_quick_wish(struct ike_sa *sa, struct ike_req *req)
 {
-	if (!v1_selector_expressible(&req->sel))
+	if (v1_of(sa)->n_ours >= V1_QM_OURS_MAX)
+		req->queued = true;
+	else if (!v1_selector_expressible(&req->sel))
 		ike_req_done(req, -ENOTSUP, "IKEv1 cannot express the port range of the access list line");
 	else if (!quick_start(v1_of(sa), req->entry, req->rule_id, &req->sel, req, NULL))
 		ike_req_done(req, -ENOSPC, "no room for another IPsec SA");
@@ -387,6 +420,10 @@ void v1_quick_rekey(struct ike_child *c)
 	if (!v) {
 		v1_need_phase1(c->sa);
 		rekey_later(ike, c);
+		return;
+	}
+	if (v->n_ours >= V1_QM_OURS_MAX) {
+		ike_timer_set(ike, &c->life, ike_now(ike) + V1_TURN_MS); /* the soft lifetime leaves time for that */
 		return;
 	}
 	c->state = IKE_CHILD_REKEYING;

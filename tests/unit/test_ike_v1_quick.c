@@ -3,6 +3,7 @@
 #include "ike_v1_env.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* ---- quick mode ---- */
 
@@ -244,6 +245,38 @@ static void many_lines_at_once(void **state)
 		assert_in_range(p->h[0].child[k].p.rule_id, 100, 100 + N_LINES - 1);
 }
 
+static unsigned open_quick_modes, most_open;
+static bool count_open(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)n, (void)len, (void)data, (void)who;
+	open_quick_modes = (unsigned)atoi(pair_show(q, 0, "quick_modes"));
+	if (open_quick_modes > most_open)
+		most_open = open_quick_modes;
+	return true;
+}
+
+/* Some peers keep three exchanges at a time and refuse the fourth: never more than two of ours, nothing is forgotten.
+ */
+static void wishes_take_turns(void **state)
+{
+	(void)state;
+	most_open = 0;
+	start(tweak_lines);
+	p->filter = count_open;
+	for (unsigned i = 0; i < N_LINES; i++)
+		pair_acquire(p, 0, i);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, N_LINES));
+	assert_int_equal(most_open, 2);
+	/* the same when all of them are renewed at once */
+	most_open = 0;
+	for (unsigned k = 1; k <= N_LINES; k++)
+		ike_child_expire(p->h[0].ike, k, false);
+	pair_run(p, 10000);
+	assert_int_equal(pair_stat(p, 0, "child_rekeyed"), N_LINES);
+	assert_in_range(most_open, 1, 2);
+}
+
 static void dataplane_refuses(void **state)
 {
 	(void)state;
@@ -276,6 +309,7 @@ int main(void)
 		V1_TEST(ipv6_inside),
 		V1_TEST(child_lifetimes),
 		V1_TEST(many_lines_at_once),
+		V1_TEST(wishes_take_turns),
 		V1_TEST(dataplane_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
