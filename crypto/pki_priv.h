@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the files of pki; nobody else includes it. */
+#ifndef CRYPTO_PKI_PRIV_H
+#define CRYPTO_PKI_PRIV_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "pki.h"
+
+struct pki_crl_file {
+	char *path;
+	struct timespec mtime; /* of what was read last; all zero = nothing */
+	STACK_OF(X509_CRL) * crls;
+};
+
+struct pki_tp {
+	unsigned refs; /* atomic */
+	X509_STORE *store;
+	struct pki_ca {
+		X509 *cert;
+		uint8_t keyid[PKI_KEYID_LEN];
+	} ca[PKI_CA_MAX];
+	unsigned n_ca;
+	EVP_PKEY *key; /* NULL = verifies only */
+	X509 *chain[PKI_CHAIN_MAX];
+	struct pki_blob der[PKI_CHAIN_MAX];
+	unsigned n_chain;
+	struct pki_blob subject;
+	pthread_mutex_t crl_lock; /* the CRL files below */
+	struct pki_crl_file *crl;
+	unsigned n_crl;
+	enum pki_revocation revocation;
+	bool legacy;
+};
+
+struct pki_peer {
+	X509 *cert;
+	EVP_PKEY *key;
+	char subject[PKI_NAME_MAX], issuer[PKI_NAME_MAX], serial[64];
+};
+
+enum pki_key pki_key_of(EVP_PKEY *key);
+/* The CRLs in force, files that have changed read again: a new stack with references of its own. */
+STACK_OF(X509_CRL) * pki_tp_crls(struct pki_tp *tp);
+void pki_name_text(const X509_NAME *name, char out[PKI_NAME_MAX]);
+int pki_sign_key(EVP_PKEY *key, enum pki_scheme scheme, enum pki_hash hash, const void *data, size_t len, uint8_t *sig,
+	size_t *sig_len);
+
+#endif
