@@ -158,6 +158,12 @@ static const struct cfg_psk *keyring_longest(
 	return best;
 }
 
+/* The best match decides even when it cannot be used: a more general key is not this peer's. */
+static const struct cfg_psk *usable(const struct cfg_psk *psk)
+{
+	return psk && !psk->sealed ? psk : NULL;
+}
+
 const struct cfg_psk *config_psk_by_addr(
 	const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf, const struct cv_addr *peer)
 {
@@ -169,7 +175,7 @@ const struct cfg_psk *config_psk_by_addr(
 		if (keyring_serves(k, fvrf))
 			best = keyring_longest(k, peer, best);
 	}
-	return best;
+	return usable(best);
 }
 
 const struct cfg_psk *config_psk_lookup(const struct cv_config *c, const struct cfg_ike_profile *p,
@@ -196,7 +202,7 @@ const struct cfg_psk *config_psk_by_name(
 			continue;
 		for (unsigned j = 0; j < k->n_psk; j++)
 			if (k->psk[j].hostname && !strcasecmp(k->psk[j].hostname, name))
-				return &k->psk[j];
+				return usable(&k->psk[j]);
 	}
 	return NULL;
 }

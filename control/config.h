@@ -115,6 +115,7 @@ struct cfg_psk {
 	const char *hostname;
 	const uint8_t *key; /* zeroed when the config is freed; never printed */
 	size_t key_len;
+	bool sealed; /* type 6 of a foreign master key: key is NULL, the peer cannot authenticate (T6KEY-13, 17) */
 };
 struct cfg_keyring {
 	const char *name;

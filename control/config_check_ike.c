@@ -133,7 +133,7 @@ static int check_keyring(struct config_check *k, const struct cfg_keyring *kr)
 	for (unsigned i = 0; i < kr->n_psk; i++) {
 		const struct cfg_psk *p = &kr->psk[i];
 
-		if (!p->key || !p->key_len)
+		if (!p->sealed && (!p->key || !p->key_len))
 			return check_fail(
 				k, PATH_KEYRING "/pre-shared-key[%u]: empty; at least one character", kr->name, i + 1);
 		if (!cv_addr_bits(&p->peer.addr) && !p->hostname)

@@ -5,6 +5,7 @@
 
 #include "build.h"
 #include "cv_addr.h"
+#include "cv_secret.h"
 
 const struct lyd_node *tree_next(const struct lyd_node *parent, const char *name, const struct lyd_node *prev)
 {
@@ -131,6 +132,70 @@ enum ike_group build_group(const char *name)
 	return name && sscanf(name, "group%u", &n) == 1 ? (enum ike_group)n : IKE_GROUP_NONE;
 }
 
+static void foreign(struct build *b, const struct lyd_node *leaf)
+{
+	char path[1024] = "", text[2048];
+
+	if (!b->warn)
+		return;
+	lyd_path(leaf, LYD_PATH_STD, path, sizeof(path));
+	snprintf(text, sizeof(text), "%s: type 6 secret \"%s\" %s; whatever needs it will not authenticate", path,
+		lyd_get_value(leaf),
+		secrets_have_key(b->secrets) ? "does not fit the master key" : "cannot be used without a master key");
+	b->warn(b->arg, text);
+}
+
+static int nibble(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* In place. */
+static bool from_hex(uint8_t *p, size_t *len)
+{
+	if (*len % 2)
+		return false;
+	for (size_t i = 0; i < *len / 2; i++) {
+		int hi = nibble(p[2 * i]), lo = nibble(p[2 * i + 1]);
+		if (hi < 0 || lo < 0)
+			return false;
+		p[i] = (uint8_t)(hi << 4 | lo);
+	}
+	*len /= 2;
+	return true;
+}
+
+bool build_secret(struct build *b, const struct lyd_node *leaf, bool hex, const uint8_t **out, size_t *len)
+{
+	uint8_t plain[TYPE6_PLAIN_MAX + 1];
+	const char *value = lyd_get_value(leaf);
+	bool ok = true;
+
+	*out = NULL;
+	*len = 0;
+	if (strcmp(value, MODEL_HIDDEN) == 0)
+		return build_fail(
+			b, leaf, "the secret was left out of the listing this comes from; write the real value");
+	if (type6_is(value) && secrets_reveal(b->secrets, value, plain, len) != 0) {
+		foreign(b, leaf);
+		return true;
+	}
+	if (!type6_is(value)) {
+		*len = strlen(value);
+		if (*len > TYPE6_PLAIN_MAX)
+			return build_fail(b, leaf, "too long; valid: up to %u characters", TYPE6_PLAIN_MAX);
+		memcpy(plain, value, *len);
+	}
+	ok = !hex || from_hex(plain, len);
+	if (ok)
+		*out = config_secret(b->c, plain, *len);
+	cv_secret_zero(plain, sizeof(plain));
+	return ok || build_fail(b, leaf, "not hexadecimal; valid: an even number of digits 0-9, a-f");
+}
+
 static void platform(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *p = tree_top(tree, "culvert-platform", "platform");
@@ -143,10 +208,10 @@ static void platform(struct build *b, const struct lyd_node *tree)
 	b->c->allow_legacy = tree_flag(p, "allow-legacy");
 }
 
-struct cv_config *build_config(
-	const struct lyd_node *tree, void (*warn)(void *arg, const char *text), void *arg, struct model_err *err)
+struct cv_config *build_config(const struct lyd_node *tree, const struct secrets *secrets,
+	void (*warn)(void *arg, const char *text), void *arg, struct model_err *err)
 {
-	struct build b = {.c = config_new(), .err = err};
+	struct build b = {.c = config_new(), .err = err, .secrets = secrets, .warn = warn, .arg = arg};
 	char why[CFG_ERR_MAX];
 
 	if (!b.c) {

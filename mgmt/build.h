@@ -5,19 +5,24 @@
 
 #include "config.h"
 #include "model.h"
+#include "secrets.h"
 
 /*
  * Build and resolve. tree: validated, with its default nodes. Warnings (legacy values, risky choices) go to warn, which
- * may be NULL. Returns a configuration with one reference, or NULL with err naming the node.
+ * may be NULL. secrets: opens type 6 values; NULL = no master key. Returns a configuration with one reference, or NULL
+ * with err naming the node.
  */
-struct cv_config *build_config(
-	const struct lyd_node *tree, void (*warn)(void *arg, const char *text), void *arg, struct model_err *err);
+struct cv_config *build_config(const struct lyd_node *tree, const struct secrets *secrets,
+	void (*warn)(void *arg, const char *text), void *arg, struct model_err *err);
 
 /* build_tree.c: reading a tree. All of them accept NULL for the node. */
 
 struct build {
 	struct cv_config *c;
 	struct model_err *err;
+	const struct secrets *secrets;
+	void (*warn)(void *arg, const char *text);
+	void *arg;
 	bool failed;
 };
 const struct lyd_node *tree_child(const struct lyd_node *node, const char *name);
@@ -37,6 +42,11 @@ bool build_addr(struct build *b, const struct lyd_node *leaf, struct cv_addr *ou
 bool build_prefix(struct build *b, const struct lyd_node *leaf, struct cv_prefix *out);
 /* The values of a leaf-list as strings of the configuration. */
 const char **build_names(struct build *b, const struct lyd_node *node, const char *name, unsigned *n);
+/*
+ * The octets of a secret leaf, in clear or type 6, hexadecimal or text: *out belongs to the configuration, or is NULL
+ * when it is type 6 of a foreign master key, which is a warning that names the leaf and the ciphertext (T6KEY-17, 18).
+ */
+bool build_secret(struct build *b, const struct lyd_node *leaf, bool hex, const uint8_t **out, size_t *len);
 enum ike_group build_group(const char *name); /* "group14"; NULL = NONE */
 
 /* build_net.c, build_ike.c, build_ipsec.c: one part each; false after build_fail. */

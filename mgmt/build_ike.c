@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* IKE policies, proposals, keyrings, peers and profiles. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "build.h"
 #include "cv_addr.h"
-#include "cv_secret.h"
 
 static bool encryption(struct build *b, const struct lyd_node *leaf, enum ike_encr *encr, uint16_t *bits)
 {
@@ -106,29 +104,13 @@ static bool proposals(struct build *b, const struct lyd_node *ike)
 	return true;
 }
 
-static uint8_t nibble(char c)
-{
-	return (uint8_t)(isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10);
-}
-
 static bool secret(struct build *b, const struct lyd_node *n, struct cfg_psk *psk)
 {
-	const char *text = tree_text(n, "key"), *hex = tree_text(n, "key-hex");
-	uint8_t raw[256];
+	const struct lyd_node *text = tree_child(n, "key"), *hex = tree_child(n, "key-hex");
 
-	const char *shown = text ? text : hex;
-	if (strcmp(shown, MODEL_HIDDEN) == 0)
-		return build_fail(b, n, "the secret was left out of the listing this comes from; write the real value");
-	if (text) {
-		psk->key_len = strlen(text);
-		psk->key = config_secret(b->c, text, psk->key_len);
-		return true;
-	}
-	psk->key_len = strlen(hex) / 2;
-	for (size_t i = 0; i < psk->key_len; i++)
-		raw[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
-	psk->key = config_secret(b->c, raw, psk->key_len);
-	cv_secret_zero(raw, sizeof(raw));
+	if (!build_secret(b, text ? text : hex, !text, &psk->key, &psk->key_len))
+		return false;
+	psk->sealed = !psk->key;
 	return true;
 }
 

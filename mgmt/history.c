@@ -168,3 +168,15 @@ int history_read(const struct history *h, unsigned n, json_t **facts, char **tex
 	name_of(h, h->serial[h->n - 1 - n], path);
 	return record_read(path, facts, text, config);
 }
+
+int history_rewrite(const struct history *h, unsigned n, const json_t *facts, const char *config)
+{
+	char path[PATH_MAX], *text = n < h->n ? record_format(facts, config) : NULL;
+
+	if (!text)
+		return n < h->n ? -ENOMEM : -ENOENT;
+	name_of(h, h->serial[h->n - 1 - n], path);
+	int rc = files_write(path, text, strlen(text));
+	model_text_free(text);
+	return rc;
+}

@@ -26,6 +26,8 @@ int history_commit(struct history *h);
 void history_abort(struct history *h);
 /* Remove the newest entry again (a commit that failed after history_commit). */
 void history_undo(struct history *h);
+/* Put another text in the place of configuration n; facts as they were. 0 or negative errno. */
+int history_rewrite(const struct history *h, unsigned n, const json_t *facts, const char *config);
 unsigned history_count(const struct history *h);
 /* Entry n, 0 = newest. As record_read; -ENOENT when there is none. */
 int history_read(const struct history *h, unsigned n, json_t **facts, char **text, const char **config);

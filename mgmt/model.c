@@ -6,6 +6,7 @@
 
 #include "cv_secret.h"
 #include "model.h"
+#include "type6.h"
 
 /* In this order: a module before those that refer to it. Revisions where two may be installed: the NMDA ones. */
 static const struct {
@@ -139,6 +140,12 @@ int model_restore_secrets(struct ly_ctx *ctx, struct lyd_node *tree, const struc
 	return 0;
 }
 
+/* What is encrypted may be seen (T6KEY-4), what is in clear may not. */
+static const char *shown(const char *secret)
+{
+	return type6_is(secret) ? secret : MODEL_HIDDEN;
+}
+
 static void hide_secrets(struct lyd_node *tree)
 {
 	struct lyd_node *top, *elem;
@@ -146,7 +153,7 @@ static void hide_secrets(struct lyd_node *tree)
 	LY_LIST_FOR (tree, top)
 		LYD_TREE_DFS_BEGIN (top, elem) {
 			if (model_is_secret(elem->schema))
-				(void)lyd_change_term(elem, MODEL_HIDDEN);
+				(void)lyd_change_term(elem, shown(lyd_get_value(elem)));
 			LYD_TREE_DFS_END(top, elem);
 		}
 }
@@ -240,9 +247,9 @@ static void diff_entry(json_t *out, const struct lyd_node *node, const char *op)
 		return;
 	json_t *e = json_pack("{s:s, s:s}", "op", moved ? "move" : op, "path", path);
 	if (term)
-		json_object_set_new(e, "value", json_string(secret ? MODEL_HIDDEN : lyd_get_value(node)));
+		json_object_set_new(e, "value", json_string(secret ? shown(lyd_get_value(node)) : lyd_get_value(node)));
 	if (old && !moved)
-		json_object_set_new(e, "old", json_string(secret ? MODEL_HIDDEN : old));
+		json_object_set_new(e, "old", json_string(secret ? shown(old) : old));
 	json_array_append_new(out, e);
 }
 

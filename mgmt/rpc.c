@@ -177,6 +177,8 @@ static void print_config(struct call *c, const char *which)
 		return;
 	}
 	json_t *result = json_pack("{s:s, s:s}", "format", xml ? "xml" : "json", "text", text);
+	if (result && store_secret_notice(c->env->store))
+		json_object_set_new(result, "notice", json_string(store_secret_notice(c->env->store)));
 	model_text_free(text);
 	if (result)
 		answer_result(c, result);
@@ -242,8 +244,32 @@ static void config_discard(struct call *c)
 static void config_save(struct call *c)
 {
 	struct model_err err;
+	const char *notice = store_secret_notice(c->env->store);
 
-	simple(c, store_save(c->env->store, &err), &err);
+	if (store_save(c->env->store, &err))
+		answer_error(c, &err);
+	else
+		answer_result(c, notice ? json_pack("{s:s}", "notice", notice) : NULL);
+}
+
+/* T6KEY-31..36: the dialogue is the command line's; here the texts arrive. */
+static void config_master_key(struct call *c)
+{
+	const char *text = text_of(c, "text");
+	bool remove = json_is_true(json_object_get(c->request, "remove"));
+
+	if (json_is_true(json_object_get(c->request, "status")))
+		answer_result(c, json_pack("{s:b}", "present", store_have_master_key(c->env->store)));
+	else if (!text == !remove)
+		refuse(c, "one of \"text\" and \"remove\" is needed");
+	else
+		store_master_key(c->env->store, text_of(c, "old"), text, c->caller.name, from_store, c);
+}
+
+static void config_password_logging(struct call *c)
+{
+	store_password_logging(c->env->store, !json_is_true(json_object_get(c->request, "off")));
+	answer_result(c, NULL);
 }
 
 static void config_validate(struct call *c)
@@ -332,6 +358,8 @@ static const struct {
 	{"commit", RPC_ADMIN, config_commit},
 	{"rollback", RPC_ADMIN, config_rollback},
 	{"save", RPC_ADMIN, config_save},
+	{"master-key", RPC_ADMIN, config_master_key},
+	{"password-logging", RPC_ADMIN, config_password_logging},
 };
 
 static bool allowed(struct call *c, enum rpc_role needed)

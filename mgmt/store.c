@@ -51,10 +51,12 @@ int store_copy(const struct lyd_node *tree, struct lyd_node **out, struct model_
 struct store *store_new(const struct store_opts *opts, struct model_err *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], key[PATH_MAX];
 	int rc;
 
-	if (!s || !(s->timer = calloc(1, sizeof(*s->timer)))) {
+	if (!s || !(s->timer = calloc(1, sizeof(*s->timer))) || !(s->wrap_timer = calloc(1, sizeof(*s->wrap_timer)))) {
+		if (s)
+			free(s->timer);
 		free(s);
 		model_fail(err, NULL, "out of memory");
 		return NULL;
@@ -63,7 +65,8 @@ struct store *store_new(const struct store_opts *opts, struct model_err *err)
 	if (snprintf(s->startup_path, PATH_MAX, "%s", opts->startup_path) >= PATH_MAX ||
 		snprintf(s->running_path, PATH_MAX, "%s/running.cfg", opts->run_dir) >= PATH_MAX ||
 		snprintf(s->confirm_path, PATH_MAX, "%s/confirm.cfg", opts->run_dir) >= PATH_MAX ||
-		snprintf(dir, PATH_MAX, "%s/history", opts->state_dir) >= PATH_MAX) {
+		snprintf(dir, PATH_MAX, "%s/history", opts->state_dir) >= PATH_MAX ||
+		snprintf(key, PATH_MAX, "%s/master.key", opts->state_dir) >= PATH_MAX) {
 		model_fail(err, NULL, "a path is too long");
 		goto fail;
 	}
@@ -77,11 +80,19 @@ struct store *store_new(const struct store_opts *opts, struct model_err *err)
 		model_fail(err, NULL, "%s: %s", dir, strerror(errno));
 		goto fail;
 	}
+	s->secrets = secrets_open(key, err);
+	if (!s->secrets) {
+		history_close(s->history);
+		goto fail;
+	}
 	uv_timer_init(opts->loop, s->timer);
 	s->timer->data = s;
+	uv_timer_init(opts->loop, s->wrap_timer);
+	s->wrap_timer->data = s;
 	return s;
 fail:
 	free(s->timer);
+	free(s->wrap_timer);
 	free(s);
 	return NULL;
 }
@@ -97,6 +108,9 @@ void store_free(struct store *s)
 		return;
 	uv_timer_stop(s->timer);
 	uv_close((uv_handle_t *)s->timer, free_handle);
+	uv_timer_stop(s->wrap_timer);
+	uv_close((uv_handle_t *)s->wrap_timer, free_handle);
+	secrets_close(s->secrets);
 	lyd_free_all(s->candidate);
 	lyd_free_all(s->running);
 	lyd_free_all(s->previous);
@@ -124,7 +138,7 @@ struct cv_config *store_build(struct store *s, struct lyd_node **tree, json_t *w
 {
 	if (model_validate(s->o.ctx, tree, err))
 		return NULL;
-	return build_config(*tree, collect_warning, warnings, err);
+	return build_config(*tree, s->secrets, collect_warning, warnings, err);
 }
 
 /* text, alone or merged into a copy of base, with hidden secrets filled in from the running configuration. */

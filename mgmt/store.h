@@ -6,6 +6,7 @@
  * Files, all of mode 0600 because they hold secrets:
  *   startup_path             what a freshly booted router runs; written by store_save
  *   state_dir/history/N.cfg  the last 50 committed configurations
+ *   state_dir/master.key     the key of type 6 secrets (secrets.h), when the operator has set one
  *   run_dir/running.cfg      the running configuration, so that a restarted culvertd goes on with it
  *   run_dir/confirm.cfg      the configuration to return to when a commit is not confirmed in time
  */
@@ -66,6 +67,15 @@ int store_check_text(struct store *s, const char *text, json_t *warnings, struct
 void store_commit(struct store *s, const char *user, uint32_t confirm_s, store_cb cb, void *arg);
 /* Commit the configuration of n commits ago (1 = before the last one). */
 void store_rollback(struct store *s, unsigned n, const char *user, store_cb cb, void *arg);
+/*
+ * Set, change or (text NULL) remove the master key (T6KEY-8..14); old: the present one, looked at only when there is
+ * one and text is given. Secrets of running and candidate follow at once, the files soon after.
+ */
+void store_master_key(struct store *s, const char *old, const char *text, const char *user, store_cb cb, void *arg);
+bool store_have_master_key(const struct store *s);
+void store_password_logging(struct store *s, bool on);
+/* What an operator who looks at the configuration must be told (T6KEY-7), or NULL. */
+const char *store_secret_notice(const struct store *s);
 /* Write the running configuration to the startup file. Refused while a commit waits for confirmation. */
 int store_save(struct store *s, struct model_err *err);
 

@@ -227,6 +227,7 @@ static void applied(void *arg, const char *why)
 		confirm_clear(s);
 	install(c);
 	finish(c, NULL);
+	store_wrap_start(s);
 }
 
 /* Takes tree. comment goes to the history. */
@@ -251,7 +252,8 @@ static void commit_tree(
 	}
 	s->committing = true;
 	json_t *warnings = json_array();
-	c->cfg = store_build(s, &c->tree, warnings, &err);
+	err.text[0] = 0;
+	c->cfg = store_protect(s, c->tree, &err) ? NULL : store_build(s, &c->tree, warnings, &err);
 	json_t *diff = c->cfg ? model_diff(s->running, c->tree) : NULL;
 	json_object_set_new(c->result, "changed", json_integer((json_int_t)json_array_size(diff)));
 	json_object_set_new(c->result, "warnings", warnings);
@@ -270,6 +272,14 @@ static void commit_tree(
 		model_fail(&err, NULL, "the configuration cannot be applied now: %s", strerror(-rc));
 		finish(c, &err);
 	}
+}
+
+void store_commit_tree(
+	struct store *s, struct lyd_node *tree, const char *user, const char *comment, store_cb cb, void *arg)
+{
+	const struct commit how = {.cb = cb, .arg = arg};
+
+	commit_tree(s, tree, user, comment, &how);
 }
 
 static void returned(void *arg, const struct model_err *err, const json_t *result)
@@ -371,6 +381,13 @@ void store_rollback(struct store *s, unsigned n, const char *user, store_cb cb, 
 		commit_tree(s, tree, user, comment, &how);
 }
 
+int store_write_running(struct store *s)
+{
+	int rc = prepare_running(s, s->running, NULL);
+
+	return rc ? rc : files_commit(s->running_path);
+}
+
 int store_save(struct store *s, struct model_err *err)
 {
 	size_t len = strlen(s->startup_path);
@@ -387,9 +404,7 @@ int store_save(struct store *s, struct model_err *err)
 	if (rc)
 		return model_fail(err, NULL, "%s: %s", s->startup_path, strerror(-rc));
 	s->startup_sum = sum;
-	rc = prepare_running(s, s->running, NULL);
-	if (!rc)
-		rc = files_commit(s->running_path);
+	rc = store_write_running(s);
 	if (rc)
 		cv_warn("config", "%s: %s", s->running_path, strerror(-rc));
 	return 0;
@@ -496,6 +511,7 @@ static void started(void *arg, const char *why)
 		confirm_arm(s, s->deadline_ms);
 	install(c);
 	finish(c, NULL);
+	store_wrap_start(s);
 }
 
 /* True when the newest entry of the history is this very text. */
@@ -546,8 +562,8 @@ void store_start(struct store *s, store_cb cb, void *arg)
 	s->committing = true;
 	json_t *warnings = json_array();
 	json_object_set_new(c->result, "warnings", warnings);
-	if (choose(s, &c->tree, &from, &err) || !(c->cfg = store_build(s, &c->tree, warnings, &err)) ||
-		prepare_start(c, from, &err)) {
+	if (choose(s, &c->tree, &from, &err) || store_protect(s, c->tree, &err) ||
+		!(c->cfg = store_build(s, &c->tree, warnings, &err)) || prepare_start(c, from, &err)) {
 		finish(c, &err);
 		return;
 	}

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "history.h"
+#include "secrets.h"
 #include "store.h"
 
 #define CONFIRM_RETRY_MS 2000u /* when the automatic return could not be applied */
@@ -30,6 +31,9 @@ struct store {
 	struct history *history;
 	uint64_t startup_sum; /* of the startup file the running configuration descends from */
 	bool committing;
+	struct secrets *secrets;
+	uv_timer_t *wrap_timer; /* files to be encrypted: store_secrets.c */
+	unsigned wrap_at;
 	/* waiting for confirmation */
 	uv_timer_t *timer;
 	struct lyd_node *previous; /* NULL is an empty configuration: see pending */
@@ -44,6 +48,15 @@ int store_copy(const struct lyd_node *tree, struct lyd_node **out, struct model_
 /* Validate in place and build; NULL with err. */
 struct cv_config *store_build(struct store *s, struct lyd_node **tree, json_t *warnings, struct model_err *err);
 void store_set_candidate(struct store *s, struct lyd_node *tree);
+/* Encrypt what the tree wants encrypted; before it is built. */
+int store_protect(struct store *s, struct lyd_node *tree, struct model_err *err);
+/* Go through the files if there is something to do. */
+void store_wrap_start(struct store *s);
+/* run_dir's copy of the running configuration. */
+int store_write_running(struct store *s);
+/* Commit tree, which it takes; the candidate stays what it is. */
+void store_commit_tree(
+	struct store *s, struct lyd_node *tree, const char *user, const char *comment, store_cb cb, void *arg);
 uint64_t store_sum(const char *text);
 uint64_t store_boottime_ms(void);
 /* Identity of this boot; empty when unknown. */

@@ -146,6 +146,11 @@ static const struct cli_arg fail_at[] = {
 	END,
 };
 
+static const struct cli_arg master_key[] = {
+	POS("text", "TEXT", "The master key; asked for when it is left out", CLI_REST),
+	END,
+};
+
 #define SHOW(words, help, args, render)                                                                                \
 	{                                                                                                              \
 		"show " words, "show", words, NULL, help, args, render, NULL, false                                    \
@@ -210,6 +215,15 @@ const struct cli_command cli_commands[] = {
 		NULL, false},
 	{"config status", "config", "status", NULL, "Uncommitted changes, pending confirmation", NULL, render_status,
 		NULL, false},
+	{"key config-key password-encryption", "config", "master-key", NULL,
+		"Set or change the master key of encrypted secrets; asks for what it needs to know", master_key, NULL,
+		NULL, false},
+	{"no key config-key password-encryption", "config", "master-key", "remove",
+		"Remove the master key: encrypted secrets become unusable", NULL, NULL, NULL, false},
+	{"password logging", "config", "password-logging", NULL, "Log what happens to encrypted secrets", NULL, NULL,
+		NULL, false},
+	{"no password logging", "config", "password-logging", "off", "Stop logging what happens to encrypted secrets",
+		NULL, NULL, NULL, false},
 	{"trace", "do", "trace", NULL, "Follow the next packets through the dataplane", trace_args, render_trace, NULL,
 		false},
 	{"capture start", "do", "capture", NULL, "Capture packets of an interface to a file", capture_args,
@@ -237,6 +251,13 @@ const struct cli_group cli_groups[] = {
 	{"show crypto ike", "Both versions of IKE"},
 	{"clear", "Remove SAs, counters, neighbours"},
 	{"clear crypto", "IKE and IPsec"},
+	{"key", "The master key of encrypted secrets"},
+	{"key config-key", "The master key of encrypted secrets"},
+	{"password", "Encrypted secrets"},
+	{"no", "Undo"},
+	{"no key", "The master key of encrypted secrets"},
+	{"no key config-key", "The master key of encrypted secrets"},
+	{"no password", "Encrypted secrets"},
 	{"config", "Read and change the configuration"},
 	{"capture", "Packets of an interface to a file"},
 };

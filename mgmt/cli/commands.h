@@ -21,6 +21,7 @@ enum cli_type {
 	CLI_FILE,
 	CLI_PATH, /* YANG path, completed by culvertd */
 	CLI_NAME, /* name of an object */
+	CLI_REST, /* everything that follows, blanks included (T6KEY-33) */
 };
 
 struct cli_arg {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "cv_secret.h"
 
 #define WORDS_MAX 4u
 
@@ -25,7 +26,7 @@ static const char *word_at(const struct cli_command *c, unsigned i, size_t *len)
 
 struct match {
 	unsigned level; /* words matched so far */
-	const struct cli_command *cand[64];
+	const struct cli_command *cand[256];
 	unsigned n;
 };
 
@@ -229,6 +230,24 @@ static bool take_value(json_t *request, const struct cli_arg *a, const char *val
 	return true;
 }
 
+static bool take_rest(
+	json_t *request, const struct cli_arg *a, const char *const *token, unsigned n, unsigned *i, struct text *err)
+{
+	char text[512];
+	size_t len = 0;
+
+	for (; *i < n; (*i)++) {
+		int more = snprintf(text + len, sizeof(text) - len, "%s%s", len ? " " : "", token[*i]);
+		if (more < 0 || (len += (size_t)more) >= sizeof(text)) {
+			add(err, "%s is too long", a->what);
+			return false;
+		}
+	}
+	bool ok = take_value(request, a, text, err);
+	cv_secret_zero(text, sizeof(text));
+	return ok;
+}
+
 /* A positional argument comes before the abbreviation of a keyword, but not before the keyword itself. */
 static const struct cli_arg *keyword_or_positional(
 	const struct cli_command *c, const json_t *request, const char *token, bool *ambiguous)
@@ -251,6 +270,8 @@ static bool take_arg(const struct cli_command *c, json_t *request, const char *c
 		add(err, "%s \"%s\" after \"%s\"", a ? "ambiguous" : "unexpected", token[*i], c->words);
 		return false;
 	}
+	if (!a->word && a->type == CLI_REST)
+		return take_rest(request, a, token, n, i, err);
 	if (!a->word)
 		return take_value(request, a, token[(*i)++], err);
 	(*i)++;

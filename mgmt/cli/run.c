@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "cv_secret.h"
+#include "master_key.h"
 #include "run.h"
 
 #define INPUT_MAX (64u << 20) /* bytes */
@@ -96,6 +97,8 @@ static int print_answer(
 		fprintf(stderr, "culvert: %s\n", error);
 		return RUN_FAILED;
 	}
+	if (json_object_get(result, "notice"))
+		fprintf(stderr, "%s\n", json_string_value(json_object_get(result, "notice")));
 	if (!json && c->render)
 		c->render(stdout, result, request);
 	const json_t *cleared = json_object_get(result, "cleared");
@@ -131,7 +134,7 @@ int run_command(struct run *r, const char *const *token, unsigned n)
 		return RUN_USAGE;
 	}
 	int rc = RUN_FAILED;
-	if (confirmed(r, c, request) && prepare(c, request) == 0) {
+	if (confirmed(r, c, request) && prepare(c, request) == 0 && master_key_dialogue(r, c, request)) {
 		json_t *answer = client_call(&r->client, request, err, sizeof(err));
 		if (answer)
 			rc = print_answer(r, c, answer, request, json);

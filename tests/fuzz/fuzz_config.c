@@ -55,7 +55,7 @@ static void use_text(const char *text, struct lyd_node **tree)
 	if (rc)
 		return;
 	err.text[0] = 0;
-	struct cv_config *cfg = build_config(*tree, NULL, NULL, &err);
+	struct cv_config *cfg = build_config(*tree, NULL, NULL, NULL, &err);
 	must_explain(cfg ? 0 : -1, &err);
 	if (cfg)
 		config_unref(cfg);

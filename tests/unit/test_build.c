@@ -22,7 +22,7 @@ static struct cv_config *build(const char *text, struct model_err *err)
 
 	memset(err, 0, sizeof(*err));
 	if (model_parse(ctx, text, &tree, err) == 0 && model_validate(ctx, &tree, err) == 0)
-		c = build_config(tree, NULL, NULL, err);
+		c = build_config(tree, NULL, NULL, NULL, err);
 	lyd_free_all(tree);
 	return c;
 }
