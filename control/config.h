@@ -158,6 +158,7 @@ struct cfg_ike_profile {
 	bool nat_traversal;	  /* default true */
 	bool force_encaps;	  /* act as if a NAT had been found */
 	uint32_t nat_keepalive_s; /* 0 = off; default 20 */
+	uint16_t fragment_size;	  /* IP packets of IKEv1 messages beyond it are sent in fragments; 0 = never */
 	/* resolved */
 	const struct cfg_keyring **keyring_ref;
 	const struct cfg_ike_proposal **proposal_ref;

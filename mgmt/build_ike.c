@@ -207,6 +207,9 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->aggressive_psk = tree_flag(tree_child(n, "aggressive-mode"), "allow-preshared-key");
 	p->nat_traversal = tree_flag(n, "nat-traversal");
 	p->force_encaps = tree_flag(n, "force-encapsulation");
+	p->fragment_size = tree_flag(tree_child(n, "fragmentation"), "enabled")
+				   ? (uint16_t)tree_number(tree_child(n, "fragmentation"), "size")
+				   : 0;
 	p->nat_keepalive_s = (uint32_t)tree_number(n, "nat-keepalive");
 	p->match = config_alloc(b->c, tree_count(n, "match-identity"), sizeof(*p->match));
 	for (const struct lyd_node *m = NULL; (m = tree_next(n, "match-identity", m));)

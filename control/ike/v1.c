@@ -409,6 +409,7 @@ static void first_message(
 static void input(struct ike *ike, const struct ike_path *path, bool natt, const uint8_t *data, size_t len)
 {
 	struct v1_hdr h;
+	uint8_t whole[V1_MSG_MAX];
 	unsigned err = v1_hdr_parse(data, len, &h);
 	if (err || is_zero(h.icookie)) {
 		cv_debug("ike", "IKEv1: header refused: %s, %zu bytes", v1_notify_name(err), len);
@@ -419,6 +420,17 @@ static void input(struct ike *ike, const struct ike_path *path, bool natt, const
 	if (!v && is_zero(h.rcookie)) {
 		first_message(ike, path, natt, &h, data);
 		return;
+	}
+	if (v && h.next == V1_PL_FRAGMENT) {
+		len = v1_fragment_input(v, &h, data, whole);
+		data = whole;
+		if (!len)
+			return;
+		err = v1_hdr_parse(data, len, &h);
+		if (err || h.next == V1_PL_FRAGMENT || sa_for(ike, &h) != v) {
+			ike->stats.rx_malformed++;
+			return;
+		}
 	}
 	if (!v) {
 		ike->stats.rx_unknown_spi++;
@@ -468,6 +480,7 @@ static void sa_fini(struct ike_sa *sa)
 	ike_timer_stop(sa->ike, &v->dpd_timer);
 	ike_timer_stop(sa->ike, &v->more);
 	v1_tx_free(v, &v->tx);
+	v1_frags_free(v);
 	v1_mm_free(v);
 	v1_keys_zero(&v->k);
 }
@@ -549,8 +562,8 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put_u32(w, v->lifetime_s);
 	ike_put_id(w, &v->id_local);
 	ike_put_id(w, &v->id_peer);
-	ike_put_u8(w,
-		(uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3 | v->aggressive << 4));
+	ike_put_u8(w, (uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3 |
+				v->aggressive << 4 | v->fragment << 5));
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
 	ike_put_u32(w, v->dpd_peer_seq);
@@ -589,6 +602,7 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->dpd = flags & 4;
 	v->dpd_peer_seen = flags & 8;
 	v->aggressive = flags & 16;
+	v->fragment = flags & 32;
 	v->dpd_seq = ike_get_u32(r);
 	v->dpd_peer_seq = ike_get_u32(r);
 	if (r->bad || sa->state != V1_QM_IDLE || sa->phase == IKE_PHASE_HALF_OPEN)

@@ -22,7 +22,7 @@ static void info_send(struct v1_sa *v, struct v1_out *o, uint32_t msgid, size_t 
 	uint8_t iv[V1_IV_MAX];
 	if (v1_keys_iv2(&v->k, msgid, iv) == 0 && v1_hash_fill(v, o, hash_at, msgid, v1_span_of(NULL, 0)) == 0 &&
 		v1_seal(&v->k, iv, o) == 0)
-		ike_sa_send(&v->sa, o->buf, o->len);
+		v1_send(v, o->buf, o->len);
 }
 
 void v1_notify(struct v1_sa *v, uint8_t proto, uint16_t type, const void *spi, uint8_t spi_len, const void *data,

@@ -89,6 +89,9 @@ struct v1_sa {
 	struct ike_id id_local, id_peer;
 	bool natt_rfc, natt_draft; /* what the peer can: RFC 3947, or only a draft of it */
 	bool dpd;		   /* the peer announced RFC 3706 */
+	bool fragment;		   /* both ends take fragments */
+	uint16_t frag_id;	   /* of the last message sent in fragments */
+	struct v1_frags *frags;	   /* a message that is not complete yet, or NULL */
 	uint64_t rekey_of;	   /* id of the phase 1 SA this one is to replace */
 	struct ike_timer dpd_timer;
 	unsigned dpd_misses;	     /* unanswered probes */
@@ -173,6 +176,14 @@ struct v1_dh {
 /* Takes over dh. 0 or -ENOMEM. */
 int v1_dh_run(struct v1_sa *v, enum ike_group group, struct ikec_dh **dh, const struct v1_ke *peer, uint32_t msgid,
 	void (*done)(struct v1_sa *v, struct v1_dh *d));
+
+/* ---- v1_frag.c ---- */
+#define V1_FRAG_SIZE_MAX 2048u
+/* Transmit and count a finished message, in fragments when it is long and the peer takes them. */
+void v1_send(struct v1_sa *v, const uint8_t *data, size_t len);
+/* One fragment: the length of the whole message in buf[V1_MSG_MAX] if this completes it, else 0. */
+size_t v1_fragment_input(struct v1_sa *v, const struct v1_hdr *h, const uint8_t *data, uint8_t *buf);
+void v1_frags_free(struct v1_sa *v);
 
 /* ---- v1_wire.c: messages on their way ---- */
 void v1_begin(const struct v1_sa *v, struct v1_out *o, uint8_t exchange, uint8_t flags, uint32_t msgid);

@@ -35,6 +35,7 @@ enum v1_payload_type {
 	V1_PL_NAT_OA = 21,
 	V1_PL_NAT_D_DRAFT = 130, /* draft-ietf-ipsec-nat-t-ike-02, -03 */
 	V1_PL_NAT_OA_DRAFT = 131,
+	V1_PL_FRAGMENT = 132, /* a piece of a message, by vendor id */
 };
 
 enum v1_exchange {

@@ -6,8 +6,9 @@
 #include "v1_internal.h"
 
 static const struct {
-	uint8_t id[16];
-	bool rfc, draft, dpd, send;
+	uint8_t id[20];
+	bool rfc, draft, dpd, fragment, send;
+	uint8_t len, fixed; /* to send; how much of it must be the same in the peer's; 0 = 16 */
 } vendor[] = {
 	{{0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45, 0x5c, 0x57, 0x28, 0xf2, 0x0e, 0x95, 0x45, 0x2f}, .rfc = true,
 		.send = true}, /* RFC 3947 */
@@ -18,7 +19,10 @@ static const struct {
 	{{0xcd, 0x60, 0x46, 0x43, 0x35, 0xdf, 0x21, 0xf8, 0x7c, 0xfd, 0xb2, 0xfc, 0x68, 0xb6, 0xa4, 0x48},
 		.draft = true}, /* -02, as the draft spells it */
 	{{0xaf, 0xca, 0xd7, 0x13, 0x68, 0xa1, 0xf1, 0xc9, 0x6b, 0x86, 0x96, 0xfc, 0x77, 0x57, 0x01, 0x00}, .dpd = true,
-		.send = true}, /* RFC 3706, version 1.0 */
+		.send = true, .fixed = 14}, /* RFC 3706, version 1.0 */
+	{{0x40, 0x48, 0xb7, 0xd5, 0x6e, 0xbc, 0xe8, 0x85, 0x25, 0xe7, 0xde, 0x7f, 0x00, 0xd6, 0xc2, 0xd3, 0x80, 0, 0,
+		 0},
+		.fragment = true, .send = true, .len = 20}, /* "FRAGMENTATION", and which modes have it */
 };
 #define N_VENDOR (sizeof(vendor) / sizeof(vendor[0]))
 
@@ -35,8 +39,9 @@ static bool natt_agreed(const struct v1_sa *v)
 void v1_put_vendors(const struct v1_sa *v, struct v1_out *o)
 {
 	for (size_t i = 0; i < N_VENDOR; i++)
-		if (vendor[i].send && (vendor[i].dpd || natt_wanted(v)))
-			v1_out_payload(o, V1_PL_VENDOR, vendor[i].id, sizeof(vendor[i].id));
+		if (vendor[i].send &&
+			(vendor[i].fragment ? v->sa.profile->fragment_size != 0 : vendor[i].dpd || natt_wanted(v)))
+			v1_out_payload(o, V1_PL_VENDOR, vendor[i].id, vendor[i].len ? vendor[i].len : 16);
 }
 
 void v1_read_vendors(struct v1_sa *v, const struct v1_msg *m)
@@ -45,8 +50,10 @@ void v1_read_vendors(struct v1_sa *v, const struct v1_msg *m)
 	bool draft = false;
 	for (unsigned n = 0; (p = v1_find(m, V1_PL_VENDOR, n)); n++)
 		for (size_t i = 0; i < N_VENDOR; i++) {
-			if (p->body.len < 16 || memcmp(p->body.p, vendor[i].id, vendor[i].dpd ? 14 : 16) != 0)
+			if (p->body.len < 16 ||
+				memcmp(p->body.p, vendor[i].id, vendor[i].fixed ? vendor[i].fixed : 16) != 0)
 				continue;
+			v->fragment |= vendor[i].fragment && v->sa.profile->fragment_size;
 			v->dpd |= vendor[i].dpd;
 			v->natt_rfc |= vendor[i].rfc && natt_wanted(v);
 			draft |= vendor[i].draft && natt_wanted(v);

@@ -27,7 +27,7 @@ int v1_tx_send(struct v1_sa *v, struct v1_tx *tx, const struct v1_out *o)
 	tx->len = o->len;
 	tx->repeats = 0;
 	ike_timer_stop(v->sa.ike, &tx->timer);
-	ike_sa_send(&v->sa, tx->data, tx->len);
+	v1_send(v, tx->data, tx->len);
 	return 0;
 }
 
@@ -41,7 +41,7 @@ static void repeat(struct v1_sa *v, const struct v1_tx *tx)
 {
 	v->sa.ike->stats.tx_retransmits++;
 	v->sa.retransmits++;
-	ike_sa_send(&v->sa, tx->data, tx->len);
+	v1_send(v, tx->data, tx->len);
 }
 
 bool v1_tx_repeat(struct v1_sa *v, struct v1_tx *tx)

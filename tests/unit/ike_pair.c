@@ -397,6 +397,7 @@ static void profile(struct cv_config *c, enum cfg_ike_version version)
 	p->dpd_retry_s = 5;
 	p->nat_traversal = true;
 	p->nat_keepalive_s = 20;
+	p->fragment_size = 1280;
 	p->keyring = config_alloc(c, 1, sizeof(*p->keyring));
 	p->keyring[0] = "keys";
 	p->n_keyring = 1;

@@ -2,6 +2,8 @@
 /* IKEv1, two engines against each other: peers that die, peers in a list, peers behind a NAT. */
 #include "ike_v1_env.h"
 
+#include <stdlib.h>
+
 /* ---- DPD ---- */
 
 static enum cfg_dpd_mode dpd_mode;
@@ -217,6 +219,104 @@ static void encapsulation_choice(void **state)
 	assert_false(pair_newest(p, 0)->p.udp_encap);
 }
 
+/* ---- fragments ---- */
+
+static unsigned most, n_fragments;
+static bool measure(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)who, (void)n;
+	if (len + 32 > most)
+		most = (unsigned)len + 32;
+	n_fragments += len > 28 && data[16] == 132;
+	return true;
+}
+
+static uint16_t size_of[2];
+static void tweak_fragments(struct cv_config *c, int host)
+{
+	policies(c, 1);
+	c->ike_policy[0].group = IKE_GROUP_MODP4096; /* public values of 512 bytes */
+	c->map->entry->pfs = IKE_GROUP_MODP4096;
+	c->ike_profile->fragment_size = size_of[host];
+}
+
+/* Everything after the first two messages stays within the size, in main and quick mode; in any order and with repeats.
+ */
+static void fragments(void **state)
+{
+	(void)state;
+	size_of[0] = size_of[1] = 300;
+	start(tweak_fragments);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 15); /* messages 1 and 2 are under way: vendor ids */
+	most = n_fragments = 0;
+	p->filter = measure;
+	p->dup = 30;
+	p->jitter = 20;
+	assert_true(pair_until(p, two_agree, 5000));
+	assert_true(most <= 300);
+	assert_true(n_fragments >= 12);
+	/* and after a restart of the control process */
+	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
+	pair_restart(p, 1);
+	ike_clear(p->h[0].ike, &m);
+	pair_run(p, 5000);
+	n_fragments = 0;
+	pair_acquire(p, 1, 0);
+	assert_true(pair_until(p, two_agree, 5000));
+	assert_true(n_fragments >= 6);
+	assert_true(most <= 300);
+}
+
+/* Only when both ends can. */
+static void fragments_not_agreed(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		size_of[i] = 0;
+		size_of[!i] = 300;
+		start(tweak_fragments);
+		n_fragments = 0;
+		p->filter = measure;
+		up();
+		assert_int_equal(n_fragments, 0);
+		teardown(NULL);
+	}
+}
+
+/* Fragments that belong to nothing, contradict each other or never end: bounded, and the session does not notice. */
+static void fragments_malformed(void **state)
+{
+	(void)state;
+	uint8_t m[28 + 8 + 200] = {[16] = 132, [17] = 0x10, [18] = 2};
+	char spi[2][32];
+	size_of[0] = size_of[1] = 300;
+	start(tweak_fragments);
+	up();
+	strcpy(spi[0], pair_show(p, 0, "spi_i"));
+	strcpy(spi[1], pair_show(p, 0, "spi_r"));
+	for (int i = 0; i < 16; i++) {
+		char hex[3] = {spi[i / 8][i % 8 * 2], spi[i / 8][i % 8 * 2 + 1], 0};
+		m[i] = (uint8_t)strtoul(hex, NULL, 16);
+	}
+	m[26] = (uint8_t)(sizeof(m) >> 8);
+	m[27] = (uint8_t)sizeof(m);
+	m[31] = 208;
+	uint64_t before = pair_stat(p, 1, "rx_malformed");
+	for (unsigned i = 0; i < 20000; i++) {
+		m[33] = (uint8_t)(i / 700); /* id */
+		m[34] = (uint8_t)(i * 7);   /* number */
+		m[35] = i % 61 == 0;	    /* last */
+		from(0, m, sizeof(m));
+	}
+	m[31] = 209; /* longer than the message */
+	from(0, m, sizeof(m));
+	assert_true(pair_stat(p, 1, "rx_malformed") > before);
+	pair_run(p, 60000);
+	assert_true(pair_children_agree(p, 1));
+	assert_int_equal(pair_events(p, 1, IKE_EVT_DOWN), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +329,9 @@ int main(void)
 		V1_TEST(nat),
 		V1_TEST(nat_rekey),
 		V1_TEST(encapsulation_choice),
+		V1_TEST(fragments),
+		V1_TEST(fragments_not_agreed),
+		V1_TEST(fragments_malformed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,3 +48,36 @@ def aggressive_libreswan(lab):
     vpn = _aggressive(lab, Libreswan, "initiator", False)
     vpn.down()
     vpn.up("responder").require_traffic((56,))
+
+
+def _fragments(lab, daemon):
+    vpn = Vpn(lab, 1, daemon,
+              conn={"ike": "aes256-sha256-modp4096",
+                    "extra": {"connection": {"fragmentation": "yes"}, "charon": {"fragment_size": 400},
+                              "libreswan": {"fragmentation": "force"}}},
+              culvert={"ike": {"encryption": "aes256-cbc", "hash": "sha256", "authentication": "pre-share",
+                               "group": "group16"},
+                       "profile": {"fragmentation": {"enabled": True, "size": 400}}})
+    return vpn
+
+
+def fragments_strongswan(lab):
+    """Messages with long public values in pieces, both ways and in both roles; none is longer than 400 octets."""
+    vpn = _fragments(lab, StrongSwan)
+    for role in ("initiator", "responder"):
+        capture = vpn.site.capture()
+        vpn.up(role).require_traffic((56,))
+        capture.stop()
+        for address in (vpn.peer_address, vpn.conn_args["remote"]):
+            pieces = capture.count(f"isakmp.nextpayload == 132 && ip.src == {address}")
+            require(pieces >= 2, f"{pieces} fragments from {address}")
+        require(capture.count("isakmp && ip.len > 400") == 0, "longer than agreed:\n" + capture.show("ip.len > 400"))
+        vpn.down()
+
+
+def fragments_libreswan(lab):
+    vpn = _fragments(lab, Libreswan)
+    capture = vpn.site.capture()
+    vpn.up("initiator").require_traffic((56,))
+    capture.stop()
+    require(capture.count(f"isakmp.nextpayload == 132 && ip.src == {vpn.conn_args['remote']}") >= 2, "not in pieces")
