@@ -10,6 +10,7 @@
 
 #include <rte_ip.h>
 #include <rte_udp.h>
+#include <smmintrin.h>
 
 #include "iphdr.h"
 #include "trace.h"
@@ -75,42 +76,41 @@ static inline uint32_t locate_esp(struct worker *w, struct rte_mbuf *m)
 	return off;
 }
 
-static inline bool for_sa(const struct sa *sa, const struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t spi)
+/* Was the packet sent to the address this SA ends at, in its VRF? */
+static inline bool for_sa(const struct sa *sa, const struct rte_mbuf *m)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	if (!sa || sa->spi != spi || sa->dir != CV_SA_IN || sa->front_vrf != meta->vrf)
+	if (sa->front_vrf != pkt_meta((struct rte_mbuf *)(uintptr_t)m)->vrf)
 		return false;
 	if (p[0] >> 4 == 4)
 		return sa->outer_af == CV_AF_INET && !memcmp(sa->in.local, p + 16, 4);
 	return sa->outer_af == CV_AF_INET6 && !memcmp(sa->in.local, p + 24, 16);
 }
 
-/* Checks and fills the operation. DROP_NONE when the packet can be decrypted. */
-static inline enum drop_reason prepare(
-	const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op, uint32_t *seq)
+/* Checks and fills the operation. DROP_NONE when the packet can be decrypted. aead: what the SA is, a constant where
+ * this is expanded. */
+static __rte_always_inline enum drop_reason prepare(
+	const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op, uint32_t *seq, bool aead)
 {
+	const uint32_t iv_len = aead ? 8 : 16, pad_mask = aead ? 3 : sa->pad_mask;
 	uint8_t *esp = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
-	uint32_t fixed = ESP_HDR_LEN + sa->iv_len + sa->icv_len, len = m->data_len - off, seq_be;
-	if (unlikely(len < fixed + sa->pad_mask + 1u || (len - fixed) & sa->pad_mask))
+	uint32_t fixed = ESP_HDR_LEN + iv_len + sa->icv_len, len = m->data_len - off;
+	if (unlikely(len < fixed + pad_mask + 1u || (len - fixed) & pad_mask))
 		return DROP_ESP_SHORT;
-	if (unlikely(__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED)))
-		return DROP_ESP_EXPIRED;
-	memcpy(&seq_be, esp + 4, 4);
-	*seq = rte_be_to_cpu_32(seq_be);
+	const __m128i head = _mm_loadu_si128((const __m128i *)esp); /* SPI, number, first 8 bytes of the IV */
+	*seq = rte_be_to_cpu_32((uint32_t)_mm_extract_epi32(head, 1));
 	if (unlikely(!replay_check(sa->in.replay, *seq)))
 		return DROP_ESP_REPLAY;
 	op->session = sa->session;
 	op->auth = esp;
-	op->data = esp + ESP_HDR_LEN + sa->iv_len;
+	op->data = esp + ESP_HDR_LEN + iv_len;
 	op->data_len = len - fixed;
 	op->icv = op->data + op->data_len;
-	if (likely(sa->iv_len == 8)) {
-		uint64_t iv;
-		memcpy(&iv, esp + 8, 8);
-		esp_aad_set(op, rte_cpu_to_be_32(sa->spi), seq_be);
-		esp_nonce_set(op, sa->salt, iv);
+	if (aead) {
+		_mm_store_si128((__m128i *)op->aad, head); /* 8 bytes of it count */
+		_mm_store_si128((__m128i *)op->nonce, _mm_insert_epi32(_mm_srli_si128(head, 4), (int)sa->salt, 0));
 	} else {
-		_mm_storeu_si128((__m128i *)op->nonce, _mm_loadu_si128((const __m128i *)(esp + 8)));
+		_mm_store_si128((__m128i *)op->nonce, _mm_loadu_si128((const __m128i *)(esp + ESP_HDR_LEN)));
 	}
 	return DROP_NONE;
 }
@@ -325,26 +325,55 @@ static void prefetch_states(struct worker *w, uint32_t n)
 	}
 }
 
-static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, const uint32_t *spi, const uint32_t *off)
+static void unknown_spi(struct worker *w, struct rte_mbuf *m, uint32_t spi)
+{
+	trace_step(m, "esp-in", "spi %08x unknown", spi);
+	dp_slow(w, m, SLOW_INVALID_SPI);
+}
+
+/* Operations for n packets that carry the SPI of sa, from n_op on. Returns where the next one goes. */
+static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct sa *sa, struct rte_mbuf *const *pkts,
+	const uint32_t *off, uint32_t n, uint32_t n_op, bool aead)
 {
 	struct ipsec_worker *iw = w->ipsec;
-	uint32_t n_op = 0;
-	prefetch_states(w, n);
+	const bool expired = __atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = v->pkt[i];
-		const struct sa *sa = iw->sa[i];
-		if (unlikely(!for_sa(sa, m, pkt_meta(m), spi[i]))) {
-			trace_step(m, "esp-in", "spi %08x unknown", spi[i]);
-			dp_slow(w, m, SLOW_INVALID_SPI);
+		struct rte_mbuf *m = pkts[i];
+		if (unlikely(!for_sa(sa, m))) {
+			unknown_spi(w, m, sa->spi);
 			continue;
 		}
-		enum drop_reason why = prepare(sa, m, off[i], &iw->op[n_op], &iw->seq[n_op]);
+		enum drop_reason why = unlikely(expired) ? DROP_ESP_EXPIRED
+							 : prepare(sa, m, off[i], &iw->op[n_op], &iw->seq[n_op], aead);
 		if (unlikely(why != DROP_NONE)) {
 			fail(w, m, sa, why);
 			continue;
 		}
 		iw->sa[n_op] = sa;
 		iw->pkt[n_op++] = m;
+	}
+	return n_op;
+}
+
+/* Packets that follow one another with one SPI share its checks. iw->sa holds what the SPIs found, and from its start
+ * on the SAs of the operations, which are never more. */
+static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, const uint32_t *spi, const uint32_t *off)
+{
+	uint32_t n_op = 0, k;
+	prefetch_states(w, n);
+	for (uint32_t i = 0; i < n; i += k) {
+		const struct sa *sa = w->ipsec->sa[i];
+		for (k = 1; i + k < n && spi[i + k] == spi[i];)
+			k++;
+		if (unlikely(!sa || sa->spi != spi[i] || sa->dir != CV_SA_IN)) {
+			for (uint32_t j = i; j < i + k; j++)
+				unknown_spi(w, v->pkt[j], spi[i]);
+			continue;
+		}
+		if (likely(sa->iv_len == 8))
+			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, true);
+		else
+			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, false);
 	}
 	return n_op;
 }

@@ -364,19 +364,17 @@ static bool is_natt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 	       udp->dst_port == rte_cpu_to_be_16(UDP_NATT);
 }
 
-/* A packet to this router: ESP stays here, everything else is main's. */
+/* A packet to this router: ESP in UDP stays here, everything else is main's. */
 static void local_one(struct worker *w, struct rte_mbuf *m, struct pkt_vec *esp)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
 	enum natt kind = NATT_IKE;
 
-	if (meta->frag == 0 && meta->l4_proto == IPPROTO_ESP)
-		kind = NATT_ESP;
-	else if (meta->frag == 0 && is_natt(m, meta))
+	if (meta->frag == 0 && is_natt(m, meta))
 		kind = natt_kind(m);
 	switch (kind) {
 	case NATT_ESP:
-		trace_step(m, "local", "ESP");
+		trace_step(m, "local", "ESP in UDP");
 		esp->pkt[esp->n++] = m;
 		break;
 	case NATT_IKE:
@@ -391,7 +389,27 @@ static void local_one(struct worker *w, struct rte_mbuf *m, struct pkt_vec *esp)
 	}
 }
 
-/* Leave in v what is to be forwarded; collect ESP for ourselves in esp. */
+/* Take out ESP to ourselves before policy is asked, which has nothing to say about it: most local packets are ESP. */
+static void split_esp(struct pkt_vec *v, struct pkt_vec *esp)
+{
+	unsigned keep = 0, n_esp = 0;
+
+	for (unsigned i = 0; i < v->n; i++) {
+		struct rte_mbuf *m = v->pkt[i];
+		const struct pkt_meta *meta = pkt_meta(m);
+
+		if (FIB_KIND(meta->adj) == FIB_LOCAL && meta->l4_proto == IPPROTO_ESP && meta->frag == 0) {
+			trace_step(m, "local", "ESP");
+			esp->pkt[n_esp++] = m;
+		} else {
+			v->pkt[keep++] = m;
+		}
+	}
+	v->n = keep;
+	esp->n = n_esp;
+}
+
+/* Leave in v what is to be forwarded; collect ESP in UDP for ourselves in esp. */
 static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp)
 {
 	unsigned keep = 0;
@@ -433,6 +451,8 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 		classify(w, v, &s);
 	if (v->n && unlikely(s.flags & PKT_F_TRACED))
 		trace_input(v);
+	if (s.kinds & 1u << FIB_LOCAL)
+		split_esp(v, &esp);
 	if (v->n && !nesting)
 		check_clear(w, v, &s);
 	if ((s.kinds & (1u << FIB_LOCAL | 1u << FIB_BROADCAST)) || (s.flags & PKT_F_GROUP))

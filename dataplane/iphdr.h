@@ -57,15 +57,20 @@ enum drop_reason ip6_check(struct rte_mbuf *m);
 /* Ones' complement sum of a header of 20 bytes; 0xffff when its checksum is right. */
 static inline uint16_t ip4_sum20(const void *h)
 {
-	uint32_t w[5];
-	uint64_t s;
+	uint64_t a, b, s;
+	uint32_t c, r;
 
-	memcpy(w, h, 20);
-	s = (uint64_t)w[0] + w[1] + w[2] + w[3] + w[4];
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffff) + (s >> 16 & 0xffff) + (s >> 32);
-	s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)((s & 0xffff) + (s >> 16));
+	memcpy(&a, h, 8);
+	memcpy(&b, (const uint8_t *)h + 8, 8);
+	memcpy(&c, (const uint8_t *)h + 16, 4);
+	s = a + b;
+	s += s < b; /* end-around carry: the sum counts modulo 2^64 - 1, so modulo 2^16 - 1 as well */
+	s += c;
+	s += s < c;
+	r = (uint32_t)s + (uint32_t)(s >> 32);
+	r += r < (uint32_t)s;
+	r = (r & 0xffff) + (r >> 16);
+	return (uint16_t)(r + (r >> 16));
 }
 
 /* The common case inline: no options, not a fragment, exact or padded length. */

@@ -35,7 +35,7 @@
 #define LAN 1u
 #define WAN 2u
 #define FRAMES 8192u /* of one round: enough that 1000 SAs see several each */
-#define RUNS 15	     /* the fastest of these counts, vector by vector */
+#define RUNS 101     /* the fastest of these counts, vector by vector */
 
 enum traffic { T64, TIMIX, T1420, N_TRAFFIC };
 static const char *const traffic_name[] = {"64", "imix", "1420"};
