@@ -108,7 +108,8 @@ class Lab:
     def _interrupted(self, number, _frame):
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    def close(self):
+    def close_site(self):
+        """Take away processes and namespaces; the work directory stays, so that another site can be built."""
         for closer in reversed(self.closers):
             try:
                 closer()
@@ -121,6 +122,9 @@ class Lab:
         for name in self.namespaces.values():
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
         self.namespaces.clear()
+
+    def close(self):
+        self.close_site()
         if self.work:
             subprocess.run(["umount", self.work / "mem"], capture_output=True)
             logs = os.environ.get("CULVERT_LAB_LOGS")

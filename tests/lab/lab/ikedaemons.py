@@ -29,12 +29,12 @@ class Conn:
     extra: dict = field(default_factory=dict)
 
 
-def _block(name, body, depth=0):
+def block(name, body, depth=0):
     pad = "  " * depth
     lines = [f"{pad}{name} {{"]
     for key, value in body.items():
         if isinstance(value, dict):
-            lines.append(_block(key, value, depth + 1))
+            lines.append(block(key, value, depth + 1))
         elif value != "":
             lines.append(f"{pad}  {key} = {value}")
     return "\n".join(lines + [pad + "}"])
@@ -53,14 +53,16 @@ class StrongSwan:
 
     def start(self):
         base, tries = self.timing
-        self.peer.file("strongswan.conf", _block("charon", {
+        self.peer.file("strongswan.conf", block("charon", {
             "load": "random nonce aes sha1 sha2 openssl hmac xcbc cmac ctr kdf pem pkcs1 x509 pubkey revocation "
                     "constraints kernel-netlink socket-default vici",
             "install_routes": "no", "install_virtual_ip": "no", "threads": 8,
+            # its default of 3 quick modes at a time garbles the fourth
+            "max_ikev1_exchanges": 500,
             "retransmit_timeout": "1.5", "retransmit_base": base, "retransmit_tries": tries,
             **self.conn.extra.get("charon", {}),
             "filelog": {"stderr": {"default": 1, "ike": 2, "time_format": "%H:%M:%S", "flush_line": "yes"}},
-        }) + "\n" + _block("swanctl", {"load": "nonce openssl"}) + "\n")
+        }) + "\n" + block("swanctl", {"load": "nonce openssl"}) + "\n")
         self.pid = self.peer.background(f"env {self.env} /usr/lib/ipsec/charon", "charon.log")
         wait_until(lambda: self.peer.ok(f"[ -S /run/charon.vici ] && {self.env} swanctl --stats >/dev/null 2>&1"), 20,
                    f"charon on {self.peer.name}", 0.2)
@@ -88,8 +90,8 @@ class StrongSwan:
         if c.version == 1:
             connection["rekey_time"] = c.ike_rekey
             del connection["reauth_time"]
-        text = _block("connections", {"lab": connection}) + "\n" + \
-            _block("secrets", {"ike-lab": {"secret": f'"{c.psk}"'}}) + "\n"
+        text = block("connections", {"lab": connection}) + "\n" + \
+            block("secrets", {"ike-lab": {"secret": f'"{c.psk}"'}}) + "\n"
         self.peer.file("swanctl.conf", text, 0o600)
         out = self.peer.sh(f"{self.env} swanctl --load-all --clear --file {self.peer.work}/swanctl.conf 2>&1")
         if "loaded connection 'lab'" not in out:
