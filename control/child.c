@@ -2,6 +2,7 @@
 #include "child.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,12 +283,12 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->pair_index = 2 * ch->id + !out;
 	sa->spi = out ? ch->spi_out : ch->spi_in;
 	sa->dir = dir;
-	sa->mode = CV_SA_TUNNEL;
-	sa->ipproto = 50;
+	sa->mode = ch->transport ? CV_SA_TRANSPORT : CV_SA_TUNNEL;
+	sa->ipproto = ch->suite.encr ? IPPROTO_ESP : IPPROTO_AH;
 	sa->encr = ch->suite.encr;
-	sa->integ = ch->suite.integ;
-	sa->flags =
-		CV_SA_F_COPY_DF | (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY);
+	sa->integ = ch->suite.encr ? ch->suite.integ : ch->suite.ah;
+	sa->flags = CV_SA_F_COPY_DF | (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | (ch->esn ? CV_SA_F_ESN : 0) |
+		    (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY);
 	sa->replay_window = ch->replay_window;
 	sa->front_vrf = ch->path.vrf;
 	sa->inside_vrf = ch->ivrf;
@@ -380,6 +381,8 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->udp_encap = p->udp_encap;
 	ch->initiator = p->initiator;
 	ch->suite = p->suite;
+	ch->esn = p->esn;
+	ch->transport = p->transport;
 	ch->n_sel = p->n_sel <= CV_SA_SEL_MAX ? p->n_sel : CV_SA_SEL_MAX;
 	memcpy(ch->sel, p->sel, ch->n_sel * sizeof(ch->sel[0]));
 	ch->lifetime_s = p->lifetime_s;

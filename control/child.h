@@ -39,6 +39,7 @@ struct child {
 	uint32_t ivrf;
 	bool udp_encap, initiator;
 	struct algo_suite suite;
+	bool esn, transport;
 	struct cv_selector sel[CV_SA_SEL_MAX];
 	unsigned n_sel;
 	uint32_t lifetime_s, replay_window;

@@ -175,7 +175,8 @@ struct cfg_peer {
 struct cfg_transform_set {
 	const char *name;
 	struct algo_suite suite;
-	bool transport; /* asked for; only tunnel is built today and validation says so */
+	bool transport; /* for flows between the two peers themselves, else tunnel mode all the same (IPSEC-21) */
+	bool esn;	/* extended sequence numbers are demanded */
 };
 
 struct cfg_map_entry {

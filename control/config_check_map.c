@@ -11,11 +11,14 @@ static int check_transform_set(struct config_check *k, const struct cfg_transfor
 	const char *why = algo_suite_wrong(t->suite);
 	char path[192];
 
-	if (t->transport)
-		return check_fail(k, PATH_TS "/mode: transport mode is not built yet; tunnel", t->name);
-	snprintf(path, sizeof(path), PATH_TS "/transform", t->name);
-	return config_check_legacy(
-		k, algo_suite_legacy(t->suite), why != NULL, path, "aes256-gcm16, aes128-gcm16, aes256-cbc-sha256-128");
+	snprintf(path, sizeof(path), PATH_TS, t->name);
+	if (why)
+		return check_fail(k,
+			"%s: %s; valid: one of ah-*, or an esp-* cipher with an esp-*-hmac, or esp-gcm, esp-gmac or "
+			"esp-chacha20-poly1305 alone, or AH and ESP (IPSEC-18)",
+			path, why);
+	return config_check_legacy(k, algo_suite_legacy(t->suite), false, path,
+		"esp-gcm 256, esp-gcm 128, or esp-aes 256 with esp-sha256-hmac");
 }
 
 /* ---- one entry ---- */

@@ -82,6 +82,12 @@ bool algo_suite_legacy(struct algo_suite s);
 const char *algo_suite_name(struct algo_suite s, char buf[ALGO_SUITE_STR]);
 /* As in the manuals' transform lists: "ah-sha-hmac esp-aes 256 esp-sha-hmac". Returns buf. */
 const char *algo_suite_manual(struct algo_suite s, char buf[ALGO_SUITE_STR]);
+/*
+ * Add one transform of the manuals' lists ("esp-aes 256", "esp-sha-hmac", "ah-sha-hmac") to a suite (IPSEC-18: at most
+ * one of each type). NULL, or static text for people that says why not. Whether the whole is a protection,
+ * algo_suite_wrong tells.
+ */
+const char *algo_suite_add(struct algo_suite *s, const char *transform);
 /* The reverse of algo_suite_name; false when it is none. */
 bool algo_suite_by_name(const char *name, struct algo_suite *out);
 

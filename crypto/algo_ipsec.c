@@ -224,6 +224,33 @@ const char *algo_suite_manual(struct algo_suite s, char buf[ALGO_SUITE_STR])
 	return buf;
 }
 
+const char *algo_suite_add(struct algo_suite *s, const char *transform)
+{
+	for (size_t i = 0; i < N_ENCR; i++)
+		if (!strcmp(encr_rows[i].manual_name, transform)) {
+			if (s->encr != CV_ENCR_NONE)
+				return "a second ESP cipher";
+			s->encr = (uint8_t)encr_rows[i].id;
+			return NULL;
+		}
+	for (size_t i = 0; i < N_INTEG; i++) {
+		const struct algo_integ *r = &integ_rows[i];
+		if (r->esp_name && !strcmp(r->esp_name, transform)) {
+			if (s->integ != CV_INTEG_NONE)
+				return "a second ESP authentication";
+			s->integ = (uint8_t)r->id;
+			return NULL;
+		}
+		if (!strcmp(r->ah_name, transform)) {
+			if (s->ah != CV_INTEG_NONE)
+				return "a second AH transform";
+			s->ah = (uint8_t)r->id;
+			return NULL;
+		}
+	}
+	return "not a transform that is built in";
+}
+
 /* The longest cipher name that name starts with, and what follows it. */
 static const struct algo_encr *leading_encr(const char *name, const char **rest)
 {

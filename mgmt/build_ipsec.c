@@ -5,16 +5,31 @@
 
 #include "build.h"
 
+/* The manuals' list of transforms, or one name for the usual pairs. */
+static bool suite(struct build *b, const struct lyd_node *set, struct algo_suite *s)
+{
+	const struct lyd_node *name = tree_child(set, "algorithm");
+
+	if (name && !algo_suite_by_name(lyd_get_value(name), s))
+		return build_fail(b, name, "\"%s\" is not built in", lyd_get_value(name));
+	for (const struct lyd_node *t = NULL; (t = tree_next(set, "transform", t));) {
+		const char *why = algo_suite_add(s, lyd_get_value(t));
+		if (why)
+			return build_fail(b, t, "%s: %s", lyd_get_value(t), why);
+	}
+	return true;
+}
+
 static bool transform_sets(struct build *b, const struct lyd_node *ipsec)
 {
 	b->c->transform_set = config_alloc(b->c, tree_count(ipsec, "transform-set"), sizeof(*b->c->transform_set));
 	for (const struct lyd_node *n = NULL; (n = tree_next(ipsec, "transform-set", n));) {
 		struct cfg_transform_set *t = &b->c->transform_set[b->c->n_transform_set++];
-		if (!algo_suite_by_name(tree_text(n, "algorithm"), &t->suite))
-			return build_fail(
-				b, tree_child(n, "algorithm"), "\"%s\" is not built in", tree_text(n, "algorithm"));
+		if (!suite(b, n, &t->suite))
+			return false;
 		t->name = build_text(b, n, "name");
 		t->transport = strcmp(tree_text(n, "mode"), "transport") == 0;
+		t->esn = tree_flag(n, "esn");
 	}
 	return true;
 }

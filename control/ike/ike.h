@@ -33,8 +33,10 @@ struct ike_child_params {
 	struct ike_path path;
 	bool udp_encap;
 	struct algo_suite suite;
-	uint32_t spi_in, spi_out;	       /* host order */
-	uint32_t index_in;		       /* from alloc_spi */
+	bool esn;		  /* extended sequence numbers (RFC 4303 2.2.1) */
+	bool transport;		  /* transport mode; the selectors' hosts are the two ends of path (IPSEC-21) */
+	uint32_t spi_in, spi_out; /* host order */
+	uint32_t index_in;	  /* from alloc_spi */
 	struct cv_selector sel[CV_SA_SEL_MAX]; /* written as outbound: src is our side */
 	unsigned n_sel;
 	uint32_t lifetime_s; /* hard, seconds; soft and jitter are the engine's business (it owns the rekey timers) */

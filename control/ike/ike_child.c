@@ -146,6 +146,16 @@ struct ike_child *ike_child_by_spi_in(struct ike_sa *sa, uint32_t spi)
 	return NULL;
 }
 
+static bool range_is(const struct cv_range *r, const struct cv_addr *a)
+{
+	return cv_addr_eq(&r->lo, a) && cv_addr_eq(&r->hi, a);
+}
+
+bool ike_flow_is_peers(const struct cv_selector *sel, const struct ike_path *path)
+{
+	return range_is(&sel->src, &path->local) && range_is(&sel->dst, &path->remote);
+}
+
 uint32_t ike_entry_lifetime_s(const struct ike *ike, const struct cfg_map_entry *e)
 {
 	return e->lifetime_s ? e->lifetime_s : ike->cfg->ipsec_lifetime_s;

@@ -438,6 +438,23 @@ struct ike_child *ike_child_by_id(struct ike *ike, uint32_t child_id);
 /* By the SPI that we send with / that we receive on. */
 struct ike_child *ike_child_by_spi_out(struct ike_sa *sa, uint32_t spi);
 struct ike_child *ike_child_by_spi_in(struct ike_sa *sa, uint32_t spi);
+/* The number of ESP (3) or AH (2) in notifies, deletes and proposals, the same in both versions of IKE. */
+static inline uint8_t ike_child_proto(const struct ike_child_params *p)
+{
+	return p->suite.encr == CV_ENCR_NONE ? 2 : 3;
+}
+/* The same for what an entry would rather have. */
+static inline uint8_t ike_entry_proto(const struct cfg_map_entry *e)
+{
+	return e->ts_ref[0]->suite.encr == CV_ENCR_NONE ? 2 : 3;
+}
+/* Key bytes of one SA of a suite that is ESP or AH alone. */
+static inline size_t ike_suite_key_len(struct algo_suite s)
+{
+	return s.encr == CV_ENCR_NONE ? algo_key_len(CV_ENCR_NONE, s.ah) : algo_key_len(s.encr, s.integ);
+}
+/* Is it traffic between the two ends of the tunnel themselves? Only that may have transport mode (IPSEC-21). */
+bool ike_flow_is_peers(const struct cv_selector *sel, const struct ike_path *path);
 /* Hard lifetimes in force for an entry (IPSEC-51). */
 uint32_t ike_entry_lifetime_s(const struct ike *ike, const struct cfg_map_entry *e);
 uint64_t ike_entry_lifetime_kb(const struct ike *ike, const struct cfg_map_entry *e);

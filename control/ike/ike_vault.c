@@ -140,7 +140,8 @@ static void put_child(struct ike_wbuf *w, const struct ike_child *c)
 	ike_put_u8(w, c->p.suite.encr);
 	ike_put_u8(w, c->p.suite.integ);
 	ike_put_u8(w, c->p.suite.ah);
-	ike_put_u8(w, (uint8_t)(c->p.udp_encap | c->p.initiator << 1 | c->p.rekey << 2 | c->p.inbound_only << 3));
+	ike_put_u8(w, (uint8_t)(c->p.udp_encap | c->p.initiator << 1 | c->p.rekey << 2 | c->p.inbound_only << 3 |
+				c->p.esn << 4 | c->p.transport << 5));
 	ike_put_u8(w, (uint8_t)c->state);
 	ike_put_u8(w, (uint8_t)c->p.n_sel);
 	ike_put(w, c->p.sel, c->p.n_sel * sizeof(c->p.sel[0]));
@@ -241,6 +242,8 @@ static int get_child(struct ike_sa *sa, struct ike_rbuf *r)
 	c->p.initiator = flags & 2;
 	c->p.rekey = flags & 4;
 	c->p.inbound_only = flags & 8;
+	c->p.esn = flags & 16;
+	c->p.transport = flags & 32;
 	c->state = ike_get_u8(r);
 	c->p.n_sel = ike_get_u8(r);
 	if (c->p.n_sel > CV_SA_SEL_MAX || c->state > IKE_CHILD_DELETING || algo_suite_wrong(c->p.suite))

@@ -197,7 +197,7 @@ static void tell_peer(struct v1_sa *v)
 	struct ike_child *c;
 	TAILQ_FOREACH (c, &v->sa.children, link)
 		if (c->child_id)
-			v1_send_delete_child(v, c->p.spi_in);
+			v1_send_delete_child(v, ike_child_proto(&c->p), c->p.spi_in);
 	v1_send_delete_sa(v);
 }
 
@@ -321,17 +321,17 @@ static void child_delete(struct ike_child *c)
 		return;
 	}
 	if (best && c->child_id)
-		v1_send_delete_child(best, c->p.spi_in);
+		v1_send_delete_child(best, ike_child_proto(&c->p), c->p.spi_in);
 	ike_child_remove(c, c->state == IKE_CHILD_REKEYED ? IKE_LINGER_MS : 0);
 	ike_sa_save(sa);
 }
 
-void v1_child_deleted_by_peer(struct v1_sa *v, uint32_t spi)
+void v1_child_deleted_by_peer(struct v1_sa *v, uint8_t proto, uint32_t spi)
 {
 	struct ike_sa *sa = NULL;
 	while ((sa = ike_sa_next_by_addr(v->sa.ike, v->sa.path.vrf, &v->sa.peer, sa))) {
 		struct ike_child *c = v1_same_peer(sa, &v->sa) ? ike_child_by_spi_out(sa, spi) : NULL;
-		if (!c)
+		if (!c || ike_child_proto(&c->p) != proto)
 			continue;
 		ike_child_remove(c, IKE_LINGER_MS);
 		ike_sa_save(sa);

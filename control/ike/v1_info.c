@@ -69,10 +69,10 @@ static void send_delete(struct v1_sa *v, uint8_t proto, const void *spi, uint8_t
 	info_send(v, &o, msgid, at);
 }
 
-void v1_send_delete_child(struct v1_sa *v, uint32_t spi)
+void v1_send_delete_child(struct v1_sa *v, uint8_t proto, uint32_t spi)
 {
 	uint8_t b[4] = {(uint8_t)(spi >> 24), (uint8_t)(spi >> 16), (uint8_t)(spi >> 8), (uint8_t)spi};
-	send_delete(v, V1_PROTO_ESP, b, 4);
+	send_delete(v, proto, b, 4);
 }
 
 void v1_send_delete_sa(struct v1_sa *v)
@@ -126,7 +126,7 @@ static bool attrs_sound(struct v1_span s)
 void v1_lifetime_notify(struct v1_notify_msg n, struct ike_child_params *p)
 {
 	struct v1_p2_attrs a;
-	if (n.type != V1_N_RESPONDER_LIFETIME || n.proto != V1_PROTO_ESP || !attrs_sound(n.data))
+	if (n.type != V1_N_RESPONDER_LIFETIME || n.proto != ike_child_proto(p) || !attrs_sound(n.data))
 		return;
 	v1_p2_attrs_read(n.data, &a);
 	if (a.life_s && a.life_s < p->lifetime_s)
@@ -192,9 +192,9 @@ static void delete_in(struct v1_sa *v, struct v1_span body)
 	struct v1_delete_msg d = v1_delete_read(body);
 	for (unsigned i = 0; i < d.n && !v->sa.dead; i++) {
 		const uint8_t *spi = d.spis.p + (size_t)i * d.spi_len;
-		if (d.proto == V1_PROTO_ESP && d.spi_len == 4) {
-			v1_child_deleted_by_peer(
-				v, (uint32_t)spi[0] << 24 | (uint32_t)spi[1] << 16 | (uint32_t)spi[2] << 8 | spi[3]);
+		if ((d.proto == V1_PROTO_ESP || d.proto == V1_PROTO_AH) && d.spi_len == 4) {
+			v1_child_deleted_by_peer(v, d.proto,
+				(uint32_t)spi[0] << 24 | (uint32_t)spi[1] << 16 | (uint32_t)spi[2] << 8 | spi[3]);
 		} else if (d.proto == V1_PROTO_ISAKMP && d.spi_len == 2 * V1_COOKIE_LEN) {
 			struct ike_sa *sa = NULL;
 			/* perhaps another SA with the same peer: an old one is often deleted over its successor */

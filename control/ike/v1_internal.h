@@ -344,7 +344,7 @@ void v1_notify(struct v1_sa *v, uint8_t proto, uint16_t type, const void *spi, u
 	size_t data_len);
 /* An unprotected one to whoever sent h (before there are keys). */
 void v1_notify_clear(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, uint16_t type);
-void v1_send_delete_child(struct v1_sa *v, uint32_t spi);
+void v1_send_delete_child(struct v1_sa *v, uint8_t proto, uint32_t spi);
 void v1_send_delete_sa(struct v1_sa *v);
 /* The peer grants less than we asked for in a quick mode: cut the lifetimes down. Other notifies are ignored. */
 void v1_lifetime_notify(struct v1_notify_msg n, struct ike_child_params *p);
@@ -371,6 +371,6 @@ struct v1_sa *v1_start(struct ike *ike, const struct cfg_map_entry *entry, const
 /* Make sure that a phase 1 SA to the peer of sa is there or under way. */
 void v1_need_phase1(struct ike_sa *sa);
 void v1_deleted_by_peer(struct v1_sa *v);
-void v1_child_deleted_by_peer(struct v1_sa *v, uint32_t spi);
+void v1_child_deleted_by_peer(struct v1_sa *v, uint8_t proto, uint32_t spi);
 
 #endif

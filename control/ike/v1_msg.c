@@ -420,6 +420,9 @@ void v1_p2_attrs_read(struct v1_span attrs, struct v1_p2_attrs *out)
 		case V1_P2_KEY_LEN:
 			out->key_bits = clip16(a.value, &out->unknown);
 			break;
+		case V1_P2_ESN:
+			out->esn = clip16(a.value, &out->unknown);
+			break;
 		default:
 			out->unknown = true;
 		}

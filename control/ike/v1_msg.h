@@ -182,7 +182,7 @@ void v1_p1_attrs_read(struct v1_span attrs, struct v1_p1_attrs *out);
 struct v1_p2_attrs {
 	uint32_t life_s;
 	uint64_t life_kb;
-	uint16_t group, encap, auth, key_bits;
+	uint16_t group, encap, auth, key_bits, esn;
 	bool unknown;
 };
 #define V1_ENCAP_TUNNEL 1u
@@ -190,6 +190,7 @@ struct v1_p2_attrs {
 #define V1_ENCAP_UDP_TUNNEL 3u
 #define V1_ENCAP_UDP_TRANSPORT 4u
 #define V1_ENCAP_UDP_TUNNEL_DRAFT 61443u
+#define V1_ENCAP_UDP_TRANSPORT_DRAFT 61444u
 enum v1_p2_attr {
 	V1_P2_LIFE_TYPE = 1,
 	V1_P2_LIFE = 2,

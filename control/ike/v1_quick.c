@@ -465,7 +465,7 @@ static void got_2(struct v1_qm *q, const struct ike_path *path, bool natt, const
 		ok = false;
 	}
 	if (!ok) {
-		v1_notify(v, V1_PROTO_ESP, V1_N_NO_PROPOSAL_CHOSEN, NULL, 0, NULL, 0);
+		v1_notify(v, ike_entry_proto(q->child->c.p.entry), V1_N_NO_PROPOSAL_CHOSEN, NULL, 0, NULL, 0);
 		v1_quick_fail(q, why);
 		return;
 	}
@@ -701,7 +701,7 @@ static void send_2(struct v1_qm *q)
 		uint8_t attrs[32], spi[4] = {(uint8_t)(p->spi_in >> 24), (uint8_t)(p->spi_in >> 16),
 					   (uint8_t)(p->spi_in >> 8), (uint8_t)p->spi_in};
 		size_t n = v1_lifetime_attrs(attrs, sizeof(attrs), V1_P2_LIFE_TYPE, p->lifetime_s, p->lifetime_kb);
-		v1_out_notify(&o, V1_PROTO_ESP, V1_N_RESPONDER_LIFETIME, spi, 4, attrs, n);
+		v1_out_notify(&o, ike_child_proto(p), V1_N_RESPONDER_LIFETIME, spi, 4, attrs, n);
 	}
 	q->state = V1_QM_SENT_2;
 	if (quick_send(q, &o, at, v1_span_of(q->ni.p, q->ni.len)))

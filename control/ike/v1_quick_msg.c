@@ -9,11 +9,19 @@
 #define LEAST_LIFE_S 60u      /* shorter ones are the peer's own to renew */
 #define SPI_MIN 256u	      /* below: reserved (RFC 4303 2.1) */
 
-static uint16_t encap_of(const struct v1_sa *v)
+static uint16_t encap_of(const struct v1_sa *v, bool transport)
 {
 	if (!v->sa.encap)
-		return V1_ENCAP_TUNNEL;
-	return v->natt_draft ? V1_ENCAP_UDP_TUNNEL_DRAFT : V1_ENCAP_UDP_TUNNEL;
+		return transport ? V1_ENCAP_TRANSPORT : V1_ENCAP_TUNNEL;
+	if (v->natt_draft)
+		return transport ? V1_ENCAP_UDP_TRANSPORT_DRAFT : V1_ENCAP_UDP_TUNNEL_DRAFT;
+	return transport ? V1_ENCAP_UDP_TRANSPORT : V1_ENCAP_UDP_TUNNEL;
+}
+
+/* Transport mode is for flows between the peers (IPSEC-21). */
+static bool may_transport(const struct v1_qm *q, const struct cfg_transform_set *t, const struct ike_child_params *p)
+{
+	return t->transport && ike_flow_is_peers(&p->sel[0], &q->sa->sa.path);
 }
 
 static uint16_t group_v1(enum ike_group g)
@@ -41,10 +49,20 @@ static void be32(uint8_t out[4], uint32_t v)
 
 /* ---- offer and answer ---- */
 
-static void put_transform_attrs(const struct v1_qm *q, struct v1_out *o, struct algo_suite s)
+static uint8_t proto_of(struct algo_suite s)
 {
-	const struct algo_encr *encr = algo_encr_get(s.encr);
-	const struct algo_integ *integ = algo_integ_get(s.integ);
+	return s.encr == CV_ENCR_NONE ? V1_PROTO_AH : V1_PROTO_ESP;
+}
+
+static uint8_t transform_id(struct algo_suite s)
+{
+	return (uint8_t)(s.encr == CV_ENCR_NONE ? algo_integ_get(s.ah)->v1_ah : algo_encr_get(s.encr)->v1);
+}
+
+static void put_transform_attrs(const struct v1_qm *q, struct v1_out *o, const struct cfg_transform_set *t)
+{
+	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
+	const struct algo_integ *integ = algo_integ_get(encr ? t->suite.integ : t->suite.ah);
 	const struct ike_child_params *p = &q->child->c.p;
 	v1_out_attr(o, V1_P2_LIFE_TYPE, V1_LIFE_SECONDS);
 	v1_out_attr(o, V1_P2_LIFE, p->lifetime_s);
@@ -52,57 +70,81 @@ static void put_transform_attrs(const struct v1_qm *q, struct v1_out *o, struct 
 		v1_out_attr(o, V1_P2_LIFE_TYPE, V1_LIFE_KB);
 		v1_out_attr(o, V1_P2_LIFE, p->lifetime_kb > UINT32_MAX ? UINT32_MAX : (uint32_t)p->lifetime_kb);
 	}
-	v1_out_attr(o, V1_P2_ENCAP, encap_of(q->sa));
+	v1_out_attr(o, V1_P2_ENCAP, encap_of(q->sa, may_transport(q, t, p)));
 	if (integ)
 		v1_out_attr(o, V1_P2_AUTH, integ->v1_auth);
-	if (encr->key_bits)
+	if (encr && encr->key_bits)
 		v1_out_attr(o, V1_P2_KEY_LEN, encr->key_bits);
 	if (q->group != IKE_GROUP_NONE)
 		v1_out_attr(o, V1_P2_GROUP, group_v1(q->group));
+	if (t->esn)
+		v1_out_attr(o, V1_P2_ESN, 1); /* RFC 4304 section 2 */
 }
 
-static size_t begin_sa(const struct v1_qm *q, struct v1_out *o, uint8_t num, uint8_t n)
+static void begin_sa(struct v1_out *o)
 {
-	uint8_t spi[4];
-	be32(spi, q->child->c.p.spi_in);
 	v1_out_begin(o, V1_PL_SA);
 	v1_out_u32(o, 1);
 	v1_out_u32(o, 1);
-	return v1_out_prop(o, false, num, V1_PROTO_ESP, spi, 4, n);
 }
 
-/* IKEv1 has a number for all of it, and it is something this version negotiates. */
+static size_t begin_prop(const struct v1_qm *q, struct v1_out *o, bool more, uint8_t num, uint8_t proto, uint8_t n)
+{
+	uint8_t spi[4];
+	be32(spi, q->child->c.p.spi_in);
+	return v1_out_prop(o, more, num, proto, spi, 4, n);
+}
+
+/* IKEv1 has a number for all of it, and it is one SA: AH together with ESP has none here. */
 static bool offerable(const struct cfg_transform_set *t)
 {
 	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
-	const struct algo_integ *integ = algo_integ_get(t->suite.integ);
-	return !t->transport && t->suite.ah == CV_INTEG_NONE && encr && encr->v1 && (!integ || integ->v1_auth);
+	const struct algo_integ *integ = algo_integ_get(encr ? t->suite.integ : t->suite.ah);
+	if (!encr)
+		return integ && integ->v1_ah && integ->v1_auth;
+	return t->suite.ah == CV_INTEG_NONE && encr->v1 && (!integ || integ->v1_auth);
+}
+
+/* Transform sets of one protocol that follow each other are one proposal, so that the order stays (IPSEC-49). */
+static unsigned same_proto(const struct cfg_transform_set *const *t, unsigned n)
+{
+	unsigned k = 1;
+	while (k < n && proto_of(t[k]->suite) == proto_of(t[0]->suite))
+		k++;
+	return k;
 }
 
 bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o)
 {
 	const struct cfg_map_entry *e = q->child->c.p.entry;
-	struct algo_suite a[16];
+	const struct cfg_transform_set *t[16];
 	unsigned n = 0;
+	uint8_t num = 0;
 	for (unsigned i = 0; i < e->n_transform_set && n < 16; i++)
 		if (offerable(e->ts_ref[i]))
-			a[n++] = e->ts_ref[i]->suite;
+			t[n++] = e->ts_ref[i];
 	if (!n)
 		return false;
-	size_t prop = begin_sa(q, o, 1, (uint8_t)n);
-	for (unsigned i = 0; i < n; i++) {
-		size_t t = v1_out_trans(o, i + 1 < n, (uint8_t)(i + 1), (uint8_t)algo_encr_get(a[i].encr)->v1);
-		put_transform_attrs(q, o, a[i]);
-		v1_out_sub_end(o, t);
+	begin_sa(o);
+	for (unsigned first = 0, k; first < n; first += k) {
+		k = same_proto(t + first, n - first);
+		size_t prop = begin_prop(q, o, first + k < n, ++num, proto_of(t[first]->suite), (uint8_t)k);
+		for (unsigned i = 0; i < k; i++) {
+			const struct cfg_transform_set *set = t[first + i];
+			size_t at = v1_out_trans(o, i + 1 < k, (uint8_t)(i + 1), transform_id(set->suite));
+			put_transform_attrs(q, o, set);
+			v1_out_sub_end(o, at);
+		}
+		v1_out_sub_end(o, prop);
 	}
-	v1_out_sub_end(o, prop);
 	v1_out_end(o);
 	return true;
 }
 
 void v1_quick_answer(const struct v1_qm *q, struct v1_out *o)
 {
-	size_t prop = begin_sa(q, o, q->prop_num, 1);
+	begin_sa(o);
+	size_t prop = begin_prop(q, o, false, q->prop_num, proto_of(q->child->c.p.suite), 1);
 	size_t t = v1_out_trans(o, false, q->trans_num, q->trans_id);
 	v1_out_put(o, q->attrs, q->attrs_len);
 	v1_out_sub_end(o, t);
@@ -111,22 +153,44 @@ void v1_quick_answer(const struct v1_qm *q, struct v1_out *o)
 }
 
 /* False: something in it is not known. */
-static bool suite_of(const struct v1_trans *t, const struct v1_p2_attrs *a, struct algo_suite *s)
+static bool suite_of(uint8_t proto, const struct v1_trans *t, const struct v1_p2_attrs *a, struct algo_suite *s)
 {
-	const struct algo_encr *encr = a->unknown ? NULL : algo_encr_by_v1(t->id, a->key_bits);
 	const struct algo_integ *integ = algo_integ_by_v1_auth(a->auth);
-	if (!encr || (a->auth && !integ))
+	const struct algo_encr *encr = algo_encr_by_v1(t->id, a->key_bits);
+	if (a->unknown || a->esn > 1 || (a->auth && !integ))
+		return false;
+	if (proto == V1_PROTO_AH) {
+		/* the transform and its attribute say the same (RFC 2407 4.4.3) */
+		if (!integ || algo_integ_by_v1_ah(t->id) != integ)
+			return false;
+		*s = (struct algo_suite){.ah = (uint8_t)integ->id};
+		return true;
+	}
+	if (proto != V1_PROTO_ESP || !encr)
 		return false;
 	*s = (struct algo_suite){.encr = (uint8_t)encr->id, .integ = (uint8_t)(integ ? integ->id : CV_INTEG_NONE)};
 	return true;
 }
 
-static bool entry_has(const struct cfg_map_entry *e, struct algo_suite s)
+/* The entry's transform set that a transform is: algorithms, sequence numbers, mode. */
+static const struct cfg_transform_set *set_of(const struct v1_qm *q, const struct cfg_map_entry *e, uint8_t proto,
+	const struct v1_trans *t, const struct v1_p2_attrs *a, const struct ike_child_params *cp, bool *transport,
+	const char **why)
 {
-	for (unsigned i = 0; i < e->n_transform_set; i++)
-		if (algo_suite_equal(e->ts_ref[i]->suite, s) && !e->ts_ref[i]->transport)
-			return true;
-	return false;
+	struct algo_suite s;
+	if (!suite_of(proto, t, a, &s))
+		return NULL;
+	*transport = a->encap == encap_of(q->sa, true);
+	for (unsigned i = 0; i < e->n_transform_set; i++) {
+		const struct cfg_transform_set *set = e->ts_ref[i];
+		if (!algo_suite_equal(set->suite, s) || set->esn != (a->esn == 1))
+			continue;
+		/* tunnel mode carries every flow, also that of a transport mode set */
+		if (*transport ? may_transport(q, set, cp) : !a->encap || a->encap == encap_of(q->sa, false))
+			return set;
+		*why = "encapsulation mode not acceptable";
+	}
+	return NULL;
 }
 
 static uint32_t spi_of(struct v1_span s)
@@ -179,16 +243,12 @@ static bool try_transform(struct v1_qm *q, const struct cfg_map_entry *e, const 
 	const struct v1_trans *t, bool has_ke, struct ike_child_params *cp, const char **why)
 {
 	struct v1_p2_attrs a;
+	bool transport;
 	v1_p2_attrs_read(t->attrs, &a);
-	struct algo_suite suite;
-	if (!suite_of(t, &a, &suite) || !entry_has(e, suite) || t->attrs.len > sizeof(q->attrs)) {
-		*why = "no proposal chosen";
+	*why = "no proposal chosen";
+	const struct cfg_transform_set *set = set_of(q, e, p->proto, t, &a, cp, &transport, why);
+	if (!set || t->attrs.len > sizeof(q->attrs))
 		return false;
-	}
-	if (a.encap && a.encap != encap_of(q->sa)) {
-		*why = "encapsulation mode not acceptable";
-		return false;
-	}
 	if (!pfs_ok(q, e, &a, has_ke, why))
 		return false;
 	q->prop_num = p->num;
@@ -197,7 +257,9 @@ static bool try_transform(struct v1_qm *q, const struct cfg_map_entry *e, const 
 	q->attrs_len = (uint16_t)t->attrs.len;
 	memcpy(q->attrs, t->attrs.p, t->attrs.len);
 	q->group = group_from_v1(a.group);
-	cp->suite = suite;
+	cp->suite = set->suite;
+	cp->esn = set->esn;
+	cp->transport = transport;
 	cp->spi_out = spi_of(p->spi);
 	cut_lifetimes(q, cp, &a);
 	return true;
@@ -211,7 +273,7 @@ unsigned v1_quick_choose(struct v1_qm *q, const struct cfg_map_entry *e, struct 
 	struct v1_trans t;
 	*why = "no proposal chosen";
 	while (v1_prop_next(&props, &p)) {
-		if (p.proto != V1_PROTO_ESP || !spi_of(p.spi) || bundled(all, p.num))
+		if (!spi_of(p.spi) || bundled(all, p.num))
 			continue;
 		while (v1_trans_next(&p.transforms, &t))
 			if (try_transform(q, e, &p, &t, has_ke, cp, why))
@@ -228,16 +290,19 @@ unsigned v1_quick_accept(struct v1_qm *q, struct v1_span sa_body, bool has_ke, c
 	struct v1_trans t;
 	struct v1_p2_attrs a;
 	*why = "answer is not one of the proposals";
-	if (!v1_prop_next(&props, &p) || props.len || p.proto != V1_PROTO_ESP || !spi_of(p.spi) ||
-		!v1_trans_next(&p.transforms, &t) || p.transforms.len)
+	bool transport;
+	if (!v1_prop_next(&props, &p) || props.len || !spi_of(p.spi) || !v1_trans_next(&p.transforms, &t) ||
+		p.transforms.len)
 		return V1_N_BAD_PROPOSAL_SYNTAX;
 	v1_p2_attrs_read(t.attrs, &a);
-	struct algo_suite suite;
-	if (!suite_of(&t, &a, &suite) || !entry_has(cp->entry, suite) || (a.encap && a.encap != encap_of(q->sa)))
+	const struct cfg_transform_set *set = set_of(q, cp->entry, p.proto, &t, &a, cp, &transport, why);
+	if (!set)
 		return V1_N_NO_PROPOSAL_CHOSEN;
 	if (a.group != group_v1(q->group) || has_ke != (q->group != IKE_GROUP_NONE))
 		return V1_N_NO_PROPOSAL_CHOSEN;
-	cp->suite = suite;
+	cp->suite = set->suite;
+	cp->esn = set->esn;
+	cp->transport = transport;
 	cp->spi_out = spi_of(p.spi);
 	cut_lifetimes(q, cp, &a);
 	return 0;
@@ -312,11 +377,12 @@ int v1_quick_keys(struct v1_qm *q, struct v1_span gxy, struct ike_child_keys *ke
 	const struct ike_child_params *p = &q->child->c.p;
 	struct v1_span ni = v1_span_of(q->ni.p, q->ni.len), nr = v1_span_of(q->nr.p, q->nr.len);
 	uint8_t spi[4];
-	keys->len = algo_key_len(p->suite.encr, p->suite.integ);
+	uint8_t proto = proto_of(p->suite);
+	keys->len = (uint16_t)ike_suite_key_len(p->suite);
 	if (!keys->len || keys->len > CV_SA_KEY_MAX)
 		return -ENOTSUP;
 	be32(spi, p->spi_in);
-	int err = v1_keymat(&q->sa->k, gxy, V1_PROTO_ESP, spi, ni, nr, keys->in, keys->len);
+	int err = v1_keymat(&q->sa->k, gxy, proto, spi, ni, nr, keys->in, keys->len);
 	be32(spi, p->spi_out);
-	return err ? err : v1_keymat(&q->sa->k, gxy, V1_PROTO_ESP, spi, ni, nr, keys->out, keys->len);
+	return err ? err : v1_keymat(&q->sa->k, gxy, proto, spi, ni, nr, keys->out, keys->len);
 }

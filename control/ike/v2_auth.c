@@ -59,9 +59,9 @@ static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	if (first_contact(sa))
 		v2_enc_notify(e, V2_N_INITIAL_CONTACT, NULL, 0);
 	v2_enc_auth(e, V2_AUTH_PSK, auth, ikec_prf_len(sa->suite.prf));
-	v2_enc_esp_sa(e, c->c.p.entry, c->c.p.spi_in, IKE_GROUP_NONE);
+	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, IKE_GROUP_NONE);
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
-	v2_enc_notify(e, V2_N_ESP_TFC_PADDING_NOT_SUPPORTED, NULL, 0);
+	v2_enc_child_notifies(e, c);
 }
 
 void v2_auth_start(struct v2_sa *sa)
@@ -87,6 +87,7 @@ void v2_auth_start(struct v2_sa *sa)
 	c->c.p.n_sel = 1;
 	c->c.p.rule_id = req->rule_id;
 	c->c.p.initiator = true;
+	v2_child_ask_mode(c);
 	c->for_auth = true;
 	c->c.req = req;
 	req->started = true;
@@ -133,7 +134,7 @@ static void initiator_installed(struct ike_child *c, int err)
 {
 	struct v2_sa *sa = v2_of(c->sa);
 	if (err) { /* the peer has it installed: tell it that we have not */
-		v2_send_delete(sa, c->p.spi_in);
+		v2_send_delete(sa, ike_child_proto(&c->p), c->p.spi_in);
 		first_child_failed(sa, v2_child_of(c), "refused by the dataplane");
 	}
 	ike_sa_save(&sa->sa);
@@ -167,7 +168,7 @@ static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 	if (c && (err || !m->sa.p)) {
 		first_child_failed(sa, c, err ? v2_notify_name(err->type) : "no child in the response");
 	} else if (c && v2_child_from_answer(sa, m, c, &why) != 0) {
-		v2_send_delete(sa, c->c.p.spi_in);
+		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
 		first_child_failed(sa, c, why);
 	} else if (c) {
 		c->c.installed = initiator_installed;

@@ -92,6 +92,11 @@ struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entr
 	return c;
 }
 
+void v2_child_ask_mode(struct v2_child *c)
+{
+	c->c.p.transport = c->c.p.entry->ts_ref[0]->transport && ike_flow_is_peers(&c->want, &c->c.sa->path);
+}
+
 static void own_complete(struct v2_sa *sa, struct v2_child *c);
 static void settle_collision(struct v2_sa *sa, uint32_t old_spi);
 
@@ -193,7 +198,8 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 		return V2_N_NO_ADDITIONAL_SAS;
 	c->want = c->c.p.sel[0] = sel;
 	c->c.p.n_sel = 1;
-	if (v2_choose_esp(entry, &offer, create, m->ke.p ? m->ke_group : 0, c) != 0) {
+	bool transport = v2_find_notify(m, V2_N_USE_TRANSPORT_MODE) && ike_flow_is_peers(&sel, &sa->sa.path);
+	if (v2_choose_child(entry, &offer, create, m->ke.p ? m->ke_group : 0, transport, c) != 0) {
 		sa->sa.ike->stats.no_proposal_chosen++;
 		ike_child_remove(&c->c, 0);
 		return V2_N_NO_PROPOSAL_CHOSEN;
@@ -228,10 +234,12 @@ int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c,
 	*why = "invalid response from peer";
 	if (v2_parse_sa(m->sa, &answer) != 0 || v2_parse_ts(m->tsi, &tsi) != 0 || v2_parse_ts(m->tsr, &tsr) != 0)
 		return -EPROTO;
-	if (v2_accept_esp(c->c.p.entry, &answer, c->pfs, c) != 0) {
+	bool transport = v2_find_notify(m, V2_N_USE_TRANSPORT_MODE);
+	if (v2_accept_child(c->c.p.entry, &answer, c->pfs, c) != 0 || (transport && !c->c.p.transport)) {
 		*why = "peer chose what was not offered";
 		return -EPROTO;
 	}
+	c->c.p.transport = transport; /* the peer may insist on tunnel mode (RFC 7296 1.3.1) */
 	if (take_selectors(c, &tsi, &tsr) != 0) {
 		*why = "peer widened the traffic selectors";
 		return -EPROTO;
@@ -241,8 +249,9 @@ int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c,
 
 void v2_child_enc_answer(struct v2_enc *e, const struct v2_child *c)
 {
-	v2_enc_esp_chosen(e, c);
+	v2_enc_child_chosen(e, c);
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, false);
+	v2_enc_child_notifies(e, c);
 }
 
 /* ---- responder ---- */
@@ -349,11 +358,12 @@ static void answer_installed(struct ike_child *base, int err)
 		ike_child_activate(base); /* the old one died while this one was made */
 	}
 	v2_resp_begin(sa, &e, buf);
-	v2_enc_esp_chosen(&e, c);
+	v2_enc_child_chosen(&e, c);
 	v2_enc_blob(&e, V2_PL_NONCE, c->nr.b, c->nr.len);
 	if (c->task && c->task->dh)
 		v2_enc_ke(&e, (uint16_t)c->pfs, ikec_dh_pub(c->task->dh));
 	v2_enc_child_ts(&e, base->p.sel, base->p.n_sel, false);
+	v2_enc_child_notifies(&e, c);
 	if (c->task)
 		v2_task_free(c->task);
 	c->task = NULL;
@@ -390,12 +400,12 @@ static void respond_group(struct v2_sa *sa, enum ike_group g)
 	v2_respond_notify(sa, V2_N_INVALID_KE_PAYLOAD, b, 2);
 }
 
-static void respond_not_found(struct v2_sa *sa, uint32_t spi)
+static void respond_not_found(struct v2_sa *sa, uint8_t proto, uint32_t spi)
 {
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
 	v2_resp_begin(sa, &e, buf);
-	v2_enc_notify_spi(&e, V2_N_CHILD_SA_NOT_FOUND, V2_PROTO_ESP, spi);
+	v2_enc_notify_spi(&e, V2_N_CHILD_SA_NOT_FOUND, proto, spi);
 	v2_respond(sa, &e);
 }
 
@@ -406,10 +416,10 @@ static bool find_rekeyed(struct v2_sa *sa, const struct v2_msg *m, struct ike_ch
 	*old = NULL;
 	if (!n)
 		return true;
-	uint32_t spi = n->proto == V2_PROTO_ESP && n->spi.len == 4 ? v2_get32(n->spi.p) : 0;
+	uint32_t spi = n->spi.len == 4 ? v2_get32(n->spi.p) : 0;
 	*old = ike_child_by_spi_out(&sa->sa, spi);
-	if (!*old) {
-		respond_not_found(sa, spi);
+	if (!*old || n->proto != ike_child_proto(&(*old)->p)) {
+		respond_not_found(sa, n->proto, spi);
 		return false;
 	}
 	if ((*old)->state != IKE_CHILD_ESTABLISHED && (*old)->state != IKE_CHILD_REKEYING) {
@@ -533,6 +543,7 @@ static void child_start(struct v2_sa *sa, struct v2_task *t)
 	ikec_dh_free(t->dh);
 	t->dh = NULL;
 	t->spi[0] = c->c.p.spi_in;
+	t->spi_proto = ike_entry_proto(c->c.p.entry);
 	t->n_spi = 1;
 	if (c->pfs)
 		dh_run(c, NULL, c->pfs, (struct v2_view){0}, start_with_pair);
@@ -540,18 +551,23 @@ static void child_start(struct v2_sa *sa, struct v2_task *t)
 		v2_task_send(sa, t);
 }
 
+static uint8_t old_proto(struct v2_sa *sa, const struct v2_child *c)
+{
+	const struct ike_child *old = ike_child_by_spi_in(&sa->sa, c->old_spi);
+	return old ? ike_child_proto(&old->p) : V2_PROTO_ESP;
+}
+
 static void child_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 {
 	struct v2_child *c = t->child;
-	(void)sa;
 	if (c->old_spi && !t->no_rekey)
-		v2_enc_notify_spi(e, V2_N_REKEY_SA, V2_PROTO_ESP, c->old_spi);
-	v2_enc_esp_sa(e, c->c.p.entry, c->c.p.spi_in, c->pfs);
+		v2_enc_notify_spi(e, V2_N_REKEY_SA, old_proto(sa, c), c->old_spi);
+	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, c->pfs);
 	v2_enc_blob(e, V2_PL_NONCE, c->ni.b, c->ni.len);
 	if (t->dh)
 		v2_enc_ke(e, (uint16_t)c->pfs, ikec_dh_pub(t->dh));
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
-	v2_enc_notify(e, V2_N_ESP_TFC_PADDING_NOT_SUPPORTED, NULL, 0);
+	v2_enc_child_notifies(e, c);
 }
 
 /*
@@ -569,12 +585,13 @@ static void rekey_installed(struct v2_sa *sa, struct v2_child *c, struct v2_task
 	if (lost_collision(c, t)) {
 		struct ike_child *rival = ike_child_by_spi_in(&sa->sa, t->rival_spi);
 		uint32_t spi = c->c.p.spi_in;
+		uint8_t proto = ike_child_proto(&c->c.p);
 		if (old)
 			old->state = IKE_CHILD_REKEYED;
 		if (rival && !old)
 			ike_child_activate(rival);
 		c->c.state = IKE_CHILD_REKEYED;
-		v2_send_delete(sa, spi);
+		v2_send_delete(sa, proto, spi);
 		return;
 	}
 	if (!old)
@@ -582,7 +599,7 @@ static void rekey_installed(struct v2_sa *sa, struct v2_child *c, struct v2_task
 	c->c.rekeys = old->rekeys + 1;
 	old->state = IKE_CHILD_REKEYED;
 	v2_child_of(old)->successor_spi = c->c.p.spi_in;
-	v2_send_delete(sa, old->p.spi_in);
+	v2_send_delete(sa, ike_child_proto(&old->p), old->p.spi_in);
 	ike_event(sa->sa.ike, IKE_EVT_REKEYED, &sa->sa, &sa->sa.path, c->c.p.entry, NULL);
 }
 
@@ -591,7 +608,7 @@ static void own_installed(struct ike_child *base, int err)
 	struct v2_child *c = v2_child_of(base);
 	struct v2_sa *sa = v2_of(base->sa);
 	if (err) {
-		v2_send_delete(sa, base->p.spi_in);
+		v2_send_delete(sa, ike_child_proto(&base->p), base->p.spi_in);
 		child_failed(sa, c, "refused by the dataplane");
 		return;
 	}
@@ -616,7 +633,7 @@ static void own_shared(struct v2_child *c, struct v2_child_job *job)
 {
 	struct v2_sa *sa = v2_of(c->c.sa);
 	if (job->err) {
-		v2_send_delete(sa, c->c.p.spi_in);
+		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
 		child_failed(sa, c, "bad Diffie-Hellman value from peer");
 		return;
 	}
@@ -666,7 +683,7 @@ static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 	const char *why = "invalid response from peer";
 	if (!c) { /* removed meanwhile: the peer may have made it */
 		if (!err && t->n_spi)
-			v2_send_delete(sa, t->spi[0]);
+			v2_send_delete(sa, t->spi_proto, t->spi[0]);
 		v2_task_free(t);
 		return;
 	}
@@ -676,7 +693,7 @@ static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 	}
 	if (!m->nonce.p || v2_child_from_answer(sa, m, c, &why) != 0 ||
 		(c->pfs && (!m->ke.p || m->ke_group != c->pfs || m->ke.len > IKEC_DH_PUB_MAX))) {
-		v2_send_delete(sa, c->c.p.spi_in);
+		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
 		child_failed(sa, c, why);
 		return;
 	}
@@ -718,6 +735,7 @@ static struct v2_child *queue_child(
 	c->c.p.n_sel = 1;
 	c->c.p.rule_id = rule_id;
 	c->c.p.initiator = true;
+	v2_child_ask_mode(c);
 	c->task = v2_task_new(&v2_new_child_task);
 	c->task->child = c;
 	return c;

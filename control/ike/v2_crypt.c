@@ -88,7 +88,7 @@ int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const 
 int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out)
 {
 	uint8_t seed[IKEC_DH_PUB_MAX + 2 * V2_NONCE_MAX], km[2 * CV_SA_KEY_MAX];
-	size_t n = 0, len = algo_key_len(c->c.p.suite.encr, c->c.p.suite.integ);
+	size_t n = 0, len = ike_suite_key_len(c->c.p.suite);
 	if (!len || len > CV_SA_KEY_MAX)
 		return -ENOTSUP;
 	if (c->shared)

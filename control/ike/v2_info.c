@@ -17,7 +17,7 @@ static void info_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	if (t->delete_ike)
 		v2_enc_delete_ike(e);
 	else if (t->n_spi)
-		v2_enc_delete_esp(e, t->spi, t->n_spi);
+		v2_enc_delete_children(e, t->spi_proto, t->spi, t->n_spi);
 	if (t->notify)
 		v2_enc_notify(e, t->notify, NULL, 0);
 }
@@ -47,9 +47,10 @@ const struct v2_task_ops v2_info_task = {
 	.response = info_response,
 };
 
-void v2_send_delete(struct v2_sa *sa, uint32_t spi_in)
+void v2_send_delete(struct v2_sa *sa, uint8_t proto, uint32_t spi_in)
 {
 	struct v2_task *t = v2_task_new(&v2_info_task);
+	t->spi_proto = proto;
 	t->spi[0] = spi_in;
 	t->n_spi = 1;
 	v2_task_queue(sa, t);
@@ -60,11 +61,12 @@ void v2_child_delete(struct ike_child *c)
 	struct v2_sa *sa = v2_of(c->sa);
 	bool known = c->state >= IKE_CHILD_ESTABLISHED;
 	uint32_t spi = c->p.spi_in;
+	uint8_t proto = ike_child_proto(&c->p);
 	/* it may run out just while its successor waits for the peer to be ready: then there is nothing to wait for */
 	bool replaced = c->state == IKE_CHILD_REKEYED && v2_child_replaced(sa, v2_child_of(c));
 	ike_child_remove(c, replaced ? IKE_LINGER_MS : 0);
 	if (known && sa->sa.phase == IKE_PHASE_ESTABLISHED)
-		v2_send_delete(sa, spi);
+		v2_send_delete(sa, proto, spi);
 }
 
 /* One notify without waiting for an answer: the SA is destroyed next. */
@@ -180,11 +182,12 @@ void v2_dpd_arm(struct v2_sa *sa)
 
 /* ---- the peer's ---- */
 
-static void delete_children(struct v2_sa *sa, const struct v2_delete *d, uint32_t *spi, unsigned *n, unsigned max)
+static void delete_children(
+	struct v2_sa *sa, const struct v2_delete *d, uint8_t proto, uint32_t *spi, unsigned *n, unsigned max)
 {
-	for (unsigned i = 0; i < d->n && d->proto == V2_PROTO_ESP; i++) {
+	for (unsigned i = 0; i < d->n && d->proto == proto; i++) {
 		struct ike_child *c = ike_child_by_spi_out(&sa->sa, v2_get32(d->spis + 4u * i));
-		if (!c || *n == max || c->state < IKE_CHILD_ESTABLISHED)
+		if (!c || *n == max || c->state < IKE_CHILD_ESTABLISHED || ike_child_proto(&c->p) != proto)
 			continue;
 		spi[(*n)++] = c->p.spi_in;
 		v2_child_withdrawn(sa, c->p.spi_in);
@@ -215,11 +218,13 @@ void v2_info_request(struct v2_sa *sa, struct v2_msg *m)
 			deleted_by_peer(sa);
 			return;
 		}
-	for (unsigned i = 0; i < m->n_delete; i++)
-		delete_children(sa, &m->del[i], spi, &n, 64);
 	v2_resp_begin(sa, &e, buf);
-	if (n)
-		v2_enc_delete_esp(&e, spi, n);
+	for (uint8_t proto = V2_PROTO_AH; proto <= V2_PROTO_ESP; proto++, n = 0) {
+		for (unsigned i = 0; i < m->n_delete; i++)
+			delete_children(sa, &m->del[i], proto, spi, &n, 64);
+		if (n)
+			v2_enc_delete_children(&e, proto, spi, n);
+	}
 	v2_respond(sa, &e);
 	if (!sa->sa.dead && v2_find_notify(m, V2_N_AUTHENTICATION_FAILED)) {
 		sa->sa.ike->stats.auth_failed++;

@@ -75,6 +75,7 @@ struct v2_task {
 	uint64_t not_before_ms;
 	uint32_t spi[8]; /* delete: our inbound SPIs; rekey: [0] = inbound SPI of the old child */
 	unsigned n_spi;
+	uint8_t spi_proto;	/* V2_PROTO_AH or _ESP: of spi */
 	struct v2_child *child; /* negotiated by it; child->task points back */
 	struct ikec_dh *dh;
 	enum ike_group group;
@@ -197,17 +198,21 @@ void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, 
 /* First group that the profile offers, and whether it offers g. */
 enum ike_group v2_first_group(const struct cfg_ike_profile *p);
 bool v2_group_offered(const struct cfg_ike_profile *p, uint16_t g);
-void v2_enc_esp_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs);
+/* A proposal for each transform set of the entry. */
+void v2_enc_child_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs);
 /*
- * Responder: by our order of transform sets. pfs_ok: exchange that can carry a KE payload. On success fills alg,
- * spi_out, pfs, proposal number; -ENOENT when nothing fits.
+ * Responder: by our order of transform sets. pfs_ok: exchange that can carry a KE payload. transport: the peer asks for
+ * transport mode, and the flow may have it. On success fills suite, ESN, mode, spi_out, pfs, proposal number; -ENOENT
+ * when nothing fits.
  */
-int v2_choose_esp(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
-	struct v2_child *c);
+int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
+	bool transport, struct v2_child *c);
 /* Initiator: the single proposal of a response against what we offered. */
-int v2_accept_esp(
+int v2_accept_child(
 	const struct cfg_map_entry *entry, const struct v2_sa_pl *answer, enum ike_group pfs, struct v2_child *c);
-void v2_enc_esp_chosen(struct v2_enc *e, const struct v2_child *c);
+void v2_enc_child_chosen(struct v2_enc *e, const struct v2_child *c);
+/* What goes with either SA payload: transport mode asked for or agreed to; that TFC padding is not understood. */
+void v2_enc_child_notifies(struct v2_enc *e, const struct v2_child *c);
 /* Selectors (ours outbound) as TSi/TSr; `initiator`: our side is TSi. */
 void v2_enc_child_ts(struct v2_enc *e, const struct cv_selector *sel, unsigned n, bool initiator);
 /* One selector from a local and a remote TS. False when families or protocols do not go together. */
@@ -265,6 +270,8 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 /* Initiator, both exchanges: fill in c from the response's SA and TS; 0 or -EPROTO with *why. */
 int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c, const char **why);
 struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entry);
+/* Initiator, once entry and flow are set: transport mode when the best transform set has it and the flow may. */
+void v2_child_ask_mode(struct v2_child *c);
 /* Derive keys and install; c->c.installed must be set. */
 void v2_child_install(struct v2_sa *sa, struct v2_child *c);
 void v2_child_enc_answer(struct v2_enc *e, const struct v2_child *c);
@@ -286,7 +293,7 @@ extern const struct v2_task_ops v2_rekey_ike_task;
 
 /* v2_info.c */
 void v2_info_request(struct v2_sa *sa, struct v2_msg *m);
-void v2_send_delete(struct v2_sa *sa, uint32_t spi_in);
+void v2_send_delete(struct v2_sa *sa, uint8_t proto, uint32_t spi_in);
 void v2_child_delete(struct ike_child *c);
 void v2_sa_delete(struct ike_sa *sa, const char *reason);
 void v2_sa_delete_replaced(struct v2_sa *sa);

@@ -480,10 +480,10 @@ void v2_enc_delete_ike(struct v2_enc *e)
 	v2_enc_end(e);
 }
 
-void v2_enc_delete_esp(struct v2_enc *e, const uint32_t *spi, unsigned n)
+void v2_enc_delete_children(struct v2_enc *e, uint8_t proto, const uint32_t *spi, unsigned n)
 {
 	v2_enc_begin(e, V2_PL_DELETE);
-	v2_enc_u8(e, V2_PROTO_ESP);
+	v2_enc_u8(e, proto);
 	v2_enc_u8(e, 4);
 	v2_enc_u16(e, (uint16_t)n);
 	for (unsigned i = 0; i < n; i++)

@@ -54,6 +54,7 @@ enum v2_notify_type {
 	V2_N_NAT_DETECTION_DESTINATION_IP = 16389,
 	V2_N_COOKIE = 16390,
 	V2_N_REKEY_SA = 16393,
+	V2_N_USE_TRANSPORT_MODE = 16391,
 	V2_N_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
 };
 
@@ -183,7 +184,7 @@ void v2_enc_notify_spi(struct v2_enc *e, uint16_t type, uint8_t proto, uint32_t 
 void v2_enc_id(struct v2_enc *e, enum v2_payload type, const struct ike_id *id);
 void v2_enc_auth(struct v2_enc *e, uint8_t method, const void *data, size_t len);
 void v2_enc_delete_ike(struct v2_enc *e);
-void v2_enc_delete_esp(struct v2_enc *e, const uint32_t *spi, unsigned n); /* host order */
+void v2_enc_delete_children(struct v2_enc *e, uint8_t proto, const uint32_t *spi, unsigned n); /* host order */
 void v2_enc_ts(struct v2_enc *e, enum v2_payload type, const struct v2_ts *ts, unsigned n);
 /* SA payload: begin, then proposals, then end. last: the one after which no other follows. */
 void v2_enc_proposal(struct v2_enc *e, const struct v2_proposal *p, const struct v2_transform *t, bool last);

@@ -163,20 +163,22 @@ void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, 
 	v2_enc_end(e);
 }
 
-/* ---- ESP ---- */
+/* ---- children ---- */
 
-static void esp_offer(struct algo_suite s, enum ike_group pfs, struct offer *o)
+/* One transform set: ESP has a cipher, AH nothing but integrity (RFC 7296 3.3.3). */
+static void child_offer(struct algo_suite s, bool esn, enum ike_group pfs, struct offer *o)
 {
 	const struct algo_encr *encr = algo_encr_get(s.encr);
-	const struct algo_integ *integ = algo_integ_get(s.integ);
+	const struct algo_integ *integ = algo_integ_get(encr ? s.integ : s.ah);
 	memset(o, 0, sizeof(*o));
-	o->p.proto = V2_PROTO_ESP;
-	add(o, V2_T_ENCR, encr->v2, encr->key_bits);
+	o->p.proto = encr ? V2_PROTO_ESP : V2_PROTO_AH;
+	if (encr)
+		add(o, V2_T_ENCR, encr->v2, encr->key_bits);
 	if (integ)
 		add(o, V2_T_INTEG, integ->v2, 0);
 	if (pfs)
 		add(o, V2_T_DH, pfs, 0);
-	add(o, V2_T_ESN, 0, 0);
+	add(o, V2_T_ESN, esn, 0);
 }
 
 static void spi_bytes(uint32_t spi, uint8_t b[4])
@@ -185,14 +187,14 @@ static void spi_bytes(uint32_t spi, uint8_t b[4])
 		b[i] = (uint8_t)(spi >> (24 - 8 * i));
 }
 
-void v2_enc_esp_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs)
+void v2_enc_child_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs)
 {
 	uint8_t b[4];
 	struct offer o;
 	spi_bytes(spi, b);
 	v2_enc_begin(e, V2_PL_SA);
 	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		esp_offer(entry->ts_ref[i]->suite, pfs, &o);
+		child_offer(entry->ts_ref[i]->suite, entry->ts_ref[i]->esn, pfs, &o);
 		o.p.num = (uint8_t)(i + 1);
 		o.p.spi = (struct v2_view){b, 4};
 		v2_enc_proposal(e, &o.p, o.t, i + 1 == entry->n_transform_set);
@@ -200,17 +202,24 @@ void v2_enc_esp_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t
 	v2_enc_end(e);
 }
 
-void v2_enc_esp_chosen(struct v2_enc *e, const struct v2_child *c)
+void v2_enc_child_chosen(struct v2_enc *e, const struct v2_child *c)
 {
 	uint8_t b[4];
 	struct offer o;
 	spi_bytes(c->c.p.spi_in, b);
-	esp_offer(c->c.p.suite, c->pfs, &o);
+	child_offer(c->c.p.suite, c->c.p.esn, c->pfs, &o);
 	o.p.num = c->proposal_num;
 	o.p.spi = (struct v2_view){b, 4};
 	v2_enc_begin(e, V2_PL_SA);
 	v2_enc_proposal(e, &o.p, o.t, true);
 	v2_enc_end(e);
+}
+
+void v2_enc_child_notifies(struct v2_enc *e, const struct v2_child *c)
+{
+	if (c->c.p.transport)
+		v2_enc_notify(e, V2_N_USE_TRANSPORT_MODE, NULL, 0);
+	v2_enc_notify(e, V2_N_ESP_TFC_PADDING_NOT_SUPPORTED, NULL, 0);
 }
 
 /*
@@ -238,33 +247,41 @@ static int choose_pfs(const struct cfg_map_entry *entry, const struct v2_sa_pl *
 	return -1;
 }
 
-static bool match_esp(struct algo_suite s, const struct v2_sa_pl *sa, const struct v2_proposal *p)
+static bool match_child(const struct cfg_transform_set *t, const struct v2_sa_pl *sa, const struct v2_proposal *p)
 {
-	const struct algo_encr *encr = algo_encr_get(s.encr);
-	const struct algo_integ *integ = algo_integ_get(s.integ);
-	if (p->proto != V2_PROTO_ESP || p->spi.len != 4 || !known_types(sa, p, V2_T_ESN) ||
-		!has(sa, p, V2_T_ENCR, encr->v2, encr->key_bits))
+	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
+	const struct algo_integ *integ = algo_integ_get(encr ? t->suite.integ : t->suite.ah);
+	if (p->proto != (encr ? V2_PROTO_ESP : V2_PROTO_AH) || p->spi.len != 4 || !known_types(sa, p, V2_T_ESN) ||
+		(encr ? !has(sa, p, V2_T_ENCR, encr->v2, encr->key_bits) : has_type(sa, p, V2_T_ENCR)))
 		return false;
 	if (integ ? !has(sa, p, V2_T_INTEG, integ->v2, 0)
 		  : has_type(sa, p, V2_T_INTEG) && !has(sa, p, V2_T_INTEG, IKE_INTEG_NONE, 0))
 		return false;
-	return !has_type(sa, p, V2_T_ESN) || has(sa, p, V2_T_ESN, 0, 0);
+	return has_type(sa, p, V2_T_ESN) ? has(sa, p, V2_T_ESN, t->esn, 0) : !t->esn;
 }
 
-int v2_choose_esp(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
-	struct v2_child *c)
+static void take_child(struct v2_child *c, const struct cfg_transform_set *t, const struct v2_proposal *p)
+{
+	c->c.p.suite = t->suite;
+	c->c.p.esn = t->esn;
+	c->c.p.spi_out = v2_get32(p->spi.p);
+}
+
+int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
+	bool transport, struct v2_child *c)
 {
 	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		struct algo_suite s = entry->ts_ref[i]->suite;
+		const struct cfg_transform_set *t = entry->ts_ref[i];
 		for (unsigned k = 0; k < offer->n; k++) {
 			const struct v2_proposal *p = &offer->prop[k];
-			if (!match_esp(s, offer, p) || v2_get32(p->spi.p) < 256)
+			if (!match_child(t, offer, p) || v2_get32(p->spi.p) < 256)
 				continue;
 			int pfs = choose_pfs(entry, offer, p, pfs_ok, ke_group);
 			if (pfs < 0)
 				continue;
-			c->c.p.suite = s;
-			c->c.p.spi_out = v2_get32(p->spi.p);
+			take_child(c, t, p);
+			/* not answered means tunnel mode (RFC 7296 1.3.1) */
+			c->c.p.transport = transport && t->transport;
 			c->pfs = (enum ike_group)pfs;
 			c->proposal_num = p->num;
 			return 0;
@@ -273,7 +290,7 @@ int v2_choose_esp(const struct cfg_map_entry *entry, const struct v2_sa_pl *offe
 	return -ENOENT;
 }
 
-int v2_accept_esp(
+int v2_accept_child(
 	const struct cfg_map_entry *entry, const struct v2_sa_pl *answer, enum ike_group pfs, struct v2_child *c)
 {
 	const struct v2_proposal *p = &answer->prop[0];
@@ -282,14 +299,11 @@ int v2_accept_esp(
 	if (pfs ? !has(answer, p, V2_T_DH, (uint16_t)pfs, 0)
 		: has_type(answer, p, V2_T_DH) && !has(answer, p, V2_T_DH, IKE_GROUP_NONE, 0))
 		return -EPROTO;
-	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		struct algo_suite s = entry->ts_ref[i]->suite;
-		if (!match_esp(s, answer, p))
-			continue;
-		c->c.p.suite = s;
-		c->c.p.spi_out = v2_get32(p->spi.p);
-		return 0;
-	}
+	for (unsigned i = 0; i < entry->n_transform_set; i++)
+		if (match_child(entry->ts_ref[i], answer, p)) {
+			take_child(c, entry->ts_ref[i], p);
+			return 0;
+		}
 	return -EPROTO;
 }
 

@@ -25,8 +25,10 @@ static void put_dangling(const struct ike_sa *sa, struct ike_wbuf *w)
 		n += dangling(c);
 	ike_put_u8(w, n);
 	TAILQ_FOREACH (c, &sa->children, link)
-		if (dangling(c))
+		if (dangling(c)) {
+			ike_put_u8(w, ike_child_proto(&c->p));
 			ike_put_u32(w, c->p.spi_in);
+		}
 }
 
 /* Its keys are lost: the peer shall forget it, too, once this process is on its feet. */
@@ -34,6 +36,7 @@ static void get_dangling(struct v2_sa *sa, struct ike_rbuf *r)
 {
 	for (uint8_t n = ike_get_u8(r); n && !r->bad; n--) {
 		struct v2_task *t = v2_task_new(&v2_info_task);
+		t->spi_proto = ike_get_u8(r);
 		t->spi[0] = ike_get_u32(r);
 		t->n_spi = 1;
 		t->not_before_ms = ike_now(sa->sa.ike) + 100;
@@ -56,6 +59,7 @@ void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 	ike_put_blob(w, sa->out.p, t ? sa->out.len : 0);
 	ike_put_u8(w, t ? t->ops->exchange : 0);
 	ike_put_u8(w, t ? (t->kind_before ? t->kind_before : t->ops->kind) : 0);
+	ike_put_u8(w, t ? t->spi_proto : 0);
 	ike_put_u32(w, t && t->n_spi ? t->spi[0] : 0);
 	put_dangling(base, w);
 }
@@ -66,11 +70,12 @@ static void orphan_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *
 {
 	uint8_t kind = t->kind_before;
 	uint32_t spi = t->spi[0];
+	uint8_t proto = t->spi_proto;
 	struct ike_child *c = spi ? ike_child_by_spi_in(&sa->sa, spi) : NULL;
 	bool made = m->sa.p && !v2_find_error(m);
 	v2_task_free(t);
 	if (kind == V2_TASK_CHILD && made) {
-		v2_send_delete(sa, spi); /* our keys for it are lost */
+		v2_send_delete(sa, proto, spi); /* our keys for it are lost */
 	} else if (kind == V2_TASK_REKEY_IKE && made) {
 		/* the peer has moved to an SA whose keys we do not have */
 		ike_sa_destroy(&sa->sa, "IKE rekey interrupted by a restart");
@@ -99,7 +104,7 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	if (p && len)
 		v2_buf_set(&sa->resp, p, len);
 	const uint8_t *out = ike_get_blob(r, &len, IKE_MSG_MAX);
-	uint8_t exchange = ike_get_u8(r), kind = ike_get_u8(r);
+	uint8_t exchange = ike_get_u8(r), kind = ike_get_u8(r), proto = ike_get_u8(r);
 	uint32_t spi = ike_get_u32(r);
 	if (r->bad || base->phase != IKE_PHASE_ESTABLISHED || base->state != V2_ESTABLISHED ||
 		sa->keys.d_len > V2_KEY_MAX || sa->keys.a_len > V2_KEY_MAX || sa->keys.e_len > V2_KEY_MAX)
@@ -109,6 +114,7 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 		sa->cur = v2_task_new(exchange == V2_CREATE_CHILD_SA ? &orphan_create : &orphan_info);
 		sa->cur->kind_before = kind;
 		sa->cur->spi[0] = spi;
+		sa->cur->spi_proto = proto;
 		sa->cur->n_spi = spi != 0;
 		sa->cur_sent = true;
 		v2_request_resume(sa);

@@ -124,6 +124,26 @@ static void ah_has_its_own_numbers(void **state)
 	assert_string_equal(algo_suite_name(s, text), "ah-sha1-96+aes256-cbc-sha1-96");
 }
 
+/* The manuals' lists of transforms: any order, at most one of each type (IPSEC-17, IPSEC-18). */
+static void transforms_add_up(void **state)
+{
+	struct algo_suite s = {0};
+	char text[ALGO_SUITE_STR];
+
+	(void)state;
+	assert_null(algo_suite_add(&s, "esp-sha-hmac"));
+	assert_null(algo_suite_add(&s, "esp-aes 192"));
+	assert_null(algo_suite_add(&s, "ah-md5-hmac"));
+	assert_null(algo_suite_wrong(s));
+	assert_string_equal(algo_suite_manual(s, text), "ah-md5-hmac esp-aes 192 esp-sha-hmac");
+	assert_non_null(algo_suite_add(&s, "esp-aes"));
+	assert_non_null(algo_suite_add(&s, "esp-sha256-hmac"));
+	assert_non_null(algo_suite_add(&s, "ah-sha-hmac"));
+	assert_non_null(algo_suite_add(&s, "esp-seal"));
+	assert_non_null(algo_suite_add(&s, "comp-lzs"));
+	assert_string_equal(algo_suite_manual(s, text), "ah-md5-hmac esp-aes 192 esp-sha-hmac");
+}
+
 /* Every pair is either possible and found again by its name, or refused with a reason (IPSEC-18, RFC 8221). */
 static void pairs_are_possible_or_explained(void **state)
 {
@@ -182,6 +202,7 @@ int main(void)
 		cmocka_unit_test(every_esp_row_is_found_by_every_key),
 		cmocka_unit_test(sizes_follow_the_rfcs),
 		cmocka_unit_test(ah_has_its_own_numbers),
+		cmocka_unit_test(transforms_add_up),
 		cmocka_unit_test(pairs_are_possible_or_explained),
 		cmocka_unit_test(every_ike_row_is_found_by_every_key),
 	};

@@ -231,12 +231,21 @@ static void transform_sets_are_1_to_6(void **state) /* IPSEC-49 */
 	assert_refused(f, ENTRY "/transform-set", "1..6");
 }
 
-static void transport_mode_is_not_built(void **state)
+#define SET_GCM "/culvert-ipsec:ipsec/transform-set[name='gcm']"
+static void impossible_transform_set(void **state) /* IPSEC-18 */
 {
 	struct fixture *f = *state;
 
-	f->c->transform_set[0].transport = true;
-	assert_refused(f, "/culvert-ipsec:ipsec/transform-set[name='gcm']/mode", "tunnel");
+	f->c->transform_set[0].suite.integ = CV_INTEG_HMAC_SHA256_128;
+	assert_refused(f, SET_GCM, "has its own authentication");
+}
+
+static void encryption_alone_is_legacy(void **state) /* RFC 8221 section 4 */
+{
+	struct fixture *f = *state;
+
+	f->c->transform_set[0].suite = (struct algo_suite){.encr = CV_ENCR_AES128_CBC};
+	assert_refused(f, SET_GCM, "allow-legacy");
 }
 
 static void legacy_needs_permission(void **state)
@@ -476,7 +485,8 @@ int main(void)
 		TEST(entry_without_peer),
 		TEST(entry_without_acl),
 		TEST(transform_sets_are_1_to_6),
-		TEST(transport_mode_is_not_built),
+		TEST(impossible_transform_set),
+		TEST(encryption_alone_is_legacy),
 		TEST(legacy_needs_permission),
 		TEST(legacy_with_permission_warns),
 		TEST(pfs_group_is_known),

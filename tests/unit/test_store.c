@@ -84,7 +84,7 @@ static const struct {
 	{"duplicate", "\"name\": \"loopback0\"", "\"name\": \"lan\"",
 		"/ietf-interfaces:interfaces/interface[name='lan']", "Duplicate"},
 	{"missing node", "\"algorithm\": \"aes128-gcm16\"", "\"mode\": \"tunnel\"",
-		"/culvert-ipsec:ipsec/transform-set[name='gcm']/algorithm", "mandatory"},
+		"/culvert-ipsec:ipsec/transform-set[name='gcm']/protection", "mandatory"},
 	{"missing choice", "\"address\": \"192.0.2.2\", \"key\"", "\"key\"",
 		"/culvert-ike:ike/keyring[name='site2']/pre-shared-key[name='peer']/peer", "mandatory"},
 	{"missing entry", "\"transform-set\": [ \"gcm\" ],", "",

@@ -57,8 +57,6 @@ class StrongSwan:
             "load": "random nonce aes sha1 sha2 openssl hmac xcbc cmac ctr kdf pem pkcs1 x509 pubkey revocation "
                     "constraints kernel-netlink socket-default vici",
             "install_routes": "no", "install_virtual_ip": "no", "threads": 8,
-            # its default of 3 quick modes at a time garbles the fourth
-            "max_ikev1_exchanges": 500,
             "retransmit_timeout": "1.5", "retransmit_base": base, "retransmit_tries": tries,
             **self.conn.extra.get("charon", {}),
             "filelog": {"stderr": {"default": 1, "ike": 2, "time_format": "%H:%M:%S", "flush_line": "yes"}},

@@ -2,30 +2,31 @@
 """The one table of what the IPsec dataplane can do, and the cells that follow from it: mode x protocol x cipher x integrity
 x ESN x inner family x outer family x NAT. cells() is the whole product without what WHY_NOT gives a reason for; pairwise()
 is a small part of it in which any two values of two columns meet at least once."""
+import hashlib
 import itertools
 from dataclasses import dataclass
 
 # Cipher: transform of Culvert's transform set, strongSwan's word in a proposal, strongSwan's name of what is installed.
 CIPHERS = {
-    "aes128-gcm16": ("esp-gcm", "aes128gcm16", "AES_GCM_16-128"),
-    "aes192-gcm16": ("esp-gcm-192", "aes192gcm16", "AES_GCM_16-192"),
-    "aes256-gcm16": ("esp-gcm-256", "aes256gcm16", "AES_GCM_16-256"),
-    "aes128-gcm12": ("esp-gcm12", "aes128gcm12", "AES_GCM_12-128"),
-    "aes192-gcm12": ("esp-gcm12-192", "aes192gcm12", "AES_GCM_12-192"),
-    "aes256-gcm12": ("esp-gcm12-256", "aes256gcm12", "AES_GCM_12-256"),
-    "aes128-gcm8": ("esp-gcm8", "aes128gcm8", "AES_GCM_8-128"),
-    "aes192-gcm8": ("esp-gcm8-192", "aes192gcm8", "AES_GCM_8-192"),
-    "aes256-gcm8": ("esp-gcm8-256", "aes256gcm8", "AES_GCM_8-256"),
-    "aes128-gmac": ("esp-gmac", "aes128gmac", "NULL_AES_GMAC-128"),
-    "aes192-gmac": ("esp-gmac-192", "aes192gmac", "NULL_AES_GMAC-192"),
-    "aes256-gmac": ("esp-gmac-256", "aes256gmac", "NULL_AES_GMAC-256"),
+    "aes128-gcm16": ("esp-gcm 128", "aes128gcm16", "AES_GCM_16-128"),
+    "aes192-gcm16": ("esp-gcm 192", "aes192gcm16", "AES_GCM_16-192"),
+    "aes256-gcm16": ("esp-gcm 256", "aes256gcm16", "AES_GCM_16-256"),
+    "aes128-gcm12": ("esp-gcm12 128", "aes128gcm12", "AES_GCM_12-128"),
+    "aes192-gcm12": ("esp-gcm12 192", "aes192gcm12", "AES_GCM_12-192"),
+    "aes256-gcm12": ("esp-gcm12 256", "aes256gcm12", "AES_GCM_12-256"),
+    "aes128-gcm8": ("esp-gcm8 128", "aes128gcm8", "AES_GCM_8-128"),
+    "aes192-gcm8": ("esp-gcm8 192", "aes192gcm8", "AES_GCM_8-192"),
+    "aes256-gcm8": ("esp-gcm8 256", "aes256gcm8", "AES_GCM_8-256"),
+    "aes128-gmac": ("esp-gmac 128", "aes128gmac", "NULL_AES_GMAC-128"),
+    "aes192-gmac": ("esp-gmac 192", "aes192gmac", "NULL_AES_GMAC-192"),
+    "aes256-gmac": ("esp-gmac 256", "aes256gmac", "NULL_AES_GMAC-256"),
     "chacha20-poly1305": ("esp-chacha20-poly1305", "chacha20poly1305", "CHACHA20_POLY1305"),
     "aes128-cbc": ("esp-aes", "aes128", "AES_CBC-128"),
-    "aes192-cbc": ("esp-aes-192", "aes192", "AES_CBC-192"),
-    "aes256-cbc": ("esp-aes-256", "aes256", "AES_CBC-256"),
-    "aes128-ctr": ("esp-aes-ctr", "aes128ctr", "AES_CTR-128"),
-    "aes192-ctr": ("esp-aes-ctr-192", "aes192ctr", "AES_CTR-192"),
-    "aes256-ctr": ("esp-aes-ctr-256", "aes256ctr", "AES_CTR-256"),
+    "aes192-cbc": ("esp-aes 192", "aes192", "AES_CBC-192"),
+    "aes256-cbc": ("esp-aes 256", "aes256", "AES_CBC-256"),
+    "aes128-ctr": ("esp-ctr 128", "aes128ctr", "AES_CTR-128"),
+    "aes192-ctr": ("esp-ctr 192", "aes192ctr", "AES_CTR-192"),
+    "aes256-ctr": ("esp-ctr 256", "aes256ctr", "AES_CTR-256"),
     "3des-cbc": ("esp-3des", "3des", "3DES_CBC"),
     "des-cbc": ("esp-des", "des", "DES_CBC"),
     "null": ("esp-null", "null", "NULL"),
@@ -36,7 +37,7 @@ INTEGRITY = {
     "sha256-128": ("sha256-hmac", "sha256", "HMAC_SHA2_256_128"),
     "sha384-192": ("sha384-hmac", "sha384", "HMAC_SHA2_384_192"),
     "sha512-256": ("sha512-hmac", "sha512", "HMAC_SHA2_512_256"),
-    "aes-xcbc-96": ("aes-xcbc-mac", "aesxcbc", "AES_XCBC_96"),
+    "aes-xcbc-96": ("aes-xcbc", "aesxcbc", "AES_XCBC_96"),
     "aes-cmac-96": ("aes-cmac", "aescmac", "AES_CMAC_96"),
     "md5-96": ("md5-hmac", "md5", "HMAC_MD5_96"),
 }
@@ -149,9 +150,10 @@ def pairwise(among=None):
     """A small list of cells that meets every pair of values that some cell meets. Greedy, and the same each time."""
     left = {cell: _pairs(cell) for cell in (cells() if among is None else among)}
     missing = set().union(*left.values())
+    spread = {cell: hashlib.sha256(str(cell).encode()).digest() for cell in left}  # of equals, not the neighbours
     chosen = []
     while missing:
-        best = max(left, key=lambda cell: (len(left[cell] & missing), cell))
+        best = max(left, key=lambda cell: (len(left[cell] & missing), spread[cell]))
         chosen.append(best)
         missing -= left.pop(best)
     return chosen

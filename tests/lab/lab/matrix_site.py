@@ -11,7 +11,7 @@ from pathlib import Path
 from . import config as cfg
 from .core import LabError, wait_until
 from .gateway import Culvert
-from .ikedaemons import StrongSwan, block
+from .ikedaemons import Conn, StrongSwan, block
 from .matrix import SIZES
 from .topology import GW_WAN, HOST_A, HOST_B, NEXT_HOP, PEER_BEHIND_NAT, PLEN, Site
 
@@ -50,15 +50,16 @@ class Plan:
 
 
 def v1_can(cell):
-    """IKEv1 has no number for ChaCha20-Poly1305, and strongSwan no ESN with it."""
-    return "poly1305" not in cell.cipher and not cell.esn
+    """IKEv1 has no numbers for ChaCha20-Poly1305 and AES-CMAC, and strongSwan no ESN with it."""
+    return "poly1305" not in cell.cipher and "cmac" not in cell.integrity and not cell.esn
 
 
 class Daemon(StrongSwan):
     """strongSwan with the connections of a batch."""
 
     def __init__(self, peer, plans):
-        super().__init__(peer, None)
+        # its default of 3 quick modes at a time refuses the fourth
+        super().__init__(peer, Conn("", "", [], [], extra={"charon": {"max_ikev1_exchanges": 500}}))
         self.plans = plans
 
     def load(self, conn=None):
@@ -130,7 +131,7 @@ class MatrixSite:
 
     @staticmethod
     def transform_set(cell):
-        return {"algorithm": "-".join(x for x in (cell.cipher, cell.integrity) if x != "-")}  # SHIM
+        return {"transform": cell.transforms, "mode": cell.mode, "esn": cell.esn}
 
     def why_refused(self, cell):
         """Culvert's error about the cell's transform set, or None."""
