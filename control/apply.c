@@ -32,6 +32,7 @@ void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desir
 	/* IKE asks path_local_addr() and entries_for() about the new configuration while it switches */
 	ike_set_config(c->ike, cfg);
 	child_left(c->children, true);
+	child_egress(c->children);
 	session_config(c->sessions);
 	desired_free(old_desired);
 	config_unref(old);

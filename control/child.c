@@ -248,6 +248,22 @@ uint32_t child_out_idle_s(void *ctx, uint32_t child_id)
 	return idle_s(ctx, child_id, CV_SA_OUT);
 }
 
+uint32_t child_idle_limit(const struct child *ch)
+{
+	const struct rule_ref *r = desired_rule(ch->c->desired, ch->rule_id);
+
+	return r ? r->entry->idle_s : 0;
+}
+
+uint64_t child_quiet_s(const struct child *ch)
+{
+	uint64_t age = (host_now_ms(ch->c) - ch->active_ms) / 1000;
+	uint32_t in = idle_s(ch->c, ch->id, CV_SA_IN), out = idle_s(ch->c, ch->id, CV_SA_OUT);
+	uint32_t quiet = in < out ? in : out;
+
+	return quiet < age ? quiet : age;
+}
+
 /* ---- messages ---- */
 
 /* As responder IKE does not know the rule: it is the first one of the entry, applied where the packet came in, that
@@ -274,6 +290,20 @@ static void set_limits(struct cv_sa *sa, const struct child *ch)
 	sa->soft_bytes = sa->hard_bytes / 100 * (ch->initiator ? 80 : 90);
 }
 
+/* The interface that the pair's clear packets leave by decides about DF and fragments. */
+static uint32_t egress_flags(const struct child *ch)
+{
+	const struct rule_ref *r = desired_rule(ch->c->desired, ch->rule_id);
+	const struct cfg_interface *i = r && ch->c->running ? rule_interface(ch->c, r) : NULL;
+
+	if (!i)
+		return CV_SA_F_COPY_DF;
+	return (i->df_bit == CFG_DF_SET		   ? CV_SA_F_SET_DF
+		       : i->df_bit == CFG_DF_CLEAR ? CV_SA_F_CLEAR_DF
+						   : CV_SA_F_COPY_DF) |
+	       (i->fragment == CFG_FRAG_AFTER ? CV_SA_F_FRAG_AFTER : 0);
+}
+
 static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir dir)
 {
 	bool out = dir == CV_SA_OUT;
@@ -287,7 +317,7 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->ipproto = ch->suite.encr ? IPPROTO_ESP : IPPROTO_AH;
 	sa->encr = ch->suite.encr;
 	sa->integ = ch->suite.encr ? ch->suite.integ : ch->suite.ah;
-	sa->flags = CV_SA_F_COPY_DF | (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | (ch->esn ? CV_SA_F_ESN : 0) |
+	sa->flags = ch->egress | (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | (ch->esn ? CV_SA_F_ESN : 0) |
 		    (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY);
 	sa->replay_window = ch->replay_window;
 	sa->front_vrf = ch->path.vrf;
@@ -388,9 +418,23 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->lifetime_s = p->lifetime_s;
 	ch->lifetime_kb = p->lifetime_kb;
 	ch->replay_window = p->entry->replay_window;
-	ch->added_ms = host_now_ms(c);
+	ch->added_ms = ch->active_ms = host_now_ms(c);
 	ch->rule_id = desired_rule(c->desired, p->rule_id) ? p->rule_id : rule_for(c, p);
+	ch->egress = egress_flags(ch);
 	return ch;
+}
+
+/* A rekey is no traffic: the new pair of a flow is as idle as the old one (IDLE-1). */
+static void inherit_idle(struct child_table *t, struct child *ch)
+{
+	uint64_t quiet = UINT64_MAX;
+
+	for (const struct child *o = child_next(t, 0); o; o = child_next(t, o->id))
+		if (o != ch && o->rule_id == ch->rule_id && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
+			!memcmp(o->sel, ch->sel, sizeof(o->sel)) && child_quiet_s(o) < quiet)
+			quiet = child_quiet_s(o);
+	if (quiet != UINT64_MAX)
+		ch->active_ms = ch->added_ms - quiet * 1000;
 }
 
 int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys *keys, uint32_t *child_id,
@@ -416,6 +460,8 @@ int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys
 	t->state[id] = PAIR_USED;
 	t->child[id] = ch;
 	t->n_held++;
+	if (p->rekey)
+		inherit_idle(t, ch);
 	*child_id = id;
 	ch->cb = cb;
 	ch->arg = arg;
@@ -523,7 +569,7 @@ static void send_update(struct child *ch, unsigned half)
 		.dst = out ? ch->path.remote : ch->path.local,
 		.udp_src = out ? ch->path.lport : ch->path.rport,
 		.udp_dst = out ? ch->path.rport : ch->path.lport,
-		.flags = ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0};
+		.flags = (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | ch->egress};
 
 	if (ch->halves & half)
 		dpclient_command(ch->c->dp, CV_CMD_SA_UPDATE, &u, sizeof(u), NULL, NULL);
@@ -540,6 +586,20 @@ void child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool 
 	ch->udp_encap = udp_encap;
 	send_update(ch, CHILD_IN);
 	send_update(ch, CHILD_OUT);
+}
+
+void child_egress(struct child_table *t)
+{
+	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id)) {
+		uint32_t now = egress_flags(ch);
+
+		if (ch->released || now == ch->egress)
+			continue;
+		ch->egress = now;
+		if (ch->out)
+			ch->out->flags = (ch->out->flags & ~CV_SA_F_EGRESS) | now;
+		send_update(ch, CHILD_OUT);
+	}
 }
 
 /* ---- for child_sync.c ---- */

@@ -43,8 +43,10 @@ struct child {
 	struct cv_selector sel[CV_SA_SEL_MAX];
 	unsigned n_sel;
 	uint32_t lifetime_s, replay_window;
+	uint32_t egress; /* CV_SA_F_EGRESS as the dataplane was last told */
 	uint64_t lifetime_kb;
 	uint64_t added_ms;
+	uint64_t active_ms; /* the idle clock starts here: when it was added, for a rekey when the old pair was used */
 	uint64_t linger_until_ms;
 	TAILQ_ENTRY(child) link; /* lingering */
 	struct control *c;
@@ -96,6 +98,12 @@ void child_counters_shown(const struct child *ch, enum cv_sa_dir dir, struct cv_
 /* What is left: kilobytes after the counters n, and seconds. */
 uint64_t child_life_kb(const struct child *ch, const struct cv_sa_counters *n);
 uint64_t child_life_s(const struct child *ch);
+/* Tell the dataplane of pairs whose interface now says something else about DF and fragments (FRAG-4). */
+void child_egress(struct child_table *t);
+/* What the entry of the pair says about idle SAs: seconds, 0 = they stay. */
+uint32_t child_idle_limit(const struct child *ch);
+/* Seconds since the pair carried a packet in either direction, or since it was added (IDLE-9). */
+uint64_t child_quiet_s(const struct child *ch);
 /* Delete lingering pairs whose time is over. Returns milliseconds until the next, UINT64_MAX = none. */
 uint64_t child_run_linger(struct child_table *t, uint64_t now_ms);
 

@@ -67,6 +67,9 @@ struct cv_config *config_new(void)
 	c->cac.poll_s = 1;
 	c->ipsec_lifetime_s = 3600;
 	c->ipsec_lifetime_kb = 4608000;
+	c->replay_window = CFG_REPLAY_DEFAULT;
+	c->df_bit = CFG_DF_COPY;
+	c->fragment = CFG_FRAG_BEFORE;
 	return c;
 }
 

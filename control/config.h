@@ -19,6 +19,10 @@ struct cfg_vrf {
 	uint32_t id; /* filled in by control: stable across commits and restarts */
 };
 
+/* DF bit of outer packets, and where what does not fit is fragmented (FRAG-3, 4, 9). */
+enum cfg_df_bit { CFG_DF_DEFAULT = 0, CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
+enum cfg_fragment { CFG_FRAG_DEFAULT = 0, CFG_FRAG_BEFORE, CFG_FRAG_AFTER };
+
 enum cfg_if_type { CFG_IF_ETHERNET = 1, CFG_IF_VLAN, CFG_IF_LOOPBACK };
 struct cfg_if_addr {
 	struct cv_addr addr;
@@ -40,6 +44,8 @@ struct cfg_interface {
 	struct cfg_if_addr *addr;
 	unsigned n_addr;
 	const char *crypto_map; /* NULL = none (IPSEC-42) */
+	enum cfg_df_bit df_bit; /* after config_resolve() never DEFAULT */
+	enum cfg_fragment fragment;
 	/* resolved */
 	uint32_t id;
 	const struct cfg_vrf *vrf_ref;
@@ -179,6 +185,8 @@ struct cfg_transform_set {
 	bool esn;	/* extended sequence numbers are demanded */
 };
 
+#define CFG_REPLAY_GLOBAL UINT32_MAX
+#define CFG_REPLAY_DEFAULT 1024u
 struct cfg_map_entry {
 	uint32_t seq; /* 1..65535 */
 	const char *description;
@@ -192,7 +200,9 @@ struct cfg_map_entry {
 	uint64_t lifetime_kb; /* 0 = global */
 	bool per_host;
 	bool auto_start;	 /* negotiate without waiting for traffic */
-	uint32_t replay_window;	 /* packets; 0 = off */
+	uint32_t replay_window;	 /* packets; 0 = off; CFG_REPLAY_GLOBAL until config_resolve() */
+	uint32_t idle_s;	 /* 0 = idle SAs stay; config_resolve() fills in the global value */
+	bool idle_own;		 /* idle_s is the entry's, not the global one (IDLE-5) */
 	const char *ike_profile; /* NULL = the map's, else a profile-less IKEv2 default */
 	/* resolved */
 	const struct cfg_acl *acl_ref;
@@ -230,6 +240,10 @@ struct cv_config {
 	struct cfg_cac cac;
 	uint32_t ipsec_lifetime_s;  /* IPSEC-51: 3600 */
 	uint64_t ipsec_lifetime_kb; /* 4608000 */
+	uint32_t replay_window;	    /* packets; 0 = off */
+	uint32_t idle_s;	    /* 60..86400; 0 = off (IDLE-2) */
+	enum cfg_df_bit df_bit;
+	enum cfg_fragment fragment;
 	struct cfg_identity local_id;
 	struct cfg_vrf *vrf;
 	unsigned n_vrf;

@@ -45,6 +45,17 @@ static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
 	return 0;
 }
 
+#define WINDOWS "64, 128, 256, 512, 1024, 2048, 4096, 8192, or disable"
+static bool window_ok(uint32_t n)
+{
+	return !n || (n >= 64 && n <= 8192 && !(n & (n - 1)));
+}
+
+static bool idle_ok(uint32_t s)
+{
+	return s >= 60 && s <= 86400;
+}
+
 static int check_values(struct config_check *k, const struct cfg_map_entry *e)
 {
 	const char *map = e->map->name;
@@ -55,11 +66,12 @@ static int check_values(struct config_check *k, const struct cfg_map_entry *e)
 	if (e->lifetime_kb && (e->lifetime_kb < 1024 || e->lifetime_kb > UINT32_MAX))
 		return check_fail(k, PATH_ENTRY "/lifetime/kilobytes: %llu; 1024..%u", map, e->seq,
 			(unsigned long long)e->lifetime_kb, UINT32_MAX);
-	if (e->replay_window && e->replay_window != 64)
-		return check_fail(k, PATH_ENTRY "/replay-window: %u is not built yet; 64, or 0 to switch it off", map,
-			e->seq, e->replay_window);
+	if (!window_ok(e->replay_window))
+		return check_fail(k, PATH_ENTRY "/replay/window-size: %u; " WINDOWS, map, e->seq, e->replay_window);
 	if (!e->replay_window)
-		check_warn(k, PATH_ENTRY "/replay-window: off, replayed packets will be accepted", map, e->seq);
+		check_warn(k, PATH_ENTRY "/replay: disabled, replayed packets will be accepted", map, e->seq);
+	if (e->idle_own && !idle_ok(e->idle_s))
+		return check_fail(k, PATH_ENTRY "/idle-time: %u; 60..86400", map, e->seq, e->idle_s);
 	if (e->pfs == IKE_GROUP_NONE)
 		return 0;
 	snprintf(path, sizeof(path), PATH_ENTRY "/pfs", map, e->seq);
@@ -257,6 +269,11 @@ int config_check_crypto(struct config_check *k)
 	if (c->ipsec_lifetime_kb < 1024 || c->ipsec_lifetime_kb > UINT32_MAX)
 		return check_fail(k, "/culvert-ipsec:ipsec/lifetime/kilobytes: %llu; 1024..%u",
 			(unsigned long long)c->ipsec_lifetime_kb, UINT32_MAX);
+	if (!window_ok(c->replay_window))
+		return check_fail(
+			k, PATH_IPSEC "/security-association/replay/window-size: %u; " WINDOWS, c->replay_window);
+	if (c->idle_s && !idle_ok(c->idle_s))
+		return check_fail(k, PATH_IPSEC "/security-association/idle-time: %u; 60..86400", c->idle_s);
 	for (unsigned i = 0; !r && i < c->n_transform_set; i++)
 		r = check_transform_set(k, &c->transform_set[i]);
 	for (unsigned i = 0; !r && i < c->n_map; i++)

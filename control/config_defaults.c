@@ -95,6 +95,26 @@ static void add_default_profile(struct cv_config *c)
 	p->builtin = true;
 }
 
+/* What an entry or an interface does not say is the global value (REPLAY-5, IDLE-5, FRAG-4). */
+static void inherit(struct cv_config *c)
+{
+	for (unsigned i = 0; i < c->n_interface; i++) {
+		struct cfg_interface *ifc = &c->interface[i];
+
+		ifc->df_bit = ifc->df_bit ? ifc->df_bit : c->df_bit;
+		ifc->fragment = ifc->fragment ? ifc->fragment : c->fragment;
+	}
+	for (unsigned i = 0; i < c->n_map; i++)
+		for (unsigned j = 0; j < c->map[i].n_entry; j++) {
+			struct cfg_map_entry *e = &c->map[i].entry[j];
+
+			if (e->replay_window == CFG_REPLAY_GLOBAL)
+				e->replay_window = c->replay_window;
+			e->idle_own = e->idle_s;
+			e->idle_s = e->idle_s ? e->idle_s : c->idle_s;
+		}
+}
+
 void config_add_builtins(struct cv_config *c)
 {
 	c->ike_policy = grow(c, c->ike_policy, c->n_ike_policy, COUNT(builtin_policy), sizeof(builtin_policy[0]));
@@ -106,4 +126,5 @@ void config_add_builtins(struct cv_config *c)
 	c->ike_proposal[c->n_ike_proposal++] = sha2_proposal(c, "default-cbc", cbc_encr, COUNT(cbc_encr), false);
 
 	add_default_profile(c);
+	inherit(c);
 }

@@ -20,6 +20,7 @@
 #define PATH_PROPOSAL "/culvert-ike:ike/proposal[name='%s']"
 #define PATH_KEYRING "/culvert-ike:ike/keyring[name='%s']"
 #define PATH_PROFILE "/culvert-ike:ike/profile[name='%s']"
+#define PATH_IPSEC "/culvert-ipsec:ipsec"
 #define PATH_TS "/culvert-ipsec:ipsec/transform-set[name='%s']"
 #define PATH_MAP "/culvert-ipsec:ipsec/crypto-map[name='%s']"
 #define PATH_ENTRY PATH_MAP "/entry[sequence='%u']"

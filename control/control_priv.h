@@ -51,6 +51,7 @@ struct control {
 	/* host.c */
 	uv_prepare_t prepare;
 	uv_timer_t ike_timer;
+	uint64_t idle_at_ms;   /* when idle.c looks next */
 	uint32_t acquire_rule; /* while ike_acquire() runs: the rule it is for; 0 = none */
 	unsigned n_jobs;       /* on the public-key pool */
 	uint16_t ip_id;
@@ -102,9 +103,15 @@ void show_base_free(struct stats_base *b);
 void do_trace_record(struct control *c, const struct cv_evt_trace *rec);
 void trace_end(struct control *c); /* answers a running trace */
 
+/* idle.c: delete pairs that have carried nothing for too long. Milliseconds until it wants to be called again,
+ * UINT64_MAX = nothing is configured. */
+uint64_t idle_run(struct control *c);
+
 /* path.c: which of our addresses reaches a peer. */
 int path_local_addr(const struct control *c, const struct cfg_map_entry *e, const struct cv_addr *remote,
 	struct cv_addr *local, uint32_t *vrf);
+/* The interface that a rule's traffic leaves by: the one that has the map. */
+const struct cfg_interface *rule_interface(const struct control *c, const struct rule_ref *r);
 bool path_if_has(const struct cfg_interface *i, const struct cv_addr *a);
 /* The first address of the family, or NULL. */
 const struct cv_addr *path_if_addr(const struct cfg_interface *i, uint8_t af);

@@ -145,6 +145,7 @@ void clear_counters(struct show *s)
 	}
 	if (!only) {
 		sum_drops(seg, b->drops);
+		sum_events(seg, b->events);
 		for (struct child *ch = child_next(s->c->children, 0); ch; ch = child_next(s->c->children, ch->id))
 			clear_child_counters(ch);
 	}

@@ -122,3 +122,13 @@ int path_local_addr(const struct control *c, const struct cfg_map_entry *e, cons
 	}
 	return r;
 }
+
+const struct cfg_interface *rule_interface(const struct control *c, const struct rule_ref *r)
+{
+	if (!r->entry->map->local_ref)
+		return r->local;
+	for (unsigned i = 0; i < c->running->n_interface; i++)
+		if (c->running->interface[i].map_ref == r->entry->map)
+			return &c->running->interface[i];
+	return r->local;
+}

@@ -208,16 +208,6 @@ const struct cfg_interface *if_by_id(const struct control *c, uint32_t if_id)
 	return NULL;
 }
 
-const struct cfg_interface *rule_interface(const struct control *c, const struct rule_ref *r)
-{
-	if (!r->entry->map->local_ref)
-		return r->local;
-	for (unsigned i = 0; i < c->running->n_interface; i++)
-		if (c->running->interface[i].map_ref == r->entry->map)
-			return &c->running->interface[i];
-	return r->local;
-}
-
 void sum_if_counters(const struct cv_stats_segment *seg, uint32_t if_id, struct cv_if_counters *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -241,6 +231,14 @@ void sum_drops(const struct cv_stats_segment *seg, uint64_t out[static CV_DROP_M
 	for (unsigned w = 0; w < CV_WRITERS && w <= seg->n_workers; w++)
 		for (unsigned d = 0; d < CV_DROP_MAX; d++)
 			out[d] += seg->writer[w].drops[d];
+}
+
+void sum_events(const struct cv_stats_segment *seg, uint64_t out[static CV_EVENT_MAX])
+{
+	memset(out, 0, CV_EVENT_MAX * sizeof(*out));
+	for (unsigned w = 0; w < CV_WRITERS && w <= seg->n_workers; w++)
+		for (unsigned e = 0; e < CV_EVENT_MAX; e++)
+			out[e] += seg->writer[w].events[e];
 }
 
 const struct stats_base *show_base(const struct control *c)
@@ -274,6 +272,7 @@ static const struct verb shows[] = {
 	{"ip route", show_ip_route},
 	{"ipv6 route", show_ipv6_route},
 	{"drops", show_drops},
+	{"counters", show_counters},
 	{"workers", show_workers},
 	{"crypto session", show_session},
 	{"crypto ipsec sa", show_ipsec_sa},

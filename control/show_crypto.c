@@ -74,6 +74,16 @@ static uint16_t media_mtu(const struct cfg_interface *i)
 	return i->mtu ? i->mtu : 1500;
 }
 
+static const char *df_text(const struct cfg_interface *i)
+{
+	return i->df_bit == CFG_DF_SET ? "set" : i->df_bit == CFG_DF_CLEAR ? "clear" : "copy";
+}
+
+static const char *fragment_text(const struct cfg_interface *i)
+{
+	return i->fragment == CFG_FRAG_AFTER ? "after-encryption" : "before-encryption";
+}
+
 /* The interface's member of s->list, made when it is the first of its SPD. */
 static json_t *interface_object(struct show *s, json_t *index, const struct rule_ref *r)
 {
@@ -108,6 +118,8 @@ static void flow_base(struct show *s, json_t *o, const struct rule_ref *r, const
 	json_array_append_new(flags, json_string("origin_is_acl"));
 	set_int(o, "path_mtu", media_mtu(rule_interface(s->c, r)));
 	set_int(o, "media_mtu", media_mtu(rule_interface(s->c, r)));
+	set_str(o, "df_bit", df_text(rule_interface(s->c, r)));
+	set_str(o, "fragmentation", fragment_text(rule_interface(s->c, r)));
 	set_array(o, "sas");
 }
 
@@ -150,6 +162,11 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 	set_int(o, "life_seconds", child_life_s(ch));
 	set_int(o, "iv_size", encr ? encr->iv_len : 0);
 	set_int(o, "replay_window", ch->replay_window);
+	if (child_idle_limit(ch)) {
+		set_int(o, "idle_limit", child_idle_limit(ch));
+		set_str(o, "idle_source", r->entry->idle_own ? "map" : "global");
+	}
+	set_int(o, "idle_seconds", child_quiet_s(ch));
 	set_str(o, "status", ch->released ? "DELETING" : "ACTIVE");
 	return o;
 }

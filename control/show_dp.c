@@ -388,6 +388,37 @@ void show_drops(struct show *s)
 	show_answer(s);
 }
 
+/* ---- events ---- */
+
+void show_counters(struct show *s)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
+	const struct stats_base *base = show_base(s->c);
+	bool all = arg_flag(s, "all");
+	uint64_t sum[CV_EVENT_MAX];
+	json_t *list = set_array(s->out, "counters");
+
+	if (!seg) {
+		set_str(s->out, "dataplane", "down");
+		show_answer(s);
+		return;
+	}
+	sum_events(seg, sum);
+	for (unsigned e = 0; e < seg->n_events && e < CV_EVENT_MAX; e++) {
+		uint64_t n = sum[e] - (base ? base->events[e] : 0);
+		json_t *o;
+
+		if (!n && !all)
+			continue;
+		o = json_object();
+		set_str(o, "counter", seg->event_name[e]);
+		set_str(o, "text", seg->event_text[e]);
+		set_int(o, "count", n);
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
 /* ---- workers ---- */
 
 static void stages(const struct cv_stats_segment *seg, const struct cv_writer_block *w, json_t *o)

@@ -345,6 +345,8 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 	set_flag(o, "per_host", e->per_host);
 	set_flag(o, "auto_start", e->auto_start);
 	set_int(o, "replay_window", e->replay_window);
+	if (e->idle_s)
+		set_int(o, "idle_time", e->idle_s);
 	return o;
 }
 

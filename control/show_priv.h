@@ -23,6 +23,7 @@ struct stats_base {
 	uint64_t instance;
 	struct cv_if_counters ifc[CV_IF_MAX];
 	uint64_t drops[CV_DROP_MAX];
+	uint64_t events[CV_EVENT_MAX];
 };
 
 /* ---- building JSON: a member without a value is left out ---- */
@@ -60,9 +61,8 @@ void show_dump(struct show *s, enum cv_dump_kind kind, uint32_t scope,
 const struct cfg_interface *if_by_id(const struct control *c, uint32_t if_id);
 void sum_if_counters(const struct cv_stats_segment *seg, uint32_t if_id, struct cv_if_counters *out);
 void sum_drops(const struct cv_stats_segment *seg, uint64_t out[static CV_DROP_MAX]);
+void sum_events(const struct cv_stats_segment *seg, uint64_t out[static CV_EVENT_MAX]);
 const struct stats_base *show_base(const struct control *c); /* NULL = nothing was cleared */
-/* The interface that a rule's traffic leaves by: the one that has the map. */
-const struct cfg_interface *rule_interface(const struct control *c, const struct rule_ref *r);
 
 /* Handlers: each answers exactly once. */
 void show_version(struct show *s);
@@ -74,6 +74,7 @@ void show_nd(struct show *s);
 void show_ip_route(struct show *s);
 void show_ipv6_route(struct show *s);
 void show_drops(struct show *s);
+void show_counters(struct show *s);
 void show_workers(struct show *s);
 void show_session(struct show *s);
 void show_ipsec_sa(struct show *s);

@@ -10,6 +10,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "events.h"
 #include "fib.h"
 #include "frag.h"
 #include "trace.h"
@@ -361,7 +362,7 @@ static void inner_df_clear(struct rte_mbuf *m)
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 }
 
-/* Does not fit: tell the source (FRAG-10) or cut it before encryption (FRAG-1, 2, 9). */
+/* Does not fit: tell the source (FRAG-10), or cut it before encryption (FRAG-1, 2) or after, as FRAG-9 says. */
 static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, uint16_t max, struct pkt_vec *outer)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -376,7 +377,13 @@ static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, u
 		}
 		max = IPV6_MIN_MTU;
 	}
-	if (!v4 || (df && !(sa->flags & SA_F_DF_CLEAR)) || max == 0) {
+	bool may_cut = !df || (sa->flags & SA_F_DF_CLEAR);
+	if (may_cut && (sa->conf.flags & CV_SA_F_FRAG_AFTER)) {
+		w->stats->events[EVENT_FRAG_AFTER]++;
+		parts_add(w, m, sa, outer); /* ip_output cuts the outer packet (FRAG-11) */
+		return;
+	}
+	if (!v4 || !may_cut || max == 0) {
 		pkt_meta(m)->mtu = max;
 		esp_counters(w, sa)->other_errors++;
 		dp_slow(w, m, SLOW_ICMP_MTU);
@@ -385,6 +392,7 @@ static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, u
 	if (df)
 		inner_df_clear(m);
 	int n = frag_ipv4(w, m, max, part, FRAG_MAX);
+	w->stats->events[EVENT_FRAG_BEFORE] += n > 0;
 	for (int i = 0; i < n; i++)
 		parts_add(w, part[i], sa, outer);
 }

@@ -4,6 +4,7 @@
 
 #include <rte_ether.h>
 
+#include "events.h"
 #include "fib.h"
 #include "frag.h"
 #include "iface.h"
@@ -643,8 +644,11 @@ void ip_forward(struct worker *w, struct pkt_vec *v)
 
 /* ---- ip_output ---- */
 
-/* A packet longer than the MTU of its way out: fragmented where that is allowed, else its sender is told. Returns the
- * parts left in out[], ready for the link-layer header. */
+/*
+ * A packet longer than the MTU of its way out: fragmented where that is allowed, else its sender is told. An outer
+ * packet of IPsec that is too long is meant to be cut here whatever its DF bit says: esp_out.c has made all others fit.
+ * Returns the parts left in out[], ready for the link-layer header.
+ */
 static unsigned too_big(struct worker *w, struct rte_mbuf *m, uint16_t mtu, struct rte_mbuf **out)
 {
 	struct pkt_meta *meta = pkt_meta(m);
@@ -653,8 +657,10 @@ static unsigned too_big(struct worker *w, struct rte_mbuf *m, uint16_t mtu, stru
 	bool ip6 = meta->flags & PKT_F_IP6;
 	int n = 0;
 
-	if (ip6 ? ours : !(ip4->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG))) {
+	if (ip6 ? ours
+		: (meta->flags & PKT_F_PROTECTED) || !(ip4->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG))) {
 		trace_step(m, "fragment", "%u bytes, MTU %u", rte_pktmbuf_data_len(m), mtu);
+		w->stats->events[EVENT_FRAG_CLEAR] += !(meta->flags & PKT_F_PROTECTED);
 		n = ip6 ? frag_ipv6(w, m, mtu, out, FRAG_MAX) : frag_ipv4(w, m, mtu, out, FRAG_MAX);
 	} else if (ours) {
 		dp_drop1(w, m, DROP_MTU_DF);

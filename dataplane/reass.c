@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "reass.h"
 
+#include "events.h"
 #include "icmp.h"
 #include "iphdr.h"
 #include "worker.h"
@@ -219,8 +220,10 @@ static struct rte_mbuf *assemble(struct worker *w, struct packet *p)
 	finish_header(m, hdr, first);
 	enum drop_reason why = ip6 ? ip6_check(m) : ip4_check_slow(m);
 
-	if (!why)
+	if (!why) {
+		w->stats->events[EVENT_REASSEMBLED]++;
 		return m;
+	}
 	dp_drop1(w, m, why);
 	return NULL;
 }
@@ -253,6 +256,7 @@ void reass_tick(struct worker *w, uint64_t now_ms)
 			continue;
 		if (p->n && p->part[0].off == 0)
 			icmp_error(w, p->part[0].m, &icmp_reassembly_timeout);
+		w->stats->events[EVENT_REASS_TIMEOUT]++;
 		packet_drop(w, p);
 	}
 }

@@ -297,7 +297,8 @@ static struct sa *sa_moved(const struct sa *old, const struct cv_sa_update *u)
 	sa->conf.dst = u->dst;
 	sa->conf.udp_src = u->udp_src;
 	sa->conf.udp_dst = u->udp_dst;
-	sa->conf.flags = (sa->conf.flags & ~CV_SA_F_UDP_ENCAP) | (u->flags & CV_SA_F_UDP_ENCAP);
+	const uint32_t change = CV_SA_F_UDP_ENCAP | CV_SA_F_EGRESS;
+	sa->conf.flags = (sa->conf.flags & ~change) | (u->flags & change);
 	sa_derive(sa);
 	return sa;
 }

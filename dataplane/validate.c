@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "algo.h"
+#include "replay.h"
 
 #define PROTO_AH 51
 #define IF_MTU_MIN 68u /* RFC 791 */
 #define IF_MTU_MAX 9216u
 #define RULE_ID_MAX ((1u << 24) - 1)
 #define SPI_MIN 256u /* RFC 4303 2.1: 1..255 are reserved */
-#define REPLAY_WINDOW_MAX 8192u
 
 /* Write the reason and fail: for use as `return bad(text, ...)`. */
 static enum cv_err __attribute__((format(printf, 2, 3))) bad(char *text, const char *fmt, ...)
@@ -315,9 +315,7 @@ static enum cv_err check_outer(const struct cv_addr *src, const struct cv_addr *
 	return CV_OK;
 }
 
-#define SA_FLAGS                                                                                                       \
-	(CV_SA_F_UDP_ENCAP | CV_SA_F_ESN | CV_SA_F_NO_REPLAY | CV_SA_F_COPY_DF | CV_SA_F_CLEAR_DF | CV_SA_F_SET_DF |   \
-		CV_SA_F_BUNDLED)
+#define SA_FLAGS (CV_SA_F_UDP_ENCAP | CV_SA_F_ESN | CV_SA_F_NO_REPLAY | CV_SA_F_EGRESS | CV_SA_F_BUNDLED)
 
 /* What the format can say but this version cannot do. */
 static enum cv_err check_sa_supported(const struct cv_sa *c, char *text)
@@ -389,7 +387,7 @@ static enum cv_err check_sa(const void *body, char *text)
 static enum cv_err check_sa_update(const void *body, char *text)
 {
 	const struct cv_sa_update *c = body;
-	if ((c->flags & ~CV_SA_F_UDP_ENCAP) != 0)
+	if ((c->flags & ~(CV_SA_F_UDP_ENCAP | CV_SA_F_EGRESS)) != 0)
 		return bad(text, "unknown flags 0x%x", c->flags);
 	enum cv_err err = check_sa_ref(&c->ref, text);
 	return err != CV_OK ? err : check_outer(&c->src, &c->dst, c->flags, c->udp_src, c->udp_dst, text);

@@ -48,6 +48,9 @@ const char **build_names(struct build *b, const struct lyd_node *node, const cha
  */
 bool build_secret(struct build *b, const struct lyd_node *leaf, bool hex, const uint8_t **out, size_t *len);
 enum ike_group build_group(const char *name); /* "group14"; NULL = NONE */
+/* NULL = DEFAULT. */
+enum cfg_df_bit build_df_bit(const char *name);
+enum cfg_fragment build_fragment(const char *name);
 
 /* build_net.c, build_ike.c, build_ipsec.c: one part each; false after build_fail. */
 bool build_network(struct build *b, const struct lyd_node *tree);

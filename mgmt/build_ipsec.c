@@ -34,6 +34,30 @@ static bool transform_sets(struct build *b, const struct lyd_node *ipsec)
 	return true;
 }
 
+enum cfg_df_bit build_df_bit(const char *name)
+{
+	if (!name)
+		return CFG_DF_DEFAULT;
+	return strcmp(name, "set") == 0 ? CFG_DF_SET : strcmp(name, "clear") == 0 ? CFG_DF_CLEAR : CFG_DF_COPY;
+}
+
+enum cfg_fragment build_fragment(const char *name)
+{
+	if (!name)
+		return CFG_FRAG_DEFAULT;
+	return strcmp(name, "after-encryption") == 0 ? CFG_FRAG_AFTER : CFG_FRAG_BEFORE;
+}
+
+/* unset: where neither of the two is given. */
+static uint32_t replay_window(const struct lyd_node *n, uint32_t unset)
+{
+	const struct lyd_node *replay = tree_child(n, "replay");
+
+	if (tree_child(replay, "disable"))
+		return 0;
+	return tree_child(replay, "window-size") ? (uint32_t)tree_number(replay, "window-size") : unset;
+}
+
 static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
 {
 	const struct lyd_node *life = tree_child(n, "lifetime");
@@ -47,7 +71,8 @@ static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entr
 	e->lifetime_kb = tree_number(life, "kilobytes");
 	e->per_host = strcmp(tree_text(n, "level"), "per-host") == 0;
 	e->auto_start = tree_flag(n, "auto-start");
-	e->replay_window = (uint32_t)tree_number(n, "replay-window");
+	e->replay_window = replay_window(n, CFG_REPLAY_GLOBAL);
+	e->idle_s = (uint32_t)tree_number(n, "idle-time");
 	e->ike_profile = build_text(b, n, "ike-profile");
 	e->peer = config_alloc(b->c, tree_count(n, "peer"), sizeof(*e->peer));
 	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
@@ -84,11 +109,15 @@ static bool maps(struct build *b, const struct lyd_node *ipsec)
 bool build_ipsec(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *ipsec = tree_top(tree, "culvert-ipsec", "ipsec");
-	const struct lyd_node *life = tree_child(ipsec, "lifetime");
+	const struct lyd_node *life = tree_child(ipsec, "lifetime"), *sa = tree_child(ipsec, "security-association");
 
 	if (!ipsec)
 		return true;
 	b->c->ipsec_lifetime_s = (uint32_t)tree_number(life, "seconds");
 	b->c->ipsec_lifetime_kb = tree_number(life, "kilobytes");
+	b->c->replay_window = replay_window(sa, CFG_REPLAY_DEFAULT);
+	b->c->idle_s = (uint32_t)tree_number(sa, "idle-time");
+	b->c->df_bit = build_df_bit(tree_text(ipsec, "df-bit"));
+	b->c->fragment = build_fragment(tree_text(ipsec, "fragmentation"));
 	return transform_sets(b, ipsec) && maps(b, ipsec);
 }

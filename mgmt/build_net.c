@@ -88,6 +88,8 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->mtu = (uint16_t)tree_number(n, "mtu");
 	i->vrf = build_text(b, n, "vrf");
 	i->crypto_map = build_text(b, n, "crypto-map");
+	i->df_bit = build_df_bit(tree_text(n, "ipsec-df-bit"));
+	i->fragment = build_fragment(tree_text(n, "ipsec-fragmentation"));
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
 	return interface_type(b, n, i) && mac(b, n, i) && addresses(b, v4, i) && addresses(b, v6, i);
 }

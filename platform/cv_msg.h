@@ -44,7 +44,7 @@ enum cv_msg_type {
 	CV_CMD_SA_ADD,	  /* struct cv_sa */
 	CV_CMD_SA_DEL,	  /* struct cv_sa_ref */
 	CV_CMD_SA_KEEP,	  /* struct cv_sa_ref; in a SYNC transaction: this SA stays as it is */
-	CV_CMD_SA_UPDATE, /* struct cv_sa_update: new outer endpoint (NAT mapping change) */
+	CV_CMD_SA_UPDATE, /* struct cv_sa_update: new outer endpoint (NAT mapping change), other treatment of DF */
 	CV_CMD_DUMP,	  /* struct cv_cmd_dump; reply: struct cv_dump_reply, repeat with its cursor */
 	CV_CMD_TRACE,	  /* struct cv_cmd_trace: record the next N packets; records come as CV_EVT_TRACE */
 	CV_CMD_CAPTURE,	  /* struct cv_cmd_capture: pcapng capture on an interface */
@@ -282,6 +282,9 @@ enum cv_sa_dir { CV_SA_OUT = 1, CV_SA_IN = 2 };
 #define CV_SA_F_SET_DF 32u
 /* Outer part of a bundle: outbound, no rule uses it directly; inbound, what is inside must be for another SA. */
 #define CV_SA_F_BUNDLED 64u
+#define CV_SA_F_FRAG_AFTER 128u /* outbound: fragment the encrypted packet, not the clear one (FRAG-11) */
+/* What of them follows the egress interface's configuration and may change during the SA's life. */
+#define CV_SA_F_EGRESS (CV_SA_F_COPY_DF | CV_SA_F_CLEAR_DF | CV_SA_F_SET_DF | CV_SA_F_FRAG_AFTER)
 #define CV_SA_KEY_MAX 128u
 #define CV_SA_SEL_MAX 4u
 
@@ -326,7 +329,7 @@ struct cv_sa_update {
 	struct cv_sa_ref ref;
 	struct cv_addr src, dst;
 	uint16_t udp_src, udp_dst;
-	uint32_t flags; /* CV_SA_F_UDP_ENCAP on or off */
+	uint32_t flags; /* CV_SA_F_UDP_ENCAP and CV_SA_F_EGRESS, as they are to be */
 };
 
 enum cv_dump_kind {

@@ -11,9 +11,10 @@
 #include "cv_types.h"
 
 #define CV_STATS_MAGIC 0x43565354u
-#define CV_STATS_VERSION 1u
+#define CV_STATS_VERSION 2u
 #define CV_DROP_MAX 128u
 #define CV_STAGE_MAX 32u
+#define CV_EVENT_MAX 64u
 #define CV_WRITERS (CV_WORKER_MAX + 1) /* slot 0 is the main lcore, worker i is slot i + 1 */
 
 struct cv_if_counters {
@@ -37,6 +38,7 @@ struct cv_writer_block {
 	uint64_t loops, idle_loops, busy_cycles, idle_cycles; /* TSC cycles */
 	uint64_t rx_packets, tx_packets;
 	uint64_t drops[CV_DROP_MAX];
+	uint64_t events[CV_EVENT_MAX]; /* what happened to packets other than being dropped */
 	struct cv_stage_counters stage[CV_STAGE_MAX];
 	struct cv_if_counters ifc[CV_IF_MAX];
 	struct cv_sa_counters sa[CV_SA_MAX];
@@ -47,10 +49,12 @@ struct cv_stats_segment {
 	uint64_t instance; /* as in cv_hello_info */
 	uint64_t tsc_hz;
 	uint64_t heartbeat; /* seconds of uptime, written by the main lcore */
-	uint32_t n_drops, n_stages, n_workers, pad;
+	uint32_t n_drops, n_stages, n_workers, n_events;
 	char drop_name[CV_DROP_MAX][32]; /* stable token, e.g. "esp-replay" */
 	char drop_text[CV_DROP_MAX][96]; /* one line for people */
 	char stage_name[CV_STAGE_MAX][24];
+	char event_name[CV_EVENT_MAX][32]; /* stable token, e.g. "frag-before" */
+	char event_text[CV_EVENT_MAX][96];
 	struct cv_writer_block writer[CV_WRITERS]; /* sparse: pages exist once touched */
 };
 

@@ -57,6 +57,10 @@ static const struct cli_arg show_drops[] = {
 	FLAG("all", "Also reasons for which nothing was dropped"),
 	END,
 };
+static const struct cli_arg show_counters[] = {
+	FLAG("all", "Also those that are zero"),
+	END,
+};
 static const struct cli_arg show_running[] = {
 	WITH("path", "PATH", "Only what is below this YANG path", CLI_PATH),
 	FLAG("xml", "As XML"),
@@ -181,6 +185,7 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto ike stats", "Counters of the IKE engine", NULL, render_ike_stats),
 	SHOW("dataplane", "State of the dataplane and of what was pushed to it", NULL, render_dataplane),
 	SHOW("drops", "Dropped packets by reason", show_drops, render_drops),
+	SHOW("counters", "Fragmentation, path MTU and what else happened to packets", show_counters, render_counters),
 	SHOW("workers", "Worker cores: load and stages", NULL, render_workers),
 	SHOW("running-config", "The running configuration, secrets hidden", show_running, render_text),
 	{"clear crypto session", "clear", "crypto session", NULL, "Remove IKE and IPsec SAs of sessions", clear_session,

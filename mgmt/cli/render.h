@@ -50,6 +50,7 @@ RENDERER(render_interfaces);
 RENDERER(render_neighbours);
 RENDERER(render_routes);
 RENDERER(render_drops);
+RENDERER(render_counters);
 RENDERER(render_workers);
 RENDERER(render_trace);
 RENDERER(render_capture);

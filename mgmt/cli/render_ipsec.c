@@ -15,7 +15,7 @@ static void ident(FILE *out, const char *title, const json_t *id)
 		strcmp(protocol, "ip") == 0 ? "0" : protocol, jtext(id, "port", "0"));
 }
 
-static void one_sa(FILE *out, const json_t *sa, const char *map)
+static void one_sa(FILE *out, const json_t *sa, const char *map, bool detail)
 {
 	long long spi = jint(sa, "spi");
 
@@ -32,10 +32,16 @@ static void one_sa(FILE *out, const json_t *sa, const char *map)
 	fprintf(out, "        replay detection support: %s", jint(sa, "replay_window") ? "Y" : "N");
 	if (jint(sa, "replay_window"))
 		fprintf(out, "  replay window size: %lld", jint(sa, "replay_window"));
+	if (detail) {
+		fprintf(out, "\n        idle: %lld seconds", jint(sa, "idle_seconds"));
+		if (jint(sa, "idle_limit"))
+			fprintf(out, " of %lld (%s)", jint(sa, "idle_limit"), jtext(sa, "idle_source", "global"));
+	}
 	fprintf(out, "\n        Status: %s\n", jtext(sa, "status", "ACTIVE"));
 }
 
-static void sas_of(FILE *out, const json_t *flow, const char *direction, const char *protocol, const char *map)
+static void sas_of(
+	FILE *out, const json_t *flow, const char *direction, const char *protocol, const char *map, bool detail)
 {
 	size_t i;
 	json_t *sa;
@@ -44,7 +50,7 @@ static void sas_of(FILE *out, const json_t *flow, const char *direction, const c
 	json_array_foreach (json_object_get(flow, "sas"), i, sa)
 		if (strcmp(jtext(sa, "direction", ""), direction) == 0 &&
 			strcmp(jtext(sa, "protocol", "esp"), protocol) == 0)
-			one_sa(out, sa, map);
+			one_sa(out, sa, map, detail);
 }
 
 static void flow_counters(FILE *out, const json_t *f, bool detail)
@@ -82,10 +88,13 @@ static void flow(FILE *out, const json_t *f, const char *map, bool detail)
 	fprintf(out, "\n     local crypto endpt.: %s, remote crypto endpt.: %s\n", jtext(f, "local_endpoint", "?"),
 		jtext(f, "remote_endpoint", "?"));
 	fprintf(out, "     path mtu %lld, media mtu %lld\n", jint(f, "path_mtu"), jint(f, "media_mtu"));
+	if (detail)
+		fprintf(out, "     df-bit %s, fragmentation %s\n", jtext(f, "df_bit", "copy"),
+			jtext(f, "fragmentation", "before-encryption"));
 	fprintf(out, "     current outbound spi: 0x%llX(%lld)\n", spi, spi);
 	for (unsigned d = 0; d < 2; d++)
 		for (unsigned p = 0; p < 3; p++)
-			sas_of(out, f, directions[d], protocols[p], map);
+			sas_of(out, f, directions[d], protocols[p], map, detail);
 }
 
 RENDERER(render_ipsec_sa)
@@ -123,6 +132,12 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	fprintf(out, "        PFS (Y/N): %s\n", pfs ? "Y" : "N");
 	if (pfs)
 		fprintf(out, "        DH group: %s\n", pfs);
+	if (jint(e, "replay_window"))
+		fprintf(out, "        Antireplay window size = %lld\n", jint(e, "replay_window"));
+	else
+		fprintf(out, "        Antireplay: disabled\n");
+	if (jint(e, "idle_time"))
+		fprintf(out, "        Security association idletime: %lld seconds\n", jint(e, "idle_time"));
 	if (jflag(e, "per_host"))
 		fprintf(out, "        Security association level: per-host\n");
 	fprintf(out, "        Transform sets={\n");

@@ -196,6 +196,22 @@ RENDERER(render_routes)
 		}
 }
 
+RENDERER(render_counters)
+{
+	static const char *const titles[] = {"Counter", "Count", "Meaning"};
+	struct table *t = table_new(3, titles, " - ");
+	size_t i;
+	json_t *c;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "counters"), i, c) {
+		table_cell(t, "%s", jtext(c, "counter", "?"));
+		table_cell(t, "%lld", jint(c, "count"));
+		table_cell(t, "%s", jtext(c, "text", ""));
+	}
+	table_print(t, out);
+}
+
 RENDERER(render_drops)
 {
 	static const char *const titles[] = {"Reason", "Packets", "Meaning"};

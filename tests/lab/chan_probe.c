@@ -249,6 +249,18 @@ static void drops(void)
 	}
 }
 
+static void event_counts(void)
+{
+	const struct cv_stats_segment *s = cv_chan_stats(ch);
+	for (uint32_t e = 0; e < s->n_events; e++) {
+		uint64_t n = 0;
+		for (uint32_t w = 0; w <= s->n_workers; w++)
+			n += s->writer[w].events[e];
+		if (n != 0)
+			(void)printf("  event %s %lu\n", s->event_name[e], (unsigned long)n);
+	}
+}
+
 static void counters(uint32_t if_id)
 {
 	const struct cv_stats_segment *s = cv_chan_stats(ch);
@@ -373,6 +385,7 @@ static void operate(char **a)
 		events((long)num(a[1], 0));
 	} else if (strcmp(a[0], "drops") == 0) {
 		drops();
+		event_counts();
 	} else if (strcmp(a[0], "counters") == 0) {
 		counters(num(a[1], 0));
 	} else if (strcmp(a[0], "heartbeat") == 0) {

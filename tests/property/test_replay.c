@@ -82,6 +82,25 @@ static void agrees_with_a_full_memory(void **state)
 		one_window(1u + below(300));
 }
 
+/* The manual's own numbers (REPLAY-1, REPLAY-T1), and a forged packet that moves nothing: only replay_update() does,
+ * and that is called for authenticated packets alone (REPLAY-11, REPLAY-T5). */
+static void numbers_of_the_manual(void **state)
+{
+	(void)state;
+	struct replay *r = malloc(replay_size(1024));
+	assert_non_null(r);
+	replay_init(r, 1024);
+	assert_true(replay_update(r, 2000));
+	assert_true(replay_check(r, 977));
+	assert_false(replay_check(r, 976));
+	assert_true(replay_check(r, 4000000000u)); /* looked at, then found forged */
+	assert_int_equal(r->top, 2000);
+	assert_true(replay_update(r, 977));
+	assert_false(replay_update(r, 977));
+	assert_false(replay_update(r, 976));
+	free(r);
+}
+
 /* Runs of packets marked at once: the same as one by one, with the window standing still during a run. */
 static void runs_agree_with_single_packets(void **state)
 {
@@ -198,6 +217,7 @@ int main(int argc, char **argv)
 		seed = (unsigned)strtoul(argv[1], NULL, 0);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_a_full_memory),
+		cmocka_unit_test(numbers_of_the_manual),
 		cmocka_unit_test(runs_agree_with_single_packets),
 		cmocka_unit_test(works_at_the_end_of_the_space),
 		cmocka_unit_test(window_zero_accepts_everything),

@@ -75,6 +75,17 @@ static void drop(struct fakedp *f, struct obj *o)
 	*o = f->obj[--f->n_obj];
 }
 
+static void update_sa(struct cv_sa *sa, const struct cv_sa_update *u)
+{
+	const uint32_t change = CV_SA_F_UDP_ENCAP | CV_SA_F_EGRESS;
+
+	sa->src = u->src;
+	sa->dst = u->dst;
+	sa->udp_src = u->udp_src;
+	sa->udp_dst = u->udp_dst;
+	sa->flags = (sa->flags & ~change) | (u->flags & change);
+}
+
 /* 0 or enum cv_err. check: only say whether it would do. */
 static uint32_t execute(struct fakedp *f, const struct cv_msg *m, bool check)
 {
@@ -89,6 +100,8 @@ static uint32_t execute(struct fakedp *f, const struct cv_msg *m, bool check)
 			o->named = true;
 			f->st.kept++;
 		}
+		if (o && !check && m->h.type == CV_CMD_SA_UPDATE)
+			update_sa((struct cv_sa *)o->body, (const struct cv_sa_update *)m->body);
 		return o ? 0 : CV_ERR_NOT_FOUND;
 	}
 	if (!k || len < k->key)

@@ -109,7 +109,7 @@ static void test_sample(void **state)
 	assert_string_equal(addr(&e->peer[0]), "192.0.2.2");
 	assert_true(algo_suite_equal(e->ts_ref[0]->suite, (struct algo_suite){.encr = CV_ENCR_AES128_GCM16}));
 	assert_int_equal(e->pfs, IKE_GROUP_ECP256);
-	assert_int_equal(e->replay_window, 64);
+	assert_int_equal(e->replay_window, 1024); /* nothing said anywhere */
 	assert_ptr_equal(e->profile_ref, p);
 	assert_int_equal(c->ipsec_lifetime_s, 3600);
 	assert_int_equal(c->ipsec_lifetime_kb, 4608000);
@@ -272,6 +272,70 @@ static void test_ike(void **state)
 }
 
 /* What config_resolve() refuses arrives with its path apart from its text. */
+#define MAP_BEGIN                                                                                                      \
+	"{\"culvert-acl:access-lists\":{\"access-list\":[{\"name\":\"a\",\"line\":[{\"sequence\":10,\"action\":"       \
+	"\"permit\","                                                                                                  \
+	"\"source\":\"10.1.0.0/24\",\"destination\":\"10.2.0.0/24\"}]}]},\"culvert-ipsec:ipsec\":{"
+#define MAP(entry)                                                                                                     \
+	"\"transform-set\":[{\"name\":\"t\",\"algorithm\":\"aes128-gcm16\"}],\"crypto-map\":[{\"name\":\"m\","         \
+	"\"entry\":[{"                                                                                                 \
+	"\"sequence\":10,\"access-list\":\"a\",\"peer\":[\"192.0.2.2\"],\"transform-set\":[\"t\"]" entry "}]}]}}"
+
+/* Global and per entry, as an operator writes them (REPLAY-5, 6, IDLE-4, 5, FRAG-3). */
+static void test_security_association(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t window, idle;
+		enum cfg_df_bit df;
+		enum cfg_fragment fragment;
+	} row[] = {
+		{MAP_BEGIN MAP(""), 1024, 0, CFG_DF_COPY, CFG_FRAG_BEFORE},
+		{MAP_BEGIN "\"security-association\":{\"replay\":{\"window-size\":256},\"idle-time\":600}," MAP(""),
+			256, 600, CFG_DF_COPY, CFG_FRAG_BEFORE},
+		{MAP_BEGIN "\"security-association\":{\"replay\":{\"window-size\":256},\"idle-time\":600}," MAP(
+			 ",\"replay\":{\"disable\":[null]},\"idle-time\":60"),
+			0, 60, CFG_DF_COPY, CFG_FRAG_BEFORE},
+		{MAP_BEGIN "\"security-association\":{\"replay\":{\"disable\":[null]}},\"df-bit\":\"clear\"," MAP(
+			 ",\"replay\":{\"window-size\":8192}"),
+			8192, 0, CFG_DF_CLEAR, CFG_FRAG_BEFORE},
+		{MAP_BEGIN "\"fragmentation\":\"after-encryption\",\"df-bit\":\"set\"," MAP(""), 1024, 0, CFG_DF_SET,
+			CFG_FRAG_AFTER},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct cv_config *c = build_ok(row[i].text);
+
+		assert_int_equal(c->map[0].entry[0].replay_window, row[i].window);
+		assert_int_equal(c->map[0].entry[0].idle_s, row[i].idle);
+		assert_int_equal(c->df_bit, row[i].df);
+		assert_int_equal(c->fragment, row[i].fragment);
+		config_unref(c);
+	}
+}
+
+/* REPLAY-T4: both at one level; IDLE-T3: 59 and 86401; a window that is none of the values. */
+static void test_security_association_refused(void **state)
+{
+	static const char *const text[] = {
+		MAP_BEGIN "\"security-association\":{\"replay\":{\"window-size\":256,\"disable\":[null]}}," MAP(""),
+		MAP_BEGIN MAP(",\"replay\":{\"window-size\":64,\"disable\":[null]}"),
+		MAP_BEGIN MAP(",\"replay\":{\"window-size\":100}"),
+		MAP_BEGIN MAP(",\"idle-time\":59"),
+		MAP_BEGIN "\"security-association\":{\"idle-time\":86401}," MAP(""),
+		MAP_BEGIN "\"fragmentation\":\"sometimes\"," MAP(""),
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
+		struct model_err err;
+
+		assert_null(build(text[i], &err));
+		assert_non_null(strstr(err.path, "ipsec"));
+	}
+}
+
 static void test_error_of_resolve(void **state)
 {
 	struct model_err err;
@@ -294,6 +358,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_access_lists),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_ike),
+		cmocka_unit_test(test_security_association),
+		cmocka_unit_test(test_security_association_refused),
 		cmocka_unit_test(test_error_of_resolve),
 	};
 	struct model_err err;

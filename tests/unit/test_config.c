@@ -273,12 +273,74 @@ static void pfs_group_is_known(void **state)
 	assert_refused(f, ENTRY "/pfs", "group31");
 }
 
-static void replay_window_is_64_or_0(void **state)
+static void replay_window_is_one_of_a_few(void **state) /* REPLAY-2 */
 {
 	struct fixture *f = *state;
 
-	f->c->map[0].entry[0].replay_window = 1024;
-	assert_refused(f, ENTRY "/replay-window", "64");
+	f->c->map[0].entry[0].replay_window = 96;
+	assert_refused(f, ENTRY "/replay/window-size", "64, 128");
+}
+
+/* REPLAY-5, 7, T3: the entry's own value wins, also when it switches the check off; the others have the global one. */
+static void replay_window_is_inherited(void **state)
+{
+	static const struct {
+		uint32_t global, entry, want;
+	} row[] = {{1024, CFG_REPLAY_GLOBAL, 1024}, {256, CFG_REPLAY_GLOBAL, 256}, {256, 128, 128}, {0, 8192, 8192},
+		{0, CFG_REPLAY_GLOBAL, 0}, {64, 0, 0}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct cv_config *c = cfgbuild_gateway();
+		char err[CFG_ERR_MAX];
+
+		c->replay_window = row[i].global;
+		c->map[0].entry[0].replay_window = row[i].entry;
+		assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+		assert_int_equal(c->map[0].entry[0].replay_window, row[i].want);
+		config_unref(c);
+	}
+}
+
+/* IDLE-2, 4, 5, T2: off by default; the map's value wins; outside 60..86400 is refused. */
+static void idle_time_is_inherited(void **state)
+{
+	static const struct {
+		uint32_t global, entry, want;
+		bool own, ok;
+	} row[] = {{0, 0, 0, false, true}, {600, 0, 600, false, true}, {600, 60, 60, true, true},
+		{0, 86400, 86400, true, true}, {59, 0, 0, false, false}, {0, 86401, 0, false, false}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct cv_config *c = cfgbuild_gateway();
+		char err[CFG_ERR_MAX];
+
+		c->idle_s = row[i].global;
+		c->map[0].entry[0].idle_s = row[i].entry;
+		assert_int_equal(config_resolve(c, err, NULL, NULL), row[i].ok ? 0 : -22);
+		if (row[i].ok) {
+			assert_int_equal(c->map[0].entry[0].idle_s, row[i].want);
+			assert_int_equal(c->map[0].entry[0].idle_own, row[i].own);
+		}
+		config_unref(c);
+	}
+}
+
+/* FRAG-3, 4, T3: before encryption by default, and what the interface says wins in both directions. */
+static void fragmentation_is_inherited(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->fragment = CFG_FRAG_AFTER;
+	f->c->df_bit = CFG_DF_CLEAR;
+	f->c->interface[1].fragment = CFG_FRAG_BEFORE;
+	f->c->interface[1].df_bit = CFG_DF_SET;
+	assert_int_equal(resolve(f), 0);
+	assert_int_equal(f->c->interface[0].fragment, CFG_FRAG_AFTER);
+	assert_int_equal(f->c->interface[0].df_bit, CFG_DF_CLEAR);
+	assert_int_equal(f->c->interface[1].fragment, CFG_FRAG_BEFORE);
+	assert_int_equal(f->c->interface[1].df_bit, CFG_DF_SET);
 }
 
 static void aead_and_cbc_do_not_mix(void **state)
@@ -490,7 +552,10 @@ int main(void)
 		TEST(legacy_needs_permission),
 		TEST(legacy_with_permission_warns),
 		TEST(pfs_group_is_known),
-		TEST(replay_window_is_64_or_0),
+		TEST(replay_window_is_one_of_a_few),
+		TEST(replay_window_is_inherited),
+		TEST(idle_time_is_inherited),
+		TEST(fragmentation_is_inherited),
 		TEST(aead_and_cbc_do_not_mix),
 		TEST(ikev1_profile_warns),
 		TEST(entry_profile_wins),

@@ -597,6 +597,84 @@ static void refused_change_leaves_the_tunnel(void **state)
 	assert_true(session_is(f, &f->r[1], "UP-ACTIVE"));
 }
 
+/* What an interface says about DF and fragments goes with its SAs, and reaches those that are up (FRAG-4, FRAG-T3). */
+static void egress_settings_reach_the_sas(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *next = side(0);
+	struct cv_sa before, after;
+
+	bring_up(f);
+	assert_true(fakedp_sa(f->r[0].dp, CV_SA_OUT, 0, &before));
+	assert_int_equal(before.flags & CV_SA_F_EGRESS, CV_SA_F_COPY_DF);
+	next->interface[1].df_bit = CFG_DF_CLEAR;
+	next->interface[1].fragment = CFG_FRAG_AFTER;
+	assert_string_equal(apply(f, &f->r[0], next), "");
+	WAIT(f, fakedp_sa(f->r[0].dp, CV_SA_OUT, 0, &after) &&
+			(after.flags & CV_SA_F_EGRESS) == (CV_SA_F_CLEAR_DF | CV_SA_F_FRAG_AFTER));
+	assert_int_equal(after.spi, before.spi);
+	assert_true(session_is(f, &f->r[0], "UP-ACTIVE"));
+}
+
+/* Apply side(0) with an idle time shorter than an operator may set. */
+static void apply_idle(struct fixture *f, uint32_t seconds)
+{
+	struct cv_config *cfg = side(0);
+	struct applied a = {0};
+	char err[CFG_ERR_MAX];
+
+	assert_int_equal(config_resolve(cfg, err, NULL, NULL), 0);
+	cfg->map[0].entry[0].idle_s = seconds;
+	assert_int_equal(control_apply(f->r[0].c, cfg, on_applied, &a), 0);
+	config_unref(cfg);
+	WAIT(f, a.done);
+	assert_string_equal(a.err, "");
+}
+
+static size_t ike_sas(struct fixture *f, struct router *r)
+{
+	json_t *a = ask(f, r, "{\"show\": \"crypto ikev2 sa\"}", true);
+	size_t n = json_array_size(json_object_get(a, "sas"));
+
+	json_decref(a);
+	return n;
+}
+
+/* IDLE-1, 6, 9, T1: a pair that carries nothing goes, the peer is told, and the IKE SA with its last pair. */
+static void idle_sa_is_deleted(void **state)
+{
+	struct fixture *f = *state;
+
+	bring_up(f);
+	assert_int_equal(ike_sas(f, &f->r[0]), 1);
+	apply_idle(f, 1);
+	WAIT(f, state_of(&f->r[0]).sas == 0 && state_of(&f->r[1]).sas == 0);
+	WAIT(f, ike_sas(f, &f->r[0]) == 0 && ike_sas(f, &f->r[1]) == 0);
+	assert_true(session_is(f, &f->r[0], "DOWN"));
+}
+
+/* IDLE-9, T1: activity in one direction keeps both SAs; when it ends, the clock runs from the last packet. */
+static void busy_sa_stays(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_stats_segment *seg;
+	struct cv_sa in;
+	uint64_t until;
+
+	bring_up(f);
+	seg = fakedp_stats(f->r[0].dp);
+	assert_true(fakedp_sa(f->r[0].dp, CV_SA_IN, 0, &in));
+	seg->writer[1].sa[in.index].packets++;
+	seg->writer[1].sa[in.index].last_used_s = seg->heartbeat = 1000;
+	apply_idle(f, 1);
+	until = uv_hrtime() + 3000000000ull;
+	while (uv_hrtime() < until)
+		uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(state_of(&f->r[0]).sas, 2);
+	seg->heartbeat = 1001;
+	WAIT(f, state_of(&f->r[0]).sas == 0);
+}
+
 /* A soft limit: a new pair on both sides before the old one goes, and the old inbound SA lingers. */
 static void soft_limit_rekeys(void **state)
 {
@@ -757,6 +835,9 @@ int main(int argc, char **argv)
 		TEST(unrelated_change_leaves_the_tunnel),
 		TEST(removed_line_takes_its_tunnel_along),
 		TEST(refused_change_leaves_the_tunnel),
+		TEST(egress_settings_reach_the_sas),
+		TEST(idle_sa_is_deleted),
+		TEST(busy_sa_stays),
 		TEST(soft_limit_rekeys),
 		TEST(graceful_stop_tells_the_peer),
 		TEST(down_session_says_why),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* ESP packets: known answers made by scapy, round trips, damage, replay, lifetimes, sizes. */
 #define ALLOW_EXPERIMENTAL_API
+#include "events.h"
 #include "ipsec_rig.h"
 
 #include <rte_ip.h>
@@ -480,6 +481,91 @@ static void fragments_before_encryption(void **state)
 	fragment_case(CV_SA_F_COPY_DF, true, false);
 }
 
+/* One row of FRAG-9 with fragmentation after encryption: whole out of ipsec_output, for ip_output to cut, or refused.
+ */
+static void after_case(uint32_t flags, uint8_t af, bool df, bool expect)
+{
+	struct cv_sa out, in;
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
+	out.flags |= flags | CV_SA_F_FRAG_AFTER;
+	out.rule_id = af == CV_AF_INET ? RIG_RULE : RIG_RULE + 1;
+	rig_mtu = 1500;
+	install(&out, &in);
+	struct pkt_vec v = {.n = 1, .pkt = {rig_udp(af, 1500, df, 9)}}, bypass = {0}, outer = {0};
+	ipsec_output(worker_main(), &v, &bypass, &outer);
+	assert_int_equal(outer.n, expect);
+	assert_int_equal(rig_n_slow, !expect);
+	assert_int_equal(worker_main()->stats->events[EVENT_FRAG_AFTER], expect);
+	if (expect) {
+		assert_true(outer.pkt[0]->pkt_len > 1500);
+		struct rte_mbuf *m = rig_in(outer.pkt[0]); /* as the peer has put it together */
+		assert_non_null(m);
+		assert_int_equal(m->pkt_len, 1500);
+		rte_pktmbuf_free(m);
+	} else {
+		assert_int_equal(rig_slow_why[0], SLOW_ICMP_MTU);
+	}
+	memset(worker_main()->stats->events, 0, sizeof(worker_main()->stats->events));
+	rig_reset();
+}
+
+static void fragments_after_encryption(void **state)
+{
+	(void)state;
+	/* FRAG-9, rows with pre-fragmentation off (FRAG-T4) */
+	after_case(CV_SA_F_CLEAR_DF, CV_AF_INET, false, true);
+	after_case(CV_SA_F_CLEAR_DF, CV_AF_INET, true, true);
+	after_case(CV_SA_F_SET_DF, CV_AF_INET, false, true);
+	after_case(CV_SA_F_SET_DF, CV_AF_INET, true, false);
+	after_case(CV_SA_F_COPY_DF, CV_AF_INET, false, true);
+	after_case(CV_SA_F_COPY_DF, CV_AF_INET, true, false);
+	/* IPv6 is never fragmented on its way: as if DF were set, and only clear lets the outer packet be cut */
+	after_case(CV_SA_F_COPY_DF, CV_AF_INET6, true, false);
+	after_case(CV_SA_F_CLEAR_DF, CV_AF_INET6, true, true);
+}
+
+/* FRAG-T6: what fits is left alone whatever is configured. */
+static void what_fits_is_untouched(void **state)
+{
+	static const uint32_t flags[] = {
+		0, CV_SA_F_FRAG_AFTER, CV_SA_F_CLEAR_DF, CV_SA_F_CLEAR_DF | CV_SA_F_FRAG_AFTER};
+	(void)state;
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		struct cv_sa out, in;
+		pair(RIG_GCM, CV_AF_INET, false, &out, &in);
+		out.flags |= flags[i];
+		rig_mtu = 1500;
+		install(&out, &in);
+		struct rte_mbuf *m = rig_out(rig_udp(CV_AF_INET, 1400, i & 1, 3));
+		assert_non_null(m);
+		m = rig_in(m);
+		assert_non_null(m);
+		assert_int_equal(m->pkt_len, 1400);
+		rte_pktmbuf_free(m);
+		rig_reset();
+	}
+}
+
+/* The interface's setting reaches SAs that are up, and nothing else of them changes (FRAG-4). */
+static void update_changes_only_the_treatment_of_df(void **state)
+{
+	(void)state;
+	struct cv_sa out, in;
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
+	rig_mtu = 1500;
+	install(&out, &in);
+	rte_pktmbuf_free(rig_out(rig_udp(CV_AF_INET, 100, false, 1)));
+	struct cv_sa_update u = {.ref = {out.index, out.spi}, .src = out.src, .dst = out.dst, .flags = CV_SA_F_SET_DF};
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_UPDATE, &u), 0);
+	struct rte_mbuf *m = rig_out(rig_udp(CV_AF_INET, 100, false, 1));
+	assert_non_null(m);
+	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+	assert_int_equal(ip->fragment_offset, RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
+	assert_int_equal(rte_pktmbuf_mtod(m, const uint8_t *)[27], 2); /* the sequence numbers go on */
+	rte_pktmbuf_free(m);
+	rig_reset();
+}
+
 static void ipv6_below_its_minimum_is_not_asked_to_shrink(void **state)
 {
 	(void)state;
@@ -665,6 +751,9 @@ int main(void)
 		rig_test(the_mtu_is_used_to_the_last_byte),
 		rig_test(path_mtu_of_the_sa_is_respected),
 		rig_test(fragments_before_encryption),
+		rig_test(fragments_after_encryption),
+		rig_test(what_fits_is_untouched),
+		rig_test(update_changes_only_the_treatment_of_df),
 		rig_test(ipv6_below_its_minimum_is_not_asked_to_shrink),
 		rig_test(df_bit_of_the_outer_header),
 		rig_test(packet_limits_end_an_outbound_sa),

@@ -265,7 +265,7 @@ static void security_associations(void **state)
 	BAD(CV_CMD_SA_ADD, sa, mode, 0);
 	BAD(CV_CMD_SA_ADD, sa, mode, 3);
 	BAD(CV_CMD_SA_ADD, sa, ipproto, 17);
-	BAD(CV_CMD_SA_ADD, sa, flags, 128);
+	BAD(CV_CMD_SA_ADD, sa, flags, 1u << 30);
 	BAD(CV_CMD_SA_ADD, sa, flags, CV_SA_F_UDP_ENCAP); /* no ports */
 	BAD(CV_CMD_SA_ADD, sa, replay_window, 8193);
 	BAD(CV_CMD_SA_ADD, sa, front_vrf, CV_VRF_MAX);
@@ -293,7 +293,7 @@ static void security_associations(void **state)
 	c.index = 77;
 	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_OK);
 	BAD(CV_CMD_SA_UPDATE, sa_update, udp_dst, 0);
-	BAD(CV_CMD_SA_UPDATE, sa_update, flags, CV_SA_F_UDP_ENCAP | CV_SA_F_SET_DF);
+	BAD(CV_CMD_SA_UPDATE, sa_update, flags, CV_SA_F_UDP_ENCAP | CV_SA_F_ESN);
 	BAD(CV_CMD_SA_UPDATE, sa_update, dst.af, CV_AF_INET6);
 	BAD(CV_CMD_SA_UPDATE, sa_update, ref.spi, 255);
 }

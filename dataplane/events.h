@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What happens to packets that an operator may want to count and that is no drop: one enum value, one stable token, one
+ * sentence. The numbers are not stable, the tokens are. */
+#ifndef DATAPLANE_EVENTS_H
+#define DATAPLANE_EVENTS_H
+
+#define EVENTS(X)                                                                                                      \
+	X(FRAG_CLEAR, "frag-clear", "packets fragmented that IPsec has nothing to do with")                            \
+	X(FRAG_BEFORE, "frag-before", "packets fragmented before encryption (FRAG-1)")                                 \
+	X(FRAG_AFTER, "frag-after", "packets fragmented after encryption (FRAG-11)")                                   \
+	X(REASSEMBLED, "reassembled", "packets to this router put together from fragments")                            \
+	X(REASS_TIMEOUT, "reassembly-timeout", "packets to this router whose fragments did not all come in time")
+
+enum event {
+#define X(sym, token, sentence) EVENT_##sym,
+	EVENTS(X)
+#undef X
+		EVENT_COUNT
+};
+
+#endif
