@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Provider "mb": intel-ipsec-mb called directly. AES-GCM goes through the one-shot calls, packet by packet (a queue
- * would only add cost); AES-CBC with HMAC goes through the multi-buffer job manager, which needs many packets at once
+ * would only add cost); all else but GMAC goes through the multi-buffer job manager, which needs many packets at once
  * to fill its lanes: everything is submitted first, then flushed.
  */
-#include "provider.h"
+#include "mb.h"
 
 #include <errno.h>
 #include <emmintrin.h>
@@ -13,36 +13,14 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <intel-ipsec-mb.h>
-
 #include "cv_secret.h"
 
 #define MB_MAX_OPS 512u	     /* operations between a submit and its collect: two vectors */
 #define MB_TAG_ROOM 32u	     /* computed ICV of a packet being decrypted */
-#define MB_AAD_LEN 8u	     /* SPI and sequence number (RFC 4106 section 5, no ESN) */
-#define MB_GCM_TAG_LEN 16u   /* AES-GCM-16 */
+#define GMAC_HEAD 8u	     /* SPI and sequence number, in front of the IV */
 #define MB_KEY_LINES 8u	     /* cache lines of a session asked for before it is used */
 #define MB_KEYS_AHEAD 3u     /* operations that this is ahead */
 #define MB_RANDOM_POOL 4096u /* bytes of generator output made at a time */
-
-struct cbc_keys {
-	uint8_t enc[15 * 16] __attribute__((aligned(16))); /* 14 rounds and the initial key, AES-256 */
-	uint8_t dec[15 * 16] __attribute__((aligned(16)));
-	uint8_t ipad[32] __attribute__((aligned(16))); /* SHA state after the inner pad */
-	uint8_t opad[32] __attribute__((aligned(16)));
-};
-
-struct crypto_session {
-	aes_gcm_enc_dec_t gcm; /* NULL: CBC + HMAC */
-	uint16_t key_len;
-	uint16_t icv_len;
-	bool encrypt;
-	IMB_HASH_ALG hash;
-	union {
-		struct gcm_key_data gcm_key;
-		struct cbc_keys cbc;
-	} __attribute__((aligned(64)));
-} __attribute__((aligned(64)));
 
 struct crypto_ctx {
 	IMB_MGR *mgr;
@@ -73,77 +51,24 @@ static IMB_MGR *mgr_new(void)
 	return m;
 }
 
-#define CAP(id) (UINT64_C(1) << (id))
-#define CAPS_ENCR                                                                                                      \
-	(CAP(CV_ENCR_AES128_GCM16) | CAP(CV_ENCR_AES192_GCM16) | CAP(CV_ENCR_AES256_GCM16) | CAP(CV_ENCR_AES128_CBC) | \
-		CAP(CV_ENCR_AES192_CBC) | CAP(CV_ENCR_AES256_CBC))
-#define CAPS_INTEG (CAP(CV_INTEG_HMAC_SHA1_96) | CAP(CV_INTEG_HMAC_SHA256_128))
+#define BITS(first, max) ((UINT64_C(1) << (max)) - (UINT64_C(1) << (first)))
 
 static void mb_capabilities(uint64_t *encr, uint64_t *integ)
 {
-	*encr = CAPS_ENCR;
-	*integ = CAPS_INTEG;
+	*encr = BITS(CV_ENCR_NULL, CV_ENCR_MAX);
+	*integ = BITS(CV_INTEG_HMAC_MD5_96, CV_INTEG_AES128_GMAC);
 }
 
 static bool can(const struct crypto_conf *c)
 {
 	uint64_t encr, integ;
 	mb_capabilities(&encr, &integ);
-	const struct algo_encr *e = algo_encr_get(c->encr);
-	return e && !algo_pair_wrong(50, c->encr, c->integ) && encr >> c->encr & 1 &&
-	       (e->icv_len ? c->integ == CV_INTEG_NONE : integ >> c->integ & 1);
-}
-
-static void gcm_setup(struct crypto_session *s, const uint8_t *key)
-{
-	switch (s->key_len) {
-	case 16:
-		IMB_AES128_GCM_PRE(setup_mgr, key, &s->gcm_key);
-		s->gcm = s->encrypt ? setup_mgr->gcm128_enc : setup_mgr->gcm128_dec;
-		break;
-	case 24:
-		IMB_AES192_GCM_PRE(setup_mgr, key, &s->gcm_key);
-		s->gcm = s->encrypt ? setup_mgr->gcm192_enc : setup_mgr->gcm192_dec;
-		break;
-	default:
-		IMB_AES256_GCM_PRE(setup_mgr, key, &s->gcm_key);
-		s->gcm = s->encrypt ? setup_mgr->gcm256_enc : setup_mgr->gcm256_dec;
-		break;
-	}
-}
-
-/* HMAC (RFC 2104): run the hash over one block of key xor pad, so that a packet starts from that state. */
-static void hmac_setup(struct crypto_session *s, const uint8_t *key, size_t key_len)
-{
-	uint8_t block[64];
-	for (int outer = 0; outer < 2; outer++) {
-		memset(block, outer ? 0x5c : 0x36, sizeof(block));
-		for (size_t i = 0; i < key_len; i++)
-			block[i] ^= key[i];
-		if (s->hash == IMB_AUTH_HMAC_SHA_1)
-			IMB_SHA1_ONE_BLOCK(setup_mgr, block, outer ? s->cbc.opad : s->cbc.ipad);
-		else
-			IMB_SHA256_ONE_BLOCK(setup_mgr, block, outer ? s->cbc.opad : s->cbc.ipad);
-	}
-	cv_secret_zero(block, sizeof(block));
-}
-
-static void cbc_setup(struct crypto_session *s, const uint8_t *key, size_t integ_len)
-{
-	if (s->key_len == 16)
-		IMB_AES_KEYEXP_128(setup_mgr, key, s->cbc.enc, s->cbc.dec);
-	else if (s->key_len == 24)
-		IMB_AES_KEYEXP_192(setup_mgr, key, s->cbc.enc, s->cbc.dec);
-	else
-		IMB_AES_KEYEXP_256(setup_mgr, key, s->cbc.enc, s->cbc.dec);
-	s->hash = integ_len == 20 ? IMB_AUTH_HMAC_SHA_1 : IMB_AUTH_HMAC_SHA_256;
-	hmac_setup(s, key + s->key_len, integ_len);
+	return !algo_pair_wrong(c->encr == CV_ENCR_NONE ? 51 : 50, c->encr, c->integ) && (encr | 1) >> c->encr & 1 &&
+	       (integ | 1) >> c->integ & 1;
 }
 
 static int mb_session_create(const struct crypto_conf *c, struct crypto_session **out)
 {
-	const struct algo_encr *encr = algo_encr_get(c->encr);
-	const struct algo_integ *integ = algo_integ_get(c->integ);
 	if (!can(c))
 		return -ENOTSUP;
 	if (c->key_len != algo_key_len(c->encr, c->integ))
@@ -154,13 +79,7 @@ static int mb_session_create(const struct crypto_conf *c, struct crypto_session 
 	if (!s)
 		return -ENOMEM;
 	memset(s, 0, sizeof(*s));
-	s->encrypt = c->encrypt;
-	s->key_len = encr->key_len;
-	s->icv_len = integ ? integ->icv_len : encr->icv_len;
-	if (integ)
-		cbc_setup(s, c->key, integ->key_len);
-	else
-		gcm_setup(s, c->key); /* the salt is part of the nonce and stays with the SA */
+	mb_key_setup(setup_mgr, c, s);
 	*out = s;
 	return 0;
 }
@@ -204,7 +123,7 @@ static struct crypto_ctx *mb_ctx_create(void)
 
 static void random_refill(struct crypto_ctx *c)
 {
-	uint8_t nonce[16] = {0}, tag[MB_GCM_TAG_LEN], aad[MB_AAD_LEN] = {0};
+	uint8_t nonce[16] = {0}, tag[16], aad[8] = {0};
 	c->drbg_block++;
 	memcpy(nonce, &c->drbg_block, sizeof(c->drbg_block));
 	memset(c->random, 0, sizeof(c->random));
@@ -235,15 +154,17 @@ static inline void session_prefetch(const struct crypto_session *s)
 static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op, const struct crypto_session *s, uint8_t *tag)
 {
 	op->status = CRYPTO_OK; /* gcm_judge has the last word when decrypting */
-	s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, MB_AAD_LEN,
-		s->encrypt ? op->icv : tag, MB_GCM_TAG_LEN);
+	s->gcm(&s->gcm_key, &c->gcm, op->data, op->data, op->data_len, op->nonce, op->aad, s->aad_len,
+		s->encrypt ? op->icv : tag, s->icv_len);
 }
 
-/* In registers, without a branch that depends on where the difference is. */
+/* In registers, without a branch that depends on where the difference is. Behind a shorter ICV there is room to read.
+ */
 static inline void gcm_judge(struct crypto_op *op, const uint8_t *tag)
 {
 	__m128i want = _mm_loadu_si128((const __m128i *)op->icv), got = _mm_load_si128((const __m128i *)tag);
-	bool same = _mm_movemask_epi8(_mm_cmpeq_epi8(want, got)) == 0xffff;
+	uint32_t equal = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(want, got));
+	bool same = !(~equal & ((1u << op->session->icv_len) - 1));
 	op->status = same ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
 }
 
@@ -260,33 +181,91 @@ static inline void job_done(struct crypto_ctx *c, const IMB_JOB *job)
 		op->status = CRYPTO_OK;
 }
 
-static void cbc_submit(struct crypto_ctx *c, struct crypto_op *op, uint8_t *tag)
+/*
+ * AES-GMAC (RFC 4543 section 3): all that ESP carries is authenticated, after SPI and sequence number, which with ESN
+ * are not as on the wire.
+ */
+static void gmac_run(struct crypto_ctx *c, struct crypto_op *op, const struct crypto_session *s, uint8_t *tag)
 {
-	const struct crypto_session *s = op->session;
+	uint64_t head = (uint64_t)(op->data - op->auth) - GMAC_HEAD; /* the IV */
+	s->gmac_init(&s->gcm_key, &c->gcm, op->nonce, 12);
+	s->gmac_update(&s->gcm_key, &c->gcm, op->aad, s->aad_len);
+	s->gmac_update(&s->gcm_key, &c->gcm, op->data - head, head + op->data_len);
+	s->gmac_finalize(&s->gcm_key, &c->gcm, s->encrypt ? op->icv : tag, s->icv_len);
+	op->status = s->encrypt || !cv_secret_cmp(tag, op->icv, s->icv_len) ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
+}
+
+static inline void job_cipher(IMB_JOB *job, const struct crypto_session *s, const struct crypto_op *op)
+{
+	job->cipher_mode = s->cipher;
+	job->key_len_in_bytes = s->key_len;
+	job->iv = op->nonce;
+	switch (s->cipher) {
+	case IMB_CIPHER_DES:
+		job->enc_keys = job->dec_keys = s->job.des[0];
+		job->iv_len_in_bytes = 8;
+		break;
+	case IMB_CIPHER_DES3:
+		job->enc_keys = job->dec_keys = s->job.des3;
+		job->iv_len_in_bytes = 8;
+		break;
+	case IMB_CIPHER_CHACHA20_POLY1305:
+		job->enc_keys = job->dec_keys = s->job.chacha;
+		job->iv_len_in_bytes = 12;
+		break;
+	default:
+		job->enc_keys = s->job.enc;
+		job->dec_keys = s->job.dec;
+		job->iv_len_in_bytes = 16;
+		break;
+	}
+}
+
+static inline void job_hash(IMB_JOB *job, const struct crypto_session *s, const struct crypto_op *op)
+{
+	job->hash_alg = s->hash;
+	job->hash_start_src_offset_in_bytes = 0;
+	job->msg_len_to_hash_in_bytes = op->auth_len;
+	switch (s->hash) {
+	case IMB_AUTH_CHACHA20_POLY1305:
+		job->u.CHACHA20_POLY1305.aad = op->aad;
+		job->u.CHACHA20_POLY1305.aad_len_in_bytes = s->aad_len;
+		job->hash_start_src_offset_in_bytes = job->cipher_start_src_offset_in_bytes;
+		job->msg_len_to_hash_in_bytes = op->data_len;
+		break;
+	case IMB_AUTH_AES_XCBC:
+		job->u.XCBC._k1_expanded = (const uint32_t *)(const void *)s->job.integ;
+		job->u.XCBC._k2 = s->job.sub1;
+		job->u.XCBC._k3 = s->job.sub2;
+		break;
+	case IMB_AUTH_AES_CMAC:
+		job->u.CMAC._key_expanded = s->job.integ;
+		job->u.CMAC._skey1 = s->job.sub1;
+		job->u.CMAC._skey2 = s->job.sub2;
+		break;
+	default:
+		job->u.HMAC._hashed_auth_key_xor_ipad = s->job.sub1;
+		job->u.HMAC._hashed_auth_key_xor_opad = s->job.sub2;
+		break;
+	}
+}
+
+static void job_submit(struct crypto_ctx *c, struct crypto_op *op, const struct crypto_session *s, uint8_t *tag)
+{
 	op->status = CRYPTO_ERROR; /* until the job says otherwise */
-	if (op->data_len == 0 || op->data_len % 16)
+	if (op->data_len & s->block_mask || (op->data_len == 0 && s->cipher != IMB_CIPHER_NULL))
 		return;
 	IMB_JOB *job = IMB_GET_NEXT_JOB(c->mgr);
-	uint64_t head = (uint64_t)(op->data - op->auth); /* ESP header and IV: authenticated, not encrypted */
-	job->cipher_mode = IMB_CIPHER_CBC;
 	job->cipher_direction = s->encrypt ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
 	job->chain_order = s->encrypt ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
-	job->hash_alg = s->hash;
-	job->enc_keys = s->cbc.enc;
-	job->dec_keys = s->cbc.dec;
-	job->key_len_in_bytes = s->key_len;
 	job->src = op->auth;
 	job->dst = op->data;
-	job->cipher_start_src_offset_in_bytes = head;
+	job->cipher_start_src_offset_in_bytes = (uint64_t)(op->data - op->auth); /* authenticated, not encrypted */
 	job->msg_len_to_cipher_in_bytes = op->data_len;
-	job->hash_start_src_offset_in_bytes = 0;
-	job->msg_len_to_hash_in_bytes = head + op->data_len;
-	job->iv = op->nonce;
-	job->iv_len_in_bytes = 16;
+	job_cipher(job, s, op);
+	job_hash(job, s, op);
 	job->auth_tag_output = s->encrypt ? op->icv : tag;
 	job->auth_tag_output_len_in_bytes = s->icv_len;
-	job->u.HMAC._hashed_auth_key_xor_ipad = s->cbc.ipad;
-	job->u.HMAC._hashed_auth_key_xor_opad = s->cbc.opad;
 	job->user_data = op;
 	job->user_data2 = tag;
 	c->n_jobs++;
@@ -311,8 +290,10 @@ static unsigned mb_submit(struct crypto_ctx *c, struct crypto_op **ops, unsigned
 		if (s->gcm) {
 			gcm_run(c, ops[i], s, c->tag[first + i]);
 			decrypted |= !s->encrypt;
+		} else if (s->gmac_init) {
+			gmac_run(c, ops[i], s, c->tag[first + i]);
 		} else {
-			cbc_submit(c, ops[i], c->tag[first + i]);
+			job_submit(c, ops[i], s, c->tag[first + i]);
 		}
 	}
 	for (unsigned i = 0; decrypted && i < n; i++)

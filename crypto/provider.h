@@ -17,28 +17,30 @@ struct crypto_ctx;     /* per worker */
 enum crypto_status { CRYPTO_OK = 0, CRYPTO_AUTH_FAILED = 1, CRYPTO_ERROR = 2 };
 
 /*
- * One operation on one contiguous packet. For AEAD: data is the ciphertext area (payload, padding, trailer), aad the
- * SPI and sequence number, nonce the 12 bytes salt + IV. For CBC + HMAC: iv is the 16 byte IV on the wire; the ICV is
- * computed over auth (from the ESP header to the end of the ciphertext). The provider writes the ICV when encrypting
- * and compares it in constant time when decrypting.
+ * One operation on one contiguous packet; data is what is encrypted: payload, padding, trailer. AEAD: aad is SPI and
+ * sequence number (with ESN 64 bits of it), nonce the 12 bytes salt + IV. All else: nonce is the IV as the cipher wants
+ * it (CTR: the whole first counter block), and the ICV is computed over auth_len bytes from auth on. The provider
+ * writes the ICV when encrypting and compares it in constant time when decrypting; 16 bytes from icv on are readable.
  */
 struct crypto_op {
 	const struct crypto_session *session;
 	uint8_t *data; /* start of the area to encrypt or decrypt, in place */
-	uint8_t *auth; /* start of the ESP header */
-	uint8_t *icv;  /* where the ICV is or goes */
+	uint8_t *auth; /* start of the ESP header; AH: of the packet as the ICV sees it */
+	uint8_t *icv;  /* where the ICV is or goes; inbound it may be a copy */
 	uint32_t data_len;
 	uint32_t status; /* enum crypto_status, filled in by the provider */
-	/* Aligned, so that the wide loads inside a cipher find each in one store of ours and in one cache line.
-	 * AEAD: salt + IV in the first 12 bytes of the nonce; aad: SPI, sequence (8 bytes). CBC: the IV. */
-	uint8_t nonce[16] __attribute__((aligned(16)));
-	uint8_t aad[16];
+	uint8_t nonce[16];
+	union {
+		uint8_t aad[16];
+		uint32_t auth_len;
+	};
 };
 
 /* What a session is for. The key is only read during the call. */
 struct crypto_conf {
 	enum cv_encr encr; /* NONE: AH */
 	enum cv_integ integ;
+	bool esn;	    /* sequence numbers of 64 bits: AAD of 12 bytes */
 	bool encrypt;	    /* outbound: encrypt, write the ICV; else check it and decrypt */
 	const uint8_t *key; /* in cv_sa.key order; salts are the caller's business and ignored */
 	size_t key_len;

@@ -10,7 +10,7 @@
 
 #define ESP_HDR_LEN 8u	   /* SPI and sequence number */
 #define ESP_TRAILER_LEN 2u /* pad length and next header */
-#define ESP_TAIL_ROOM 48u  /* padding written in one 16-byte store, trailer, ICV */
+#define ESP_TAIL_ROOM 56u  /* padding written in one 16-byte store, trailer, ICV */
 
 /* Room for one vector. */
 struct ipsec_worker {
@@ -32,6 +32,14 @@ struct ipsec_worker {
 static inline void esp_nonce_set(struct crypto_op *op, uint32_t salt, uint64_t iv)
 {
 	_mm_storeu_si128((__m128i *)op->nonce, _mm_set_epi64x((long long)(iv >> 32), (long long)(iv << 32 | salt)));
+}
+
+/* The first counter block of AES-CTR (RFC 3686 section 4): salt, IV, 1. */
+static inline void esp_counter_set(struct crypto_op *op, uint32_t salt, uint64_t iv)
+{
+	const long long one = (long long)RTE_BE32(1) << 32;
+	_mm_storeu_si128(
+		(__m128i *)op->nonce, _mm_set_epi64x(one | (long long)(iv >> 32), (long long)(iv << 32 | salt)));
 }
 
 /* SPI and sequence number, as on the wire, in one store. */

@@ -87,12 +87,24 @@ static inline bool for_sa(const struct sa *sa, const struct rte_mbuf *m)
 	return sa->outer_af == CV_AF_INET6 && !memcmp(sa->in.local, p + 24, 16);
 }
 
+/* The IV of a cipher that is no AEAD, from the wire. */
+static inline void esp_iv_get(const struct sa *sa, const uint8_t *wire, struct crypto_op *op)
+{
+	if (sa->iv == SA_IV_CTR) {
+		uint64_t iv;
+		memcpy(&iv, wire, 8);
+		esp_counter_set(op, sa->salt, iv);
+	} else if (sa->iv == SA_IV_RANDOM) {
+		_mm_storeu_si128((__m128i *)op->nonce, _mm_loadu_si128((const __m128i *)wire));
+	}
+}
+
 /* Checks and fills the operation. DROP_NONE when the packet can be decrypted. aead: what the SA is, a constant where
  * this is expanded. */
 static __rte_always_inline enum drop_reason prepare(
 	const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op, uint32_t *seq, bool aead)
 {
-	const uint32_t iv_len = aead ? 8 : 16, pad_mask = aead ? 3 : sa->pad_mask;
+	const uint32_t iv_len = aead ? 8 : sa->iv_len, pad_mask = aead ? 3 : sa->pad_mask;
 	uint8_t *esp = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
 	uint32_t fixed = ESP_HDR_LEN + iv_len + sa->icv_len, len = m->data_len - off;
 	if (unlikely(len < fixed + pad_mask + 1u || (len - fixed) & pad_mask))
@@ -110,7 +122,8 @@ static __rte_always_inline enum drop_reason prepare(
 		_mm_store_si128((__m128i *)op->aad, head); /* 8 bytes of it count */
 		_mm_store_si128((__m128i *)op->nonce, _mm_insert_epi32(_mm_srli_si128(head, 4), (int)sa->salt, 0));
 	} else {
-		_mm_store_si128((__m128i *)op->nonce, _mm_loadu_si128((const __m128i *)(esp + ESP_HDR_LEN)));
+		op->auth_len = ESP_HDR_LEN + iv_len + op->data_len;
+		esp_iv_get(sa, esp + ESP_HDR_LEN, op);
 	}
 	return DROP_NONE;
 }
@@ -370,7 +383,7 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 				unknown_spi(w, v->pkt[j], spi[i]);
 			continue;
 		}
-		if (likely(sa->iv_len == 8))
+		if (likely(sa->iv == SA_IV_AEAD))
 			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, true);
 		else
 			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, false);

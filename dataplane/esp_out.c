@@ -143,15 +143,28 @@ static inline void trailer(uint8_t *end, uint32_t pad, uint8_t next, bool aead)
 	end[pad + 1] = next;
 }
 
+/* The IV of a cipher that is no AEAD, on the wire and for the operation. */
+static inline void set_iv(
+	struct ipsec_worker *iw, const struct sa *sa, struct crypto_op *op, uint8_t *wire, uint32_t seq_be)
+{
+	if (sa->iv == SA_IV_RANDOM) {
+		ipsec_crypto()->random16(iw->crypto, op->nonce);
+		memcpy(wire, op->nonce, sa->iv_len);
+	} else if (sa->iv == SA_IV_CTR) {
+		uint64_t iv = (uint64_t)seq_be << 32;
+		store8(wire, iv);
+		esp_counter_set(op, sa->salt, iv);
+	}
+}
+
 /*
- * Put header and trailer around one packet and describe the operation. The caller has made sure of the room. IV: for
- * GCM the sequence number, unique under a key (RFC 4106 section 3.1); for CBC unpredictable (RFC 3602 section 3).
- * aead, plain4: what the SA is, constants where this is expanded.
+ * Put header and trailer around one packet and describe the operation. The caller has made sure of the room. aead,
+ * plain4: what the SA is, constants where this is expanded.
  */
 static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m,
 	uint32_t seq, struct crypto_op *op, bool aead, bool plain4)
 {
-	const uint32_t iv_len = aead ? 8 : 16, outer_len = plain4 ? sizeof(struct rte_ipv4_hdr) : sa->outer_len;
+	const uint32_t iv_len = aead ? 8 : sa->iv_len, outer_len = plain4 ? sizeof(struct rte_ipv4_hdr) : sa->outer_len;
 	const uint32_t head = outer_len + ESP_HDR_LEN + iv_len;
 	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *), *p = data - head, *esp = p + outer_len;
 	uint32_t len = rte_pktmbuf_data_len(m), pad = (0u - (len + ESP_TRAILER_LEN)) & (aead ? 3u : sa->pad_mask);
@@ -176,8 +189,8 @@ static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struc
 		esp_aad_set(op, rte_cpu_to_be_32(sa->spi), seq_be);
 		esp_nonce_set(op, sa->salt, iv);
 	} else {
-		ipsec_crypto()->random16(iw->crypto, op->nonce);
-		memcpy(esp + 8, op->nonce, 16);
+		set_iv(iw, sa, op, esp + 8, seq_be);
+		op->auth_len = ESP_HDR_LEN + iv_len + body;
 	}
 }
 
@@ -249,7 +262,7 @@ static uint32_t encapsulate_run(
 			bytes -= pkts[i]->data_len;
 		dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX ? DROP_ESP_SEQ : why);
 	}
-	bool aead = sa->iv_len == 8, plain4 = sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_UDP);
+	bool aead = sa->iv == SA_IV_AEAD, plain4 = sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_UDP);
 	if (likely(aead && plain4))
 		encapsulate_all(iw, sa, pkts, good, (uint32_t)seq + 1, n_op, true, true);
 	else if (aead)

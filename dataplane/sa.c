@@ -177,6 +177,15 @@ static void inbound_build(struct sa *sa, const struct cv_sa *c)
 	sa->flags |= SA_F_SEL4;
 }
 
+static enum sa_iv iv_source(const struct algo_encr *encr)
+{
+	if (encr->icv_len)
+		return SA_IV_AEAD;
+	if (encr->iv_len == 0)
+		return SA_IV_NONE;
+	return encr->salt_len ? SA_IV_CTR : SA_IV_RANDOM;
+}
+
 /* Everything that follows from conf except session, state and salt. */
 static void sa_derive(struct sa *sa)
 {
@@ -187,6 +196,7 @@ static void sa_derive(struct sa *sa)
 	sa->index = c->index;
 	sa->dir = c->dir;
 	sa->iv_len = (uint8_t)encr->iv_len;
+	sa->iv = (uint8_t)iv_source(encr);
 	sa->icv_len = (uint8_t)(integ ? integ->icv_len : encr->icv_len);
 	sa->pad_mask = (uint8_t)(encr->block - 1);
 	sa->outer_af = c->src.af;

@@ -50,6 +50,14 @@ struct sa_state {
 #define SA_F_DF_CLEAR 16u
 #define SA_F_SEL4 32u /* inbound: the only selector is IPv4 addresses, any protocol, any port */
 
+/* Where the IV comes from, and what is authenticated. */
+enum sa_iv {
+	SA_IV_AEAD,  /* the sequence number, unique under a key (RFC 4106 section 3.1); AAD */
+	SA_IV_NONE,  /* the null cipher */
+	SA_IV_CTR,   /* the sequence number, in a counter block (RFC 3686 section 4) */
+	SA_IV_RANDOM /* unpredictable (RFC 3602 section 3) */
+};
+
 #define SA_TEMPLATE_MAX 56u /* IPv6, UDP, SPI and what wide stores may run over */
 
 struct sa {
@@ -58,7 +66,7 @@ struct sa {
 	uint32_t index;
 	const struct crypto_session *session;
 	struct sa_state *state;
-	uint32_t salt; /* AEAD: as in memory */
+	uint32_t salt; /* AEAD, CTR: as in memory */
 	uint8_t dir;   /* enum cv_sa_dir */
 	uint8_t iv_len, icv_len;
 	uint8_t pad_mask;  /* block - 1 */
@@ -70,7 +78,8 @@ struct sa {
 	uint32_t rule_id;
 	uint32_t cksum;	   /* outbound IPv4: sum of the template's constant 16-bit words */
 	uint16_t udp_peer; /* inbound: source port of the peer, host order */
-	uint16_t pad;
+	uint8_t iv;	   /* enum sa_iv */
+	uint8_t pad;
 	/* Outbound: two caches that any worker refreshes when routes have changed, the only fields written after
 	 * publication. fib generation << 32 | largest inner packet; fib generation << 32 | route word (fib.h). */
 	uint64_t mtu;

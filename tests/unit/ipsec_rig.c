@@ -187,8 +187,7 @@ bool rig_suite(unsigned n, struct algo_suite *s)
 	integ |= 1; /* NONE */
 	for (unsigned e = 1; e < CV_ENCR_MAX; e++)
 		for (unsigned i = 0; i < CV_INTEG_MAX; i++)
-			if (encr >> e & 1 && integ >> i & 1 && !algo_pair_wrong(50, e, i) &&
-				(i || algo_encr_get(e)->icv_len) && n-- == 0) {
+			if (encr >> e & 1 && integ >> i & 1 && !algo_pair_wrong(50, e, i) && n-- == 0) {
 				*s = (struct algo_suite){.encr = (uint8_t)e, .integ = (uint8_t)i};
 				return true;
 			}
