@@ -285,10 +285,13 @@ static inline void finish(
 	const uint32_t vrf = sa->front_vrf, adj = (uint32_t)__atomic_load_n(&sa->route, __ATOMIC_RELAXED);
 	const uint32_t index = sa->index, flags = PKT_F_PROTECTED | (v6 ? PKT_F_IP6 : 0);
 	const uint16_t l4_off = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+	const uint8_t proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
 	if (unlikely(outer->n + n > DP_VEC)) { /* only fragments can make more packets than came in */
 		ip_forward(w, outer);
 		outer->n = 0;
 	}
+	uint32_t n_outer = outer->n;
+	outer->n += n;
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt_meta *meta = pkt_meta(m);
@@ -300,10 +303,10 @@ static inline void finish(
 		meta->sa = index;
 		meta->adj = adj;
 		meta->flow_hash = 0;
-		meta->l4_proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
+		meta->l4_proto = proto;
 		meta->l4_off = l4_off;
 		meta->frag = 0;
-		outer->pkt[outer->n++] = m;
+		outer->pkt[n_outer + i] = m;
 	}
 }
 
@@ -432,17 +435,35 @@ static const struct sa *protect_sa(struct rte_mbuf *m, struct spd_verdict *v)
 	return sa && likely(sa->dir == CV_SA_OUT) ? sa : NULL;
 }
 
-static inline void protect(
-	struct worker *w, struct rte_mbuf *m, const struct spd_verdict *v, const struct sa *sa, struct pkt_vec *outer)
+/* The SA of the packet before, and what fits into it: packets of one SA often follow one another. */
+struct chosen {
+	uint32_t index;
+	uint16_t max;
+	const struct sa *sa;
+};
+
+static inline void protect(struct worker *w, struct rte_mbuf *m, const struct spd_verdict *v, const struct chosen *c,
+	struct pkt_vec *outer)
 {
-	uint32_t len = rte_pktmbuf_pkt_len(m);
-	uint16_t max = inner_mtu(sa, fib_generation());
 	pkt_meta(m)->rule = v->rule_id;
 	trace_step(m, "spd", "rule %u: protect", v->rule_id);
-	if (likely(len <= max))
-		parts_add(w, m, sa, outer);
+	if (likely(rte_pktmbuf_pkt_len(m) <= c->max))
+		parts_add(w, m, c->sa, outer);
 	else
-		too_big(w, m, sa, max, outer);
+		too_big(w, m, c->sa, c->max, outer);
+}
+
+/* True when there is an SA for the packet: then it is in *c. */
+static inline bool choose(struct rte_mbuf *m, struct spd_verdict *v, struct chosen *c, uint32_t generation)
+{
+	if (likely(v->sa == c->index && c->sa))
+		return true;
+	c->sa = protect_sa(m, v);
+	if (!c->sa)
+		return false;
+	c->index = v->sa;
+	c->max = inner_mtu(c->sa, generation);
+	return true;
 }
 
 /* The SAs that verdicts name, where it is not the one of the packet before. */
@@ -471,13 +492,14 @@ void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, s
 	spd_match(iw->cache, true, v->pkt, n, iw->verdict);
 	prefetch_sas(iw->verdict, n);
 	iw->parts.n = 0;
+	struct chosen chosen = {0};
+	const uint32_t generation = fib_generation();
 	for (uint32_t i = 0; i < n; i++) {
 		struct spd_verdict *verdict = &iw->verdict[i];
 		struct rte_mbuf *m = v->pkt[i];
-		const struct sa *sa = verdict->action == CV_SPD_PROTECT ? protect_sa(m, verdict) : NULL;
-		if (likely(sa != NULL))
-			protect(w, m, verdict, sa, outer);
-		else if (verdict->action == CV_SPD_BYPASS)
+		if (likely(verdict->action == CV_SPD_PROTECT) && likely(choose(m, verdict, &chosen, generation)))
+			protect(w, m, verdict, &chosen, outer);
+		else if (verdict->action == CV_SPD_BYPASS) /* perhaps only since choose() asked again */
 			bypass->pkt[bypass->n++] = m;
 		else if (verdict->action == CV_SPD_PROTECT)
 			no_sa(w, m, verdict);

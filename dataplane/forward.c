@@ -2,8 +2,6 @@
 /* Input, routing and output of IP packets (pipeline.h). Runs on workers, and on main for what main makes itself. */
 #include "pipeline.h"
 
-#include <rte_ether.h>
-
 #include "events.h"
 #include "fib.h"
 #include "frag.h"
@@ -14,165 +12,8 @@
 #include "tx.h"
 #include "worker.h"
 
-#define PREFETCH_AHEAD 4u
 #define NESTING_MAX 4u /* ESP inside ESP for ourselves */
 #define UDP_NATT 4500u
-
-/* ---- ether_input ---- */
-
-/* Packets and bytes of consecutive frames of one interface. */
-struct rx_run {
-	const struct dp_if *ifp;
-	uint64_t packets, bytes;
-};
-
-static void run_flush(struct worker *w, struct rx_run *r, const struct dp_if *next)
-{
-	if (r->ifp) {
-		w->stats->ifc[r->ifp->id].rx_packets += r->packets;
-		w->stats->ifc[r->ifp->id].rx_bytes += r->bytes;
-	}
-	*r = (struct rx_run){.ifp = next};
-}
-
-static void drop_rx(struct worker *w, const struct dp_if *ifp, struct rte_mbuf *m, enum drop_reason why)
-{
-	pkt_meta(m)->flags = 0; /* not filled in yet */
-	if (ifp)
-		w->stats->ifc[ifp->id].rx_drops++;
-	dp_drop1(w, m, why);
-}
-
-static inline uint64_t mac48(const void *p)
-{
-	uint64_t q;
-
-	memcpy(&q, p, 8); /* two bytes more than needed, both in a frame and in struct dp_if */
-	return q & 0xffffffffffffull;
-}
-
-/* What a frame says before its payload. */
-struct frame {
-	uint16_t type; /* network order */
-	uint16_t l2_len;
-	uint16_t vlan_id;
-};
-
-static inline bool frame_parse(const struct rte_mbuf *m, struct frame *f)
-{
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-
-	*f = (struct frame){.type = eth->ether_type, .l2_len = sizeof(*eth)};
-	if (unlikely(rte_pktmbuf_data_len(m) < sizeof(*eth)))
-		return false;
-	if (likely(f->type != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN)))
-		return true;
-	if (rte_pktmbuf_data_len(m) < sizeof(*eth) + sizeof(struct rte_vlan_hdr))
-		return false;
-	const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(eth + 1);
-
-	f->vlan_id = rte_be_to_cpu_16(tag->vlan_tci) & 0xfff; /* 0: priority tag only */
-	f->type = tag->eth_proto;
-	f->l2_len += sizeof(*tag);
-	return true;
-}
-
-/* Frames that are not plain good IP for us: ARP to main, everything else dropped. */
-static void frame_other(struct worker *w, const struct dp_if *ifp, struct rte_mbuf *m, const struct frame *f)
-{
-	struct pkt_meta *meta = pkt_meta(m);
-
-	if (f->type != rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP)) {
-		drop_rx(w, ifp, m, DROP_L2_UNKNOWN);
-		return;
-	}
-	rte_pktmbuf_adj(m, f->l2_len);
-	*meta = (struct pkt_meta){.vrf = ifp->vrf_id, .if_rx = ifp->id};
-	dp_slow(w, m, SLOW_ARP);
-}
-
-static inline void frame_input(
-	struct worker *w, const struct dp_if *ifp, struct rte_mbuf *m, const struct frame *f, struct pkt_vec *v)
-{
-	uint64_t dst = mac48(rte_pktmbuf_mtod(m, const void *));
-	bool group = dst & 1;
-
-	if (unlikely(!ifp->up)) {
-		drop_rx(w, ifp, m, DROP_IF_DOWN);
-		return;
-	}
-	if (unlikely(!group && dst != mac48(ifp->mac))) {
-		drop_rx(w, ifp, m, DROP_L2_UNKNOWN);
-		return;
-	}
-	if (unlikely(f->type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) &&
-		     f->type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV6))) {
-		frame_other(w, ifp, m, f);
-		return;
-	}
-	if (unlikely(m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)) {
-		drop_rx(w, ifp, m, DROP_IP_MALFORMED);
-		return;
-	}
-	*pkt_meta(m) = (struct pkt_meta){.vrf = ifp->vrf_id, .if_rx = ifp->id, .flags = group ? PKT_F_GROUP : 0};
-	m->data_off += f->l2_len;
-	m->data_len -= f->l2_len;
-	m->pkt_len -= f->l2_len;
-	v->pkt[v->n++] = m;
-}
-
-static void ether_vector(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n, struct pkt_vec *v)
-{
-	const struct iface_view *view = iface_view();
-	const struct iface_port_map *map = view->port[port_id];
-	struct rx_run run = {0};
-
-	for (unsigned i = 0; i < n; i++) {
-		struct frame f;
-		struct rte_mbuf *m = pkts[i];
-
-		if (i + PREFETCH_AHEAD < n) {
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], void *));
-			rte_prefetch0(pkt_meta(pkts[i + PREFETCH_AHEAD]));
-		}
-		if (unlikely(!map || !frame_parse(m, &f))) {
-			drop_rx(w, NULL, m, DROP_L2_UNKNOWN);
-			continue;
-		}
-		const struct dp_if *ifp = view->by_id[likely(f.vlan_id == 0) ? map->untagged : map->vlan[f.vlan_id]];
-
-		if (unlikely(!ifp)) {
-			drop_rx(w, NULL, m, DROP_VLAN_UNKNOWN);
-			continue;
-		}
-		if (unlikely(ifp != run.ifp))
-			run_flush(w, &run, ifp);
-		run.packets++;
-		run.bytes += m->pkt_len;
-		frame_input(w, ifp, m, &f, v);
-	}
-	run_flush(w, &run, NULL);
-}
-
-static void trace_received(struct pkt_vec *v)
-{
-	for (unsigned i = 0; i < v->n && trace_armed(); i++)
-		trace_pick(v->pkt[i]);
-}
-
-void ether_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n)
-{
-	struct stage_mark mark = stage_begin(w);
-	struct pkt_vec v;
-
-	v.n = 0; /* and no more: clearing the whole of it costs as much as a packet */
-	ether_vector(w, port_id, pkts, n, &v);
-	if (unlikely(trace_armed()))
-		trace_received(&v);
-	stage_end(w, STAGE_ETHER_INPUT, n, mark);
-	if (v.n)
-		ip_input(w, &v);
-}
 
 /* ---- route look-up ---- */
 
@@ -200,6 +41,7 @@ struct summary {
 	bool one_if;	/* all came in by the interface of the first */
 	/* the IPv4 look-up before: packets of one flow, and all that came through a tunnel, follow one another */
 	uint32_t dst, root, word;
+	uint32_t mark; /* PKT_F_LOCAL when the word says so */
 };
 
 /* IPv6 packets of a vector, looked up together. */
@@ -234,7 +76,7 @@ static void lookup6(struct batch6 *b, struct summary *s)
 /* One packet: IPv4 at once, its few steps overlap with the neighbours' anyway; IPv6 is put in the batch. */
 static inline void lookup_one(struct rte_mbuf *m, const struct fib_roots *roots, struct batch6 *b, struct summary *s)
 {
-	const struct pkt_meta *meta = pkt_meta(m);
+	struct pkt_meta *meta = pkt_meta(m);
 
 	if (unlikely(meta->flags & PKT_F_IP6)) {
 		memcpy(b->key[b->n].b, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr, 16);
@@ -244,12 +86,16 @@ static inline void lookup_one(struct rte_mbuf *m, const struct fib_roots *roots,
 	}
 	uint32_t dst = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr, root = roots->v4[meta->vrf];
 
-	if (dst != s->dst || root != s->root) {
+	if (unlikely(dst != s->dst || root != s->root)) {
 		s->dst = dst;
 		s->root = root;
 		s->word = likely((uint8_t)dst < 224) ? trie_lookup4(root, dst) : special_word(m);
+		s->mark = FIB_KIND(s->word) == FIB_LOCAL ? PKT_F_LOCAL : 0;
+		s->kinds |= 1u << FIB_KIND(s->word);
 	}
-	note_word(m, s->word, s);
+	meta->adj = s->word;
+	meta->flags |= s->mark;
+	s->flags |= meta->flags;
 }
 
 /* ---- ip_input ---- */
@@ -575,32 +421,42 @@ static inline bool take_hop(struct worker *w, struct rte_mbuf *m)
 	return false;
 }
 
-/* Resolve, take a hop off, and put aside what leaves by an interface with an SPD. */
+/* Resolve, take a hop off, and put aside what leaves by an interface with an SPD. Packets with the route word of the
+ * one before go the same way, unless it is a group's or a subnet's. */
 static void route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 {
-	uint32_t last_if = 0;
+	uint32_t last_word = UINT32_MAX, last_adj = 0, last_if = 0;
 	bool last = false;
-	unsigned keep = 0;
+	unsigned keep = 0, n_secure = 0;
 
 	for (unsigned i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->pkt[i];
 		struct pkt_meta *meta = pkt_meta(m);
+		uint32_t word = meta->adj;
 
-		if (unlikely(!resolve(w, m)))
+		if (likely(word == last_word)) {
+			meta->adj = last_adj;
+			meta->if_tx = last_if;
+		} else if (likely(resolve(w, m))) {
+			last_word = FIB_KIND(word) == FIB_ADJ ? word : UINT32_MAX;
+			last_adj = meta->adj;
+			if (meta->if_tx != last_if)
+				last = ipsec_on_interface(last_if = meta->if_tx);
+		} else {
 			continue;
-		if (likely(!(meta->flags & (PKT_F_LOCAL_OUT | PKT_F_PROTECTED))) && unlikely(!take_hop(w, m)))
+		}
+		uint32_t flags = meta->flags;
+
+		if (likely(!(flags & (PKT_F_LOCAL_OUT | PKT_F_PROTECTED))) && unlikely(!take_hop(w, m)))
 			continue;
 		trace_step(m, "route", "VRF %u interface %u adjacency %u", meta->vrf, meta->if_tx, meta->adj);
-		if (unlikely(meta->if_tx != last_if)) {
-			last_if = meta->if_tx;
-			last = ipsec_on_interface(last_if);
-		}
-		if (last && !(meta->flags & (PKT_F_PROTECTED | PKT_F_BYPASS)))
-			secure->pkt[secure->n++] = m;
+		if (last && !(flags & (PKT_F_PROTECTED | PKT_F_BYPASS)))
+			secure->pkt[n_secure++] = m;
 		else
 			v->pkt[keep++] = m;
 	}
 	v->n = keep;
+	secure->n = n_secure;
 }
 
 static void route_and_send(struct worker *w, struct pkt_vec *v)
@@ -671,78 +527,88 @@ static unsigned too_big(struct worker *w, struct rte_mbuf *m, uint16_t mtu, stru
 	return n > 0 ? (unsigned)n : 0;
 }
 
-/* Consecutive packets to one adjacency share its header and are counted together. */
-struct tx_run {
-	const struct adj *adj;
-	uint64_t packets, bytes;
-};
-
-static inline void run_count(struct worker *w, struct tx_run *r, const struct adj *next)
+/* Link-layer header in front. */
+static inline void l2_push(struct rte_mbuf *m, const struct adj *a)
 {
-	if (r->adj) {
-		struct cv_if_counters *c = &w->stats->ifc[r->adj->if_id];
+	const unsigned len = a->l2_len;
+	uint8_t *l2 = rte_pktmbuf_mtod(m, uint8_t *) - len;
 
-		c->tx_packets += r->packets;
-		c->tx_bytes += r->bytes;
-	}
-	*r = (struct tx_run){.adj = next};
-}
-
-/* Link-layer header in front, then to the port's buffer. */
-static inline void emit(struct worker *w, struct rte_mbuf *m, const struct adj *a, struct tx_run *r)
-{
-	uint8_t *l2;
-
-	m->data_off -= a->l2_len;
-	m->data_len += a->l2_len;
-	m->pkt_len += a->l2_len;
-	l2 = rte_pktmbuf_mtod(m, uint8_t *);
+	m->data_off = (uint16_t)(m->data_off - len);
+	m->data_len = (uint16_t)(m->data_len + len);
+	m->pkt_len += len;
 	memcpy(l2, a->l2, 8);
-	if (likely(a->l2_len == 14)) {
+	if (likely(len == 14)) {
 		memcpy(l2 + 6, a->l2 + 6, 8);
 	} else {
 		memcpy(l2 + 8, a->l2 + 8, 8);
 		memcpy(l2 + 16, a->l2 + 16, 2);
 	}
-	if (unlikely(a != r->adj))
-		run_count(w, r, a);
-	r->packets++;
-	r->bytes += m->pkt_len;
 	trace_end(m, "tx", "sent");
-	tx_put(w, a->port_id, m);
 }
 
-static inline void output_one(struct worker *w, struct rte_mbuf *m, uint32_t now_s, struct tx_run *r)
+/* n packets with their link-layer headers: count them, then to the port's buffer. */
+static inline void emit(struct worker *w, const struct adj *a, struct rte_mbuf **pkts, unsigned n, uint64_t bytes)
 {
-	struct pkt_meta *meta = pkt_meta(m);
-	struct adj *a = &adj_table[meta->adj];
+	struct cv_if_counters *c = &w->stats->ifc[a->if_id];
+
+	c->tx_packets += n;
+	c->tx_bytes += bytes;
+	tx_put_bulk(w, a->port_id, pkts, n);
+}
+
+/* A packet that is too long for the adjacency, and its parts. */
+static void emit_parts(struct worker *w, const struct adj *a, struct rte_mbuf *m)
+{
 	struct rte_mbuf *part[FRAG_MAX];
+	unsigned n = too_big(w, m, a->mtu, part);
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		l2_push(part[i], a);
+		bytes += part[i]->pkt_len;
+	}
+	if (n)
+		emit(w, a, part, n, bytes);
+}
+
+/* Packets that follow one another to one adjacency share its header and are counted together. Returns how many. */
+static inline unsigned output_run(struct worker *w, struct rte_mbuf **pkts, unsigned n, uint32_t now_s)
+{
+	const uint32_t index = pkt_meta(pkts[0])->adj;
+	struct adj *a = &adj_table[index];
+	unsigned i = 0, first = 0;
+	uint64_t bytes = 0;
 
 	if (unlikely(!__atomic_load_n(&a->ready, __ATOMIC_ACQUIRE))) { /* adjacency 0 never is */
-		trace_step(m, "ip-output", "no neighbour yet");
-		dp_slow(w, m, SLOW_NEIGH);
-		return;
+		trace_step(pkts[0], "ip-output", "no neighbour yet");
+		dp_slow(w, pkts[0], SLOW_NEIGH);
+		return 1;
 	}
 	if (unlikely(a->used != now_s)) /* shared between workers: written once a second only */
 		__atomic_store_n(&a->used, now_s, __ATOMIC_RELAXED);
-	if (likely(m->pkt_len <= a->mtu)) {
-		emit(w, m, a, r);
-		return;
-	}
-	unsigned n = too_big(w, m, a->mtu, part);
+	do {
+		struct rte_mbuf *m = pkts[i];
 
-	for (unsigned i = 0; i < n; i++)
-		emit(w, part[i], a, r);
+		if (likely(m->pkt_len <= a->mtu)) {
+			l2_push(m, a);
+			bytes += m->pkt_len;
+			continue;
+		}
+		emit(w, a, pkts + first, i - first, bytes);
+		emit_parts(w, a, m);
+		first = i + 1;
+		bytes = 0;
+	} while (++i < n && pkt_meta(pkts[i])->adj == index);
+	emit(w, a, pkts + first, i - first, bytes);
+	return i;
 }
 
 void ip_output(struct worker *w, struct pkt_vec *v)
 {
 	struct stage_mark mark = stage_begin(w);
 	uint32_t now_s = dp_uptime_s();
-	struct tx_run run = {0};
 
-	for (unsigned i = 0; i < v->n; i++)
-		output_one(w, v->pkt[i], now_s, &run);
-	run_count(w, &run, NULL);
+	for (unsigned i = 0; i < v->n;)
+		i += output_run(w, v->pkt + i, v->n - i, now_s);
 	stage_end(w, STAGE_IP_OUTPUT, v->n, mark);
 }

@@ -5,6 +5,15 @@
 #define OPT_SSRR 137u
 #define EXT_HEADERS_MAX 8u
 
+/* 0/8 and 127/8 are on no wire, 224/4 and up are no source, 240/4 and up no destination but for limited broadcast
+ * (RFC 1812 5.3.7, 4.2.2.11). */
+const uint8_t ip4_octet[256] = {
+	[0] = IP4_NEVER_SOURCE | IP4_NEVER_DESTINATION,
+	[127] = IP4_NEVER_SOURCE | IP4_NEVER_DESTINATION,
+	[224 ... 239] = IP4_NEVER_SOURCE,
+	[240 ... 255] = IP4_NEVER_SOURCE | IP4_BROADCAST_ONLY,
+};
+
 /* Source routes are refused (RFC 7126 4.3, 4.4), and options whose lengths do not add up. */
 static enum drop_reason check_options(const uint8_t *opt, unsigned len)
 {

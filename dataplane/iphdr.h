@@ -54,19 +54,37 @@ enum drop_reason ip4_check_slow(struct rte_mbuf *m);
 /* The same for IPv6; sets PKT_F_IP6. Extension headers are walked to the transport header. */
 enum drop_reason ip6_check(struct rte_mbuf *m);
 
-/* Ones' complement sum of a header of 20 bytes; 0xffff when its checksum is right. */
-static inline uint16_t ip4_sum20(const void *h)
-{
-	uint64_t a, b, s;
-	uint32_t c, r;
+/* What the first octet of an IPv4 address forbids. */
+#define IP4_NEVER_SOURCE 1u
+#define IP4_NEVER_DESTINATION 2u
+#define IP4_BROADCAST_ONLY 4u /* as a destination: nothing but 255.255.255.255 */
+extern const uint8_t ip4_octet[256];
 
-	memcpy(&a, h, 8);
-	memcpy(&b, (const uint8_t *)h + 8, 8);
-	memcpy(&c, (const uint8_t *)h + 16, 4);
-	s = a + b;
-	s += s < b; /* end-around carry: the sum counts modulo 2^64 - 1, so modulo 2^16 - 1 as well */
-	s += c;
-	s += s < c;
+/* A header of 20 bytes in three registers, as in memory. */
+struct ip4_words {
+	uint64_t a, b; /* version to fragment offset; TTL to source */
+	uint32_t dst;
+};
+
+static inline struct ip4_words ip4_load(const void *h)
+{
+	struct ip4_words w;
+
+	memcpy(&w.a, h, 8);
+	memcpy(&w.b, (const uint8_t *)h + 8, 8);
+	memcpy(&w.dst, (const uint8_t *)h + 16, 4);
+	return w;
+}
+
+/* Ones' complement sum; 0xffff when the header's checksum is right. */
+static inline uint16_t ip4_sum20(struct ip4_words w)
+{
+	uint64_t s = w.a + w.b;
+	uint32_t r;
+
+	s += s < w.b; /* end-around carry: the sum counts modulo 2^64 - 1, so modulo 2^16 - 1 as well */
+	s += w.dst;
+	s += s < w.dst;
 	r = (uint32_t)s + (uint32_t)(s >> 32);
 	r += r < (uint32_t)s;
 	r = (r & 0xffff) + (r >> 16);
@@ -76,27 +94,32 @@ static inline uint16_t ip4_sum20(const void *h)
 /* The common case inline: no options, not a fragment, exact or padded length. */
 static inline enum drop_reason ip4_check(struct rte_mbuf *m)
 {
-	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
-	struct pkt_meta *meta = pkt_meta(m);
-	uint16_t total;
+	const struct ip4_words w = ip4_load(rte_pktmbuf_mtod(m, const void *));
+	const uint32_t have = rte_pktmbuf_data_len(m), total = rte_bswap16((uint16_t)(w.a >> 16));
 
-	if (unlikely(rte_pktmbuf_data_len(m) < sizeof(*ip) || ip->version_ihl != 0x45 ||
-		     (ip->fragment_offset & ~rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG))))
+	/* version and header length; more fragments, offset */
+	if (unlikely(have < sizeof(struct rte_ipv4_hdr) || (w.a & UINT64_C(0xffbf0000000000ff)) != 0x45))
 		return ip4_check_slow(m);
-	total = rte_be_to_cpu_16(ip->total_length);
-	if (unlikely(total < sizeof(*ip) || total > rte_pktmbuf_data_len(m)))
+	if (unlikely(total < sizeof(struct rte_ipv4_hdr) || total > have))
 		return DROP_IP_MALFORMED;
 	if (unlikely((m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD &&
-		     ip4_sum20(ip) != 0xffff))
+		     ip4_sum20(w) != 0xffff))
 		return DROP_IP_MALFORMED;
-	if (unlikely(ip4_bad_source(ip->src_addr) || ip4_bad_destination(ip->dst_addr)))
+	uint32_t bad = (ip4_octet[w.b >> 32 & 0xff] & IP4_NEVER_SOURCE) |
+		       (ip4_octet[w.dst & 0xff] & (IP4_NEVER_DESTINATION | IP4_BROADCAST_ONLY));
+	if (unlikely(bad) && (bad != IP4_BROADCAST_ONLY || w.dst != UINT32_MAX))
 		return DROP_IP_MARTIAN;
-	m->pkt_len = m->data_len = total;
-	meta->l4_proto = ip->next_proto_id;
-	meta->l4_off = sizeof(*ip);
-	meta->frag = 0;
+	m->data_len = (uint16_t)total;
+	m->pkt_len = total;
+	/* one store: no MTU, no ICMP code, protocol, offset, not a fragment */
+	const uint64_t l4 = (w.b >> 8 & 0xff) << 24 | (uint64_t)sizeof(struct rte_ipv4_hdr) << 32;
+	memcpy((uint8_t *)pkt_meta(m) + offsetof(struct pkt_meta, mtu), &l4, sizeof(l4));
 	return DROP_NONE;
 }
+_Static_assert(offsetof(struct pkt_meta, l4_proto) == offsetof(struct pkt_meta, mtu) + 3 &&
+		       offsetof(struct pkt_meta, l4_off) == offsetof(struct pkt_meta, mtu) + 4 &&
+		       offsetof(struct pkt_meta, frag) == offsetof(struct pkt_meta, mtu) + 6,
+	"ip4_check() writes them in one store");
 
 /* Is the checksum of the UDP or ICMPv6 message at meta->l4_off right? It covers the rest of the packet and a
  * pseudo-header (RFC 768, RFC 8200 8.1). A zero IPv4 UDP checksum is the caller's business. */

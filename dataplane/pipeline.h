@@ -9,8 +9,8 @@
  * rewrite, tx
  *                                  +-> local: slow path
  *
- * ip_forward, ip_input and ip_output belong to forward.c; the two IPsec stages to esp_out.c / esp_in.c; policy to
- * spd.c.
+ * ether_input belongs to ether.c; ip_forward, ip_input and ip_output to forward.c; the two IPsec stages to esp_out.c /
+ * esp_in.c; policy to spd.c.
  */
 #ifndef DATAPLANE_PIPELINE_H
 #define DATAPLANE_PIPELINE_H

@@ -6,6 +6,7 @@
  */
 #include "spd.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include <rte_hash_crc.h>
@@ -46,6 +47,7 @@ struct slot {
 	struct key key;
 	uint32_t victim;
 	bool v6;
+	bool same;	  /* IPv4, the flow of the packet before: its verdict */
 	uint64_t addr[4]; /* the first one for IPv4 */
 };
 
@@ -125,6 +127,17 @@ void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdic
 	decide(packet_if(out, pkt_meta(m)), &f, verdict);
 }
 
+/* Which of the first four bytes behind the IP header are part of a flow: see flow_has_ports(), flow_is_icmp(). */
+static const uint32_t ports_mask[256] = {
+	[IPPROTO_TCP] = UINT32_MAX,
+	[IPPROTO_UDP] = UINT32_MAX,
+	[IPPROTO_DCCP] = UINT32_MAX,
+	[IPPROTO_SCTP] = UINT32_MAX,
+	[IPPROTO_UDPLITE] = UINT32_MAX,
+	[IPPROTO_ICMP] = RTE_BE32(0xffff0000),
+	[IPPROTO_ICMPV6] = RTE_BE32(0xffff0000),
+};
+
 /* Ports as they are in the packet; type and code of ICMP; 0 where there are none. */
 static inline uint32_t key_ports(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
@@ -133,9 +146,7 @@ static inline uint32_t key_ports(const struct rte_mbuf *m, const struct pkt_meta
 	if (unlikely(meta->frag == 2 || meta->l4_off + 4u > m->data_len))
 		return 0;
 	memcpy(&ports, p, 4);
-	if (likely(flow_has_ports(meta->l4_proto)))
-		return ports;
-	return flow_is_icmp(meta->l4_proto) ? ports & RTE_BE32(0xffff0000) : 0;
+	return ports & ports_mask[meta->l4_proto];
 }
 
 static inline void slot_fill6(struct spd_cache *c, struct slot *s, const uint8_t *p, uint32_t h)
@@ -151,25 +162,32 @@ static inline void slot_fill6(struct spd_cache *c, struct slot *s, const uint8_t
 }
 
 /* The key is made of what the packet shows, not mirrored: the direction is part of it. */
-static inline void slot_fill(struct spd_cache *c, struct slot *s, bool out, struct rte_mbuf *m, uint32_t generation)
+static inline void slot_fill(
+	struct spd_cache *c, struct slot *s, const struct slot *prev, bool out, struct rte_mbuf *m, uint32_t generation)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 	s->line = NULL;
+	s->same = false;
 	if (unlikely(meta->l4_off == 0 && !flow_locate_l4(m)))
 		return;
 	s->key.a = (uint64_t)meta->vrf << 48 | (uint64_t)packet_if(out, meta) << 32 | key_ports(m, meta);
 	s->key.b = (uint64_t)generation << 32 | (uint32_t)out << 9 | (uint32_t)(meta->frag == 2) << 8 | meta->l4_proto;
-	uint32_t h = rte_hash_crc_8byte(s->key.a, meta->l4_proto);
 	if (unlikely(p[0] >> 4 != 4)) {
-		slot_fill6(c, s, p, h);
+		slot_fill6(c, s, p, rte_hash_crc_8byte(s->key.a, meta->l4_proto));
 		return;
 	}
 	memcpy(s->addr, p + 12, 8);
-	h = rte_hash_crc_8byte(s->addr[0], h);
+	s->v6 = false;
+	if (prev && !prev->v6 && prev->line && prev->addr[0] == s->addr[0] && prev->key.a == s->key.a &&
+		prev->key.b == s->key.b) {
+		s->line = prev->line;
+		s->same = true;
+		return;
+	}
+	uint32_t h = rte_hash_crc_8byte(s->addr[0], rte_hash_crc_8byte(s->key.a, meta->l4_proto));
 	s->line = &c->v4[h & (CACHE4_LINES - 1)];
 	s->victim = h >> 31;
-	s->v6 = false;
 	rte_prefetch0(s->line);
 }
 
@@ -216,10 +234,12 @@ void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint
 {
 	uint32_t generation = __atomic_load_n(&spd_generation, __ATOMIC_ACQUIRE);
 	for (uint32_t i = 0; i < n; i++)
-		slot_fill(c, &c->slot[i], out, pkts[i], generation);
+		slot_fill(c, &c->slot[i], i ? &c->slot[i - 1] : NULL, out, pkts[i], generation);
 	for (uint32_t i = 0; i < n; i++) {
 		struct slot *s = &c->slot[i];
-		if (unlikely(!s->line))
+		if (s->same)
+			verdict[i] = verdict[i - 1];
+		else if (unlikely(!s->line))
 			verdict[i] = (struct spd_verdict){.action = CV_SPD_DISCARD};
 		else if (likely(!s->v6))
 			match4(s, out, pkts[i], &verdict[i]);

@@ -44,4 +44,23 @@ static inline void tx_put(struct worker *w, uint32_t port_id, struct rte_mbuf *m
 		tx_flush_port(w, port_id);
 }
 
+/* The same for n of them. */
+static inline void tx_put_bulk(struct worker *w, uint32_t port_id, struct rte_mbuf *const *pkts, unsigned n)
+{
+	struct tx_buf *b = &w->tx->port[port_id];
+
+	while (n) {
+		unsigned k = RTE_MIN(n, TX_BURST - b->n);
+
+		for (unsigned i = 0; i < k; i++)
+			b->pkt[b->n + i] = pkts[i];
+		b->n += k;
+		w->tx->dirty |= 1u << port_id;
+		if (b->n == TX_BURST)
+			tx_flush_port(w, port_id);
+		pkts += k;
+		n -= k;
+	}
+}
+
 #endif
