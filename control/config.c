@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "config_priv.h"
 #include "cv_addr.h"
@@ -126,86 +125,4 @@ void config_unref(struct cv_config *c)
 	chunks_free(c->arena->plain, false);
 	free(c->arena);
 	free(c);
-}
-
-/* ---- keys ---- */
-
-static bool keyring_serves(const struct cfg_keyring *k, uint32_t fvrf)
-{
-	return (k->vrf_ref ? k->vrf_ref->id : CV_VRF_GLOBAL) == fvrf;
-}
-
-/* The keyrings to search: the profile's, or all of them when it names none (VRF-23). */
-static unsigned keyring_count(const struct cv_config *c, const struct cfg_ike_profile *p)
-{
-	return p && p->n_keyring ? p->n_keyring : c->n_keyring;
-}
-
-static const struct cfg_keyring *keyring_at(const struct cv_config *c, const struct cfg_ike_profile *p, unsigned i)
-{
-	return p && p->n_keyring ? p->keyring_ref[i] : &c->keyring[i];
-}
-
-/* The longer prefix of best and what the keyring has for peer. */
-static const struct cfg_psk *keyring_longest(
-	const struct cfg_keyring *k, const struct cv_addr *peer, const struct cfg_psk *best)
-{
-	for (unsigned i = 0; i < k->n_psk; i++) {
-		const struct cfg_psk *psk = &k->psk[i];
-
-		if (psk->peer.addr.af != peer->af || !cv_prefix_contains(&psk->peer, peer))
-			continue;
-		if (!best || psk->peer.len > best->peer.len)
-			best = psk;
-	}
-	return best;
-}
-
-/* The best match decides even when it cannot be used: a more general key is not this peer's. */
-static const struct cfg_psk *usable(const struct cfg_psk *psk)
-{
-	return psk && !psk->sealed ? psk : NULL;
-}
-
-const struct cfg_psk *config_psk_by_addr(
-	const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf, const struct cv_addr *peer)
-{
-	const struct cfg_psk *best = NULL;
-
-	for (unsigned i = 0; i < keyring_count(c, p); i++) {
-		const struct cfg_keyring *k = keyring_at(c, p, i);
-
-		if (keyring_serves(k, fvrf))
-			best = keyring_longest(k, peer, best);
-	}
-	return usable(best);
-}
-
-const struct cfg_psk *config_psk_lookup(const struct cv_config *c, const struct cfg_ike_profile *p,
-	const struct cfg_vrf *fvrf, const struct cv_addr *peer)
-{
-	const struct cfg_psk *best = NULL;
-
-	for (unsigned i = 0; i < keyring_count(c, p); i++) {
-		const struct cfg_keyring *k = keyring_at(c, p, i);
-
-		if (k->vrf_ref == fvrf)
-			best = keyring_longest(k, peer, best);
-	}
-	return best;
-}
-
-const struct cfg_psk *config_psk_by_name(
-	const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf, const char *name)
-{
-	for (unsigned i = 0; i < keyring_count(c, p); i++) {
-		const struct cfg_keyring *k = keyring_at(c, p, i);
-
-		if (!keyring_serves(k, fvrf))
-			continue;
-		for (unsigned j = 0; j < k->n_psk; j++)
-			if (k->psk[j].hostname && !strcasecmp(k->psk[j].hostname, name))
-				return usable(&k->psk[j]);
-	}
-	return NULL;
 }

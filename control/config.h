@@ -123,12 +123,25 @@ struct cfg_psk {
 	size_t key_len;
 	bool sealed; /* type 6 of a foreign master key: key is NULL, the peer cannot authenticate (T6KEY-13, 17) */
 };
+struct cfg_psk_index; /* of a keyring's keys by address: config_keys.c */
+
+/* One local termination point (SAFENET-3): an interface, or an address with its VRF. Neither: everywhere. */
+struct cfg_binding {
+	const char *interface;
+	struct cv_addr addr;
+	const char *vrf; /* of addr; NULL = global */
+	const struct cfg_interface *if_ref;
+	const struct cfg_vrf *vrf_ref;
+};
+
 struct cfg_keyring {
 	const char *name;
 	const char *description;
 	const char *vrf; /* front VRF it is bound to (VRF-18); NULL = global */
 	struct cfg_psk *psk;
 	unsigned n_psk;
+	struct cfg_binding local;
+	const struct cfg_psk_index *index;
 	const struct cfg_vrf *vrf_ref;
 };
 
@@ -153,6 +166,7 @@ struct cfg_ike_profile {
 	struct cfg_identity *match; /* VRF-25; empty = never selected by identity, only by map entry and address */
 	unsigned n_match;
 	const char *match_fvrf;
+	struct cfg_binding local;     /* SAFENET-2 */
 	struct cfg_identity local_id; /* NONE = address */
 	const char **proposal;	      /* IKEv2; empty = the built-in ones, which config_resolve() then fills in */
 	unsigned n_proposal;	      /* after config_resolve() never 0 */
@@ -292,10 +306,15 @@ void config_unref(struct cv_config *c); /* frees and zeroes secrets at the last 
 
 /* ---- look-ups used by IKE (loop thread) ---- */
 
-/* The preshared key for a peer: longest prefix, in the keyrings of the profile bound to front VRF fvrf (VRF-17..23). */
-const struct cfg_psk *config_psk_by_addr(
-	const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf, const struct cv_addr *peer);
-const struct cfg_psk *config_psk_by_name(
-	const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf, const char *name);
+/*
+ * The preshared key for a peer that reached the local address in front VRF fvrf: longest prefix, in the keyrings of the
+ * profile that serve them (VRF-17..23, SAFENET-9). local NULL: keyrings bound to an address are not searched.
+ */
+const struct cfg_psk *config_psk_by_addr(const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf,
+	const struct cv_addr *local, const struct cv_addr *peer);
+const struct cfg_psk *config_psk_by_name(const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf,
+	const struct cv_addr *local, const char *name);
+/* Is something with this binding in service at a local address (SAFENET-1..8)? */
+bool config_binding_has(const struct cfg_binding *b, uint32_t fvrf, const struct cv_addr *local);
 
 #endif

@@ -128,7 +128,7 @@ static int check_proposal(struct config_check *k, const struct cfg_ike_proposal 
 
 /* ---- keyrings, peers ---- */
 
-static int check_keyring(struct config_check *k, const struct cfg_keyring *kr)
+static int check_keyring(struct config_check *k, struct cfg_keyring *kr)
 {
 	for (unsigned i = 0; i < kr->n_psk; i++) {
 		const struct cfg_psk *p = &kr->psk[i];
@@ -141,12 +141,8 @@ static int check_keyring(struct config_check *k, const struct cfg_keyring *kr)
 				PATH_KEYRING "/pre-shared-key[%u]: a peer address, prefix or hostname is "
 					     "needed",
 				kr->name, i + 1);
-		for (unsigned j = 0; j < i; j++)
-			if (cv_addr_bits(&p->peer.addr) && !memcmp(&p->peer, &kr->psk[j].peer, sizeof(p->peer)))
-				return check_fail(k, PATH_KEYRING "/pre-shared-key[%u]: the same peer as number %u",
-					kr->name, i + 1, j + 1);
 	}
-	return 0;
+	return config_index_keys(k, kr);
 }
 
 static int check_peer(struct config_check *k, const struct cfg_peer *p)

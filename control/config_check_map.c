@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Checks of transform sets and crypto maps, and of what only shows when map, interface, profile and keys meet. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config_priv.h"
@@ -165,10 +166,16 @@ static void check_deny_overlap(struct config_check *k, const struct cfg_crypto_m
 	}
 }
 
-static void check_shared_acl(struct config_check *k, const struct cfg_crypto_map *m, unsigned i)
+/* last, before: the entries that use each access list, as a chain back from the last one; numbers from 1. */
+static void check_shared_acl(
+	struct config_check *k, const struct cfg_crypto_map *m, unsigned i, unsigned *last, unsigned *before)
 {
-	for (unsigned j = 0; j < i; j++)
-		if (m->entry[j].acl_ref == m->entry[i].acl_ref && same_inside_vrf(&m->entry[j], &m->entry[i])) {
+	unsigned *at = &last[m->entry[i].acl_ref - k->c->acl];
+
+	before[i] = *at;
+	*at = i + 1;
+	for (unsigned n = before[i], j; n && (j = n - 1, true); n = before[j])
+		if (same_inside_vrf(&m->entry[j], &m->entry[i])) {
 			check_warn(k,
 				PATH_ENTRY "/access-list: '%s' is also used by entry %u, which takes all its traffic "
 					   "(IPSEC-33)",
@@ -207,10 +214,13 @@ static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 				k, PATH_ENTRY ": sequence numbers are 1..65535, unique, and ascend", m->name, seq);
 		r = check_entry(k, &m->entry[i]);
 	}
-	for (unsigned i = 0; !r && i < m->n_entry; i++) {
+	unsigned *chain = calloc((size_t)k->c->n_acl + m->n_entry + 1, sizeof(*chain));
+
+	for (unsigned i = 0; !r && chain && i < m->n_entry; i++) {
 		check_deny_overlap(k, m, i);
-		check_shared_acl(k, m, i);
+		check_shared_acl(k, m, i, chain, chain + k->c->n_acl);
 	}
+	free(chain);
 	return r;
 }
 
@@ -237,17 +247,28 @@ static int check_own_address(struct config_check *k, const struct cfg_interface 
 	return 0;
 }
 
+/* From any address of the interface: which one IKE uses depends on the route. */
+static bool key_at(const struct cv_config *c, const struct cfg_interface *end, const struct cfg_map_entry *e,
+	const struct cv_addr *peer)
+{
+	for (unsigned n = 0; n < end->n_addr; n++)
+		if (config_psk_lookup(c, e->profile_ref, end->vrf_ref, &end->addr[n].addr, peer))
+			return true;
+	return config_psk_lookup(c, e->profile_ref, end->vrf_ref, NULL, peer) != NULL;
+}
+
 /* IKE-31: without a key the peer cannot be authenticated. Keys by hostname are only known when the peer shows its
  * identity. */
-static int check_applied_entry(struct config_check *k, const struct cfg_interface *i, const struct cfg_map_entry *e)
+static int check_applied_entry(
+	struct config_check *k, const struct cfg_interface *i, const struct cfg_map_entry *e, bool named_key)
 {
+	const struct cfg_interface *end = e->map->local_ref ? e->map->local_ref : i;
 	char text[CV_ADDR_STR];
 	int r = 0;
 
 	for (unsigned j = 0; !r && j < e->n_peer; j++) {
 		r = check_own_address(k, i, e, &e->peer[j]);
-		if (r || has_named_key(k->c, i->vrf_ref) ||
-			config_psk_lookup(k->c, e->profile_ref, i->vrf_ref, &e->peer[j]))
+		if (r || named_key || key_at(k->c, end, e, &e->peer[j]))
 			continue;
 		check_warn(k,
 			PATH_ENTRY "/peer: no preshared key for %s in a keyring of front VRF '%s'%s%s, so IKE cannot "
@@ -278,8 +299,12 @@ int config_check_crypto(struct config_check *k)
 		r = check_transform_set(k, &c->transform_set[i]);
 	for (unsigned i = 0; !r && i < c->n_map; i++)
 		r = check_map(k, &c->map[i]);
-	for (unsigned i = 0; !r && i < c->n_interface; i++)
-		for (unsigned j = 0; !r && c->interface[i].map_ref && j < c->interface[i].map_ref->n_entry; j++)
-			r = check_applied_entry(k, &c->interface[i], &c->interface[i].map_ref->entry[j]);
+	for (unsigned i = 0; !r && i < c->n_interface; i++) {
+		const struct cfg_interface *ifc = &c->interface[i];
+		bool named_key = ifc->map_ref && has_named_key(c, ifc->vrf_ref);
+
+		for (unsigned j = 0; !r && ifc->map_ref && j < ifc->map_ref->n_entry; j++)
+			r = check_applied_entry(k, ifc, &ifc->map_ref->entry[j], named_key);
+	}
 	return r;
 }

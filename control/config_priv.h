@@ -64,7 +64,9 @@ int config_check_group(struct config_check *k, enum ike_group g, const char *pat
 
 /* As config_psk_by_addr, with the front VRF as an object (NULL = global): usable before ids are given out. */
 const struct cfg_psk *config_psk_lookup(const struct cv_config *c, const struct cfg_ike_profile *p,
-	const struct cfg_vrf *fvrf, const struct cv_addr *peer);
+	const struct cfg_vrf *fvrf, const struct cv_addr *local, const struct cv_addr *peer);
+/* Make the keyring's index; -EINVAL when two keys are for the same peer. */
+int config_index_keys(struct config_check *k, struct cfg_keyring *kr);
 
 #define DEFAULT_IKE_LIFETIME_S 86400u
 #define DEFAULT_PROFILE_NAME "default"

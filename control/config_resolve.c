@@ -177,6 +177,13 @@ static int refer_route(struct config_check *k, struct cfg_route *rt)
 	return r;
 }
 
+static int refer_binding(struct config_check *k, struct cfg_binding *b, const char *path, const char *name)
+{
+	int r = refer(k, &k->intf, b->interface, REF(b->if_ref), "%s[name='%s']/local-address/interface", path, name);
+
+	return r ? r : refer(k, &k->vrf, b->vrf, REF(b->vrf_ref), "%s[name='%s']/local-address/vrf", path, name);
+}
+
 static int refer_profile(struct config_check *k, struct cfg_ike_profile *p)
 {
 	int r;
@@ -185,6 +192,8 @@ static int refer_profile(struct config_check *k, struct cfg_ike_profile *p)
 	r = refer(k, &k->vrf, p->vrf, REF(p->vrf_ref), PATH_PROFILE "/vrf", p->name);
 	if (!r)
 		r = refer(k, &k->vrf, p->match_fvrf, REF(p->match_fvrf_ref), PATH_PROFILE "/match-front-vrf", p->name);
+	if (!r)
+		r = refer_binding(k, &p->local, "/culvert-ike:ike/profile", p->name);
 	for (unsigned i = 0; !r && i < p->n_keyring; i++)
 		r = refer(k, &k->keyring, p->keyring[i], REF(p->keyring_ref[i]), PATH_PROFILE "/keyring", p->name);
 	if (!p->n_proposal) { /* the built-in ones */
@@ -236,9 +245,12 @@ int config_references(struct config_check *k)
 		r = refer_interface(k, &c->interface[i]);
 	for (unsigned i = 0; !r && i < c->n_route; i++)
 		r = refer_route(k, &c->route[i]);
-	for (unsigned i = 0; !r && i < c->n_keyring; i++)
+	for (unsigned i = 0; !r && i < c->n_keyring; i++) {
 		r = refer(k, &k->vrf, c->keyring[i].vrf, REF(c->keyring[i].vrf_ref), PATH_KEYRING "/vrf",
 			c->keyring[i].name);
+		if (!r)
+			r = refer_binding(k, &c->keyring[i].local, "/culvert-ike:ike/keyring", c->keyring[i].name);
+	}
 	for (unsigned i = 0; !r && i < c->n_ike_profile; i++)
 		r = refer_profile(k, &c->ike_profile[i]);
 	for (unsigned i = 0; !r && i < c->n_map; i++)

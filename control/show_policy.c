@@ -54,6 +54,20 @@ static json_t *identity_object(const struct cfg_identity *m, const char *fvrf)
 	return o;
 }
 
+/* SAFENET-T3: "serial2/0 (10.20.0.1:global)". */
+static void set_binding(json_t *o, const struct cfg_binding *b)
+{
+	const struct cfg_vrf *vrf = b->if_ref ? b->if_ref->vrf_ref : b->vrf_ref;
+	const struct cv_addr *a = b->if_ref ? (b->if_ref->n_addr ? &b->if_ref->addr[0].addr : NULL) : &b->addr;
+	char text[CV_ADDR_STR], buf[256];
+
+	if (!b->interface && !cv_addr_bits(&b->addr))
+		return;
+	snprintf(buf, sizeof(buf), "%s%s%s:%s%s", b->interface ? b->interface : "", b->interface ? " (" : "",
+		a ? cv_addr_str(a, text) : "no address", vrf ? vrf->name : "global", b->interface ? ")" : "");
+	set_str(o, "local_address", buf);
+}
+
 void show_profile(struct show *s)
 {
 	json_t *list = set_array(s->out, "profiles");
@@ -66,6 +80,7 @@ void show_profile(struct show *s)
 		set_str(o, "description", p->description);
 		set_int(o, "version", p->version);
 		set_str(o, "vrf", p->vrf);
+		set_binding(o, &p->local);
 		set_flag(o, "default", p->builtin);
 		a = set_array(o, "identities");
 		for (unsigned j = 0; j < p->n_match; j++)
@@ -93,6 +108,7 @@ void show_key(struct show *s)
 		set_str(o, "name", k->name);
 		set_str(o, "description", k->description);
 		set_str(o, "vrf", k->vrf);
+		set_binding(o, &k->local);
 		keys = set_array(o, "keys");
 		for (unsigned j = 0; j < k->n_psk; j++) {
 			json_t *p = json_object();
@@ -102,6 +118,7 @@ void show_key(struct show *s)
 				set_str(p, "hostname", k->psk[j].hostname);
 			else
 				set_str(p, "address", cv_prefix_str(&k->psk[j].peer, text));
+			set_flag(p, "unusable", k->psk[j].sealed);
 			json_array_append_new(keys, p);
 		}
 		json_array_append_new(list, o);

@@ -114,6 +114,15 @@ static bool secret(struct build *b, const struct lyd_node *n, struct cfg_psk *ps
 	return true;
 }
 
+static bool binding(struct build *b, const struct lyd_node *of, struct cfg_binding *out)
+{
+	const struct lyd_node *n = tree_child(of, "local-address"), *addr = tree_child(n, "address");
+
+	out->interface = build_text(b, n, "interface");
+	out->vrf = build_text(b, n, "vrf");
+	return !addr || build_addr(b, addr, &out->addr);
+}
+
 static bool keyrings(struct build *b, const struct lyd_node *ike)
 {
 	b->c->keyring = config_alloc(b->c, tree_count(ike, "keyring"), sizeof(*b->c->keyring));
@@ -122,6 +131,8 @@ static bool keyrings(struct build *b, const struct lyd_node *ike)
 		k->name = build_text(b, n, "name");
 		k->description = build_text(b, n, "description");
 		k->vrf = build_text(b, n, "vrf");
+		if (!binding(b, n, &k->local))
+			return false;
 		k->psk = config_alloc(b->c, tree_count(n, "pre-shared-key"), sizeof(*k->psk));
 		for (const struct lyd_node *e = NULL; (e = tree_next(n, "pre-shared-key", e));) {
 			struct cfg_psk *psk = &k->psk[k->n_psk++];
@@ -198,6 +209,8 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->keyring = build_names(b, n, "keyring", &p->n_keyring);
 	p->vrf = build_text(b, n, "vrf");
 	p->match_fvrf = build_text(b, n, "match-front-vrf");
+	if (!binding(b, n, &p->local))
+		return false;
 	p->proposal = build_names(b, n, "proposal", &p->n_proposal);
 	p->lifetime_s = (uint32_t)tree_number(n, "lifetime");
 	p->dpd_mode = dpd_mode(tree_text(dpd, "mode"));

@@ -171,7 +171,8 @@ unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const str
 {
 	unsigned n = ike->ops.entries_for(ike->ctx, path, out, max), kept = 0;
 	for (unsigned i = 0; i < n; i++)
-		if (ike_version_of(out[i]) == v)
+		if (ike_version_of(out[i]) == v &&
+			config_binding_has(&out[i]->profile_ref->local, path->vrf, &path->local))
 			out[kept++] = out[i];
 	return kept;
 }

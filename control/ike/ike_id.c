@@ -149,12 +149,12 @@ const struct cfg_psk *ike_psk_by_id(
 		return NULL;
 	memcpy(name, id->data, id->len);
 	name[id->len] = 0;
-	return config_psk_by_name(ike->cfg, p, path->vrf, name);
+	return config_psk_by_name(ike->cfg, p, path->vrf, &path->local, name);
 }
 
 const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer, const struct ike_id *id)
 {
-	const struct cfg_psk *psk = config_psk_by_addr(ike->cfg, p, path->vrf, peer);
+	const struct cfg_psk *psk = config_psk_by_addr(ike->cfg, p, path->vrf, &path->local, peer);
 	return psk || !id ? psk : ike_psk_by_id(ike, p, path, id);
 }

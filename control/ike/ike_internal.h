@@ -393,7 +393,7 @@ void ike_sa_save(struct ike_sa *sa);
 void ike_sa_move(struct ike_sa *sa, const struct cv_addr *remote, uint16_t rport);
 /* (Re)start the NAT keepalive timer as the SA's flags and profile say. */
 void ike_keepalive_arm(struct ike_sa *sa);
-/* The map entries where path->local lives whose profile speaks v, at most max. */
+/* The map entries where path->local lives whose profile speaks v and serves that address (SAFENET-10), at most max. */
 unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const struct ike_path *path,
 	const struct cfg_map_entry **out, unsigned max);
 #define IKE_ENTRIES_MAX 16384 /* more map entries on one interface are not looked at for the peers' requests */

@@ -62,7 +62,7 @@ static bool key_expected(
 		return true;
 	for (unsigned i = 0; i < p->n_match; i++)
 		if (p->match[i].type != CFG_ID_ADDRESS && p->match[i].text && !p->match[i].domain &&
-			config_psk_by_name(ike->cfg, p, path->vrf, p->match[i].text))
+			config_psk_by_name(ike->cfg, p, path->vrf, &path->local, p->match[i].text))
 			return true;
 	return false;
 }

@@ -246,6 +246,7 @@ RENDERER(render_isakmp_profile)
 			fprintf(out, json_object_get(id, "vrf") ? " %s\n" : "\n", jtext(id, "vrf", ""));
 		}
 		names(out, "keyring(s)", json_object_get(p, "keyrings"), " <all>");
+		fprintf(out, "   interface binding: %s\n", jtext(p, "local_address", "<none>"));
 		if (json_array_size(json_object_get(p, "proposals")))
 			names(out, "proposal(s)", json_object_get(p, "proposals"), "");
 	}
@@ -264,7 +265,7 @@ RENDERER(render_isakmp_key)
 			table_cell(t, "%s", jtext(ring, "name", "?"));
 			table_cell(t, "%s", jvrf(ring, "vrf"));
 			table_cell(t, "%s", jtext(key, "hostname", jtext(key, "address", "?")));
-			table_cell(t, "<hidden>");
+			table_cell(t, jflag(key, "unusable") ? "<type 6, not of this master key>" : "<hidden>");
 		}
 	table_print(t, out);
 }

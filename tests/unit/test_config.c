@@ -423,8 +423,8 @@ static void key_of_another_vrf_is_not_used(void **state)
 	f->c->keyring[0].vrf = "red";
 	assert_warns(f, "no preshared key for 192.0.2.2");
 	f->c->vrf[0].id = 7;
-	assert_null(config_psk_by_addr(f->c, NULL, 0, &f->c->map[0].entry[0].peer[0]));
-	assert_non_null(config_psk_by_addr(f->c, NULL, 7, &f->c->map[0].entry[0].peer[0]));
+	assert_null(config_psk_by_addr(f->c, NULL, 0, NULL, &f->c->map[0].entry[0].peer[0]));
+	assert_non_null(config_psk_by_addr(f->c, NULL, 7, NULL, &f->c->map[0].entry[0].peer[0]));
 }
 
 /* VRF-20: a mask gives a range; the longest one wins. */
@@ -440,10 +440,10 @@ static void longest_key_prefix_wins(void **state)
 	k->n_psk = 3;
 	assert_int_equal(resolve(f), 0);
 	assert_int_equal(cv_addr_parse("192.0.2.77", &other), 0);
-	assert_ptr_equal(config_psk_by_addr(f->c, NULL, 0, &f->c->map[0].entry[0].peer[0]), &k->psk[0]);
-	assert_ptr_equal(config_psk_by_addr(f->c, NULL, 0, &other), &k->psk[1]);
-	assert_ptr_equal(config_psk_by_name(f->c, NULL, 0, "GW.example"), &k->psk[2]);
-	assert_null(config_psk_by_name(f->c, NULL, 0, "gw"));
+	assert_ptr_equal(config_psk_by_addr(f->c, NULL, 0, NULL, &f->c->map[0].entry[0].peer[0]), &k->psk[0]);
+	assert_ptr_equal(config_psk_by_addr(f->c, NULL, 0, NULL, &other), &k->psk[1]);
+	assert_ptr_equal(config_psk_by_name(f->c, NULL, 0, NULL, "GW.example"), &k->psk[2]);
+	assert_null(config_psk_by_name(f->c, NULL, 0, NULL, "gw"));
 }
 
 /* IPSEC-T3. */

@@ -335,7 +335,7 @@ static void t6key_t6_foreign(void **state)
 	assert_true(psk(f, 0)->sealed);
 	assert_null(psk(f, 0)->key);
 	/* IKE finds no key, and no more general one in its place */
-	assert_null(config_psk_by_addr(f->last, NULL, 0, &psk(f, 0)->peer.addr));
+	assert_null(config_psk_by_addr(f->last, NULL, 0, NULL, &psk(f, 0)->peer.addr));
 	char *kept = shown(f, "running");
 	const char *line = strstr(made, "\"6 A");
 	assert_non_null(line);
