@@ -383,8 +383,8 @@ static void test_render_anything(void **state)
 		"maps", "transform_sets", "access_lists", "neighbours", "routes", "drops", "workers", "packets", "diff",
 		"warnings", "history", "flows", "ike_sas", "entries", "lines", "next_hops", "children"};
 	static const char *const values[] = {"[{}]", "[1]", "{}", "null", "\"x\"",
-		"[{\"flows\": [{}], \"lines\": [{}], \"entries\": [{}],"
-		"\"sas\": [{}], \"next_hops\": [{}], \"keys\": [{}]}]"};
+		("[{\"flows\": [{}], \"lines\": [{}], \"entries\": [{}],"
+		 "\"sas\": [{}], \"next_hops\": [{}], \"keys\": [{}]}]")};
 
 	(void)state;
 	for (unsigned i = 0; i < cli_n_commands; i++) {
