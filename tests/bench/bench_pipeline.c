@@ -2,10 +2,8 @@
 /*
  * Cycles per packet of the pipeline, in one process and on one core: frames made in memory, from ether_input to the
  * transmit buffers, for plain forwarding, ESP out and ESP in (AES-128-GCM). Everything is compared with what was
- * measured in the same run: "floor" is the bare one-shot GCM call on data of the same size. Making the frames and the
- * null device's transmit are not part of the figures.
- *
- * bench_pipeline [--json FILE] [--vector N] [--runs N] [--way plain|esp-out|esp-in] [--size 64|imix|1420] [--sas N]
+ * measured in the same run, turn by turn: "floor" is the bare one-shot GCM call on data of the same size. Making the
+ * frames and the null device's transmit are not part of the figures. usage() says how it is told what to do.
  */
 #include <errno.h>
 #include <math.h>
@@ -34,8 +32,9 @@
 
 #define LAN 1u
 #define WAN 2u
-#define FRAMES 8192u /* of one round: enough that 1000 SAs see several each */
-#define RUNS 101     /* the fastest of these counts, vector by vector */
+#define FRAMES 16384u /* of one round: enough that 1000 SAs see several each, and 10000 one at least */
+#define RULES_MAX 20000u
+#define RUNS 60 /* the fastest of these counts, vector by vector */
 
 enum traffic { T64, TIMIX, T1420, N_TRAFFIC };
 static const char *const traffic_name[] = {"64", "imix", "1420"};
@@ -55,7 +54,9 @@ static IMB_MGR *mgr;
 static uint32_t vector = 64;
 static unsigned runs = RUNS;
 static const char *only_way, *only_size; /* NULL: all */
-static uint32_t only_sas;		 /* 0: 1 and 1000 */
+static uint32_t only_sas;		 /* 0: 1, 1000 and 10000 */
+static uint32_t only_rules;		 /* rules in front of those that the traffic matches */
+static bool quick, count_only, hugepages;
 
 static void die(const char *what)
 {
@@ -168,14 +169,28 @@ static void selector(uint32_t k, struct cv_selector *s)
 	s->sport_hi = s->dport_hi = UINT16_MAX;
 }
 
-/* n rules, each with a pair of SAs of the same key, so that our own output can be fed back in. */
-static void tunnels(uint32_t n)
+/* Rule k of those nobody's traffic matches: another source network. */
+static void idle_rule(uint32_t k)
+{
+	struct cv_spd_rule r = {
+		.spd_id = 1, .rule_id = FRAMES + k + 1, .prio = k + 1, .action = CV_SPD_DISCARD, .vrf_id = CV_VRF_ANY};
+	selector(k, &r.sel);
+	addr(&r.sel.src.lo, "10.2.0.0");
+	addr(&r.sel.src.hi, "10.2.255.255");
+	stage(&spd_module, CV_CMD_SPD_RULE_SET, &r);
+}
+
+/* n rules, each with a pair of SAs of the same key, so that our own output can be fed back in; in front of them as many
+ * idle rules. */
+static void tunnels(uint32_t n, uint32_t idle)
 {
 	for (size_t i = 0; i < N_MODS; i++)
 		if (mods[i] == &spd_module || mods[i] == &sa_module)
 			mods[i]->sync();
 	struct cv_spd spd = {.spd_id = 1, .n_if = n ? 1 : 0, .if_id = {WAN}};
 	stage(&spd_module, CV_CMD_SPD_SET, &spd);
+	for (uint32_t k = 0; n && k < idle; k++)
+		idle_rule(k);
 	for (uint32_t k = 0; k < n; k++) {
 		struct cv_spd_rule r = {.spd_id = 1,
 			.rule_id = k + 1,
@@ -310,10 +325,68 @@ static void frames_esp(enum traffic t, uint32_t n_sa)
 	}
 }
 
+/* ---- floor ---- */
+
+/* Bare one-shot calls, in place, nonce and AAD ready, rotating over n_keys keys and as many buffers as a vector. */
+struct floor {
+	bool encrypt;
+	enum traffic traffic;
+	uint32_t n_keys;
+	struct gcm_key_data *key;
+	uint64_t best[FRAMES]; /* by vector */
+};
+
+static struct floor *floor_make(enum traffic t, bool encrypt, uint32_t n_keys)
+{
+	static struct floor f;
+	uint8_t raw[16] = {3};
+	f = (struct floor){.encrypt = encrypt, .traffic = t, .n_keys = n_keys};
+	f.key = rte_malloc("floor", n_keys * sizeof(*f.key), 64);
+	if (!f.key)
+		die("memory");
+	memset(f.best, 0xff, sizeof(f.best));
+	for (uint32_t i = 0; i < n_keys; i++) {
+		memcpy(raw, &i, sizeof(i));
+		IMB_AES128_GCM_PRE(mgr, raw, &f.key[i]);
+	}
+	return &f;
+}
+
+/* All frames' sizes once, vector by vector. */
+static void floor_round(struct floor *f)
+{
+	static uint8_t buf[DP_VEC][2048] __rte_aligned(64);
+	struct gcm_context_data ctx;
+	uint8_t iv[16] = {1}, aad[16] = {2}, tag[16];
+	for (uint32_t i = 0; i < FRAMES; i += vector) {
+		uint64_t start = rte_rdtsc();
+		for (uint32_t k = 0; k < vector; k++) {
+			uint64_t len = RTE_ALIGN_CEIL(packet_len(f->traffic, i + k) + 2u, 4u);
+			struct gcm_key_data *gk = &f->key[(i + k) % f->n_keys];
+			if (f->encrypt)
+				IMB_AES128_GCM_ENC(mgr, gk, &ctx, buf[k], buf[k], len, iv, aad, 8, tag, 16);
+			else
+				IMB_AES128_GCM_DEC(mgr, gk, &ctx, buf[k], buf[k], len, iv, aad, 8, tag, 16);
+		}
+		uint64_t cycles = rte_rdtsc() - start;
+		f->best[i / vector] = RTE_MIN(f->best[i / vector], cycles);
+	}
+}
+
+static double floor_end(struct floor *f)
+{
+	double sum = 0;
+	for (uint32_t v = 0; v < FRAMES / vector; v++)
+		sum += (double)f->best[v] / FRAMES;
+	rte_free(f->key);
+	return sum;
+}
+
 /* ---- measuring ---- */
 
 struct result {
 	double total; /* cycles per packet, without making frames and without the device's transmit */
+	double floor; /* of the same traffic; 0: none */
 	double stage[STAGE_COUNT];
 };
 
@@ -338,6 +411,14 @@ static void keep_fastest(struct result *best, uint64_t cycles)
 		best->stage[s] = (double)st[s].cycles;
 }
 
+/* What is measured. A function of its own, by whose name tests/bench/instructions counts what is inside. */
+__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts);
+__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts)
+{
+	ether_input(w, port, pkts, vector);
+	tx_flush(w);
+}
+
 /* All frames once, vector by vector. */
 static void one_round(uint32_t port, struct result *best)
 {
@@ -349,17 +430,17 @@ static void one_round(uint32_t port, struct result *best)
 			fill_mbuf(pkts[k], frame[i + k].data, frame[i + k].len);
 		memset(w->stats->stage, 0, sizeof(w->stats->stage));
 		uint64_t t = rte_rdtsc();
-		ether_input(w, port, pkts, vector);
-		tx_flush(w);
+		bench_measured(port, pkts);
 		keep_fastest(&best[i / vector], rte_rdtsc() - t);
 	}
 }
 
 /*
  * Every vector of a round has its own frames, SAs and cache misses, but is never the same twice where the machine is
- * shared: the fastest of several runs is taken for each vector, and the vectors are summed.
+ * shared: the fastest of several runs is taken for each vector, and the vectors are summed. Floor and pipeline take
+ * turns, so that both see the same weather.
  */
-static struct result measure(uint32_t port, uint32_t n_sa)
+static struct result measure(uint32_t port, uint32_t n_sa, struct floor *f)
 {
 	static struct result best[FRAMES];
 	struct result sum = {0};
@@ -370,52 +451,15 @@ static struct result measure(uint32_t port, uint32_t n_sa)
 		one_round(port, best);
 		if (w->stats->tx_packets - sent != FRAMES)
 			die("packets were lost in the pipeline: the figures would be worthless");
+		if (f)
+			floor_round(f);
 	}
 	for (uint32_t v = 0; v < FRAMES / vector; v++) {
 		sum.total += best[v].total / FRAMES;
 		for (int s = 0; s < STAGE_COUNT; s++)
 			sum.stage[s] += best[v].stage[s] / FRAMES;
 	}
-	return sum;
-}
-
-/* ---- floor ---- */
-
-/* Bare one-shot calls, in place, nonce and AAD ready, rotating over n_keys keys and as many buffers as a vector;
- * timed as the pipeline is: the fastest run of each vector. */
-static double floor_run(enum traffic t, bool encrypt, uint32_t n_keys)
-{
-	static uint8_t buf[DP_VEC][2048] __rte_aligned(64);
-	struct gcm_key_data *key = rte_malloc("floor", n_keys * sizeof(*key), 64);
-	struct gcm_context_data ctx;
-	uint8_t iv[16] = {1}, aad[16] = {2}, tag[16], raw[16] = {3};
-	static uint64_t best[FRAMES];
-	double sum = 0;
-	if (!key)
-		die("memory");
-	memset(best, 0xff, sizeof(best));
-	for (uint32_t i = 0; i < n_keys; i++) {
-		memcpy(raw, &i, sizeof(i));
-		IMB_AES128_GCM_PRE(mgr, raw, &key[i]);
-	}
-	for (unsigned run = 0; run < runs; run++) {
-		for (uint32_t i = 0; i < FRAMES; i += vector) {
-			uint64_t start = rte_rdtsc();
-			for (uint32_t k = 0; k < vector; k++) {
-				uint64_t len = RTE_ALIGN_CEIL(packet_len(t, i + k) + 2u, 4u);
-				struct gcm_key_data *gk = &key[(i + k) % n_keys];
-				if (encrypt)
-					IMB_AES128_GCM_ENC(mgr, gk, &ctx, buf[k], buf[k], len, iv, aad, 8, tag, 16);
-				else
-					IMB_AES128_GCM_DEC(mgr, gk, &ctx, buf[k], buf[k], len, iv, aad, 8, tag, 16);
-			}
-			uint64_t cycles = rte_rdtsc() - start;
-			best[i / vector] = RTE_MIN(best[i / vector], cycles);
-		}
-	}
-	for (uint32_t v = 0; v < FRAMES / vector; v++)
-		sum += (double)best[v] / FRAMES;
-	rte_free(key);
+	sum.floor = f ? floor_end(f) : 0;
 	return sum;
 }
 
@@ -424,36 +468,53 @@ static double floor_run(enum traffic t, bool encrypt, uint32_t n_keys)
 static FILE *json;
 static bool json_first = true;
 
-static void report(enum way way, enum traffic t, uint32_t n_sa, const struct result *r, double floor, double plain)
-{
-	static const char *const names[] = {
+static const char *const stage_names[] = {
 #define X(sym, name) name,
-		STAGES(X)
+	STAGES(X)
 #undef X
-	};
-	printf("%-8s %5u %6s %8.1f", way_name[way], way == PLAIN ? 0 : n_sa, traffic_name[t], r->total);
-	if (way == PLAIN)
-		printf(" %8s %7s %7.2f ", "-", "-", 1.0);
-	else
-		printf(" %8.1f %7.2f %7.2f ", floor, r->total / floor, r->total / plain);
-	for (int s = 0; s < STAGE_COUNT; s++)
-		if (r->stage[s] >= 0.05 && s != STAGE_TX)
-			printf(" %s %.1f", names[s], r->stage[s]);
-	printf("\n");
-	if (!json)
-		return;
-	fprintf(json, "%s\n  {\"way\": \"%s\", \"sas\": %u, \"traffic\": \"%s\", \"cycles\": %.2f, \"plain\": %.2f",
-		json_first ? "" : ",", way_name[way], way == PLAIN ? 0 : n_sa, traffic_name[t], r->total, plain);
+};
+
+static void head(void)
+{
+	printf("%-8s %5s %5s %6s %8s %8s %8s %7s %7s  cycles by stage\n", "way", "SAs", "rules", "size", "cycles",
+		"floor", "overhead", "x floor", "x plain");
+}
+
+static void report_json(
+	enum way way, enum traffic t, uint32_t n_sa, uint32_t n_rules, const struct result *r, double plain)
+{
+	fprintf(json,
+		"%s\n  {\"way\": \"%s\", \"sas\": %u, \"rules\": %u, \"traffic\": \"%s\", \"cycles\": %.2f, "
+		"\"plain\": %.2f",
+		json_first ? "" : ",", way_name[way], n_sa, n_rules, traffic_name[t], r->total, plain);
 	json_first = false;
 	if (way != PLAIN)
-		fprintf(json, ", \"floor\": %.2f, \"ratio_floor\": %.3f", floor, r->total / floor);
+		fprintf(json, ", \"floor\": %.2f, \"overhead\": %.2f, \"ratio_floor\": %.3f", r->floor,
+			r->total - r->floor, r->total / r->floor);
 	fprintf(json, ", \"stages\": {");
 	for (int s = 0, first = 1; s < STAGE_COUNT; s++)
 		if (r->stage[s] >= 0.05) {
-			fprintf(json, "%s\"%s\": %.2f", first ? "" : ", ", names[s], r->stage[s]);
+			fprintf(json, "%s\"%s\": %.2f", first ? "" : ", ", stage_names[s], r->stage[s]);
 			first = 0;
 		}
 	fprintf(json, "}}");
+}
+
+static void report(enum way way, enum traffic t, uint32_t n_sa, uint32_t n_rules, const struct result *r, double plain)
+{
+	printf("%-8s %5u %5u %6s %8.1f", way_name[way], n_sa, n_rules, traffic_name[t], r->total);
+	if (way == PLAIN)
+		printf(" %8s %8s %7s %7.2f ", "-", "-", "-", 1.0);
+	else
+		printf(" %8.1f %8.1f %7.2f %7.2f ", r->floor, r->total - r->floor, r->total / r->floor,
+			r->total / plain);
+	for (int s = 0; s < STAGE_COUNT; s++)
+		if (r->stage[s] >= 0.05 && s != STAGE_TX)
+			printf(" %s %.1f", stage_names[s], r->stage[s]);
+	printf("\n");
+	fflush(stdout);
+	if (json)
+		report_json(way, t, n_sa, n_rules, r, plain);
 }
 
 static bool wanted(enum way way, enum traffic t)
@@ -461,44 +522,77 @@ static bool wanted(enum way way, enum traffic t)
 	return (!only_way || !strcmp(only_way, way_name[way])) && (!only_size || !strcmp(only_size, traffic_name[t]));
 }
 
-static void run_tunnels(uint32_t n_sa, const double *plain)
+static void run_tunnels(uint32_t n_sa, uint32_t idle, const double *plain)
 {
-	tunnels(n_sa);
+	tunnels(n_sa, idle);
+	for (int t = 0; t < N_TRAFFIC; t++)
+		for (int way = OUT; way <= IN; way++) {
+			if (!wanted((enum way)way, (enum traffic)t) || (quick && t == TIMIX))
+				continue;
+			if (way == OUT)
+				frames_clear((enum traffic)t, n_sa);
+			else
+				frames_esp((enum traffic)t, n_sa);
+			struct floor *f = floor_make((enum traffic)t, way == OUT, n_sa);
+			struct result r = measure(way == OUT ? LAN : WAN, n_sa, f);
+			report((enum way)way, (enum traffic)t, n_sa, n_sa + idle, &r, plain[t]);
+		}
+}
+
+static void run_plain(double *plain)
+{
 	for (int t = 0; t < N_TRAFFIC; t++) {
-		if (wanted(OUT, (enum traffic)t)) {
-			double floor = floor_run((enum traffic)t, true, n_sa);
-			frames_clear((enum traffic)t, n_sa);
-			struct result r = measure(LAN, n_sa);
-			report(OUT, (enum traffic)t, n_sa, &r, floor, plain[t]);
-		}
-		if (wanted(IN, (enum traffic)t)) {
-			double floor = floor_run((enum traffic)t, false, n_sa);
-			frames_esp((enum traffic)t, n_sa);
-			struct result r = measure(WAN, n_sa);
-			report(IN, (enum traffic)t, n_sa, &r, floor, plain[t]);
-		}
+		if (only_size && strcmp(only_size, traffic_name[t]))
+			continue;
+		tunnels(0, 0);
+		frames_clear((enum traffic)t, 1);
+		struct result r = measure(LAN, 0, NULL);
+		plain[t] = r.total;
+		if (wanted(PLAIN, (enum traffic)t))
+			report(PLAIN, (enum traffic)t, 0, 0, &r, plain[t]);
 	}
 }
 
 static void run_all(void)
 {
-	double plain[N_TRAFFIC];
-	printf("%-8s %5s %6s %8s %8s %7s %7s  cycles by stage\n", "way", "SAs", "size", "cycles", "floor", "x floor",
-		"x plain");
-	for (int t = 0; t < N_TRAFFIC; t++) {
-		tunnels(0);
-		frames_clear((enum traffic)t, 1);
-		struct result r = measure(LAN, 0);
-		plain[t] = r.total;
-		if (wanted(PLAIN, (enum traffic)t))
-			report(PLAIN, (enum traffic)t, 0, &r, 0, plain[t]);
-	}
-	if (only_sas) {
-		run_tunnels(only_sas, plain);
+	double plain[N_TRAFFIC] = {0};
+	head();
+	run_plain(plain);
+	if (only_sas || only_rules) {
+		uint32_t n_sa = only_sas ? only_sas : 1;
+		run_tunnels(n_sa, only_rules > n_sa ? only_rules - n_sa : 0, plain);
 		return;
 	}
-	run_tunnels(1, plain);
-	run_tunnels(1000, plain);
+	run_tunnels(1, 0, plain);
+	if (!quick)
+		run_tunnels(1, 9999, plain);
+	run_tunnels(1000, 0, plain);
+	if (!quick)
+		run_tunnels(10000, 0, plain);
+}
+
+/* For tests/bench/instructions: one way, one size, no clock. */
+static void run_counted(void)
+{
+	uint32_t n_sa = only_sas ? only_sas : 1;
+	static struct result best[FRAMES];
+	enum way way = PLAIN;
+	enum traffic t = T64;
+	for (int i = 0; i < N_WAYS; i++)
+		if (only_way && !strcmp(only_way, way_name[i]))
+			way = (enum way)i;
+	for (int i = 0; i < N_TRAFFIC; i++)
+		if (only_size && !strcmp(only_size, traffic_name[i]))
+			t = (enum traffic)i;
+	tunnels(way == PLAIN ? 0 : n_sa, 0);
+	if (way == IN)
+		frames_esp(t, n_sa);
+	else
+		frames_clear(t, n_sa);
+	one_round(way == IN ? WAN : LAN, best);
+	if (w->stats->tx_packets != FRAMES)
+		die("packets were lost in the pipeline: the figures would be worthless");
+	printf("packets %u\n", FRAMES);
 }
 
 /* Hugepages where there are any, as the product does. */
@@ -506,7 +600,7 @@ static void eal_start(void)
 {
 	static char prefix[40];
 	snprintf(prefix, sizeof(prefix), "--file-prefix=bench%d", (int)getpid());
-	char huge[] = "--in-memory", none[] = "--no-huge", shconf[] = "--no-shconf", mem[] = "-m64",
+	char huge[] = "--in-memory", none[] = "--no-huge", shconf[] = "--no-shconf", mem[] = "-m256",
 	     mem_none[] = "-m512";
 	char *base[] = {(char *)"bench", (char *)"--no-pci", (char *)"--no-telemetry", (char *)"--log-level=*:error",
 		(char *)"--lcores=0", (char *)"--vdev=net_null0", (char *)"--vdev=net_null1", prefix, NULL, NULL, NULL,
@@ -518,38 +612,100 @@ static void eal_start(void)
 			free_pages = 0;
 		fclose(f);
 	}
-	bool use = free_pages >= 48;
+	bool use = free_pages >= 144;
 	base[8] = use ? huge : none;
 	base[9] = use ? mem : mem_none;
 	base[10] = use ? NULL : shconf;
 	if (rte_eal_init(use ? 10 : 11, base) < 0)
 		die("EAL");
-	printf("hugepages: %s\n", use ? "yes" : "no");
+	hugepages = use;
 }
 
-int main(int argc, char **argv)
+static const char usage[] =
+	"bench_pipeline: cycles per packet of Culvert's pipeline, in one process on one core.\n"
+	"Run it on a CPU of its own: taskset -c 1 bench_pipeline\n"
+	"\n"
+	"  --way plain|esp-out|esp-in  only this; esp-in checks sequence numbers (window 1024)\n"
+	"  --size 64|imix|1420         only this: 64-byte frames, 7:4:1 of 64, 570 and 1518, 1420-byte packets\n"
+	"  --sas N                     this many SA pairs (1..16384), each with a rule and one flow; default 1, 1000, "
+	"10000\n"
+	"  --rules N                   this many rules (up to 20000); those of the SAs come last; default 1 and 10000\n"
+	"  --vector N                  packets that come in at once, up to 256; default 64\n"
+	"  --runs N                    how often each vector is timed, the fastest time counts; default 60\n"
+	"  --quick                     fewer runs, without IMIX and without 10000 SAs or rules\n"
+	"  --json FILE                 also write the results there\n"
+	"  --count                     no clock: send one round through bench_measured(), for an instruction counter\n"
+	"  --help                      this\n"
+	"\n"
+	"cycles    TSC cycles per packet from ether_input to the transmit buffers: no device, no copying of frames\n"
+	"floor     the bare one-shot AES-128-GCM call of intel-ipsec-mb: same sizes, same number of keys, same run\n"
+	"overhead  cycles - floor: headers, routing, policy, SA, counters, memory\n"
+	"plain     forwarding of the same packets without IPsec\n"
+	"stages    what each stage takes of it by itself; crypto is the provider's call inside the pipeline\n";
+
+static uint32_t number(const char *text, uint32_t max)
 {
-	const char *path = "bench_pipeline.json";
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--json") && i + 1 < argc)
-			path = argv[++i];
-		else if (!strcmp(argv[i], "--vector") && i + 1 < argc)
-			vector = (uint32_t)atoi(argv[++i]);
-		else if (!strcmp(argv[i], "--runs") && i + 1 < argc)
-			runs = (unsigned)atoi(argv[++i]);
-		else if (!strcmp(argv[i], "--way") && i + 1 < argc)
-			only_way = argv[++i];
-		else if (!strcmp(argv[i], "--size") && i + 1 < argc)
-			only_size = argv[++i];
-		else if (!strcmp(argv[i], "--sas") && i + 1 < argc)
-			only_sas = (uint32_t)atoi(argv[++i]);
-		else
-			die("usage: see the head of bench_pipeline.c");
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+	if (*end || v < 1 || v > max) {
+		fprintf(stderr, "bench_pipeline: %s: a number from 1 to %u is wanted\n", text, max);
+		exit(2);
 	}
-	if (runs < 1 || only_sas > FRAMES)
-		die("runs from 1, SAs up to 8192");
-	if (vector < 1 || vector > DP_VEC || FRAMES % vector)
-		die("the vector must divide 8192 and be at most 256");
+	return (uint32_t)v;
+}
+
+static const char *one_of(const char *text, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(text, names[i]))
+			return text;
+	fprintf(stderr, "bench_pipeline: %s: not known here; --help says what is\n", text);
+	exit(2);
+}
+
+/* The path of the JSON file, NULL for none. */
+static const char *arguments(int argc, char **argv)
+{
+	const char *path = NULL;
+	for (int i = 1; i < argc; i++) {
+		const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+		if (!strcmp(a, "--help") || !strcmp(a, "-h")) {
+			fputs(usage, stdout);
+			exit(0);
+		} else if (!strcmp(a, "--quick")) {
+			quick = true;
+			runs = RUNS / 3;
+		} else if (!strcmp(a, "--count")) {
+			count_only = true;
+		} else if (!value) {
+			one_of(a, NULL, 0);
+		} else {
+			i++;
+			if (!strcmp(a, "--json"))
+				path = value;
+			else if (!strcmp(a, "--vector"))
+				vector = number(value, DP_VEC);
+			else if (!strcmp(a, "--runs"))
+				runs = number(value, 100000);
+			else if (!strcmp(a, "--way"))
+				only_way = one_of(value, way_name, N_WAYS);
+			else if (!strcmp(a, "--size"))
+				only_size = one_of(value, traffic_name, N_TRAFFIC);
+			else if (!strcmp(a, "--sas"))
+				only_sas = number(value, FRAMES);
+			else if (!strcmp(a, "--rules"))
+				only_rules = number(value, RULES_MAX);
+			else
+				one_of(a, NULL, 0);
+		}
+	}
+	if (FRAMES % vector)
+		die("the vector must divide 16384");
+	return path;
+}
+
+static void start(void)
+{
 	eal_start();
 	if (dp_frame_init(&(struct frame_conf){.n_workers = 0, .n_mbufs = 2048}) || neigh_init() ||
 		fib_init(1u << 14) || ipsec_init())
@@ -563,17 +719,31 @@ int main(int argc, char **argv)
 	init_mb_mgr_auto(mgr, NULL);
 	dp_clock_update();
 	network();
-	printf("provider: %s, TSC %.0f MHz, vector %u, TSC cycles per packet, fastest of %u runs by vector\n",
-		ipsec_crypto()->describe(), (double)rte_get_tsc_hz() / 1e6, vector, runs);
-	json = fopen(path, "we");
-	if (json)
-		fprintf(json, "{\"provider\": \"%s\", \"tsc_hz\": %lu, \"vector\": %u, \"results\": [",
-			ipsec_crypto()->describe(), (unsigned long)rte_get_tsc_hz(), vector);
-	run_all();
-	if (json) {
-		fprintf(json, "\n]}\n");
-		fclose(json);
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = arguments(argc, argv);
+	start();
+	if (count_only) {
+		run_counted();
+		frames_free();
+		return 0;
 	}
+	printf("provider %s, TSC %.0f MHz, vector %u, hugepages %s; TSC cycles per packet, fastest of %u runs by "
+	       "vector\n",
+		ipsec_crypto()->describe(), (double)rte_get_tsc_hz() / 1e6, vector, hugepages ? "yes" : "no", runs);
+	if (path && !(json = fopen(path, "we")))
+		die(path);
+	if (json)
+		fprintf(json,
+			"{\"provider\": \"%s\", \"tsc_hz\": %lu, \"vector\": %u, \"runs\": %u, \"hugepages\": %s, "
+			"\"results\": [",
+			ipsec_crypto()->describe(), (unsigned long)rte_get_tsc_hz(), vector, runs,
+			hugepages ? "true" : "false");
+	run_all();
+	if (json && (fprintf(json, "\n]}\n") < 0 || fclose(json)))
+		die("cannot write the results");
 	frames_free();
 	return 0;
 }
