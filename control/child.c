@@ -424,15 +424,25 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	return ch;
 }
 
-/* A rekey is no traffic: the new pair of a flow is as idle as the old one (IDLE-1). */
-static void inherit_idle(struct child_table *t, struct child *ch)
+void child_path_mtu(struct child_table *t, uint32_t fvrf, const struct cv_addr *remote, uint16_t mtu)
+{
+	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id))
+		if (ch->path.vrf == fvrf && cv_addr_eq(&ch->path.remote, remote))
+			ch->path_mtu = mtu;
+}
+
+/* A rekey is no traffic: the new pair of a flow is as idle as the old one (IDLE-1). Nor does it change the path. */
+static void inherit(struct child_table *t, struct child *ch)
 {
 	uint64_t quiet = UINT64_MAX;
 
-	for (const struct child *o = child_next(t, 0); o; o = child_next(t, o->id))
+	for (const struct child *o = child_next(t, 0); o; o = child_next(t, o->id)) {
+		if (o != ch && o->path.vrf == ch->path.vrf && cv_addr_eq(&o->path.remote, &ch->path.remote))
+			ch->path_mtu = o->path_mtu;
 		if (o != ch && o->rule_id == ch->rule_id && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
 			!memcmp(o->sel, ch->sel, sizeof(o->sel)) && child_quiet_s(o) < quiet)
 			quiet = child_quiet_s(o);
+	}
 	if (quiet != UINT64_MAX)
 		ch->active_ms = ch->added_ms - quiet * 1000;
 }
@@ -461,7 +471,7 @@ int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys
 	t->child[id] = ch;
 	t->n_held++;
 	if (p->rekey)
-		inherit_idle(t, ch);
+		inherit(t, ch);
 	*child_id = id;
 	ch->cb = cb;
 	ch->arg = arg;

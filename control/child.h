@@ -43,7 +43,8 @@ struct child {
 	struct cv_selector sel[CV_SA_SEL_MAX];
 	unsigned n_sel;
 	uint32_t lifetime_s, replay_window;
-	uint32_t egress; /* CV_SA_F_EGRESS as the dataplane was last told */
+	uint16_t path_mtu; /* as the dataplane has learned it; 0 = that of the interface */
+	uint32_t egress;   /* CV_SA_F_EGRESS as the dataplane was last told */
 	uint64_t lifetime_kb;
 	uint64_t added_ms;
 	uint64_t active_ms; /* the idle clock starts here: when it was added, for a rekey when the old pair was used */
@@ -100,6 +101,8 @@ uint64_t child_life_kb(const struct child *ch, const struct cv_sa_counters *n);
 uint64_t child_life_s(const struct child *ch);
 /* Tell the dataplane of pairs whose interface now says something else about DF and fragments (FRAG-4). */
 void child_egress(struct child_table *t);
+/* The path MTU to a peer has changed; 0 = that of the interface. */
+void child_path_mtu(struct child_table *t, uint32_t fvrf, const struct cv_addr *remote, uint16_t mtu);
 /* What the entry of the pair says about idle SAs: seconds, 0 = they stay. */
 uint32_t child_idle_limit(const struct child *ch);
 /* Seconds since the pair carried a packet in either direction, or since it was added (IDLE-9). */

@@ -110,6 +110,16 @@ static void on_invalid_spi(struct control *c, const void *body)
 	cv_info("control", "%%CRYPTO-4-RECVD_PKT_INV_SPI: spi=0x%08x from %s", e->spi, cv_addr_str(&e->src, text));
 }
 
+static void on_path_mtu(struct control *c, const void *body)
+{
+	const struct cv_evt_path_mtu *e = body;
+	char text[CV_ADDR_STR];
+
+	if (e->mtu)
+		cv_info("control", "path MTU to %s: %u", cv_addr_str(&e->dst, text), e->mtu);
+	child_path_mtu(c->children, e->front_vrf, &e->dst, e->mtu);
+}
+
 static void on_trace(struct control *c, const void *body)
 {
 	do_trace_record(c, body);
@@ -128,6 +138,7 @@ void host_event(void *ctx, const struct cv_msg *m)
 		{CV_EVT_LINK, sizeof(struct cv_evt_link), on_link},
 		{CV_EVT_INVALID_SPI, sizeof(struct cv_evt_invalid_spi), on_invalid_spi},
 		{CV_EVT_TRACE, sizeof(struct cv_evt_trace), on_trace},
+		{CV_EVT_PATH_MTU, sizeof(struct cv_evt_path_mtu), on_path_mtu},
 	};
 	struct control *c = ctx;
 

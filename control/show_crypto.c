@@ -179,6 +179,8 @@ static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, 
 	child_counters_shown(ch, CV_SA_IN, &in);
 	child_counters_shown(ch, CV_SA_OUT, &out);
 	add_counters(o, &in, &out);
+	if (ch->path_mtu)
+		set_int(o, "path_mtu", ch->path_mtu);
 	set_addr(o, "current_peer", &ch->path.remote);
 	set_int(o, "current_peer_port", ch->path.rport);
 	set_addr(o, "local_endpoint", &ch->path.local);

@@ -484,7 +484,18 @@ void ipsec_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner)
 
 /* ---- clear packets ---- */
 
-/* What this router must be able to hear in clear whatever the policy: IKE and ESP to itself, and neighbours. */
+/* What a router on the way of our tunnels says about their packets; pmtu.c believes it only if it quotes one. */
+static bool is_too_big(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const uint8_t *icmp = rte_pktmbuf_mtod_offset(m, const uint8_t *, meta->l4_off);
+	if (meta->frag == 2 || meta->l4_off + 2u > m->data_len)
+		return false;
+	return meta->l4_proto == IPPROTO_ICMP ? icmp[0] == 3 && icmp[1] == 4
+					      : meta->l4_proto == IPPROTO_ICMPV6 && icmp[0] == 2;
+}
+
+/* What this router must be able to hear in clear whatever the policy: IKE and ESP to itself, neighbours, and path MTUs
+ * of its tunnels. */
 static bool exempt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -495,7 +506,7 @@ static bool exempt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 		return true;
 	if (!(meta->flags & PKT_F_LOCAL))
 		return false;
-	if (meta->l4_proto == IPPROTO_ESP)
+	if (meta->l4_proto == IPPROTO_ESP || is_too_big(m, meta))
 		return true;
 	if (meta->l4_proto != IPPROTO_UDP || meta->frag == 2 || meta->l4_off + 4u > m->data_len)
 		return false;

@@ -13,6 +13,7 @@
 #include "events.h"
 #include "fib.h"
 #include "frag.h"
+#include "pmtu.h"
 #include "trace.h"
 
 #define MTU_UNKNOWN 1500u /* no route to the peer yet: the packet will be dropped there, by name */
@@ -40,6 +41,9 @@ static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
 		mtu = MTU_UNKNOWN;
 	if (sa->conf.path_mtu && sa->conf.path_mtu < mtu)
 		mtu = sa->conf.path_mtu;
+	uint32_t learned = pmtu_get(sa->front_vrf, &sa->conf.dst);
+	if (learned && learned < mtu)
+		mtu = learned;
 	uint16_t inner = inner_max(sa, mtu);
 	uint64_t route = (uint64_t)generation << 32 | fib_lookup(sa->front_vrf, &sa->conf.dst);
 	/* the packet that made us look is itself on its way with what is stored here: route before mtu */

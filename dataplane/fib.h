@@ -70,6 +70,12 @@ static inline uint32_t fib_generation(void)
 	return __atomic_load_n(&fib_generation_current, __ATOMIC_ACQUIRE);
 }
 
+/* Main: what was derived from fib_path_mtu() is to be asked again (pmtu.c). */
+static inline void fib_generation_bump(void)
+{
+	__atomic_fetch_add(&fib_generation_current, 1, __ATOMIC_RELEASE);
+}
+
 /* ---- main: called by iface.c inside a transaction, before fib_module.prepare ---- */
 enum fib_source { FIB_SRC_LOCAL = 0, FIB_SRC_CONNECTED = 1, FIB_SRC_ROUTE = 2 };
 /* Add or remove an interface's own prefix. word is FIB_LOCAL, FIB_BROADCAST (source LOCAL) or FIB_GLEAN (CONNECTED).

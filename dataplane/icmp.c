@@ -9,6 +9,7 @@
 #include "nd.h"
 #include "neigh_send.h"
 #include "pipeline.h"
+#include "pmtu.h"
 #include "slowpath.h"
 #include "trace.h"
 #include "worker.h"
@@ -296,6 +297,8 @@ void icmp_input(struct worker *w, struct rte_mbuf *m)
 
 	if (ip6 && type >= ICMP6_ND_FIRST && type <= ICMP6_ND_LAST)
 		nd_input(w, m);
+	else if (type == (ip6 ? ICMP6_TOO_BIG : ICMP4_UNREACH) && pmtu_input(w, m))
+		rte_pktmbuf_free(m);
 	else if (type != (ip6 ? ICMP6_ECHO : RTE_IP_ICMP_ECHO_REQUEST))
 		dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
 	else if (ip6 && ip6_is_multicast(rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr))

@@ -9,6 +9,7 @@
 #include <rte_udp.h>
 
 #include "esp.h"
+#include "pmtu.h"
 #include "sa_event.h"
 
 #define INVALID_SPI_PER_S 10u
@@ -117,6 +118,7 @@ void ipsec_tick(struct worker *w, uint64_t now_ms)
 {
 	sa_events_poll();
 	hold_tick(w, now_ms);
+	pmtu_tick(w, now_ms);
 }
 
 bool ipsec_on_interface(uint32_t if_id)

@@ -61,6 +61,7 @@ enum cv_msg_type {
 	CV_EVT_LINK,	  /* struct cv_evt_link */
 	CV_EVT_INVALID_SPI, /* struct cv_evt_invalid_spi; rate limited by the dataplane */
 	CV_EVT_TRACE,	    /* struct cv_evt_trace */
+	CV_EVT_PATH_MTU,    /* struct cv_evt_path_mtu */
 };
 
 struct cv_msg_hdr {
@@ -457,6 +458,14 @@ struct cv_evt_invalid_spi {
 	uint32_t front_vrf;
 	struct cv_addr src, dst;
 	uint16_t udp_src, udp_dst; /* 0 = plain ESP */
+};
+
+/* The path MTU of outer packets to a peer changed. */
+struct cv_evt_path_mtu {
+	uint32_t front_vrf;
+	struct cv_addr dst;
+	uint16_t mtu; /* 0 = nothing learned any more: that of the interface */
+	uint16_t pad;
 };
 
 #define CV_TRACE_STEPS 24

@@ -583,6 +583,86 @@ static int teardown(void **state)
 	return rig_transaction(true, NULL, 0);
 }
 
+/* ---- many rules ---- */
+
+#define MANY 10000u
+#define CHANGES 50u
+
+static void host_rule(struct cv_spd_rule *r, uint32_t id)
+{
+	rule(r, id, 1000, CV_SPD_DISCARD, 0);
+	r->sel.src.lo.b[2] = r->sel.src.hi.b[2] = (uint8_t)(id >> 8);
+	r->sel.src.lo.b[3] = r->sel.src.hi.b[3] = (uint8_t)id;
+}
+
+static struct rte_mbuf *from_host(uint32_t id)
+{
+	struct rte_mbuf *m = rig_udp(CV_AF_INET, 60, false, 1);
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+	ip->src_addr = rte_cpu_to_be_32(0x0a010000u | (id & 0xffffu));
+	ip->dst_addr = rte_cpu_to_be_32(0x0a020001u);
+	return m;
+}
+
+static bool discarded(uint32_t id)
+{
+	uint64_t before = rig_drops(DROP_SPD_DISCARD);
+	rte_pktmbuf_free(rig_out(from_host(id)));
+	return rig_drops(DROP_SPD_DISCARD) == before + 1;
+}
+
+/* Microseconds of one change, as the main lcore spends them; workers never wait for it. */
+static double change(uint16_t type, const void *body)
+{
+	uint64_t start = rte_rdtsc();
+	assert_int_equal(rig_command(&spd_module, type, body), 0);
+	return (double)(rte_rdtsc() - start) * 1e6 / (double)rte_get_tsc_hz();
+}
+
+/*
+ * 10,000 rules on an interface, more flows than the cache holds going on: a rule that is added or removed decides about
+ * the very next packet, and nothing else changes. Prints what a change costs; timing is no condition.
+ */
+static void one_rule_of_ten_thousand(void **state)
+{
+	(void)state;
+	struct cv_spd_rule *r = calloc(MANY, sizeof(*r));
+	struct rig_cmd *c = calloc(MANY + 1, sizeof(*c));
+	double total = 0, worst = 0;
+	assert_non_null(r);
+	assert_non_null(c);
+	c[0] = (struct rig_cmd){CV_CMD_SPD_SET, &spd1};
+	for (uint32_t i = 0; i < MANY; i++) {
+		host_rule(&r[i], 100 + i);
+		c[1 + i] = (struct rig_cmd){CV_CMD_SPD_RULE_SET, &r[i]};
+	}
+	assert_int_equal(rig_transaction(false, c, MANY + 1), 0);
+	for (uint32_t id = 0; id < 40000; id += 7) /* fill the cache with both kinds */
+		assert_int_equal(discarded(id), id >= 100 && id < 100 + MANY);
+	for (uint32_t k = 0; k < CHANGES; k++) {
+		uint32_t id = 100 + MANY + 1 + 13 * k;
+		struct cv_spd_rule extra;
+		struct cv_spd_rule_ref ref = {.spd_id = RIG_SPD, .rule_id = id};
+		host_rule(&extra, id);
+		assert_false(discarded(id));
+		double add = change(CV_CMD_SPD_RULE_SET, &extra);
+		assert_true(discarded(id));
+		assert_false(discarded(id + 1));
+		assert_true(discarded(100 + k));
+		double del = change(CV_CMD_SPD_RULE_DEL, &ref);
+		assert_false(discarded(id));
+		assert_true(discarded(100 + k));
+		total += add + del;
+		worst = RTE_MAX(worst, RTE_MAX(add, del));
+		dp_quiesce();
+	}
+	print_message(
+		"%u rules: a change takes %.0f us on average, %.0f us at worst\n", MANY, total / (2 * CHANGES), worst);
+	free(r);
+	free(c);
+	rig_reset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -600,6 +680,7 @@ int main(void)
 		rig_test(the_triggering_packet_goes_on_the_new_sa),
 		rig_test(held_packets_do_not_wait_for_ever),
 		rig_test(invalid_spis_are_told_but_not_too_often),
+		rig_test(one_rule_of_ten_thousand),
 		rig_test(several_workers_share_one_sa),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

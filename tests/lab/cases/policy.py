@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What policy says about packets beyond whom to talk to: fragments, path MTU, replay windows, VRFs."""
-from lab.core import require
+import re
+
+from lab import config as cfg
+from lab.core import require, wait_until
+from lab.topology import HOST_B, NEXT_HOP, REMOTE
 from lab.vpn import Vpn
 
 
@@ -39,3 +43,48 @@ def fragments_after_encryption(lab):
     require("fragmentation after-encryption" in text, text)
     same = [sa["spi"] for sa in vpn.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"][0]["sas"]]
     require(same == spi, f"the SAs stayed: {spi} {same}")
+
+
+def path_mtu_learned(lab):
+    """A Linux router between Culvert and the peer has a small MTU and says so about an outer packet: hosts inside are told
+    what fits with the overhead of the SA, and a packet of that size crosses (RFC 1191, FRAG-10, promise 5)."""
+    vpn = Vpn(lab, 2, nat="culvert").up()
+    lab.run("nat", "ip", "link", "set", "far", "mtu", "1400")
+
+    def told():
+        done = lab.run("host-a", "ping", "-4", "-n", "-c", "2", "-i", "0.2", "-M", "do", "-s", "1380", "-W", "1", HOST_B[4],
+                       check=False)
+        match = re.search(r"mtu ?= ?(\d+)", done.stdout)
+        return match and int(match[1])
+    mtu = wait_until(told, 15, "the smaller MTU to reach the host inside")
+    require(1300 < mtu < 1350, f"the inner MTU is {mtu}")  # 1400 less IP, UDP, ESP, IV, padding and tag
+    vpn.site.ping(4, 3, size=mtu - 28, interval=0.1)
+    require(counters(vpn).get("pmtu-learned") == 1, f"{counters(vpn)}")
+    flow = vpn.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"][0]
+    require(flow["path_mtu"] == 1400 and flow["media_mtu"] == 1500, f"{flow}")
+
+
+def inside_vrf_differs(lab):
+    """VRF-2, 4, 11, 12, 14, 16: the hosts are in VRF red, the tunnel and its map in the global table, and the way there is a
+    route of red with a global next hop. The global table knows nothing of the hosts, and a Linux peer sees no difference."""
+    vpn = Vpn(lab, 2)
+    config = vpn.config(profile={"vrf": "red"})
+    config["culvert-vrf:vrfs"] = {"vrf": [{"name": "red"}]}
+    cfg.interface(config, "lan")["culvert-vrf:vrf"] = "red"
+    config["ietf-routing:routing"]["control-plane-protocols"]["control-plane-protocol"].append(
+        {"type": "ietf-routing:static", "name": "red", "culvert-vrf:vrf": "red", "static-routes": {
+            "ietf-ipv4-unicast-routing:ipv4": {"route": [
+                {"destination-prefix": REMOTE[4], "next-hop": {"next-hop-address": NEXT_HOP[4],
+                                                                "culvert-vrf:global": True}}]}}})
+    vpn.culvert.commit(config)
+    vpn.up()
+    capture = vpn.site.capture()
+    vpn.require_traffic(sizes=(56, 1472))
+    capture.stop()
+    capture.require_only_esp(6)
+    flow = vpn.culvert.show("crypto", "ipsec", "sa", "vrf", "red")["interfaces"][0]["flows"][0]
+    require(flow["protected_vrf"] == "red" and flow["pkts_decaps"] >= 6, f"{flow}")
+    session = vpn.culvert.show("crypto", "session")["sessions"][0]
+    require(session.get("ivrf") == "red" and session.get("fvrf") in (None, "global"), f"{session}")
+    table = vpn.culvert.cli("show", "ip", "route").stdout
+    require("10.1.0." not in table, f"the global table knows the hosts' network:\n{table}")
