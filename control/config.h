@@ -154,6 +154,22 @@ struct cfg_identity {
 };
 
 enum cfg_ike_version { CFG_IKEV1 = 1, CFG_IKEV2 = 2 };
+/* Who has to log in after phase 1: nobody, the peer, or we. */
+enum cfg_xauth { CFG_XAUTH_OFF = 0, CFG_XAUTH_SERVER, CFG_XAUTH_CLIENT };
+struct cfg_secret {
+	const uint8_t *p; /* zeroed when the config is freed; NULL = none, or sealed with a foreign master key */
+	size_t len;
+};
+/* Somebody who may log in (Xauth). */
+struct cfg_user {
+	const char *name;
+	struct cfg_secret password;
+};
+/* Inner addresses to give to peers (IKE-60): first to last, IPv4. */
+struct cfg_pool {
+	const char *name;
+	struct cv_addr first, last;
+};
 enum cfg_dpd_mode { CFG_DPD_OFF = 0, CFG_DPD_ON_DEMAND, CFG_DPD_PERIODIC };
 struct cfg_ike_profile {
 	const char *name;
@@ -178,7 +194,19 @@ struct cfg_ike_profile {
 	bool nat_traversal;	  /* default true */
 	bool force_encaps;	  /* act as if a NAT had been found */
 	uint32_t nat_keepalive_s; /* 0 = off; default 20 */
-	uint16_t fragment_size;	  /* IP packets of IKEv1 messages beyond it are sent in fragments; 0 = never */
+	/* IKEv1: Xauth and mode configuration */
+	enum cfg_xauth xauth;
+	const char *xauth_user; /* CLIENT: what we log in with */
+	struct cfg_secret xauth_password;
+	bool config_request;	    /* ask the peer for an inner address */
+	bool config_respond;	    /* give one to a peer that asks (IKE-59) */
+	bool config_initiate;	    /* give one without being asked */
+	const char *pool;	    /* where they come from */
+	struct cv_addr *config_dns; /* IPv4 */
+	unsigned n_config_dns;
+	const char *config_domain;
+	const struct cfg_pool *pool_ref; /* resolved */
+	uint16_t fragment_size;		 /* IP packets of IKEv1 messages beyond it are sent in fragments; 0 = never */
 	/* resolved */
 	const struct cfg_keyring **keyring_ref;
 	const struct cfg_ike_proposal **proposal_ref;
@@ -275,6 +303,10 @@ struct cv_config {
 	unsigned n_keyring;
 	struct cfg_ike_profile *ike_profile;
 	unsigned n_ike_profile;
+	struct cfg_user *user;
+	unsigned n_user;
+	struct cfg_pool *pool;
+	unsigned n_pool;
 	struct cfg_peer *peer;
 	unsigned n_peer;
 	struct cfg_transform_set *transform_set;

@@ -158,7 +158,43 @@ static int check_peer(struct config_check *k, const struct cfg_peer *p)
 	return 0;
 }
 
+static uint32_t ip4(const struct cv_addr *a)
+{
+	return (uint32_t)a->b[0] << 24 | (uint32_t)a->b[1] << 16 | (uint32_t)a->b[2] << 8 | a->b[3];
+}
+
+static int check_pool(struct config_check *k, const struct cfg_pool *p)
+{
+	if (p->first.af != CV_AF_INET || p->last.af != CV_AF_INET || ip4(&p->first) > ip4(&p->last) ||
+		ip4(&p->last) - ip4(&p->first) > UINT16_MAX)
+		return check_fail(k,
+			"/culvert-ike:ike/address-pool[name='%s']/last: first to last are 1 to 65536 addresses",
+			p->name);
+	return 0;
+}
+
 /* ---- profiles ---- */
+
+/* IKE-55..62: needs its pool and its users. */
+static int check_xauth(struct config_check *k, struct cfg_ike_profile *p)
+{
+	if (p->xauth == CFG_XAUTH_SERVER && !k->c->n_user)
+		check_warn(k, PATH_PROFILE "/xauth/role: server, but there is no ike/user who could log in", p->name);
+	if (p->xauth != CFG_XAUTH_OFF)
+		check_warn(k, PATH_PROFILE "/xauth: legacy (RFC 9395); it trusts the group's preshared key", p->name);
+	if (p->xauth == CFG_XAUTH_CLIENT && !p->xauth_user)
+		return check_fail(k, PATH_PROFILE "/xauth/user: needed for role client", p->name);
+	for (unsigned i = 0; p->pool && i < k->c->n_pool; i++)
+		if (strcmp(k->c->pool[i].name, p->pool) == 0)
+			p->pool_ref = &k->c->pool[i];
+	if ((p->config_respond || p->config_initiate) && !p->pool_ref)
+		return check_fail(
+			k, PATH_PROFILE "/mode-config/pool: the name of an ike/address-pool is needed", p->name);
+	if (p->config_request && (p->config_respond || p->config_initiate))
+		return check_fail(
+			k, PATH_PROFILE "/mode-config/request: either ask for an address or give them", p->name);
+	return 0;
+}
 
 static int check_dpd(struct config_check *k, struct cfg_ike_profile *p)
 {
@@ -226,7 +262,7 @@ static int check_profile(struct config_check *k, struct cfg_ike_profile *p)
 			k, PATH_PROFILE "/nat-keepalive: %u seconds; 0 (off) or 5..3600", p->name, p->nat_keepalive_s);
 	if (p->force_encaps && !p->nat_traversal)
 		return check_fail(k, PATH_PROFILE "/force-encapsulation: needs nat-traversal", p->name);
-	(void)((r = check_dpd(k, p)) || (r = check_identities(k, p)));
+	(void)((r = check_dpd(k, p)) || (r = check_xauth(k, p)) || (r = check_identities(k, p)));
 	return r;
 }
 
@@ -241,6 +277,8 @@ int config_check_ike(struct config_check *k)
 		r = check_keyring(k, &c->keyring[i]);
 	for (unsigned i = 0; !r && i < c->n_peer; i++)
 		r = check_peer(k, &c->peer[i]);
+	for (unsigned i = 0; !r && i < c->n_pool; i++)
+		r = check_pool(k, &c->pool[i]);
 	for (unsigned i = 0; !r && i < c->n_ike_profile; i++)
 		r = check_profile(k, &c->ike_profile[i]);
 	return r;

@@ -145,6 +145,31 @@ static bool keyrings(struct build *b, const struct lyd_node *ike)
 	return true;
 }
 
+static bool users(struct build *b, const struct lyd_node *ike)
+{
+	b->c->user = config_alloc(b->c, tree_count(ike, "user"), sizeof(*b->c->user));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "user", n));) {
+		struct cfg_user *u = &b->c->user[b->c->n_user++];
+		u->name = build_text(b, n, "name");
+		if (!build_secret(b, tree_child(n, "password"), false, &u->password.p, &u->password.len))
+			return false;
+	}
+	return true;
+}
+
+static bool pools(struct build *b, const struct lyd_node *ike)
+{
+	b->c->pool = config_alloc(b->c, tree_count(ike, "address-pool"), sizeof(*b->c->pool));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "address-pool", n));) {
+		struct cfg_pool *p = &b->c->pool[b->c->n_pool++];
+		p->name = build_text(b, n, "name");
+		if (!build_addr(b, tree_child(n, "first"), &p->first) ||
+			!build_addr(b, tree_child(n, "last"), &p->last))
+			return false;
+	}
+	return true;
+}
+
 static bool peers(struct build *b, const struct lyd_node *ike)
 {
 	b->c->peer = config_alloc(b->c, tree_count(ike, "peer"), sizeof(*b->c->peer));
@@ -199,6 +224,33 @@ static enum cfg_dpd_mode dpd_mode(const char *name)
 	return name && strcmp(name, "on-demand") == 0 ? CFG_DPD_ON_DEMAND : CFG_DPD_OFF;
 }
 
+static bool xauth(struct build *b, const struct lyd_node *n, struct cfg_ike_profile *p)
+{
+	const char *role = tree_text(n, "role");
+	const struct lyd_node *password = tree_child(n, "password");
+
+	if (role && strcmp(role, "server") == 0)
+		p->xauth = CFG_XAUTH_SERVER;
+	else if (role && strcmp(role, "client") == 0)
+		p->xauth = CFG_XAUTH_CLIENT;
+	p->xauth_user = build_text(b, n, "user");
+	return !password || build_secret(b, password, false, &p->xauth_password.p, &p->xauth_password.len);
+}
+
+static bool mode_config(struct build *b, const struct lyd_node *n, struct cfg_ike_profile *p)
+{
+	p->config_request = tree_flag(n, "request");
+	p->config_respond = tree_flag(n, "respond");
+	p->config_initiate = tree_flag(n, "initiate");
+	p->pool = build_text(b, n, "pool");
+	p->config_domain = build_text(b, n, "domain");
+	p->config_dns = config_alloc(b->c, tree_count(n, "dns"), sizeof(*p->config_dns));
+	for (const struct lyd_node *d = NULL; (d = tree_next(n, "dns", d));)
+		if (!build_addr(b, d, &p->config_dns[p->n_config_dns++]))
+			return false;
+	return true;
+}
+
 static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_profile *p)
 {
 	const struct lyd_node *dpd = tree_child(n, "dpd");
@@ -224,6 +276,8 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 				   ? (uint16_t)tree_number(tree_child(n, "fragmentation"), "size")
 				   : 0;
 	p->nat_keepalive_s = (uint32_t)tree_number(n, "nat-keepalive");
+	if (!xauth(b, tree_child(n, "xauth"), p) || !mode_config(b, tree_child(n, "mode-config"), p))
+		return false;
 	p->match = config_alloc(b->c, tree_count(n, "match-identity"), sizeof(*p->match));
 	for (const struct lyd_node *m = NULL; (m = tree_next(n, "match-identity", m));)
 		if (!identity(b, m, true, &p->match[p->n_match++]))
@@ -262,5 +316,6 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");
 	admission(b, tree_child(ike, "call-admission"));
 	return identity(b, tree_child(ike, "identity"), false, &b->c->local_id) && policies(b, ike) &&
-	       proposals(b, ike) && keyrings(b, ike) && peers(b, ike) && profiles(b, ike);
+	       proposals(b, ike) && keyrings(b, ike) && users(b, ike) && pools(b, ike) && peers(b, ike) &&
+	       profiles(b, ike);
 }

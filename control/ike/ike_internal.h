@@ -142,6 +142,7 @@ struct ike {
 	unsigned depth;
 	struct ike_stats stats;
 	struct ike_timer auto_timer;
+	struct ike_pool *pools;	     /* v1_modecfg.c */
 	struct ike_current *current; /* sorted; ike_peers.c */
 	unsigned n_current;
 	uint64_t next_sa_id;
@@ -482,6 +483,8 @@ void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t ru
 
 /* The peer of this SA is dead: the next of the list becomes the current one for every entry that the SA served. */
 void ike_peer_dead(struct ike_sa *sa);
+
+void ike_pools_free(struct ike *ike); /* v1_modecfg.c */
 
 /* ---- time ---- */
 

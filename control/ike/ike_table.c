@@ -518,6 +518,7 @@ void ike_tables_free(struct ike *ike)
 	free(ike->by_child.bucket);
 	free(ike->by_req.bucket);
 	free(ike->current);
+	ike_pools_free(ike);
 }
 
 /* ---- time ---- */

@@ -374,8 +374,7 @@ static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool n
 		return;
 	}
 	ike->stats.v1_exchange_refused++;
-	cv_notice("ike", "IKEv1: exchange type %u refused: %s", h->exchange,
-		h->exchange == V1_EX_TRANSACTION ? "Xauth and mode configuration are not supported" : "not supported");
+	cv_notice("ike", "IKEv1: exchange type %u refused", h->exchange);
 }
 
 /* The second switch (RFC 9395): is there a profile here that takes aggressive mode with a preshared key? */
@@ -449,6 +448,12 @@ static void input(struct ike *ike, const struct ike_path *path, bool natt, const
 		else
 			ike->stats.rx_unexpected++;
 		break;
+	case V1_EX_TRANSACTION:
+		if (v1_keyed(v))
+			v1_cfg_input(v, path, natt, &h, data);
+		else
+			ike->stats.rx_unexpected++;
+		break;
 	case V1_EX_INFO:
 		v1_info_input(v, path, natt, &h, data);
 		break;
@@ -481,6 +486,8 @@ static void sa_fini(struct ike_sa *sa)
 	ike_timer_stop(sa->ike, &v->more);
 	v1_tx_free(v, &v->tx);
 	v1_frags_free(v);
+	v1_cfg_free(v);
+	v1_modecfg_release(v);
 	v1_mm_free(v);
 	v1_keys_zero(&v->k);
 }
@@ -493,6 +500,8 @@ static const char *state_name(const struct ike_sa *sa)
 		[V1_MM_NO_STATE] = "MM_NO_STATE",
 		[V1_MM_SA_SETUP] = "MM_SA_SETUP",
 		[V1_MM_KEY_EXCH] = "MM_KEY_EXCH",
+		[V1_CONF_XAUTH] = "CONF_XAUTH",
+		[V1_CONF_ADDR] = "CONF_ADDR",
 		[V1_QM_IDLE] = "QM_IDLE",
 		[V1_DELETED] = "MM_NO_STATE (deleted)",
 	};
@@ -501,12 +510,19 @@ static const char *state_name(const struct ike_sa *sa)
 		[V1_MM_SA_SETUP] = "AG_INIT_EXCH",
 		[V1_MM_KEY_EXCH] = "AG_AUTH",
 	};
-	return (((const struct v1_sa *)sa)->aggressive && sa->state < V1_QM_IDLE ? aggressive : name)[sa->state];
+	return (((const struct v1_sa *)sa)->aggressive && sa->state <= V1_MM_KEY_EXCH ? aggressive : name)[sa->state];
 }
 
 static void set_name(json_t *o, const char *key, const struct algo_ike *row)
 {
 	json_object_set_new(o, key, json_string(row ? row->name : ""));
+}
+
+static void set_inner(json_t *o, const char *key, const struct cv_addr *a)
+{
+	char text[CV_ADDR_STR];
+	if (a->af)
+		json_object_set_new(o, key, json_string(cv_addr_str(a, text)));
 }
 
 static const char *dpd_name(const struct v1_sa *v)
@@ -538,6 +554,10 @@ static void show(const struct ike_sa *sa, json_t *o)
 	set_name(o, "group", agreed ? algo_ike_get(ALGO_IKE_GROUP, v->group, 0) : NULL);
 	json_object_set_new(o, "auth", json_string("psk"));
 	json_object_set_new(o, "mode", json_string(v->aggressive ? "aggressive" : "main"));
+	if (v->xauth_user[0])
+		json_object_set_new(o, "xauth_user", json_string(v->xauth_user));
+	set_inner(o, "peer_inner_address", &v->gave);
+	set_inner(o, "inner_address", &v->got);
 	json_object_set_new(o, "quick_modes", json_integer(open));
 	json_object_set_new(o, "dpd", json_string(dpd_name(v)));
 	json_object_set_new(o, "dpd_misses", json_integer(v->dpd_misses));
@@ -567,6 +587,9 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
 	ike_put_u32(w, v->dpd_peer_seq);
+	ike_put(w, &v->gave, sizeof(v->gave));
+	ike_put(w, &v->got, sizeof(v->got));
+	ike_put(w, v->xauth_user, sizeof(v->xauth_user));
 }
 
 static void get_exact(struct ike_rbuf *r, uint8_t *out, size_t want)
@@ -605,8 +628,15 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->fragment = flags & 32;
 	v->dpd_seq = ike_get_u32(r);
 	v->dpd_peer_seq = ike_get_u32(r);
+	struct cv_addr gave;
+	ike_get(r, &gave, sizeof(gave));
+	ike_get(r, &v->got, sizeof(v->got));
+	ike_get(r, v->xauth_user, sizeof(v->xauth_user));
+	v->xauth_done = v->config_done = true;
 	if (r->bad || sa->state != V1_QM_IDLE || sa->phase == IKE_PHASE_HALF_OPEN)
 		return -1;
+	if (gave.af == CV_AF_INET)
+		v1_modecfg_hold(v, &gave);
 	if (sa->phase == IKE_PHASE_CLOSING)
 		retire_sa(v);
 	else

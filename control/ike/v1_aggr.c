@@ -94,7 +94,7 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 	const struct cv_addr *peer)
 {
 	const struct cfg_ike_profile *p = entry->profile_ref;
-	enum ike_group group = v1_policy_group(ike->cfg);
+	enum ike_group group = v1_policy_group(ike->cfg, p);
 	struct ikec_dh *none = NULL;
 	if (group == IKE_GROUP_NONE || !p->aggressive_psk || !key_expected(ike, p, path, peer)) {
 		cv_notice("ike", "IKEv1: aggressive mode of profile %s: no %s for the peer", p->name,
@@ -177,7 +177,7 @@ static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 		v->sa.ike->stats.rx_unexpected++;
 		return;
 	}
-	p = v1_policy_answer(v->sa.ike->cfg, sa->body, &a);
+	p = v1_policy_answer(v, sa->body, &a);
 	if (!p || p->group != v->group || v1_policy_apply(v, p, &a)) {
 		v->sa.ike->stats.no_proposal_chosen++;
 		v1_fail(v, "peer chose a policy that was not offered");
@@ -258,7 +258,7 @@ void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 	uint8_t prop_num;
 	struct v1_trans t;
 	struct v1_p1_attrs a;
-	const struct cfg_ike_policy *p = v1_policy_choose(ike->cfg, sa->body, &prop_num, &t, &a);
+	const struct cfg_ike_policy *p = v1_policy_choose(ike->cfg, entry->profile_ref, sa->body, &prop_num, &t, &a);
 	if (!p) {
 		ike->stats.no_proposal_chosen++;
 		ike_event(ike, IKE_EVT_FAILED, NULL, path, entry, "no proposal chosen");
@@ -325,7 +325,7 @@ void v1_aggr_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 {
 	struct v1_msg m;
 	struct ike *ike = v->sa.ike;
-	if (v1_tx_seen(v, &v->tx, data, h->len, !v->sa.initiator || v->sa.state == V1_QM_IDLE))
+	if (v1_tx_seen(v, &v->tx, data, h->len, !v->sa.initiator || v1_keyed(v)))
 		return;
 	if (!v->mm || v->mm->busy || h->msgid || !v->aggressive) {
 		ike->stats.rx_unexpected++;

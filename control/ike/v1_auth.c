@@ -176,10 +176,10 @@ void v1_auth_done(struct v1_sa *v)
 	bool longer = v->mm->longer;
 	v1_mm_free(v);
 	v->sa.fail_reason = NULL;
-	v->sa.state = V1_QM_IDLE;
+	v->sa.state = V1_CONF_XAUTH;
 	if (!v->sa.initiator && longer)
 		tell_lifetime(v);
-	v1_established(v);
+	v1_cfg_next(v);
 }
 
 void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)

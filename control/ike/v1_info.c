@@ -31,7 +31,7 @@ void v1_notify(struct v1_sa *v, uint8_t proto, uint16_t type, const void *spi, u
 	struct v1_out o;
 	uint32_t msgid;
 	size_t at;
-	if (v->sa.state != V1_QM_IDLE)
+	if (!v1_keyed(v))
 		return;
 	info_begin(v, &o, &msgid, &at);
 	v1_out_notify(&o, proto, type, spi, spi_len, data, data_len);
@@ -56,7 +56,7 @@ static void send_delete(struct v1_sa *v, uint8_t proto, const void *spi, uint8_t
 	struct v1_out o;
 	uint32_t msgid;
 	size_t at;
-	if (v->sa.state != V1_QM_IDLE)
+	if (!v1_keyed(v))
 		return;
 	info_begin(v, &o, &msgid, &at);
 	v1_out_begin(&o, V1_PL_DELETE);
@@ -244,7 +244,7 @@ void v1_info_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 		clear_input(v, h, data);
 		return;
 	}
-	if (v->sa.state != V1_QM_IDLE) {
+	if (!v1_keyed(v)) {
 		v->sa.ike->stats.rx_unexpected++;
 		if (v->sa.state == V1_MM_KEY_EXCH)
 			v1_auth_doubt(v);

@@ -33,7 +33,9 @@ enum v1_state {
 	V1_MM_NO_STATE = 0, /* first message out, nothing agreed */
 	V1_MM_SA_SETUP,	    /* policy agreed; aggressive mode: message 2 out, peer not authenticated */
 	V1_MM_KEY_EXCH,	    /* keys exchanged, peer not authenticated */
-	V1_QM_IDLE,	    /* authenticated */
+	V1_CONF_XAUTH,	    /* authenticated; one end has to log in */
+	V1_CONF_ADDR,	    /* ... and to get an inner address */
+	V1_QM_IDLE,	    /* ready for quick modes */
 	V1_DELETED,	    /* deleted by the peer; holds children until a successor comes up */
 };
 
@@ -54,6 +56,7 @@ struct v1_tx {
 	bool rx_seen;
 	uint8_t rx_digest[20]; /* of the message that data answers: a repeat of it is answered with data again */
 	struct ike_timer timer;
+	struct v1_sa *owner; /* where the timer does not lead to it */
 };
 
 /* What only phase 1 needs; gone once it is over. */
@@ -91,8 +94,12 @@ struct v1_sa {
 	bool dpd;		   /* the peer announced RFC 3706 */
 	bool fragment;		   /* both ends take fragments */
 	uint16_t frag_id;	   /* of the last message sent in fragments */
-	struct v1_frags *frags;	   /* a message that is not complete yet, or NULL */
-	uint64_t rekey_of;	   /* id of the phase 1 SA this one is to replace */
+	struct v1_cfg *cfg;	   /* transaction exchanges, NULL before the first */
+	bool xauth_done, xauth_ok, config_done;
+	char xauth_user[65];	  /* who logged in here */
+	struct cv_addr gave, got; /* inner address: from our pool to the peer; from the peer to us. af 0 = none */
+	struct v1_frags *frags;	  /* a message that is not complete yet, or NULL */
+	uint64_t rekey_of;	  /* id of the phase 1 SA this one is to replace */
 	struct ike_timer dpd_timer;
 	unsigned dpd_misses;	     /* unanswered probes */
 	uint32_t dpd_first, dpd_seq; /* first unanswered, last sent */
@@ -177,6 +184,44 @@ struct v1_dh {
 int v1_dh_run(struct v1_sa *v, enum ike_group group, struct ikec_dh **dh, const struct v1_ke *peer, uint32_t msgid,
 	void (*done)(struct v1_sa *v, struct v1_dh *d));
 
+/* ---- v1_cfg.c: transaction exchanges ---- */
+struct v1_trx;
+struct v1_cfg_out {
+	struct v1_trx *trx; /* NULL = out of memory */
+	uint8_t type;
+	size_t hash_at;
+	struct v1_out o;
+};
+/* Begin a message: our own, or the answer to one of the peer; put the attributes into c->o, then send. */
+void v1_cfg_begin(struct v1_sa *v, struct v1_cfg_out *c, uint8_t type, const struct v1_cfg_msg *answer_to);
+/* False when the SA has failed over it. */
+bool v1_cfg_send(struct v1_sa *v, struct v1_cfg_out *c);
+void v1_cfg_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+/* Phase 1 or a step after it is over: the next one that the profile asks for; at the end the SA is established. */
+void v1_cfg_next(struct v1_sa *v);
+void v1_cfg_free(struct v1_sa *v);
+
+/* ---- v1_xauth.c ---- */
+void v1_xauth_start(struct v1_sa *v);
+void v1_xauth_verdict(struct v1_sa *v, bool ok);
+void v1_xauth_answer(struct v1_sa *v, const struct v1_cfg_msg *m);
+bool v1_xauth_asked(struct v1_sa *v, const struct v1_cfg_msg *m); /* false: it is not Xauth */
+
+/* ---- v1_modecfg.c ---- */
+void v1_modecfg_start(struct v1_sa *v);
+void v1_modecfg_answer(struct v1_sa *v, const struct v1_cfg_msg *m);
+void v1_modecfg_unanswered(struct v1_sa *v);
+void v1_modecfg_asked(struct v1_sa *v, const struct v1_cfg_msg *m);
+/* Take this address of the profile's pool for the SA (restore); give it back. */
+bool v1_modecfg_hold(struct v1_sa *v, const struct cv_addr *a);
+void v1_modecfg_release(struct v1_sa *v);
+
+/* Are there keys that protect what follows phase 1? */
+static inline bool v1_keyed(const struct v1_sa *v)
+{
+	return v->sa.state >= V1_CONF_XAUTH && v->sa.state <= V1_QM_IDLE;
+}
+
 /* ---- v1_frag.c ---- */
 #define V1_FRAG_SIZE_MAX 2048u
 /* Transmit and count a finished message, in fragments when it is long and the peer takes them. */
@@ -214,17 +259,16 @@ void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
 
 /* ---- v1_policy.c ---- */
 /* The offer (body of an SA payload) of all policies that can be used, of this group unless NONE. False: none. */
-bool v1_policy_offer(const struct cv_config *cfg, enum ike_group group, struct v1_out *o);
+bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out *o);
 /* The group that aggressive mode has to commit itself to: of the first policy that can be used (AGGR-Q4). */
-enum ike_group v1_policy_group(const struct cv_config *cfg);
+enum ike_group v1_policy_group(const struct cv_config *cfg, const struct cfg_ike_profile *profile);
 /* The SA payload that answers an offer: the one transform that was chosen. */
 void v1_policy_echo(struct v1_out *o, uint8_t prop_num, const struct v1_trans *t);
 /* Responder: our first policy that the peer offers too (IKE-27, 28). */
-const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, struct v1_span sa_body, uint8_t *prop_num,
-	struct v1_trans *t, struct v1_p1_attrs *a);
+const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, const struct cfg_ike_profile *profile,
+	struct v1_span sa_body, uint8_t *prop_num, struct v1_trans *t, struct v1_p1_attrs *a);
 /* Initiator: the policy that the answer names; NULL when it was not offered. */
-const struct cfg_ike_policy *v1_policy_answer(
-	const struct cv_config *cfg, struct v1_span sa_body, struct v1_p1_attrs *a);
+const struct cfg_ike_policy *v1_policy_answer(const struct v1_sa *v, struct v1_span sa_body, struct v1_p1_attrs *a);
 /* The lifetime both ends can live with: the shorter one (IKE-29). */
 uint32_t v1_policy_lifetime(const struct cfg_ike_policy *p, const struct v1_p1_attrs *a);
 /* Algorithms agreed: set up the keys. */

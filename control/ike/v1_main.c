@@ -83,7 +83,7 @@ static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 		v->sa.ike->stats.rx_unexpected++;
 		return;
 	}
-	p = v1_policy_answer(v->sa.ike->cfg, sa->body, &a);
+	p = v1_policy_answer(v, sa->body, &a);
 	if (!p || v1_policy_apply(v, p, &a)) {
 		v->sa.ike->stats.no_proposal_chosen++;
 		v1_fail(v, "peer chose a policy that was not offered");
@@ -167,7 +167,7 @@ void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 	uint8_t prop_num;
 	struct v1_trans t;
 	struct v1_p1_attrs a;
-	const struct cfg_ike_policy *p = v1_policy_choose(ike->cfg, sa->body, &prop_num, &t, &a);
+	const struct cfg_ike_policy *p = v1_policy_choose(ike->cfg, entry->profile_ref, sa->body, &prop_num, &t, &a);
 	if (!p) {
 		ike->stats.no_proposal_chosen++;
 		ike_event(ike, IKE_EVT_FAILED, NULL, path, entry, "no proposal chosen");

@@ -213,6 +213,8 @@ static unsigned validate_body(uint8_t type, struct v1_span b)
 		return validate_notify(b);
 	case V1_PL_DELETE:
 		return validate_delete(b);
+	case V1_PL_ATTR:
+		return b.len < 4 ? V1_N_PAYLOAD_MALFORMED : validate_attrs((struct v1_span){b.p + 4, b.len - 4});
 	case V1_PL_NAT_D:
 	case V1_PL_NAT_D_DRAFT:
 		return validate_length(b, 1, 64);
@@ -220,7 +222,6 @@ static unsigned validate_body(uint8_t type, struct v1_span b)
 	case V1_PL_CERT_REQ:
 	case V1_PL_SIG:
 	case V1_PL_VENDOR:
-	case V1_PL_ATTR:
 	case V1_PL_NAT_OA:
 	case V1_PL_NAT_OA_DRAFT:
 		return 0;
@@ -329,14 +330,30 @@ bool v1_attr_next(struct v1_span *rest, struct v1_attr *a)
 	size_t v = rd16(rest->p + 2);
 	if (a->basic) {
 		a->value = v;
+		a->data = (struct v1_span){rest->p + 2, 2};
 		advance(rest, 4);
 		return true;
 	}
+	a->data = (struct v1_span){rest->p + 4, v};
 	a->value = v <= 8 ? 0 : UINT64_MAX;
 	for (size_t i = 0; i < v && v <= 8; i++)
 		a->value = a->value << 8 | rest->p[4 + i];
 	advance(rest, 4 + v);
 	return true;
+}
+
+struct v1_cfg_msg v1_cfg_read(struct v1_span b)
+{
+	return (struct v1_cfg_msg){.type = b.p[0], .id = rd16(b.p + 2), .attrs = {b.p + 4, b.len - 4}};
+}
+
+bool v1_cfg_find(const struct v1_cfg_msg *m, uint16_t type, struct v1_attr *a)
+{
+	struct v1_span rest = m->attrs;
+	while (v1_attr_next(&rest, a))
+		if (a->type == type)
+			return true;
+	return false;
 }
 
 static uint32_t clip32(uint64_t v)
@@ -581,6 +598,13 @@ void v1_out_attr(struct v1_out *o, uint16_t type, uint32_t value)
 	v1_out_u16(o, type);
 	v1_out_u16(o, 4);
 	v1_out_u32(o, value);
+}
+
+void v1_out_attr_bytes(struct v1_out *o, uint16_t type, const void *data, size_t len)
+{
+	v1_out_u16(o, type);
+	v1_out_u16(o, (uint16_t)len);
+	v1_out_put(o, data, len);
 }
 
 size_t v1_out_prop(struct v1_out *o, bool more, uint8_t num, uint8_t proto, const void *spi, uint8_t spi_len, uint8_t n)

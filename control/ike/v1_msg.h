@@ -140,7 +140,8 @@ struct v1_trans {
 struct v1_attr {
 	uint16_t type;
 	bool basic;
-	uint64_t value; /* numeric value; UINT64_MAX when longer than 8 bytes */
+	uint64_t value;	     /* numeric value; UINT64_MAX when longer than 8 bytes */
+	struct v1_span data; /* the bytes of the value */
 };
 /* Start walking the proposals of a checked SA payload body. */
 struct v1_span v1_sa_props(struct v1_span body);
@@ -166,6 +167,8 @@ struct v1_p1_attrs {
 #define V1_P1_HASH_SHA384 5u
 #define V1_P1_HASH_SHA512 6u
 #define V1_P1_AUTH_PSK 1u
+#define V1_P1_AUTH_XAUTH_INIT_PSK 65001u /* draft-beaulieu-ike-xauth-02: the initiator logs in after phase 1 */
+#define V1_P1_AUTH_XAUTH_RESP_PSK 65002u
 #define V1_KEY_IKE 1u /* the only phase 1 transform id */
 enum v1_p1_attr {
 	V1_P1_ENCR = 1,
@@ -241,6 +244,28 @@ struct v1_delete_msg {
 };
 struct v1_delete_msg v1_delete_read(struct v1_span body);
 
+/* ---- mode configuration and Xauth (draft-dukes-ike-mode-cfg-02, draft-beaulieu-ike-xauth-02) ---- */
+enum v1_cfg_type { V1_CFG_REQUEST = 1, V1_CFG_REPLY = 2, V1_CFG_SET = 3, V1_CFG_ACK = 4 };
+enum v1_cfg_attr {
+	V1_CFG_IP4_ADDRESS = 1,
+	V1_CFG_IP4_NETMASK = 2,
+	V1_CFG_IP4_DNS = 3,
+	V1_CFG_IP4_NBNS = 4,
+	V1_XAUTH_TYPE = 16520,
+	V1_XAUTH_USER_NAME = 16521,
+	V1_XAUTH_USER_PASSWORD = 16522,
+	V1_XAUTH_STATUS = 16527,
+	V1_CFG_DEFAULT_DOMAIN = 28674,
+};
+struct v1_cfg_msg {
+	uint8_t type;
+	uint16_t id;
+	struct v1_span attrs; /* to walk with v1_attr_next */
+};
+struct v1_cfg_msg v1_cfg_read(struct v1_span body);
+/* The first attribute of a type. */
+bool v1_cfg_find(const struct v1_cfg_msg *m, uint16_t type, struct v1_attr *a);
+
 /* ---- writing ---- */
 struct v1_out {
 	size_t len, next_at, body_at;
@@ -260,6 +285,8 @@ void v1_out_u32(struct v1_out *o, uint32_t v);
 void v1_out_payload(struct v1_out *o, uint8_t type, const void *body, size_t len);
 /* Attribute: basic form up to 65535, else four bytes. */
 void v1_out_attr(struct v1_out *o, uint16_t type, uint32_t value);
+/* Attribute of any length, always in the long form. */
+void v1_out_attr_bytes(struct v1_out *o, uint16_t type, const void *data, size_t len);
 /* Proposal and transform substructures inside an SA payload: more = another one follows. Returns the mark for end. */
 size_t v1_out_prop(
 	struct v1_out *o, bool more, uint8_t num, uint8_t proto, const void *spi, uint8_t spi_len, uint8_t n);

@@ -115,7 +115,7 @@ bool v1_offer(struct v1_sa *v, struct v1_out *o, enum ike_group group)
 {
 	v1_out_begin(o, V1_PL_SA);
 	size_t body = o->len;
-	bool any = v1_policy_offer(v->sa.ike->cfg, group, o);
+	bool any = v1_policy_offer(v, group, o);
 	v1_out_end(o);
 	if (!any)
 		cv_notice("ike", "IKEv1: no policy with preshared keys can be offered");

@@ -8,8 +8,18 @@
 #define FALLBACK_LIFE_S 28800u /* a peer that names no lifetime (RFC 2407 4.5) */
 #define LEAST_LIFE_S 60u       /* IKE-22; below it a peer has to look after its own rekeying */
 
+/* The method says as well which end logs in after phase 1. */
+static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiator)
+{
+	if (profile->xauth == CFG_XAUTH_OFF)
+		return V1_P1_AUTH_PSK;
+	return initiator == (profile->xauth == CFG_XAUTH_CLIENT) ? V1_P1_AUTH_XAUTH_INIT_PSK
+								 : V1_P1_AUTH_XAUTH_RESP_PSK;
+}
+
 /* The registry numbers of a policy; false when IKEv1, this build or the configuration cannot use it (IKE-31, 34). */
-static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_policy *p, struct v1_p1_attrs *a)
+static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_profile *profile, bool initiator,
+	const struct cfg_ike_policy *p, struct v1_p1_attrs *a)
 {
 	const struct algo_ike *encr = algo_ike_get(ALGO_IKE_ENCR, p->encr, p->key_bits);
 	const struct algo_ike *hash = algo_ike_get(ALGO_IKE_PRF, p->hash, 0);
@@ -22,20 +32,21 @@ static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_pol
 		return false;
 	*a = (struct v1_p1_attrs){.encr = encr->v1,
 		.hash = hash->v1,
-		.auth = V1_P1_AUTH_PSK,
+		.auth = auth_number(profile, initiator),
 		.group = group->v1,
 		.key_bits = encr->v1 == V1_P1_ENCR_AES ? p->key_bits : 0,
 		.life_s = p->lifetime_s};
 	return true;
 }
 
-bool v1_policy_offer(const struct cv_config *cfg, enum ike_group group, struct v1_out *o)
+bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out *o)
 {
+	const struct cv_config *cfg = v->sa.ike->cfg;
 	struct v1_p1_attrs offer[OFFER_MAX];
 	unsigned n = 0;
 	for (unsigned i = 0; i < cfg->n_ike_policy && n < OFFER_MAX; i++)
 		if (group == IKE_GROUP_NONE || cfg->ike_policy[i].group == group)
-			n += policy_numbers(cfg, &cfg->ike_policy[i], &offer[n]);
+			n += policy_numbers(cfg, v->sa.profile, true, &cfg->ike_policy[i], &offer[n]);
 	v1_out_u32(o, 1); /* IPsec DOI */
 	v1_out_u32(o, 1); /* identity only */
 	size_t prop = v1_out_prop(o, false, 1, V1_PROTO_ISAKMP, NULL, 0, (uint8_t)n);
@@ -55,11 +66,11 @@ bool v1_policy_offer(const struct cv_config *cfg, enum ike_group group, struct v
 	return n > 0;
 }
 
-enum ike_group v1_policy_group(const struct cv_config *cfg)
+enum ike_group v1_policy_group(const struct cv_config *cfg, const struct cfg_ike_profile *profile)
 {
 	struct v1_p1_attrs a;
 	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
-		if (policy_numbers(cfg, &cfg->ike_policy[i], &a))
+		if (policy_numbers(cfg, profile, true, &cfg->ike_policy[i], &a))
 			return cfg->ike_policy[i].group;
 	return IKE_GROUP_NONE;
 }
@@ -107,19 +118,20 @@ static bool find_offered(struct v1_span sa_body, const struct v1_p1_attrs *mine,
 	return false;
 }
 
-const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, struct v1_span sa_body, uint8_t *prop_num,
-	struct v1_trans *t, struct v1_p1_attrs *a)
+const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, const struct cfg_ike_profile *profile,
+	struct v1_span sa_body, uint8_t *prop_num, struct v1_trans *t, struct v1_p1_attrs *a)
 {
 	struct v1_p1_attrs mine;
 	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
-		if (policy_numbers(cfg, &cfg->ike_policy[i], &mine) && find_offered(sa_body, &mine, prop_num, t, a))
+		if (policy_numbers(cfg, profile, false, &cfg->ike_policy[i], &mine) &&
+			find_offered(sa_body, &mine, prop_num, t, a))
 			return &cfg->ike_policy[i];
 	return NULL;
 }
 
-const struct cfg_ike_policy *v1_policy_answer(
-	const struct cv_config *cfg, struct v1_span sa_body, struct v1_p1_attrs *a)
+const struct cfg_ike_policy *v1_policy_answer(const struct v1_sa *v, struct v1_span sa_body, struct v1_p1_attrs *a)
 {
+	const struct cv_config *cfg = v->sa.ike->cfg;
 	struct v1_span props = v1_sa_props(sa_body);
 	struct v1_prop p;
 	struct v1_trans t;
@@ -130,7 +142,7 @@ const struct cfg_ike_policy *v1_policy_answer(
 		return NULL;
 	v1_p1_attrs_read(t.attrs, a);
 	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
-		if (policy_numbers(cfg, &cfg->ike_policy[i], &mine) && same_suite(&mine, a))
+		if (policy_numbers(cfg, v->sa.profile, true, &cfg->ike_policy[i], &mine) && same_suite(&mine, a))
 			return &cfg->ike_policy[i];
 	return NULL;
 }

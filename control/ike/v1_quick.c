@@ -631,6 +631,8 @@ static void respond(struct v1_qm *q, const struct v1_msg *m)
 	unsigned err = v1_get_selector(v, m, false, &want);
 	unsigned n = ike_entries_for(ike, &ike_v1, &v->sa.path, es, IKE_ENTRIES_MAX);
 	e = err || !v->sa.profile ? NULL : ike_entry_for_flow(es, n, &v->sa.peer, v->sa.profile, &want);
+	if (e && v->gave.af && !(cv_addr_eq(&want.dst.lo, &v->gave) && cv_addr_eq(&want.dst.hi, &v->gave)))
+		e = NULL; /* VRF-48: a peer speaks for the address that it was given, and no other */
 	if (!e || !keep_ids(q, m)) {
 		refuse(q, V1_N_INVALID_ID_INFORMATION, m, "the peer's flow is not permitted by the access list");
 		return;

@@ -7,7 +7,7 @@
 
 static const struct {
 	uint8_t id[20];
-	bool rfc, draft, dpd, fragment, send;
+	bool rfc, draft, dpd, fragment, xauth, send;
 	uint8_t len, fixed; /* to send; how much of it must be the same in the peer's; 0 = 16 */
 } vendor[] = {
 	{{0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45, 0x5c, 0x57, 0x28, 0xf2, 0x0e, 0x95, 0x45, 0x2f}, .rfc = true,
@@ -20,9 +20,10 @@ static const struct {
 		.draft = true}, /* -02, as the draft spells it */
 	{{0xaf, 0xca, 0xd7, 0x13, 0x68, 0xa1, 0xf1, 0xc9, 0x6b, 0x86, 0x96, 0xfc, 0x77, 0x57, 0x01, 0x00}, .dpd = true,
 		.send = true, .fixed = 14}, /* RFC 3706, version 1.0 */
+	{{0x09, 0x00, 0x26, 0x89, 0xdf, 0xd6, 0xb7, 0x12}, .xauth = true, .len = 8, .fixed = 8}, /* XAUTH */
 	{{0x40, 0x48, 0xb7, 0xd5, 0x6e, 0xbc, 0xe8, 0x85, 0x25, 0xe7, 0xde, 0x7f, 0x00, 0xd6, 0xc2, 0xd3, 0x80, 0, 0,
 		 0},
-		.fragment = true, .send = true, .len = 20}, /* "FRAGMENTATION", and which modes have it */
+		.fragment = true, .len = 20}, /* "FRAGMENTATION", and which modes have it */
 };
 #define N_VENDOR (sizeof(vendor) / sizeof(vendor[0]))
 
@@ -36,11 +37,20 @@ static bool natt_agreed(const struct v1_sa *v)
 	return v->natt_rfc || v->natt_draft;
 }
 
+static bool offered(const struct v1_sa *v, size_t i)
+{
+	const struct cfg_ike_profile *p = v->sa.profile;
+	if (vendor[i].fragment)
+		return p->fragment_size != 0;
+	if (vendor[i].xauth)
+		return p->xauth != CFG_XAUTH_OFF;
+	return vendor[i].send && (vendor[i].dpd || natt_wanted(v));
+}
+
 void v1_put_vendors(const struct v1_sa *v, struct v1_out *o)
 {
 	for (size_t i = 0; i < N_VENDOR; i++)
-		if (vendor[i].send &&
-			(vendor[i].fragment ? v->sa.profile->fragment_size != 0 : vendor[i].dpd || natt_wanted(v)))
+		if (offered(v, i))
 			v1_out_payload(o, V1_PL_VENDOR, vendor[i].id, vendor[i].len ? vendor[i].len : 16);
 }
 
@@ -50,7 +60,8 @@ void v1_read_vendors(struct v1_sa *v, const struct v1_msg *m)
 	bool draft = false;
 	for (unsigned n = 0; (p = v1_find(m, V1_PL_VENDOR, n)); n++)
 		for (size_t i = 0; i < N_VENDOR; i++) {
-			if (p->body.len < 16 ||
+			size_t least = vendor[i].xauth ? 8 : 16;
+			if (p->body.len < least ||
 				memcmp(p->body.p, vendor[i].id, vendor[i].fixed ? vendor[i].fixed : 16) != 0)
 				continue;
 			v->fragment |= vendor[i].fragment && v->sa.profile->fragment_size;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What only IKEv1 has, against daemons that nobody here wrote (IKE-*, AGGR-*): aggressive mode, fragments, Xauth."""
-from lab.core import require
+from lab.core import require, wait_until
 from lab.ikedaemons import Libreswan, StrongSwan
 from lab.vpn import Vpn
 
@@ -81,3 +81,43 @@ def fragments_libreswan(lab):
     vpn.up("initiator").require_traffic((56,))
     capture.stop()
     require(capture.count(f"isakmp.nextpayload == 132 && ip.src == {vpn.conn_args['remote']}") >= 2, "not in pieces")
+
+
+_LOGIN = {"xauth-lab": {"id": "alice", "secret": '"correct horse"'}}
+_CLIENT = "10.2.0.77"      # an address of the remote network that nobody has but by mode configuration
+
+
+def xauth_strongswan_client(lab):
+    """Culvert is the gateway: it asks for the login (IKE-55) and gives the address that it is asked for (IKE-59)."""
+    vpn = Vpn(lab, 1, conn={"local_ts": ["dynamic"], "extra": {
+        "connection": {"vips": "0.0.0.0", "local-xauth": {"auth": "xauth", "xauth_id": "alice"}}, "secrets": _LOGIN}})
+    config = vpn.config()
+    ike = config["culvert-ike:ike"]
+    ike["user"] = [{"name": "alice", "password": "correct horse"}]
+    ike["address-pool"] = [{"name": "inner", "first": _CLIENT, "last": _CLIENT}]
+    ike["profile"][0].update({"xauth": {"role": "server"}, "mode-config": {"respond": True, "pool": "inner"}})
+    vpn.culvert.commit(config)
+    vpn.daemon.initiate()
+    require(f"{_CLIENT}/32" in vpn.daemon.sas(), vpn.daemon.sas())
+    shown = vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout
+    require('"xauth_user": "alice"' in shown and f'"peer_inner_address": "{_CLIENT}"' in shown, shown)
+    # a wrong password, and nothing comes up
+    vpn.down()
+    ike["user"][0]["password"] = "another"
+    vpn.culvert.commit(config)
+    vpn.daemon.initiate(8, check=False)
+    require(vpn.daemon.child_count() == 0, vpn.daemon.sas())
+    require("password refused" in lab.log_text("culvertd.log"), "the log does not say why")
+
+
+def xauth_strongswan_server(lab):
+    """Culvert is the client: it logs in, asks for an address and gets one (IKE-59)."""
+    vpn = Vpn(lab, 1, conn={"extra": {
+        "connection": {"pools": "inner", "remote-xauth": {"auth": "xauth"}}, "secrets": _LOGIN,
+        "pools": {"inner": {"addrs": "10.1.0.99/32"}}}},
+        culvert={"profile": {"xauth": {"role": "client", "user": "alice", "password": "correct horse"},
+                             "mode-config": {"request": True}}})
+    vpn.site.ping(count=3, interval=0.5, check=False)
+    wait_until(lambda: vpn.daemon.ike_count() == 1, 15, "the login")
+    wait_until(lambda: '"inner_address": "10.1.0.99"' in
+               vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout, 10, "the inner address")

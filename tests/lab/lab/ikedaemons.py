@@ -55,7 +55,7 @@ class StrongSwan:
         base, tries = self.timing
         self.peer.file("strongswan.conf", block("charon", {
             "load": "random nonce aes sha1 sha2 openssl hmac xcbc cmac ctr kdf pem pkcs1 x509 pubkey revocation "
-                    "constraints kernel-netlink socket-default vici",
+                    "constraints kernel-netlink socket-default vici xauth-generic",
             "install_routes": "no", "install_virtual_ip": "no", "threads": 8,
             "retransmit_timeout": "1.5", "retransmit_base": base, "retransmit_tries": tries,
             **self.conn.extra.get("charon", {}),
@@ -89,7 +89,8 @@ class StrongSwan:
             connection["rekey_time"] = c.ike_rekey
             del connection["reauth_time"]
         text = block("connections", {"lab": connection}) + "\n" + \
-            block("secrets", {"ike-lab": {"secret": f'"{c.psk}"'}}) + "\n"
+            block("secrets", {"ike-lab": {"secret": f'"{c.psk}"'}, **c.extra.get("secrets", {})}) + "\n" + \
+            block("pools", c.extra.get("pools", {})) + "\n"
         self.peer.file("swanctl.conf", text, 0o600)
         out = self.peer.sh(f"{self.env} swanctl --load-all --clear --file {self.peer.work}/swanctl.conf 2>&1")
         if "loaded connection 'lab'" not in out:

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv1, two engines against each other: Xauth (IKE-55..57, VRF-37, 38, 45) and mode configuration (IKE-58..62). */
+#include "ike_v1_env.h"
+
+static int server; /* the host where the other one logs in */
+
+static void tweak_xauth(struct cv_config *c, int host)
+{
+	struct cfg_ike_profile *q = c->ike_profile;
+	static const char password[] = "correct horse";
+	c->user = config_alloc(c, 2, sizeof(*c->user));
+	q->xauth = host == server ? CFG_XAUTH_SERVER : CFG_XAUTH_CLIENT;
+	if (host == server) {
+		c->n_user = 2;
+		c->user[0].name = "bob";
+		c->user[0].password = (struct cfg_secret){config_secret(c, "x", 1), 1};
+		c->user[1].name = "alice";
+		c->user[1].password = (struct cfg_secret){config_secret(c, password, 13), 13};
+	} else {
+		q->xauth_user = "alice";
+		q->xauth_password = (struct cfg_secret){config_secret(c, password, 13), 13};
+	}
+}
+
+/* The server is the responder as usual, or the initiator; in main and in aggressive mode. */
+static bool aggressive;
+static void tweak_mode(struct cv_config *c, int host)
+{
+	tweak_xauth(c, host);
+	c->ike_profile->aggressive = c->ike_profile->aggressive_psk = aggressive;
+}
+
+static void login(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		server = i & 1;
+		aggressive = i & 2;
+		start(tweak_mode);
+		up();
+		assert_string_equal(pair_show(p, server, "xauth_user"), "alice");
+		assert_string_equal(pair_show(p, 0, "state"), "QM_IDLE");
+		for (int h = 0; h < 2; h++) {
+			assert_int_equal(pair_n_sas(p, h), 1);
+			assert_int_equal(pair_events(p, h, IKE_EVT_UP), 1);
+		}
+		teardown(NULL);
+	}
+	server = 1;
+}
+
+static void tweak_wrong_password(struct cv_config *c, int host)
+{
+	tweak_xauth(c, host);
+	if (host != server)
+		c->ike_profile->xauth_password = (struct cfg_secret){config_secret(c, "correct hors!", 13), 13};
+}
+
+static void tweak_unknown_user(struct cv_config *c, int host)
+{
+	tweak_xauth(c, host);
+	if (host != server)
+		c->ike_profile->xauth_user = "mallory";
+}
+
+static void refused(void **state)
+{
+	(void)state;
+	void (*const tweaks[])(struct cv_config *, int) = {tweak_wrong_password, tweak_unknown_user};
+	server = 1;
+	for (int i = 0; i < 2; i++) {
+		start(tweaks[i]);
+		pair_acquire(p, 0, 0);
+		pair_run(p, 5000);
+		for (int h = 0; h < 2; h++) {
+			assert_int_equal(pair_n_sas(p, h), 0);
+			assert_int_equal(pair_n_children(p, h), 0);
+			assert_int_equal(pair_events(p, h, IKE_EVT_UP), 0);
+			assert_string_equal(pair_reason(p, h, IKE_EVT_FAILED), "Xauth: name or password refused");
+		}
+		assert_int_equal(pair_stat(p, 1, "auth_failed"), 1);
+		teardown(NULL);
+	}
+}
+
+static void tweak_only_server(struct cv_config *c, int host)
+{
+	tweak_xauth(c, host);
+	if (host != server)
+		c->ike_profile->xauth = CFG_XAUTH_OFF;
+}
+
+/* VRF-38: who has to log in does not come in without, and a peer that asks for it is not taken for one that does not.
+ */
+static void demanded(void **state)
+{
+	(void)state;
+	for (server = 0; server < 2; server++) {
+		start(tweak_only_server);
+		pair_acquire(p, 0, 0);
+		pair_run(p, 5000);
+		assert_int_equal(pair_n_sas(p, 1), 0);
+		assert_string_equal(pair_reason(p, 1, IKE_EVT_FAILED), "no proposal chosen");
+		teardown(NULL);
+	}
+	server = 1;
+}
+
+static bool swallow_transactions(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)n, (void)len;
+	return !(who == 0 && data[18] == 6);
+}
+
+/* IKE-55, VRF-45, IKE-T9: asked again after 5 s; a peer that never answers loses its IKE SA. */
+static void not_answered(void **state)
+{
+	(void)state;
+	server = 1;
+	start(tweak_xauth);
+	p->filter = swallow_transactions;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 4000);
+	assert_string_equal(pair_show(p, 1, "state"), "CONF_XAUTH");
+	assert_int_equal(pair_stat(p, 1, "tx_retransmits"), 0);
+	pair_run(p, 2000);
+	assert_int_equal(pair_stat(p, 1, "tx_retransmits"), 1);
+	pair_run(p, 20000);
+	assert_int_equal(pair_n_sas(p, 1), 0);
+	assert_string_equal(pair_reason(p, 1, IKE_EVT_FAILED), "Xauth not answered");
+	assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);
+}
+
+/* ---- mode configuration ---- */
+
+static bool push;
+static const char *first = "10.1.0.5";
+
+static void tweak_pool(struct cv_config *c, int host)
+{
+	struct cfg_ike_profile *q = c->ike_profile;
+	struct cv_selector *s = &c->acl->line[0].sel;
+	if (host == 0) {
+		q->config_request = true;
+		cv_addr_parse(first, &s->src.lo);
+		s->src.hi = s->src.lo;
+		return;
+	}
+	q->config_respond = !push;
+	q->config_initiate = push;
+	q->pool = "inner";
+	q->config_dns = config_alloc(c, 1, sizeof(*q->config_dns));
+	q->n_config_dns = 1;
+	cv_addr_parse("10.2.0.53", &q->config_dns[0]);
+	q->config_domain = "example.com";
+	c->pool = config_alloc(c, 1, sizeof(*c->pool));
+	c->n_pool = 1;
+	c->pool->name = "inner";
+	cv_addr_parse("10.1.0.5", &c->pool->first);
+	cv_addr_parse("10.1.0.6", &c->pool->last);
+}
+
+/* IKE-59, IKE-T6: in both directions; the flow of the client is its inner address (VRF-48). */
+static void inner_address(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		push = i;
+		first = "10.1.0.5";
+		start(tweak_pool);
+		up();
+		assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5");
+		assert_string_equal(pair_show(p, 0, "inner_address"), "10.1.0.5");
+		assert_int_equal(pair_newest(p, 1)->p.sel[0].dst.lo.b[3], 5);
+		teardown(NULL);
+	}
+}
+
+/* VRF-48: another address than its own is not the peer's to speak for. */
+static void foreign_address(void **state)
+{
+	(void)state;
+	push = false;
+	first = "10.1.0.6";
+	start(tweak_pool);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 2000);
+	assert_int_equal(pair_n_children(p, 1), 0);
+	assert_string_equal(pair_reason(p, 1, IKE_EVT_FAILED), "the peer's flow is not permitted by the access list");
+	first = "10.1.0.5";
+}
+
+static void tweak_both(struct cv_config *c, int host)
+{
+	tweak_short(c, host);
+	tweak_pool(c, host);
+	tweak_xauth(c, host);
+}
+
+/* The address stays through renewals and restarts of the control process, and goes back with the session (VRF-42). */
+static void address_stays(void **state)
+{
+	(void)state;
+	push = false;
+	server = 1;
+	start(tweak_both);
+	up();
+	p->traffic_ms = 50;
+	pair_run(p, 5000);
+	pair_restart(p, 1);
+	assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5");
+	assert_string_equal(pair_show(p, 1, "xauth_user"), "alice");
+	traffic_for(3600000);
+	nothing_lost();
+	assert_true(pair_events(p, 0, IKE_EVT_REKEYED) >= 3);
+	assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5");
+	struct ike_match m = {.fvrf = -1, .ivrf = -1};
+	ike_clear(p->h[0].ike, &m);
+	pair_run(p, 15000);
+	assert_int_equal(pair_n_sas(p, 1), 0);
+	up();
+	assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5"); /* it was free again */
+}
+
+static void tweak_push_alone(struct cv_config *c, int host)
+{
+	tweak_pool(c, host);
+	c->ike_profile->config_request = false;
+}
+
+/* IKE-62: a peer that does not answer is delayed, not refused. */
+static void push_not_answered(void **state)
+{
+	(void)state;
+	push = true;
+	start(tweak_push_alone);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 5000);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	pair_run(p, 60000);
+	assert_true(pair_children_agree(p, 1));
+	push = false;
+}
+
+/* ---- loss and malice ---- */
+
+static bool drop_one(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)who, (void)data, (void)len;
+	return n != q->drop_nth;
+}
+
+static void every_message_lost(void **state)
+{
+	(void)state;
+	server = 1;
+	push = false;
+	for (unsigned n = 0; n < 15; n++) {
+		start(tweak_both);
+		p->filter = drop_one;
+		p->drop_nth = n;
+		pair_acquire(p, 0, 0);
+		if (!pair_until(p, two_agree, 60000))
+			fail_msg("message %u lost: not up after a minute", n);
+		assert_int_equal(p->h[0].acquire_failures, 0);
+		teardown(NULL);
+	}
+}
+
+static struct {
+	uint8_t data[512];
+	size_t len;
+	int from;
+} seen[16];
+static unsigned n_seen;
+
+static bool record(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)n;
+	if (n_seen < 16 && data[18] == 6 && len <= sizeof(seen[0].data)) {
+		memcpy(seen[n_seen].data, data, len);
+		seen[n_seen].len = len;
+		seen[n_seen++].from = who;
+	}
+	return true;
+}
+
+/* Transactions once more, whole and with each byte in turn flipped. */
+static void damaged_messages(void **state)
+{
+	(void)state;
+	n_seen = 0;
+	server = 1;
+	push = false;
+	start(tweak_both);
+	p->filter = record;
+	up();
+	assert_int_equal(n_seen, 6);
+	p->filter = NULL;
+	for (unsigned i = 0; i < n_seen; i++)
+		for (size_t at = 0; at < seen[i].len; at++) {
+			from(seen[i].from, seen[i].data, seen[i].len);
+			seen[i].data[at] ^= 0x10;
+			from(seen[i].from, seen[i].data, seen[i].len);
+			seen[i].data[at] ^= 0x10;
+		}
+	pair_run(p, 60000);
+	assert_true(pair_children_agree(p, 1));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pair_events(p, i, IKE_EVT_DOWN), 0);
+	assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		V1_TEST(login),
+		V1_TEST(refused),
+		V1_TEST(demanded),
+		V1_TEST(not_answered),
+		V1_TEST(inner_address),
+		V1_TEST(foreign_address),
+		V1_TEST(address_stays),
+		V1_TEST(push_not_answered),
+		V1_TEST(every_message_lost),
+		V1_TEST(damaged_messages),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
