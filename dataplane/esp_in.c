@@ -160,8 +160,10 @@ static inline int trailer(const struct crypto_op *op, uint32_t *len)
 /* RFC 6040 section 4.2: how the outer ECN field changes the inner one. False: the packet must be dropped. */
 static inline bool ecn_decap(uint8_t *inner, uint8_t outer_tos, bool v4)
 {
-	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
-	uint8_t in = tos & ECN_MASK, out = outer_tos & ECN_MASK;
+	uint8_t out = outer_tos & ECN_MASK;
+	if (likely(out == ECN_NOT_ECT))
+		return true;
+	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4), in = tos & ECN_MASK;
 	if (likely(out != ECN_CE && !(out == ECN_ECT1 && in > ECN_ECT1)))
 		return true;
 	if (in == ECN_NOT_ECT)
@@ -425,11 +427,11 @@ static inline void take_numbers(struct ipsec_worker *iw, const struct sa *sa, ui
 static inline enum drop_reason judge(
 	const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint32_t seq, bool fresh)
 {
-	if (unlikely(op->status != CRYPTO_OK))
-		return op->status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH : DROP_CRYPTO_ERROR;
-	if (unlikely(!fresh))
+	if (likely(fresh)) /* and so has passed the integrity check */
+		return decapsulate(sa, m, op, seq);
+	if (op->status == CRYPTO_OK)
 		return DROP_ESP_REPLAY;
-	return decapsulate(sa, m, op, seq);
+	return op->status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH : DROP_CRYPTO_ERROR;
 }
 
 /* A run of operations of one SA. */
@@ -439,23 +441,26 @@ static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint
 	struct run run = {.sa = iw->sa[first]};
 	bool fresh[DP_VEC];
 	uint32_t n_inner = inner->n;
+	uint64_t top = 0, bytes = 0;
 	take_numbers(iw, run.sa, first, n, fresh);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = iw->pkt[first + i];
-		uint32_t seq = iw->seq[first + i];
+		const uint32_t seq = iw->seq[first + i];
 		enum drop_reason why = judge(run.sa, m, &iw->op[first + i], seq, fresh[i]);
-		if (likely(fresh[i]))
-			run.top = RTE_MAX(run.top, (uint64_t)seq);
+		if (likely(fresh[i]) && seq > top)
+			top = seq;
 		if (unlikely(why != DROP_NONE)) {
 			trace_step(m, "esp-in", "spi %08x refused", run.sa->spi);
 			fail(w, m, run.sa, why);
 			continue;
 		}
-		run.bytes += m->data_len;
+		bytes += m->data_len;
 		trace_step(m, "esp-in", "spi %08x", run.sa->spi);
 		inner->pkt[n_inner++] = m;
 	}
 	run.packets = n_inner - inner->n;
+	run.bytes = bytes;
+	run.top = top;
 	inner->n = n_inner;
 	run_close(w, &run, now_s);
 }
