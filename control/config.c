@@ -121,6 +121,8 @@ void config_unref(struct cv_config *c)
 {
 	if (!c || --c->refs)
 		return;
+	for (unsigned i = 0; i < c->n_trust_point; i++)
+		pki_tp_unref(c->trust_point[i].tp);
 	chunks_free(c->arena->secret, true);
 	chunks_free(c->arena->plain, false);
 	free(c->arena);

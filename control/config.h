@@ -10,6 +10,7 @@
 
 #include "algo.h"
 #include "cv_types.h"
+#include "pki.h"
 
 #define CFG_ERR_MAX 512
 
@@ -145,13 +146,27 @@ struct cfg_keyring {
 	const struct cfg_vrf *vrf_ref;
 };
 
-enum cfg_id_type { CFG_ID_NONE = 0, CFG_ID_ADDRESS, CFG_ID_FQDN, CFG_ID_USER_FQDN, CFG_ID_KEY_ID };
+enum cfg_id_type { CFG_ID_NONE = 0, CFG_ID_ADDRESS, CFG_ID_FQDN, CFG_ID_USER_FQDN, CFG_ID_KEY_ID, CFG_ID_DN };
+#define CFG_DN_MAX 256u /* longest distinguished name as DER */
 struct cfg_identity {
 	enum cfg_id_type type;
 	bool domain;	       /* match: text is the domain part (VRF-25) */
 	struct cv_prefix addr; /* ADDRESS; a host, or a range to match */
 	const char *text;
+	const uint8_t *dn; /* DN: DER; NULL in a local identity = the subject of our certificate */
+	size_t dn_len;
 };
+
+/* One PKI: CAs, our certificate, CRLs. */
+struct cfg_trust_point {
+	const char *name;
+	const char *description;
+	struct pki_files files;
+	struct pki_tp *tp; /* resolved: the files as read by config_resolve(); the configuration's own reference */
+};
+
+/* How an end of an IKEv2 SA authenticates. */
+enum cfg_ike_method { CFG_METHOD_PSK = 0, CFG_METHOD_SIGNATURE };
 
 enum cfg_ike_version { CFG_IKEV1 = 1, CFG_IKEV2 = 2 };
 /* Who has to log in after phase 1: nobody, the peer, or we. */
@@ -178,6 +193,9 @@ struct cfg_ike_profile {
 	enum cfg_ike_version version;
 	const char **keyring; /* names; none = every keyring bound to the front VRF (VRF-23) */
 	unsigned n_keyring;
+	enum cfg_ike_method local_auth, remote_auth; /* IKEv2 */
+	const char **trust_point; /* names; none = all of them, which config_resolve() then fills in */
+	unsigned n_trust_point;
 	const char *vrf;	    /* inside VRF (VRF-4); NULL = front VRF */
 	struct cfg_identity *match; /* VRF-25; empty = never selected by identity, only by map entry and address */
 	unsigned n_match;
@@ -209,6 +227,7 @@ struct cfg_ike_profile {
 	uint16_t fragment_size;		 /* IP packets of IKEv1 messages beyond it are sent in fragments; 0 = never */
 	/* resolved */
 	const struct cfg_keyring **keyring_ref;
+	struct pki_tp **trust; /* n_trust_point of them; owned by the configuration */
 	const struct cfg_ike_proposal **proposal_ref;
 	const struct cfg_vrf *vrf_ref;
 	const struct cfg_vrf *match_fvrf_ref;
@@ -299,6 +318,8 @@ struct cv_config {
 	unsigned n_ike_policy;
 	struct cfg_ike_proposal *ike_proposal;
 	unsigned n_ike_proposal;
+	struct cfg_trust_point *trust_point;
+	unsigned n_trust_point;
 	struct cfg_keyring *keyring;
 	unsigned n_keyring;
 	struct cfg_ike_profile *ike_profile;

@@ -266,9 +266,12 @@ static int check_applied_entry(
 	char text[CV_ADDR_STR];
 	int r = 0;
 
+	const struct cfg_ike_profile *p = e->profile_ref;
+	bool keyless = p->version == CFG_IKEV2 && p->local_auth == CFG_METHOD_SIGNATURE &&
+		       p->remote_auth == CFG_METHOD_SIGNATURE;
 	for (unsigned j = 0; !r && j < e->n_peer; j++) {
 		r = check_own_address(k, i, e, &e->peer[j]);
-		if (r || named_key || key_at(k->c, end, e, &e->peer[j]))
+		if (r || keyless || named_key || key_at(k->c, end, e, &e->peer[j]))
 			continue;
 		check_warn(k,
 			PATH_ENTRY "/peer: no preshared key for %s in a keyring of front VRF '%s'%s%s, so IKE cannot "

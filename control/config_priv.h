@@ -19,6 +19,7 @@
 #define PATH_POLICY "/culvert-ike:ike/policy[priority='%u']"
 #define PATH_PROPOSAL "/culvert-ike:ike/proposal[name='%s']"
 #define PATH_KEYRING "/culvert-ike:ike/keyring[name='%s']"
+#define PATH_TRUST_POINT "/culvert-pki:pki/trust-point[name='%s']"
 #define PATH_PROFILE "/culvert-ike:ike/profile[name='%s']"
 #define PATH_IPSEC "/culvert-ipsec:ipsec"
 #define PATH_TS "/culvert-ipsec:ipsec/transform-set[name='%s']"
@@ -51,12 +52,15 @@ void *check_find(const struct name_index *ix, const char *name);
 
 /* The steps, in this order. 0 or -EINVAL with the error written. */
 void config_add_builtins(struct cv_config *c);	  /* config_defaults.c */
+int config_load_pki(struct config_check *k);	  /* config_pki.c: the files of trust points */
 int config_index(struct config_check *k);	  /* config_resolve.c: names, duplicates */
 int config_references(struct config_check *k);	  /* config_resolve.c: names to pointers */
 int config_check_network(struct config_check *k); /* config_check_net.c: VRFs, interfaces, routes, access lists */
 int config_check_ike(struct config_check *k);	  /* config_check_ike.c: policies, proposals, keyrings, profiles */
 int config_check_crypto(struct config_check *k);  /* config_check_map.c: transform sets, maps */
 void config_index_free(struct config_check *k);
+/* config_pki.c: names to p->trust; needs every trust point loaded. */
+int config_trust_of(struct config_check *k, struct cfg_ike_profile *p);
 
 /* A value that is unknown is refused, a legacy one only passes with allow-legacy and warns. valid: "sha256, sha384". */
 int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid);

@@ -196,6 +196,8 @@ static int refer_profile(struct config_check *k, struct cfg_ike_profile *p)
 		r = refer_binding(k, &p->local, "/culvert-ike:ike/profile", p->name);
 	for (unsigned i = 0; !r && i < p->n_keyring; i++)
 		r = refer(k, &k->keyring, p->keyring[i], REF(p->keyring_ref[i]), PATH_PROFILE "/keyring", p->name);
+	if (!r)
+		r = config_trust_of(k, p);
 	if (!p->n_proposal) { /* the built-in ones */
 		p->proposal = config_alloc(k->c, 2, sizeof(*p->proposal));
 		p->proposal[p->n_proposal++] = "default-gcm";
@@ -266,8 +268,8 @@ int config_resolve(
 
 	err[0] = '\0';
 	config_add_builtins(c);
-	(void)((r = config_index(&k)) || (r = config_references(&k)) || (r = config_check_network(&k)) ||
-		(r = config_check_ike(&k)) || (r = config_check_crypto(&k)));
+	(void)((r = config_load_pki(&k)) || (r = config_index(&k)) || (r = config_references(&k)) ||
+		(r = config_check_network(&k)) || (r = config_check_ike(&k)) || (r = config_check_crypto(&k)));
 	config_index_free(&k);
 	return r;
 }

@@ -32,16 +32,16 @@ static bool fail(char *err, const char *fmt, ...)
 /* A regular file of bounded size, opened; NULL with err. */
 static BIO *open_file(const char *path, off_t max, struct stat *st, char *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
-	if (fd < 0 || fstat(fd, st) != 0) {
-		fail(err, "%s: %s", path, strerror(errno));
+	/* asked before opening: a device may do something when it is opened */
+	bool regular = stat(path, st) != 0 || (S_ISREG(st->st_mode) && st->st_size <= max);
+	int fd = regular ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	if (!regular || fd < 0 || fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) {
+		if (regular && fd < 0)
+			fail(err, "%s: %s", path, strerror(errno));
+		else
+			fail(err, "%s: not a regular file of at most %jd bytes", path, (intmax_t)max);
 		if (fd >= 0)
 			close(fd);
-		return NULL;
-	}
-	if (!S_ISREG(st->st_mode) || st->st_size > max) {
-		fail(err, "%s: not a regular file of at most %jd bytes", path, (intmax_t)max);
-		close(fd);
 		return NULL;
 	}
 	FILE *f = fdopen(fd, "r");

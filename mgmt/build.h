@@ -54,6 +54,7 @@ enum cfg_fragment build_fragment(const char *name);
 
 /* build_net.c, build_ike.c, build_ipsec.c: one part each; false after build_fail. */
 bool build_network(struct build *b, const struct lyd_node *tree);
+bool build_pki(struct build *b, const struct lyd_node *tree);
 bool build_ike(struct build *b, const struct lyd_node *tree);
 bool build_ipsec(struct build *b, const struct lyd_node *tree);
 

@@ -5,6 +5,7 @@
 
 #include "build.h"
 #include "cv_addr.h"
+#include "pki.h"
 
 static bool encryption(struct build *b, const struct lyd_node *leaf, enum ike_encr *encr, uint16_t *bits)
 {
@@ -188,12 +189,28 @@ static enum cfg_id_type id_type(const char *name)
 		const char *name;
 		enum cfg_id_type type;
 	} types[] = {{"address", CFG_ID_ADDRESS}, {"fqdn", CFG_ID_FQDN}, {"user-fqdn", CFG_ID_USER_FQDN},
-		{"key-id", CFG_ID_KEY_ID}};
+		{"key-id", CFG_ID_KEY_ID}, {"dn", CFG_ID_DN}};
 
 	for (unsigned i = 0; name && i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(name, types[i].name) == 0)
 			return types[i].type;
 	return CFG_ID_NONE;
+}
+
+/* The DER of a distinguished name; without a value it is the subject of our certificate. */
+static bool identity_dn(struct build *b, const struct lyd_node *value, struct cfg_identity *id)
+{
+	uint8_t der[CFG_DN_MAX];
+
+	if (!value)
+		return true;
+	id->dn_len = pki_dn_parse(id->text, der, sizeof(der));
+	if (!id->dn_len)
+		return build_fail(b, value, "\"%s\" is not valid; valid: a name such as CN=gw1, O=Example", id->text);
+	uint8_t *dn = config_alloc(b->c, id->dn_len, 1);
+	memcpy(dn, der, id->dn_len);
+	id->dn = dn;
+	return true;
 }
 
 /* type and value of n; an address without a value is the address of the interface, which is what NONE means. */
@@ -204,6 +221,8 @@ static bool identity(struct build *b, const struct lyd_node *n, bool range, stru
 	id->type = id_type(tree_text(n, "type"));
 	id->domain = tree_flag(n, "domain");
 	id->text = build_text(b, n, "value");
+	if (id->type == CFG_ID_DN)
+		return identity_dn(b, value, id);
 	if (id->type != CFG_ID_ADDRESS)
 		return true;
 	if (!value) {
@@ -251,6 +270,13 @@ static bool mode_config(struct build *b, const struct lyd_node *n, struct cfg_ik
 	return true;
 }
 
+static enum cfg_ike_method method(const struct lyd_node *n, const char *name)
+{
+	const char *text = tree_text(tree_child(n, "authentication"), name);
+
+	return text && strcmp(text, "signature") == 0 ? CFG_METHOD_SIGNATURE : CFG_METHOD_PSK;
+}
+
 static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_profile *p)
 {
 	const struct lyd_node *dpd = tree_child(n, "dpd");
@@ -259,6 +285,9 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->description = build_text(b, n, "description");
 	p->version = strcmp(tree_text(n, "version"), "ikev1") == 0 ? CFG_IKEV1 : CFG_IKEV2;
 	p->keyring = build_names(b, n, "keyring", &p->n_keyring);
+	p->local_auth = method(n, "local");
+	p->remote_auth = method(n, "remote");
+	p->trust_point = build_names(b, n, "trust-point", &p->n_trust_point);
 	p->vrf = build_text(b, n, "vrf");
 	p->match_fvrf = build_text(b, n, "match-front-vrf");
 	if (!binding(b, n, &p->local))

@@ -22,6 +22,7 @@ static const struct {
 	{"culvert-platform", NULL},
 	{"culvert-vrf", NULL},
 	{"culvert-acl", NULL},
+	{"culvert-pki", NULL},
 	{"culvert-ike", NULL},
 	{"culvert-ipsec", NULL},
 	{"culvert-deviations", NULL},

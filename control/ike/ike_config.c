@@ -34,8 +34,12 @@ static bool profile_same(const struct cfg_ike_profile *a, const struct cfg_ike_p
 	if (!str_eq(a->name, b->name) || a->version != b->version || !str_eq(a->vrf, b->vrf) ||
 		!str_eq(a->match_fvrf, b->match_fvrf) || a->n_match != b->n_match ||
 		a->nat_traversal != b->nat_traversal || a->force_encaps != b->force_encaps ||
-		!identity_eq(&a->local_id, &b->local_id))
+		!identity_eq(&a->local_id, &b->local_id) || a->local_auth != b->local_auth ||
+		a->remote_auth != b->remote_auth || a->n_trust_point != b->n_trust_point)
 		return false;
+	for (unsigned i = 0; i < a->n_trust_point; i++)
+		if (!str_eq(a->trust_point[i], b->trust_point[i]))
+			return false;
 	for (unsigned i = 0; i < a->n_match; i++)
 		if (!identity_eq(&a->match[i], &b->match[i]))
 			return false;

@@ -39,6 +39,11 @@ static bool id_from_cfg(const struct cfg_identity *c, struct ike_id *out)
 	case CFG_ID_KEY_ID:
 		id_set(out, IKE_ID_KEY_ID, text, strlen(text));
 		return true;
+	case CFG_ID_DN:
+		if (!c->dn)
+			return false; /* the subject of our certificate: the version knows which */
+		id_set(out, IKE_ID_DN, c->dn, c->dn_len);
+		return true;
 	case CFG_ID_NONE:
 		break;
 	}
@@ -105,6 +110,8 @@ static bool one_matches(const struct cfg_identity *m, const struct ike_id *id)
 	case CFG_ID_KEY_ID:
 		return id->type == IKE_ID_KEY_ID && m->text && id->len == strlen(m->text) &&
 		       memcmp(id->data, m->text, id->len) == 0;
+	case CFG_ID_DN:
+		return id->type == IKE_ID_DN && m->dn && pki_dn_eq(m->dn, m->dn_len, id->data, id->len);
 	case CFG_ID_NONE:
 		break;
 	}
@@ -128,6 +135,11 @@ const char *ike_id_str(const struct ike_id *id, char *buf, size_t size)
 {
 	struct cv_addr a;
 	char text[CV_ADDR_STR];
+	char dn[PKI_NAME_MAX];
+	if (id->type == IKE_ID_DN && pki_dn_text(id->data, id->len, dn)) {
+		snprintf(buf, size, "%s", dn);
+		return buf;
+	}
 	if (id_to_addr(id, &a)) {
 		snprintf(buf, size, "%s", cv_addr_str(&a, text));
 		return buf;

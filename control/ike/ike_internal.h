@@ -280,7 +280,14 @@ const uint8_t *ike_get_blob(struct ike_rbuf *r, size_t *len, size_t max);
 /* ---- identities (VRF-25, 29): shared by both versions; types are those of RFC 7296 3.5, the same as RFC 2407's ----
  */
 
-enum { IKE_ID_IPV4_ADDR = 1, IKE_ID_FQDN = 2, IKE_ID_RFC822_ADDR = 3, IKE_ID_IPV6_ADDR = 5, IKE_ID_KEY_ID = 11 };
+enum {
+	IKE_ID_IPV4_ADDR = 1,
+	IKE_ID_FQDN = 2,
+	IKE_ID_RFC822_ADDR = 3,
+	IKE_ID_IPV6_ADDR = 5,
+	IKE_ID_DN = 9,
+	IKE_ID_KEY_ID = 11
+};
 #define IKE_ID_MAX 256
 struct ike_id {
 	uint8_t type;

@@ -211,7 +211,10 @@ void v2_task_send(struct v2_sa *sa, struct v2_task *t)
 	t->ops->build(sa, t, &e);
 	if (v2_seal(sa, &e) != 0) {
 		cv_err("ike", "cannot build %s request", t->ops->name);
-		v2_task_drop(sa, t);
+		if (sa->sa.phase == IKE_PHASE_HALF_OPEN) /* nothing else would ever end it */
+			ike_sa_destroy(&sa->sa, "cannot build a request");
+		else
+			v2_task_drop(sa, t);
 		return;
 	}
 	sa->next_msgid++;
@@ -277,6 +280,8 @@ static int open_message(struct v2_sa *sa, struct v2_msg *m, uint8_t *copy, bool 
 	m->h = h;
 	if (!err)
 		err = v2_parse_payloads(m, first, inner.p, inner.len, true, &why);
+	m->inner = inner;
+	m->inner_first = first;
 	if (err) {
 		cv_notice("ike", "malformed message from an authenticated peer: %s", why);
 		ike->stats.rx_malformed++;
@@ -463,6 +468,11 @@ static void sa_fini(struct ike_sa *base)
 	v2_buf_free(&sa->init_resp);
 	v2_buf_free(&sa->out);
 	v2_buf_free(&sa->resp);
+	v2_buf_free(&sa->own_auth);
+	pki_tp_unref(sa->own_tp);
+	sa->own_tp = NULL;
+	free(sa->peer_subject);
+	sa->peer_subject = NULL;
 	cv_secret_zero(&sa->keys, sizeof(sa->keys));
 }
 
@@ -479,7 +489,12 @@ static void show(const struct ike_sa *base, json_t *o)
 	set_name(o, "prf", ALGO_IKE_PRF, sa->suite.prf, 0);
 	set_name(o, "integ", ALGO_IKE_INTEG, sa->suite.integ, 0);
 	set_name(o, "group", ALGO_IKE_GROUP, sa->suite.group, 0);
-	json_object_set_new(o, "auth", json_string("psk"));
+	const struct cfg_ike_profile *p = base->profile;
+	json_object_set_new(o, "auth", json_string(p && p->local_auth == CFG_METHOD_SIGNATURE ? "signature" : "psk"));
+	json_object_set_new(
+		o, "peer_auth", json_string(p && p->remote_auth == CFG_METHOD_SIGNATURE ? "signature" : "psk"));
+	if (sa->peer_subject)
+		json_object_set_new(o, "peer_certificate", json_string(sa->peer_subject));
 	json_object_set_new(o, "next_request", json_integer(sa->next_msgid));
 	json_object_set_new(o, "next_expected", json_integer(sa->peer_msgid));
 }

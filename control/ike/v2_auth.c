@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* IKE_AUTH with preshared keys (RFC 7296 1.2, 2.15), both sides; the first child comes with it. */
+/*
+ * IKE_AUTH (RFC 7296 1.2, 2.15), both sides: preshared keys at once, signatures by way of the pool (v2_cert.c). The
+ * first child comes with it.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "v2_int.h"
-
-static size_t id_body(const struct ike_id *id, uint8_t out[4 + IKE_ID_MAX])
-{
-	memset(out, 0, 4);
-	out[0] = id->type;
-	memcpy(out + 4, id->data, id->len);
-	return 4u + id->len;
-}
 
 static void id_take(struct ike_id *id, struct v2_view v)
 {
@@ -25,6 +20,7 @@ static void auth_done(struct v2_sa *sa)
 {
 	v2_buf_free(&sa->init_req);
 	v2_buf_free(&sa->init_resp);
+	v2_buf_free(&sa->own_auth);
 	cv_secret_zero(sa->keys.pi, sizeof(sa->keys.pi));
 	cv_secret_zero(sa->keys.pr, sizeof(sa->keys.pr));
 	ike_timer_stop(sa->sa.ike, &sa->half_open);
@@ -45,23 +41,52 @@ static bool first_contact(const struct v2_sa *sa)
 	return true;
 }
 
-static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
+/* Our AUTH payload, certificates before it. -ENOENT when there is no key for this peer. */
+static int enc_own_auth(struct v2_sa *sa, struct v2_enc *e)
 {
 	uint8_t auth[IKEC_PRF_MAX], body[4 + IKE_ID_MAX];
-	struct v2_child *c = t->child;
-	const struct cfg_psk *psk = ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, NULL);
-	if (!psk) { /* start has looked it up as well */
-		e->bad = true;
-		return;
+	if (sa->sa.profile->local_auth == CFG_METHOD_SIGNATURE) {
+		v2_enc_auth(e, sa->own_auth_method, sa->own_auth.p, sa->own_auth.len);
+		return sa->own_auth.len ? 0 : -ENOENT;
 	}
-	v2_auth_psk(sa, true, psk, body, id_body(&sa->id_local, body), auth);
+	const struct cfg_psk *psk = ike_psk_for(
+		sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, sa->sa.initiator ? NULL : &sa->id_peer);
+	if (!psk || v2_auth_psk(sa, sa->sa.initiator, psk, body, v2_id_body(&sa->id_local, body), auth) != 0)
+		return -ENOENT;
+	v2_enc_auth(e, V2_AUTH_PSK, auth, ikec_prf_len(sa->suite.prf));
+	return 0;
+}
+
+static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
+{
+	struct v2_child *c = t->child;
+	struct v2_buf ids = {0};
 	v2_enc_id(e, V2_PL_IDI, &sa->id_local);
+	v2_enc_certs(e, sa);
+	v2_certreq_of(sa->sa.profile, &ids);
+	v2_enc_certreq(e, &ids);
+	v2_buf_free(&ids);
 	if (first_contact(sa))
 		v2_enc_notify(e, V2_N_INITIAL_CONTACT, NULL, 0);
-	v2_enc_auth(e, V2_AUTH_PSK, auth, ikec_prf_len(sa->suite.prf));
+	if (enc_own_auth(sa, e) != 0) {
+		e->bad = true; /* start has looked it up as well */
+		return;
+	}
 	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, IKE_GROUP_NONE);
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
 	v2_enc_child_notifies(e, c);
+}
+
+static void auth_signed(struct v2_sa *sa, struct v2_msg *m, const char *why)
+{
+	(void)m;
+	if (why || !sa->cur || sa->cur->ops != &v2_auth_task) {
+		if (why)
+			cv_warn("ike", "cannot authenticate to the peer: %s", why);
+		ike_sa_destroy(&sa->sa, why); /* without its task nobody wants it any more */
+		return;
+	}
+	v2_task_send(sa, sa->cur);
 }
 
 void v2_auth_start(struct v2_sa *sa)
@@ -69,12 +94,16 @@ void v2_auth_start(struct v2_sa *sa)
 	struct ike_req *req = TAILQ_FIRST(&sa->sa.reqs);
 	struct v2_task *t;
 	struct v2_child *c;
-	ike_id_local(sa->sa.ike->cfg, sa->sa.profile, &sa->sa.path.local, &sa->id_local);
+	bool by_key = sa->sa.profile->local_auth == CFG_METHOD_PSK;
 	if (!req) {
 		ike_sa_destroy(&sa->sa, NULL); /* nobody wants it any more */
 		return;
 	}
-	if (!ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, NULL)) {
+	if (v2_id_local(sa) != 0) {
+		ike_sa_destroy(&sa->sa, "certificate without usable subject");
+		return;
+	}
+	if (by_key && !ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, NULL)) {
 		ike_sa_destroy(&sa->sa, "no preshared key for peer");
 		return;
 	}
@@ -95,7 +124,11 @@ void v2_auth_start(struct v2_sa *sa)
 	t->child = c;
 	c->task = t;
 	sa->cur = t;
-	v2_task_send(sa, t);
+	sa->cur_sent = false;
+	if (by_key)
+		v2_task_send(sa, t);
+	else
+		v2_cert_run(sa, NULL, false, true, auth_signed);
 }
 
 static void auth_failed(struct v2_sa *sa, const char *reason)
@@ -113,6 +146,8 @@ static bool peer_authentic(struct v2_sa *sa, const struct v2_msg *m)
 	uint8_t want[IKEC_PRF_MAX];
 	size_t n = ikec_prf_len(sa->suite.prf);
 	struct v2_view id = sa->sa.initiator ? m->idr : m->idi;
+	if (sa->sa.profile->remote_auth != CFG_METHOD_PSK)
+		return false;
 	const struct cfg_psk *psk =
 		ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, &sa->id_peer);
 	return psk && m->auth_method == V2_AUTH_PSK && m->auth.p && m->auth.len == n &&
@@ -140,30 +175,11 @@ static void initiator_installed(struct ike_child *c, int err)
 	ike_sa_save(&sa->sa);
 }
 
-static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
+/* The peer is who it should be: now the child that came along. */
+static void peer_accepted(struct v2_sa *sa, struct v2_child *c, struct v2_msg *m)
 {
-	struct v2_child *c = t->child;
 	const struct v2_notify *err = v2_find_error(m);
 	const char *why;
-	t->child = NULL;
-	if (c)
-		c->task = NULL;
-	v2_task_free(t);
-	if (!m->idr.p || !m->auth.p) {
-		if (err && err->type == V2_N_AUTHENTICATION_FAILED)
-			sa->sa.ike->stats.auth_failed++;
-		ike_sa_destroy(&sa->sa, err ? v2_notify_name(err->type) : "invalid response from peer");
-		return;
-	}
-	id_take(&sa->id_peer, m->idr);
-	if (sa->sa.profile->n_match && !ike_id_matches(sa->sa.profile, &sa->id_peer)) {
-		auth_failed(sa, "identity does not match the profile");
-		return;
-	}
-	if (!peer_authentic(sa, m)) {
-		auth_failed(sa, "wrong preshared key or method");
-		return;
-	}
 	auth_done(sa);
 	if (c && (err || !m->sa.p)) {
 		first_child_failed(sa, c, err ? v2_notify_name(err->type) : "no child in the response");
@@ -175,6 +191,60 @@ static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 		v2_child_install(sa, c);
 	}
 	ike_sa_run_reqs(&sa->sa);
+}
+
+/* The task is over; its child, when it lives. */
+static struct v2_child *end_task(struct v2_task *t)
+{
+	struct v2_child *c = t->child;
+	t->child = NULL;
+	if (c)
+		c->task = NULL;
+	v2_task_free(t);
+	return c;
+}
+
+static void peer_verified(struct v2_sa *sa, struct v2_msg *m, const char *why)
+{
+	struct v2_task *t = sa->cur && sa->cur->ops == &v2_auth_task ? sa->cur : NULL;
+	struct v2_child *c = NULL;
+	if (t) {
+		sa->cur = NULL;
+		c = end_task(t);
+	}
+	if (why)
+		auth_failed(sa, why);
+	else
+		peer_accepted(sa, c, m);
+}
+
+static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
+{
+	const struct v2_notify *err = v2_find_error(m);
+	if (!m->idr.p || !m->auth.p) {
+		end_task(t);
+		if (err && err->type == V2_N_AUTHENTICATION_FAILED)
+			sa->sa.ike->stats.auth_failed++;
+		ike_sa_destroy(&sa->sa, err ? v2_notify_name(err->type) : "invalid response from peer");
+		return;
+	}
+	id_take(&sa->id_peer, m->idr);
+	if (sa->sa.profile->n_match && !ike_id_matches(sa->sa.profile, &sa->id_peer)) {
+		end_task(t);
+		auth_failed(sa, "identity does not match the profile");
+		return;
+	}
+	if (sa->sa.profile->remote_auth == CFG_METHOD_SIGNATURE) {
+		sa->cur = t; /* keeps the window closed, and the child known, until the signature is judged */
+		sa->cur_sent = false;
+		v2_cert_run(sa, m, true, false, peer_verified);
+		return;
+	}
+	struct v2_child *c = end_task(t);
+	if (peer_authentic(sa, m))
+		peer_accepted(sa, c, m);
+	else
+		auth_failed(sa, "wrong preshared key or method");
 }
 
 static void auth_fini(struct v2_task *t)
@@ -224,17 +294,15 @@ static void refuse(struct v2_sa *sa, const char *reason)
 /* The answer: error = 0, or the notify that stands for the child. */
 static void auth_answer(struct v2_sa *sa, struct v2_child *c, uint16_t error)
 {
-	uint8_t buf[IKE_MSG_MAX], auth[IKEC_PRF_MAX], body[4 + IKE_ID_MAX];
+	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
-	const struct cfg_psk *psk =
-		ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, &sa->id_peer);
-	if (!psk || v2_auth_psk(sa, false, psk, body, id_body(&sa->id_local, body), auth) != 0) {
-		refuse(sa, "no preshared key");
-		return;
-	}
 	v2_resp_begin(sa, &e, buf);
 	v2_enc_id(&e, V2_PL_IDR, &sa->id_local);
-	v2_enc_auth(&e, V2_AUTH_PSK, auth, ikec_prf_len(sa->suite.prf));
+	v2_enc_certs(&e, sa);
+	if (enc_own_auth(sa, &e) != 0) {
+		refuse(sa, "no key of our own");
+		return;
+	}
 	if (error)
 		v2_enc_notify(&e, error, NULL, 0);
 	else
@@ -259,33 +327,9 @@ void v2_auth_child_gone(struct v2_sa *sa)
 	auth_answer(sa, NULL, V2_N_NO_ADDITIONAL_SAS);
 }
 
-void v2_auth_request(struct v2_sa *sa, struct v2_msg *m)
+static void peer_admitted(struct v2_sa *sa, struct v2_msg *m)
 {
 	struct v2_child *c = NULL;
-	if (!m->idi.p || !m->auth.p || !m->sa.p || !m->tsi.p || !m->tsr.p) {
-		/* EAP and certificates are asked for by leaving AUTH out or by other methods: not offered here */
-		if (m->idi.p)
-			id_take(&sa->id_peer, m->idi);
-		refuse(sa, "no preshared key authentication offered");
-		return;
-	}
-	id_take(&sa->id_peer, m->idi);
-	const struct cfg_map_entry *entry = select_entry(sa);
-	if (!entry) {
-		refuse(sa, "no profile matches");
-		return;
-	}
-	sa->sa.entry = entry;
-	sa->sa.profile = entry->profile_ref;
-	if (!v2_group_offered(sa->sa.profile, (uint16_t)sa->suite.group)) {
-		refuse(sa, "the profile does not allow the negotiated algorithms");
-		return;
-	}
-	if (!peer_authentic(sa, m)) {
-		refuse(sa, "wrong preshared key or method");
-		return;
-	}
-	ike_id_local(sa->sa.ike->cfg, sa->sa.profile, &sa->sa.path.local, &sa->id_local);
 	sa->sa.state = V2_AUTH_RCVD;
 	ike_timer_stop(sa->sa.ike, &sa->half_open);
 	sa->sa.peer = sa->sa.path.remote;
@@ -299,4 +343,49 @@ void v2_auth_request(struct v2_sa *sa, struct v2_msg *m)
 	sa->answer_child = c;
 	c->c.installed = responder_installed;
 	v2_child_install(sa, c);
+}
+
+static void signatures_done(struct v2_sa *sa, struct v2_msg *m, const char *why)
+{
+	if (why)
+		refuse(sa, why);
+	else
+		peer_admitted(sa, m);
+}
+
+/* Profile and identities by who the peer says it is; NULL or why it is refused. */
+static const char *meet_peer(struct v2_sa *sa, const struct v2_msg *m)
+{
+	const struct cfg_map_entry *entry = select_entry(sa);
+	if (!entry)
+		return "no profile matches";
+	sa->sa.entry = entry;
+	sa->sa.profile = entry->profile_ref;
+	if (!v2_group_offered(sa->sa.profile, (uint16_t)sa->suite.group))
+		return "the profile does not allow the negotiated algorithms";
+	v2_choose_cert(sa, m);
+	return v2_id_local(sa) != 0 ? "certificate without usable subject" : NULL;
+}
+
+void v2_auth_request(struct v2_sa *sa, struct v2_msg *m)
+{
+	if (m->idi.p)
+		id_take(&sa->id_peer, m->idi);
+	if (!m->idi.p || !m->auth.p || !m->sa.p || !m->tsi.p || !m->tsr.p) {
+		refuse(sa, "no authentication offered that this router takes"); /* leaving AUTH out asks for EAP */
+		return;
+	}
+	const char *why = meet_peer(sa, m);
+	if (why) {
+		refuse(sa, why);
+		return;
+	}
+	const struct cfg_ike_profile *p = sa->sa.profile;
+	bool verify = p->remote_auth == CFG_METHOD_SIGNATURE, sign = p->local_auth == CFG_METHOD_SIGNATURE;
+	if (!verify && !peer_authentic(sa, m))
+		refuse(sa, "wrong preshared key or method");
+	else if (verify || sign)
+		v2_cert_run(sa, m, verify, sign, signatures_done);
+	else
+		peer_admitted(sa, m);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* IKEv2: key derivation, the encrypted payload, AUTH. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "v2_int.h"
@@ -206,6 +207,37 @@ int v2_open(struct v2_sa *sa, struct v2_msg *m, uint8_t *buf, struct v2_view *in
 	return 0;
 }
 
+size_t v2_id_body(const struct ike_id *id, uint8_t out[4 + IKE_ID_MAX])
+{
+	memset(out, 0, 4);
+	out[0] = id->type;
+	memcpy(out + 4, id->data, id->len);
+	return 4u + id->len;
+}
+
+/* MACedIDForI or R: who the end is, bound to the keys. */
+static int mac_id(const struct v2_sa *sa, bool of_initiator, const uint8_t *id_body, size_t id_len, uint8_t *out)
+{
+	struct ikec_iov id = {id_body, id_len};
+	return ikec_prf(sa->suite.prf, of_initiator ? sa->keys.pi : sa->keys.pr, sa->keys.d_len, &id, 1, out);
+}
+
+int v2_auth_octets(const struct v2_sa *sa, bool of_initiator, const uint8_t *id_body, size_t id_len, struct v2_buf *out)
+{
+	const struct v2_buf *msg = of_initiator ? &sa->init_req : &sa->init_resp;
+	const struct v2_nonce *nonce = of_initiator ? &sa->nr : &sa->ni;
+	size_t n = ikec_prf_len(sa->suite.prf);
+	v2_buf_free(out);
+	out->p = malloc(msg->len + nonce->len + n);
+	if (!out->p)
+		return -ENOMEM;
+	out->len = msg->len + nonce->len + n;
+	if (msg->len)
+		memcpy(out->p, msg->p, msg->len);
+	memcpy(out->p + msg->len, nonce->b, nonce->len);
+	return mac_id(sa, of_initiator, id_body, id_len, out->p + msg->len + nonce->len);
+}
+
 int v2_auth_psk(const struct v2_sa *sa, bool of_initiator, const struct cfg_psk *psk, const uint8_t *id_body,
 	size_t id_len, uint8_t *out)
 {
@@ -214,9 +246,9 @@ int v2_auth_psk(const struct v2_sa *sa, bool of_initiator, const struct cfg_psk 
 	size_t n = ikec_prf_len(sa->suite.prf);
 	const struct v2_buf *msg = of_initiator ? &sa->init_req : &sa->init_resp;
 	const struct v2_nonce *nonce = of_initiator ? &sa->nr : &sa->ni;
-	struct ikec_iov id = {id_body, id_len}, padv = {pad, sizeof(pad) - 1};
+	struct ikec_iov padv = {pad, sizeof(pad) - 1};
 	struct ikec_iov octets[3] = {{msg->p, msg->len}, {nonce->b, nonce->len}, {idhash, n}};
-	int err = ikec_prf(sa->suite.prf, of_initiator ? sa->keys.pi : sa->keys.pr, sa->keys.d_len, &id, 1, idhash);
+	int err = mac_id(sa, of_initiator, id_body, id_len, idhash);
 	if (!err)
 		err = ikec_prf(sa->suite.prf, psk->key, psk->key_len, &padv, 1, key);
 	if (!err)

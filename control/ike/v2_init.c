@@ -123,8 +123,8 @@ struct init_job {
 	size_t shared_len;
 	int err;
 	uint8_t proposal_num;
-	const struct cfg_ike_profile *profile;
-	bool offer_nat; /* we do NAT traversal */
+	struct v2_buf certreq; /* responder: key ids of the CAs to ask for */
+	bool offer_nat;	       /* we do NAT traversal */
 };
 
 static void respond_work(struct ike_job *j)
@@ -143,7 +143,7 @@ static void half_open_fire(struct ike *ike, struct ike_timer *t)
 
 static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 {
-	uint8_t buf[2048];
+	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
 	struct v2_hdr h;
 	v2_header(sa, &h, V2_IKE_SA_INIT, 0, true);
@@ -153,6 +153,9 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 	v2_enc_blob(&e, V2_PL_NONCE, sa->nr.b, sa->nr.len);
 	if (job->offer_nat)
 		enc_nat(&e, &h, &sa->sa.path, sa->sa.nat_local);
+	v2_enc_certreq(&e, &job->certreq);
+	if (sa->peer_hashes)
+		v2_enc_hash_algorithms(&e);
 	if (v2_enc_finish(&e) != 0) {
 		ike_sa_destroy(&sa->sa, "cannot build a response");
 		return;
@@ -175,6 +178,7 @@ static void respond_done(struct ike_job *j)
 			send_init_response(sa, job);
 	}
 	ikec_dh_free(job->dh);
+	v2_buf_free(&job->certreq);
 	cv_secret_zero(job->shared, sizeof(job->shared));
 }
 
@@ -236,6 +240,8 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	job->offer_nat = p->nat_traversal && v2_find_notify(m, V2_N_NAT_DETECTION_SOURCE_IP);
 	if (job->offer_nat)
 		detect_nat(sa, m, path, p->force_encaps);
+	v2_certreq_of(p, &job->certreq);
+	v2_take_hash_algorithms(sa, m);
 	job->j.work = respond_work;
 	job->j.done = respond_done;
 	job->group = suite->group;
@@ -324,6 +330,8 @@ static void send_init_request(struct v2_sa *sa)
 	v2_enc_blob(&e, V2_PL_NONCE, sa->ni.b, sa->ni.len);
 	if (p->nat_traversal)
 		enc_nat(&e, &h, &sa->sa.path, p->force_encaps);
+	if (p->local_auth == CFG_METHOD_SIGNATURE || p->remote_auth == CFG_METHOD_SIGNATURE)
+		v2_enc_hash_algorithms(&e);
 	if (v2_enc_finish(&e) != 0) {
 		ike_sa_destroy(&sa->sa, "proposal too long");
 		return;
@@ -464,6 +472,8 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	memcpy(sa->sa.spi_r, m->h.spi_r, IKE_SPI_LEN);
 	v2_nonce_take(&sa->nr, m->nonce);
 	v2_buf_set(&sa->init_resp, m->raw, m->raw_len);
+	v2_take_hash_algorithms(sa, m);
+	v2_choose_cert(sa, m);
 	sa->next_msgid = 1;
 	sa->sa.state = V2_AUTH_SENT;
 	if (sa->sa.profile->nat_traversal)

@@ -110,7 +110,13 @@ struct v2_sa {
 	enum ike_group want_group; /* initiator: of our KE payload */
 	unsigned init_tries;
 	struct ike_id id_local, id_peer;
-	uint8_t idi_body[4 + IKE_ID_MAX]; /* responder: the peer's ID payload while AUTH waits for the child */
+
+	/* signatures (v2_cert.c) */
+	uint16_t peer_hashes;	/* bit per hash algorithm that the peer takes; 0 = it does not know RFC 7427 */
+	struct pki_tp *own_tp;	/* whose key signs; a reference */
+	struct v2_buf own_auth; /* our AUTH data, signed ahead of the message that carries it */
+	uint8_t own_auth_method;
+	char *peer_subject; /* of the peer's certificate; NULL = it had none */
 
 	/* our requests */
 	uint32_t next_msgid;
@@ -183,6 +189,31 @@ int v2_open(struct v2_sa *sa, struct v2_msg *m, uint8_t *buf, struct v2_view *in
  */
 int v2_auth_psk(const struct v2_sa *sa, bool of_initiator, const struct cfg_psk *psk, const uint8_t *id_body,
 	size_t id_len, uint8_t *out);
+
+size_t v2_id_body(const struct ike_id *id, uint8_t out[4 + IKE_ID_MAX]);
+/* What an end signs (RFC 7296 2.15), into out. */
+int v2_auth_octets(
+	const struct v2_sa *sa, bool of_initiator, const uint8_t *id_body, size_t id_len, struct v2_buf *out);
+
+/* ---- v2_cert.c: certificates and signatures ---- */
+
+void v2_enc_hash_algorithms(struct v2_enc *e);
+void v2_take_hash_algorithms(struct v2_sa *sa, const struct v2_msg *m);
+/* Key ids of the CAs of the profile, for the peer to choose its certificate by; none when it need not show one. */
+void v2_certreq_of(const struct cfg_ike_profile *p, struct v2_buf *out);
+void v2_enc_certreq(struct v2_enc *e, const struct v2_buf *ids);
+void v2_enc_certs(struct v2_enc *e, const struct v2_sa *sa);
+/* Settle sa->own_tp by the CERTREQs of m. */
+void v2_choose_cert(struct v2_sa *sa, const struct v2_msg *m);
+/* Settle sa->id_local; -EINVAL when our certificate has no usable subject. */
+int v2_id_local(struct v2_sa *sa);
+/*
+ * On the pool: judge the peer's certificate, identity (sa->id_peer) and signature in m, and sign for us (into
+ * sa->own_auth). then(sa, m, why) afterwards, unless the SA has died: why NULL = all is well; m is valid during the
+ * call, NULL when none was given.
+ */
+void v2_cert_run(struct v2_sa *sa, const struct v2_msg *m, bool check_peer, bool sign_own,
+	void (*then)(struct v2_sa *sa, struct v2_msg *m, const char *why));
 
 /* ---- v2_prop.c: what we offer and what we accept ---- */
 

@@ -148,6 +148,19 @@ static const char *use_delete(struct v2_msg *m, struct v2_view b)
 	return NULL;
 }
 
+enum { CERT_X509 = 4, CERT_URL = 12, CERT_URL_BUNDLE = 13 }; /* RFC 7296 3.6 */
+
+static const char *use_cert(struct v2_msg *m, struct v2_view b)
+{
+	if (b.len < 2)
+		return "bad CERT payload";
+	if (b.p[0] == CERT_URL || b.p[0] == CERT_URL_BUNDLE)
+		m->url_cert = true;
+	if (b.p[0] == CERT_X509 && m->n_cert < V2_CERT_MAX)
+		m->cert[m->n_cert++] = (struct v2_view){b.p + 1, b.len - 1};
+	return NULL;
+}
+
 static const char *use_payload(struct v2_msg *m, uint8_t type, bool critical, struct v2_view b)
 {
 	switch (type) {
@@ -178,8 +191,12 @@ static const char *use_payload(struct v2_msg *m, uint8_t type, bool critical, st
 	case V2_PL_TSR:
 		return valid_ts(b) ? once(type == V2_PL_TSI ? &m->tsi : &m->tsr, b, 0) : "bad TS payload";
 	case V2_PL_CERT:
+		return use_cert(m, b);
 	case V2_PL_CERTREQ:
-		m->skipped_cert = true;
+		if (!b.len)
+			return "bad CERTREQ payload";
+		if (b.p[0] == CERT_X509 && m->n_certreq < V2_CERTREQ_MAX)
+			m->certreq[m->n_certreq++] = (struct v2_view){b.p + 1, b.len - 1};
 		return NULL;
 	case V2_PL_EAP:
 		m->skipped_eap = true;

@@ -56,11 +56,19 @@ enum v2_notify_type {
 	V2_N_REKEY_SA = 16393,
 	V2_N_USE_TRANSPORT_MODE = 16391,
 	V2_N_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
+	V2_N_SIGNATURE_HASH_ALGORITHMS = 16431,
 };
 
 enum { V2_PROTO_IKE = 1, V2_PROTO_AH = 2, V2_PROTO_ESP = 3 };
 enum { V2_T_ENCR = 1, V2_T_PRF = 2, V2_T_INTEG = 3, V2_T_DH = 4, V2_T_ESN = 5 };
-enum { V2_AUTH_PSK = 2 };
+enum {
+	V2_AUTH_RSA = 1,
+	V2_AUTH_PSK = 2,
+	V2_AUTH_ECDSA256 = 9,
+	V2_AUTH_ECDSA384 = 10,
+	V2_AUTH_ECDSA521 = 11,
+	V2_AUTH_DIGITAL = 14 /* RFC 7427 */
+};
 enum { V2_TS_IPV4 = 7, V2_TS_IPV6 = 8 };
 
 #define V2_NONCE_MIN 16u
@@ -70,6 +78,8 @@ enum { V2_TS_IPV4 = 7, V2_TS_IPV6 = 8 };
 #define V2_PROPOSAL_MAX 16u
 #define V2_TRANSFORM_MAX 192u
 #define V2_TS_MAX 8u
+#define V2_CERT_MAX PKI_CHAIN_MAX
+#define V2_CERTREQ_MAX 4u
 
 struct v2_view {
 	const uint8_t *p; /* NULL = absent */
@@ -137,7 +147,13 @@ struct v2_msg {
 	struct v2_notify notify[V2_NOTIFY_MAX];
 	struct v2_delete del[V2_DELETE_MAX];
 	uint8_t critical; /* type of the first unknown payload with the critical bit, 0 = none */
-	bool skipped_cert, skipped_eap, skipped_cp;
+	unsigned n_cert, n_certreq;
+	struct v2_view cert[V2_CERT_MAX];	/* X.509, without the encoding byte */
+	struct v2_view certreq[V2_CERTREQ_MAX]; /* key ids of CAs, PKI_KEYID_LEN bytes each */
+	struct v2_view inner;			/* decrypted payloads; the first has type inner_first */
+	uint8_t inner_first;
+	bool url_cert; /* hash and URL was sent although we never ask for it: nothing is ever fetched */
+	bool skipped_eap, skipped_cp;
 };
 
 /* Fixed header. data has at least IKE_HDR_LEN bytes. Returns 0 or -EPROTO (flags contradict themselves). */

@@ -106,6 +106,9 @@ static void ike_detail(FILE *out, const json_t *sa)
 		jtext(sa, "local_id", "(none)"), jtext(sa, "remote_id", "(none)"));
 	fprintf(out, "  Encr: %s, PRF: %s, Hash: %s, DH group: %s, Auth: %s\n", jtext(sa, "encr", "-"),
 		jtext(sa, "prf", "-"), jtext(sa, "integ", "-"), jtext(sa, "group", "-"), jtext(sa, "auth", "-"));
+	if (json_object_get(sa, "peer_auth"))
+		fprintf(out, "  Peer auth: %s, certificate: %s\n", jtext(sa, "peer_auth", "-"),
+			jtext(sa, "peer_certificate", "(none)"));
 	fprintf(out, "  Life/Active Time: %lld/%lld sec, remaining %s, last heard %s ago\n", jint(sa, "lifetime"),
 		jint(sa, "established"), hms(jint(sa, "remaining"), a), hms(jint(sa, "last_heard"), b));
 	fprintf(out, "  Initiator spi: %s, responder spi: %s, rekeys: %lld\n", jtext(sa, "spi_i", "-"),

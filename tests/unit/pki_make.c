@@ -16,7 +16,7 @@
 
 #include "pki_make.h"
 
-#define FILES_MAX 64
+#define FILES_MAX 8192
 static char dir[64], *files[FILES_MAX];
 static unsigned n_files;
 static long next_serial = 1000;

@@ -71,8 +71,8 @@ class StrongSwan:
         """(Re)load the connection. Existing SAs go on, as in production."""
         self.conn = conn or self.conn
         c = self.conn
-        local = {"auth": "psk", "id": c.local_id}
-        remote = {"auth": "psk", "id": c.remote_id}
+        local = {"auth": "psk", "id": c.local_id, **c.extra.get("local", {})}
+        remote = {"auth": "psk", "id": c.remote_id, **c.extra.get("remote", {})}
         child = {
             "local_ts": ",".join(c.local_ts), "remote_ts": ",".join(c.remote_ts),
             "esp_proposals": c.esp + (f"-{c.pfs}" if c.pfs else ""),

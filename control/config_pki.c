@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Trust points: reading their files, and which of them a profile uses. */
+#include <string.h>
+
+#include "config_priv.h"
+
+#define EXPIRES_SOON_S (14 * 86400)
+
+static void check_expiry(struct config_check *k, const struct cfg_trust_point *t)
+{
+	int64_t left = pki_tp_valid_s(t->tp);
+
+	if (left <= 0)
+		check_warn(k, PATH_TRUST_POINT "/certificate: it has expired; peers will refuse it", t->name);
+	else if (left < EXPIRES_SOON_S)
+		check_warn(k, PATH_TRUST_POINT "/certificate: it expires in %d days", t->name, (int)(left / 86400));
+}
+
+int config_load_pki(struct config_check *k)
+{
+	struct cv_config *c = k->c;
+	char why[PKI_ERR_MAX];
+
+	for (unsigned i = 0; i < c->n_trust_point; i++) {
+		struct cfg_trust_point *t = &c->trust_point[i];
+		t->files.legacy = c->allow_legacy;
+		t->tp = pki_tp_load(&t->files, why);
+		if (!t->tp)
+			return check_fail(k, PATH_TRUST_POINT ": %s", t->name, why);
+		check_expiry(k, t);
+	}
+	return 0;
+}
+
+static struct cfg_trust_point *find(struct cv_config *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_trust_point; i++)
+		if (!strcmp(c->trust_point[i].name, name))
+			return &c->trust_point[i];
+	return NULL;
+}
+
+static int check_profile_trust(struct config_check *k, const struct cfg_ike_profile *p)
+{
+	bool signs = false;
+
+	for (unsigned i = 0; i < p->n_trust_point; i++)
+		signs |= pki_tp_key(p->trust[i]) != PKI_KEY_NONE;
+	if (p->remote_auth == CFG_METHOD_SIGNATURE && !p->n_trust_point)
+		return check_fail(
+			k, PATH_PROFILE "/authentication/remote: signature needs a trust point to judge by", p->name);
+	if (p->local_auth == CFG_METHOD_SIGNATURE && !signs)
+		return check_fail(k,
+			PATH_PROFILE "/authentication/local: signature needs a trust point with certificate and "
+				     "private-key",
+			p->name);
+	if (p->local_id.type == CFG_ID_DN && !p->local_id.dn && !signs)
+		return check_fail(k,
+			PATH_PROFILE "/local-identity: type dn without a value needs a trust point with a certificate",
+			p->name);
+	return 0;
+}
+
+int config_trust_of(struct config_check *k, struct cfg_ike_profile *p)
+{
+	struct cv_config *c = k->c;
+
+	if (!p->n_trust_point) { /* all of them */
+		p->trust_point = config_alloc(c, c->n_trust_point, sizeof(*p->trust_point));
+		for (; p->n_trust_point < c->n_trust_point; p->n_trust_point++)
+			p->trust_point[p->n_trust_point] = c->trust_point[p->n_trust_point].name;
+	}
+	p->trust = config_alloc(c, p->n_trust_point, sizeof(*p->trust));
+	for (unsigned i = 0; i < p->n_trust_point; i++) {
+		struct cfg_trust_point *t = find(c, p->trust_point[i]);
+		if (!t)
+			return check_fail(
+				k, PATH_PROFILE "/trust-point: no trust point \"%s\"", p->name, p->trust_point[i]);
+		p->trust[i] = t->tp;
+	}
+	return check_profile_trust(k, p);
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Certificates and signatures in IKE_AUTH (RFC 7296 2.15, 3.6 to 3.8; RFC 7427, RFC 4754, RFC 8420): which of our keys
+ * signs and how, what we ask of the peer, and the work of both on the public-key pool.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "v2_int.h"
+
+#define HASHES_OURS 4u	/* SHA2-256, 384, 512 and Identity; SHA-1 is refused (RFC 8247 4) */
+#define CERTREQ_IDS 32u /* CAs named to the peer; it may choose by itself beyond that */
+#define CERT_X509 4	/* X.509 Certificate - Signature (RFC 7296 3.6) */
+
+/* ---- IKE_SA_INIT ---- */
+
+void v2_enc_hash_algorithms(struct v2_enc *e)
+{
+	static const uint8_t ours[2 * HASHES_OURS] = {
+		0, PKI_HASH_SHA256, 0, PKI_HASH_SHA384, 0, PKI_HASH_SHA512, 0, PKI_HASH_IDENTITY};
+	v2_enc_notify(e, V2_N_SIGNATURE_HASH_ALGORITHMS, ours, sizeof(ours));
+}
+
+void v2_take_hash_algorithms(struct v2_sa *sa, const struct v2_msg *m)
+{
+	const struct v2_notify *n = v2_find_notify(m, V2_N_SIGNATURE_HASH_ALGORITHMS);
+	for (size_t i = 0; n && i + 1 < n->data.len; i += 2) {
+		uint16_t h = v2_get16(n->data.p + i);
+		if (h < 16)
+			sa->peer_hashes |= (uint16_t)(1u << h);
+	}
+}
+
+void v2_certreq_of(const struct cfg_ike_profile *p, struct v2_buf *out)
+{
+	uint8_t ids[CERTREQ_IDS * PKI_KEYID_LEN];
+	size_t n = 0;
+	v2_buf_free(out);
+	for (unsigned i = 0; p->remote_auth == CFG_METHOD_SIGNATURE && i < p->n_trust_point; i++)
+		for (unsigned k = 0; k < pki_tp_n_ca(p->trust[i]) && n < sizeof(ids); k++, n += PKI_KEYID_LEN)
+			memcpy(ids + n, pki_tp_ca_keyid(p->trust[i], k), PKI_KEYID_LEN);
+	if (n)
+		v2_buf_set(out, ids, n);
+}
+
+void v2_enc_certreq(struct v2_enc *e, const struct v2_buf *ids)
+{
+	if (!ids->len)
+		return;
+	v2_enc_begin(e, V2_PL_CERTREQ);
+	v2_enc_u8(e, CERT_X509);
+	v2_enc_bytes(e, ids->p, ids->len);
+	v2_enc_end(e);
+}
+
+/* Has the peer asked for a certificate of this trust point's CA? */
+static bool asked_for(const struct v2_msg *m, const struct pki_tp *tp)
+{
+	for (unsigned i = 0; i < m->n_certreq; i++)
+		for (size_t k = 0; k + PKI_KEYID_LEN <= m->certreq[i].len; k += PKI_KEYID_LEN)
+			if (pki_tp_issued_by(tp, m->certreq[i].p + k))
+				return true;
+	return false;
+}
+
+void v2_choose_cert(struct v2_sa *sa, const struct v2_msg *m)
+{
+	const struct cfg_ike_profile *p = sa->sa.profile;
+	struct pki_tp *first = NULL, *wanted = NULL;
+	if (p->local_auth != CFG_METHOD_SIGNATURE)
+		return;
+	for (unsigned i = 0; i < p->n_trust_point && !wanted; i++) {
+		if (pki_tp_key(p->trust[i]) == PKI_KEY_NONE)
+			continue;
+		first = first ? first : p->trust[i];
+		wanted = asked_for(m, p->trust[i]) ? p->trust[i] : NULL;
+	}
+	/* a peer that names none of our CAs may still know the one we have */
+	wanted = wanted ? wanted : first;
+	pki_tp_unref(sa->own_tp);
+	sa->own_tp = wanted ? pki_tp_ref(wanted) : NULL;
+}
+
+int v2_id_local(struct v2_sa *sa)
+{
+	const struct cfg_ike_profile *p = sa->sa.profile;
+	const struct cv_config *cfg = sa->sa.ike->cfg;
+	bool dn = p->local_id.type == CFG_ID_DN && !p->local_id.dn;
+	if (p->local_id.type == CFG_ID_NONE)
+		dn = cfg->local_id.type == CFG_ID_DN
+			     ? !cfg->local_id.dn
+			     : cfg->local_id.type == CFG_ID_NONE && p->local_auth == CFG_METHOD_SIGNATURE;
+	if (!dn || !sa->own_tp) {
+		ike_id_local(cfg, p, &sa->sa.path.local, &sa->id_local);
+		return 0;
+	}
+	/* what a certificate proves in any case: its subject */
+	struct pki_blob s = pki_tp_subject(sa->own_tp);
+	if (!s.len || s.len > IKE_ID_MAX)
+		return -EINVAL;
+	sa->id_local.type = IKE_ID_DN;
+	sa->id_local.len = (uint16_t)s.len;
+	memcpy(sa->id_local.data, s.p, s.len);
+	return 0;
+}
+
+void v2_enc_certs(struct v2_enc *e, const struct v2_sa *sa)
+{
+	struct pki_blob cert[PKI_CHAIN_MAX];
+	unsigned n = sa->own_tp ? pki_tp_chain(sa->own_tp, cert) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		v2_enc_begin(e, V2_PL_CERT);
+		v2_enc_u8(e, CERT_X509);
+		v2_enc_bytes(e, cert[i].p, cert[i].len);
+		v2_enc_end(e);
+	}
+}
+
+/* ---- how to sign ---- */
+
+struct how {
+	uint8_t method;
+	enum pki_scheme scheme;
+	enum pki_hash hash;
+};
+
+static bool peer_hash(const struct v2_sa *sa, enum pki_hash h)
+{
+	return sa->peer_hashes & (1u << h);
+}
+
+/* The hash that suits the key, else another one that the peer takes as well; 0 = none. */
+static enum pki_hash common_hash(const struct v2_sa *sa, enum pki_hash best)
+{
+	static const enum pki_hash all[] = {PKI_HASH_SHA256, PKI_HASH_SHA384, PKI_HASH_SHA512};
+	if (peer_hash(sa, best))
+		return best;
+	for (unsigned i = 0; i < 3; i++)
+		if (peer_hash(sa, all[i]))
+			return all[i];
+	return 0;
+}
+
+/* RFC 7427 when the peer has told its hashes (RFC 8247: RSA then with PSS), else the methods of RFC 7296 and 4754. */
+static bool choose_how(const struct v2_sa *sa, enum pki_key key, struct how *out)
+{
+	static const struct {
+		enum pki_key key;
+		struct how classic;
+		enum pki_scheme scheme; /* with RFC 7427 */
+		enum pki_hash best;
+	} map[] = {
+		{PKI_KEY_RSA, {V2_AUTH_RSA, PKI_RSA_PKCS1, PKI_HASH_SHA1}, PKI_RSA_PSS, PKI_HASH_SHA256},
+		{PKI_KEY_EC256, {V2_AUTH_ECDSA256, PKI_ECDSA_CONCAT, PKI_HASH_SHA256}, PKI_ECDSA, PKI_HASH_SHA256},
+		{PKI_KEY_EC384, {V2_AUTH_ECDSA384, PKI_ECDSA_CONCAT, PKI_HASH_SHA384}, PKI_ECDSA, PKI_HASH_SHA384},
+		{PKI_KEY_EC521, {V2_AUTH_ECDSA521, PKI_ECDSA_CONCAT, PKI_HASH_SHA512}, PKI_ECDSA, PKI_HASH_SHA512},
+		{PKI_KEY_ED25519, {0, 0, 0}, PKI_EDDSA, PKI_HASH_IDENTITY},
+		{PKI_KEY_ED448, {0, 0, 0}, PKI_EDDSA, PKI_HASH_IDENTITY},
+	};
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
+		if (map[i].key != key)
+			continue;
+		enum pki_hash hash = map[i].scheme != PKI_EDDSA	  ? common_hash(sa, map[i].best)
+				     : peer_hash(sa, map[i].best) ? map[i].best
+								  : 0;
+		*out = hash ? (struct how){V2_AUTH_DIGITAL, map[i].scheme, hash} : map[i].classic;
+		return out->method != 0;
+	}
+	return false;
+}
+
+/* How the peer has signed: what its AUTH payload says, held against what we have offered. */
+static bool how_signed(const struct v2_sa *sa, const struct v2_msg *m, struct how *out, struct v2_view *sig)
+{
+	*sig = m->auth;
+	out->method = m->auth_method;
+	switch (m->auth_method) {
+	case V2_AUTH_RSA:
+		/* SHA-1: only from a peer that knows nothing better */
+		*out = (struct how){V2_AUTH_RSA, PKI_RSA_PKCS1, PKI_HASH_SHA1};
+		return !sa->peer_hashes;
+	case V2_AUTH_ECDSA256:
+		*out = (struct how){V2_AUTH_ECDSA256, PKI_ECDSA_CONCAT, PKI_HASH_SHA256};
+		return true;
+	case V2_AUTH_ECDSA384:
+		*out = (struct how){V2_AUTH_ECDSA384, PKI_ECDSA_CONCAT, PKI_HASH_SHA384};
+		return true;
+	case V2_AUTH_ECDSA521:
+		*out = (struct how){V2_AUTH_ECDSA521, PKI_ECDSA_CONCAT, PKI_HASH_SHA512};
+		return true;
+	case V2_AUTH_DIGITAL:
+		break;
+	default:
+		return false;
+	}
+	size_t n =
+		m->auth.len ? m->auth.p[0] : 0; /* RFC 7427 3: length of the AlgorithmIdentifier, itself, signature */
+	if (!n || m->auth.len <= 1 + n || pki_sig_parse(m->auth.p + 1, n, &out->scheme, &out->hash) != 0 ||
+		out->hash == PKI_HASH_SHA1)
+		return false;
+	*sig = (struct v2_view){m->auth.p + 1 + n, m->auth.len - 1 - n};
+	return true;
+}
+
+/* ---- the work on the pool ---- */
+
+#define TRUST_MAX 16u
+
+struct cert_job {
+	struct ike_job j;
+	void (*then)(struct v2_sa *sa, struct v2_msg *m, const char *why);
+	/* the peer's message, kept: m points into it */
+	uint8_t *inner;
+	struct v2_msg m;
+	bool verify, sign;
+	struct pki_tp *trust[TRUST_MAX];
+	unsigned n_trust;
+	struct how theirs;
+	struct v2_view sig;
+	struct ike_id id;
+	struct v2_buf octets; /* what the peer has signed */
+	struct pki_peer *peer;
+	/* ours */
+	struct pki_tp *own;
+	struct how how;
+	struct v2_buf own_octets;
+	uint8_t own_sig[1 + 255 + PKI_SIG_MAX];
+	size_t own_len;
+	const char *why; /* NULL = good */
+};
+
+static void verify(struct cert_job *job)
+{
+	struct pki_blob cert[PKI_CHAIN_MAX];
+	for (unsigned i = 0; i < job->m.n_cert; i++)
+		cert[i] = (struct pki_blob){job->m.cert[i].p, job->m.cert[i].len};
+	if (pki_peer_check(job->trust, job->n_trust, cert, job->m.n_cert, &job->peer, &job->why) != 0)
+		return;
+	if (!pki_peer_has_id(job->peer, job->id.type, job->id.data, job->id.len))
+		job->why = "the peer's identity is not in its certificate";
+	else if (pki_verify(job->peer, job->theirs.scheme, job->theirs.hash, job->octets.p, job->octets.len, job->sig.p,
+			 job->sig.len) != 0)
+		job->why = "the peer's signature is wrong";
+}
+
+static void sign(struct cert_job *job)
+{
+	size_t n = 0;
+	if (job->how.method == V2_AUTH_DIGITAL) {
+		struct pki_blob alg = pki_sig_algid(job->how.scheme, job->how.hash, pki_tp_key(job->own));
+		job->own_sig[0] = (uint8_t)alg.len;
+		memcpy(job->own_sig + 1, alg.p, alg.len);
+		n = 1 + alg.len;
+	}
+	if (pki_sign(job->own, job->how.scheme, job->how.hash, job->own_octets.p, job->own_octets.len, job->own_sig + n,
+		    &job->own_len) != 0)
+		job->why = "cannot sign with our key";
+	job->own_len += n;
+}
+
+static void cert_work(struct ike_job *j)
+{
+	struct cert_job *job = (struct cert_job *)j;
+	if (job->verify)
+		verify(job);
+	if (job->sign && !job->why)
+		sign(job);
+}
+
+static void cert_done(struct ike_job *j)
+{
+	struct cert_job *job = (struct cert_job *)j;
+	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
+	if (sa) {
+		if (!job->why && job->sign) {
+			v2_buf_set(&sa->own_auth, job->own_sig, job->own_len);
+			sa->own_auth_method = job->how.method;
+		}
+		if (!job->why && job->peer) {
+			free(sa->peer_subject);
+			sa->peer_subject = strdup(pki_peer_subject(job->peer));
+		}
+		job->then(sa, job->inner ? &job->m : NULL, job->why);
+	}
+	for (unsigned i = 0; i < job->n_trust; i++)
+		pki_tp_unref(job->trust[i]);
+	pki_tp_unref(job->own);
+	pki_peer_free(job->peer);
+	v2_buf_free(&job->octets);
+	v2_buf_free(&job->own_octets);
+	free(job->inner);
+}
+
+/* Keep the message beyond the call that brought it: the payloads are parsed again from a copy. */
+static const char *keep_message(struct cert_job *job, const struct v2_msg *m)
+{
+	const char *why = "out of memory";
+	job->inner = malloc(m->inner.len ? m->inner.len : 1);
+	if (!job->inner)
+		return why;
+	memcpy(job->inner, m->inner.p, m->inner.len);
+	job->m.h = m->h;
+	return v2_parse_payloads(&job->m, m->inner_first, job->inner, m->inner.len, true, &why) ? why : NULL;
+}
+
+static const char *prepare_verify(struct v2_sa *sa, struct cert_job *job)
+{
+	const struct cfg_ike_profile *p = sa->sa.profile;
+	struct v2_view id = sa->sa.initiator ? job->m.idr : job->m.idi;
+	if (!how_signed(sa, &job->m, &job->theirs, &job->sig))
+		return "the peer's authentication method is not one the profile allows";
+	if (v2_auth_octets(sa, !sa->sa.initiator, id.p, id.len, &job->octets) != 0)
+		return "cannot compute what the peer signs";
+	job->id = sa->id_peer;
+	for (; job->n_trust < p->n_trust_point && job->n_trust < TRUST_MAX; job->n_trust++)
+		job->trust[job->n_trust] = pki_tp_ref(p->trust[job->n_trust]);
+	return NULL;
+}
+
+static const char *prepare_sign(struct v2_sa *sa, struct cert_job *job)
+{
+	uint8_t body[4 + IKE_ID_MAX];
+	if (!sa->own_tp)
+		return "no certificate of our own";
+	if (!choose_how(sa, pki_tp_key(sa->own_tp), &job->how))
+		return "the peer takes no signature of our key";
+	if (v2_auth_octets(sa, sa->sa.initiator, body, v2_id_body(&sa->id_local, body), &job->own_octets) != 0)
+		return "cannot compute what we sign";
+	job->own = pki_tp_ref(sa->own_tp);
+	return NULL;
+}
+
+void v2_cert_run(struct v2_sa *sa, const struct v2_msg *m, bool check_peer, bool sign_own,
+	void (*then)(struct v2_sa *sa, struct v2_msg *m, const char *why))
+{
+	struct cert_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		abort();
+	job->j.work = cert_work;
+	job->j.done = cert_done;
+	job->then = then;
+	job->verify = check_peer;
+	job->sign = sign_own;
+	if (m)
+		job->why = keep_message(job, m);
+	if (!job->why && check_peer)
+		job->why = prepare_verify(sa, job);
+	if (!job->why && sign_own)
+		job->why = prepare_sign(sa, job);
+	if (job->why)
+		job->verify = job->sign = false; /* nothing to do but to say so, on the same way */
+	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
+}

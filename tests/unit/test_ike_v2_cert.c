@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv2 with certificates, two engines against each other (RFC 7296 2.15, RFC 7427, RFC 4945). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cv_addr.h"
+#include "ike_pair.h"
+#include "pki_make.h"
+
+static struct pair *p;
+static EVP_PKEY *ca_key, *rogue_key;
+static X509 *ca, *rogue;
+static const char *ca_path, *rogue_path;
+
+static const char *key_type;	      /* of both hosts */
+static const char *san[2];	      /* what the certificates say */
+static long from_s, to_s;	      /* validity of host 1's */
+static enum cfg_ike_method method[2]; /* of each host */
+static const char *crl_path;	      /* looked at by host 0 */
+static bool by_rogue;		      /* host 1's certificate is from another CA */
+static enum cfg_id_type id_type;      /* of both hosts; NONE = the default */
+static bool two_points;		      /* host 1 has certificates of both CAs, the rogue's first */
+
+static int setup(void **state)
+{
+	(void)state;
+	ca_key = pkim_key("EC256");
+	rogue_key = pkim_key("EC256");
+	const struct pkim_cert w = {.subject = "/O=Lab/CN=Root", .ca = true, .ku = "keyCertSign,cRLSign"};
+	ca = pkim_cert(&w, ca_key, NULL, NULL);
+	rogue = pkim_cert(&(struct pkim_cert){.subject = "/O=Rogue/CN=Root", .ca = true}, rogue_key, NULL, NULL);
+	ca_path = pkim_write_certs("ca.pem", &ca, 1);
+	rogue_path = pkim_write_certs("rogue.pem", &rogue, 1);
+	return 0;
+}
+
+static int finish(void **state)
+{
+	(void)state;
+	X509_free(ca);
+	X509_free(rogue);
+	EVP_PKEY_free(ca_key);
+	EVP_PKEY_free(rogue_key);
+	pkim_cleanup();
+	return 0;
+}
+
+static int reset(void **state)
+{
+	(void)state;
+	key_type = "EC256";
+	san[0] = "IP:192.0.2.1";
+	san[1] = "IP:192.0.2.2";
+	from_s = to_s = 0;
+	method[0] = method[1] = CFG_METHOD_SIGNATURE;
+	crl_path = NULL;
+	by_rogue = two_points = false;
+	id_type = CFG_ID_NONE;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (p)
+		pair_free(p);
+	p = NULL;
+	return 0;
+}
+
+static void point(struct cv_config *c, const char *name, int i, bool strange)
+{
+	char file[32];
+	struct cfg_trust_point *t = &c->trust_point[c->n_trust_point++];
+	EVP_PKEY *key = pkim_key(key_type);
+	char subject[32];
+	snprintf(subject, sizeof(subject), "/O=Lab/CN=gw%d", i);
+	struct pkim_cert w = {.subject = subject, .san = san[i], .ku = "digitalSignature", .serial = 70 + i};
+	if (i)
+		w.from_s = from_s, w.to_s = to_s;
+	X509 *x = strange ? pkim_cert(&w, key, rogue, rogue_key) : pkim_cert(&w, key, ca, ca_key);
+	t->name = name;
+	t->files.ca = config_alloc(c, 1, sizeof(char *));
+	t->files.ca[0] = strange && two_points ? rogue_path : ca_path;
+	t->files.n_ca = 1;
+	snprintf(file, sizeof(file), "%s%d.pem", name, i);
+	t->files.certificate = config_strdup(c, pkim_write_certs(file, &x, 1));
+	snprintf(file, sizeof(file), "%s%d.key", name, i);
+	t->files.key = config_strdup(c, pkim_write_key(file, key, 0600));
+	if (crl_path && i == 0) {
+		t->files.crl = config_alloc(c, 1, sizeof(char *));
+		t->files.crl[0] = crl_path;
+		t->files.n_crl = 1;
+		t->files.revocation = PKI_REVOCATION_REQUIRED;
+	}
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
+static void with_certs(struct cv_config *c, int i)
+{
+	c->trust_point = config_alloc(c, 2, sizeof(*c->trust_point));
+	if (i && two_points)
+		point(c, "first", i, true);
+	point(c, "lab", i, i && by_rogue);
+	c->ike_profile->local_auth = method[i];
+	c->ike_profile->remote_auth = method[!i];
+	c->ike_profile->n_match = 0;
+	if (id_type == CFG_ID_NONE)
+		return;
+	c->ike_profile->local_id.type = id_type;
+	if (id_type == CFG_ID_FQDN)
+		c->ike_profile->local_id.text = i ? "gw1.example.org" : "gw0.example.org";
+}
+
+static void try(unsigned from)
+{
+	p = pair_new(CFG_IKEV2, with_certs);
+	pair_acquire(p, (int)from, 0);
+	pair_run(p, 1000);
+}
+
+static void refused(const char *told)
+{
+	assert_int_equal(pair_n_sas(p, 0), 0);
+	assert_int_equal(pair_n_sas(p, 1), 0);
+	assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_FAILED), told);
+	assert_int_equal(p->h[0].acquire_failures, 1);
+	assert_int_equal(pair_stat(p, 1, "half_open"), 0);
+	teardown(NULL);
+}
+
+static void every_key(void **state)
+{
+	static const char *const types[] = {"RSA", "EC256", "EC384", "EC521", "ED25519", "ED448"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		key_type = types[i];
+		try(0);
+		assert_true(pair_children_agree(p, 1));
+		assert_string_equal(pair_show(p, 0, "auth"), "signature");
+		assert_string_equal(pair_show(p, 0, "peer_auth"), "signature");
+		assert_string_equal(pair_show(p, 0, "peer_certificate"), "O=Lab, CN=gw1");
+		assert_string_equal(pair_show(p, 1, "peer_certificate"), "O=Lab, CN=gw0");
+		assert_string_equal(pair_show(p, 1, "peer_id"), "O=Lab, CN=gw0"); /* without more, the subject */
+		teardown(NULL);
+	}
+}
+
+static void identities(void **state)
+{
+	(void)state;
+	id_type = CFG_ID_FQDN;
+	san[0] = "DNS:gw0.example.org";
+	san[1] = "DNS:gw1.example.org";
+	try(0);
+	assert_true(pair_children_agree(p, 1));
+	assert_string_equal(pair_show(p, 0, "peer_id"), "gw1.example.org");
+	teardown(NULL);
+	/* the certificate is good, but of somebody else */
+	san[1] = "DNS:other.example.org";
+	try(0);
+	refused("authentication failed");
+	san[0] = san[1];
+	san[1] = "DNS:gw1.example.org";
+	try(0);
+	refused("authentication failed");
+}
+
+/* Each end may prove itself in its own way. */
+static void mixed_methods(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		method[i] = CFG_METHOD_PSK;
+		method[!i] = CFG_METHOD_SIGNATURE;
+		try(0);
+		assert_true(pair_children_agree(p, 1));
+		assert_string_equal(pair_show(p, i, "auth"), "psk");
+		assert_string_equal(pair_show(p, i, "peer_auth"), "signature");
+		teardown(NULL);
+	}
+}
+
+static void other_method(struct cv_config *c, int i)
+{
+	with_certs(c, i);
+	c->ike_profile->local_auth = i ? CFG_METHOD_SIGNATURE : CFG_METHOD_PSK;
+	c->ike_profile->remote_auth = CFG_METHOD_SIGNATURE;
+}
+
+/* A peer that knows the preshared key cannot choose it where a signature is demanded, and the other way round. */
+static void method_is_ours_to_choose(void **state)
+{
+	(void)state;
+	p = pair_new(CFG_IKEV2, other_method);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	refused("authentication failed");
+	p = pair_new(CFG_IKEV2, other_method);
+	p->h[1].cfg->ike_profile->remote_auth = CFG_METHOD_PSK;
+	p->h[0].cfg->ike_profile->local_auth = CFG_METHOD_SIGNATURE;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	refused("authentication failed");
+}
+
+static void bad_certificates(void **state)
+{
+	(void)state;
+	by_rogue = true;
+	try(0);
+	refused("authentication failed");
+	by_rogue = false;
+	from_s = -7200, to_s = -3600;
+	try(0);
+	refused("authentication failed");
+	from_s = to_s = 0;
+	crl_path = pkim_write_crl("r.crl", ca, ca_key, 71, 3600);
+	try(0);
+	refused("authentication failed");
+	crl_path = pkim_write_crl("r.crl", ca, ca_key, 1, 3600);
+	try(0);
+	assert_true(pair_children_agree(p, 1));
+}
+
+/* RFC 7296 3.7: the peer's CERTREQ decides which of two certificates is shown. */
+static void certificate_by_request(void **state)
+{
+	(void)state;
+	two_points = true;
+	try(0);
+	assert_true(pair_children_agree(p, 1));
+	teardown(NULL);
+	try(1);
+	assert_true(pair_children_agree(p, 1));
+}
+
+/* The pool takes its time, messages are lost: everything still comes to its end. */
+static void slow_pool_and_loss(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 20; seed++) {
+		p = pair_new(CFG_IKEV2, with_certs);
+		p->rng = seed * 7919;
+		p->async_ms = 200;
+		p->loss = 20;
+		pair_acquire(p, 0, 0);
+		pair_run(p, 60000);
+		p->loss = 0;
+		if (!pair_n_children(p, 0))
+			pair_acquire(p, 0, 0);
+		pair_run(p, 60000);
+		assert_true(pair_children_agree(p, 1));
+		teardown(NULL);
+	}
+}
+
+/* The wish, or the SA, dies while its signature is in the making. */
+static void cleared_meanwhile(void **state)
+{
+	(void)state;
+	for (unsigned ms = 10; ms < 500; ms += 10) {
+		p = pair_new(CFG_IKEV2, with_certs);
+		p->async_ms = 100;
+		pair_acquire(p, 0, 0);
+		pair_run(p, ms);
+		ike_clear(p->h[ms / 10 % 2].ike, &(struct ike_match){.fvrf = -1, .ivrf = -1});
+		pair_run(p, 120000);
+		if (!pair_n_children(p, 0))
+			pair_acquire(p, 0, 0);
+		pair_run(p, 5000);
+		assert_true(pair_children_agree(p, 1));
+		teardown(NULL);
+	}
+}
+
+/* The CA is no longer believed: what was authenticated lives on until it is renewed; a new SA is refused. */
+static void restart_keeps_sas(void **state)
+{
+	(void)state;
+	try(0);
+	assert_true(pair_children_agree(p, 1));
+	pair_restart(p, 1);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+	ike_child_expire(p->h[0].ike, pair_newest(p, 0)->id, false);
+	pair_run(p, 5000);
+	assert_true(pair_children_agree(p, 1));
+	assert_int_equal(pair_stat(p, 0, "child_rekeyed"), 1);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
+	const struct CMUnitTest tests[] = {T(every_key), T(identities), T(mixed_methods), T(method_is_ours_to_choose),
+		T(bad_certificates), T(certificate_by_request), T(slow_pool_and_loss), T(cleared_meanwhile),
+		T(restart_keeps_sas)};
+	return cmocka_run_group_tests(tests, setup, finish);
+}
