@@ -31,6 +31,7 @@ static void free_parts(struct control *c)
 	child_table_free(c->children);
 	session_table_free(c->sessions);
 	show_base_free(c->base);
+	event_history_free(c->events);
 	if (c->vault)
 		cv_vault_close(c->vault, c->graceful); /* peers have been told: nothing to find again */
 	ids_close(c->ids);
@@ -61,10 +62,11 @@ static int make_parts(struct control *c, const struct control_opts *opts)
 	snprintf(path, sizeof(path), "%s/ids.json", c->run_dir);
 	c->ids = ids_open(path);
 	c->vault = cv_vault_create(VAULT_RECORDS);
+	c->events = event_history_new();
 	c->children = child_table_new(c);
 	c->sessions = session_table_new(c);
 	c->ike = ike_new(&host_ike_ops, c);
-	if (!c->vault || !c->children || !c->sessions || !c->ike)
+	if (!c->events || !c->vault || !c->children || !c->sessions || !c->ike)
 		return -1;
 	c->dp = dpclient_new(c->loop, &dp, &dp_ops, c);
 	return c->dp ? 0 : -1;

@@ -6,8 +6,10 @@
 #include "child.h"
 #include "control.h"
 #include "cv_vault.h"
+#include "debug.h"
 #include "desired.h"
 #include "dpclient.h"
+#include "event_history.h"
 #include "ids.h"
 #include "ike.h"
 #include "load.h"
@@ -59,6 +61,8 @@ struct control {
 	/* counters cleared by the operator: a baseline that show subtracts */
 	struct stats_base *base;
 	struct load load;
+	struct debug debug;
+	struct event_history *events;
 	struct trace *trace; /* NULL = none running */
 	uint64_t started_ms;
 	/* stop */
@@ -97,6 +101,10 @@ void host_event(void *ctx, const struct cv_msg *msg);
 int host_vault_fd(void *ctx);
 uint64_t host_now_ms(void *ctx);
 const char *host_vrf_name(const struct control *c, uint32_t vrf_id); /* NULL = global or unknown */
+
+/* show_debug.c: print what is asked for; cheap while nothing is. */
+void debug_message(struct control *c, const struct ike_path *path, bool out, const uint8_t *data, size_t len);
+void debug_event(struct control *c, const struct ike_event *ev);
 
 /* show.c, trace.c */
 void show_base_free(struct stats_base *b);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control_priv.h"
@@ -32,6 +33,8 @@ static void host_send(void *ctx, const struct ike_path *path, bool natt, const v
 	char text[CV_ADDR_STR];
 	int r = udp_build(&c->out, path, natt, data, len, ++c->ip_id);
 
+	debug_message(c, path, true, data, len);
+
 	if (!r)
 		r = dpclient_send_pkt(c->dp, &c->out);
 	if (r && r != -ENOTCONN) /* IKE sends again by itself */
@@ -49,8 +52,10 @@ void host_packet(void *ctx, const struct cv_pkt *pkt)
 	r = udp_parse(pkt, &in);
 	if (r < 0)
 		cv_debug("control", "punted packet of %u bytes: %s", pkt->len, strerror(-r));
-	else if (!r)
+	else if (!r) {
+		debug_message(c, &in.path, false, in.data, in.len);
 		ike_input(c->ike, &in.path, in.natt, in.data, in.len);
+	}
 }
 
 /* ---- events of the dataplane ---- */
@@ -278,6 +283,8 @@ static void host_ike_event(void *ctx, const struct ike_event *ev)
 	struct control *c = ctx;
 
 	session_ike_event(c->sessions, ev);
+	event_history_add(c->events, ev, (uint64_t)time(NULL));
+	debug_event(c, ev);
 }
 
 static uint32_t host_load(void *ctx)

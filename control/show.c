@@ -285,6 +285,8 @@ static const struct verb shows[] = {
 	{"crypto isakmp peer", show_peer},
 	{"call admission statistics", show_call_admission},
 	{"crypto call admission statistics", show_crypto_admission},
+	{"crypto session history", show_session_history},
+	{"crypto debug-condition", show_debug_condition},
 	{"crypto map", show_map},
 	{"crypto ipsec transform-set", show_transform_set},
 	{"access-lists", show_access_lists},
@@ -293,6 +295,7 @@ static const struct verb shows[] = {
 static const struct verb clears[] = {
 	{"crypto session", clear_session},
 	{"crypto sa", clear_sa},
+	{"crypto session history", clear_session_history},
 	{"crypto isakmp", clear_isakmp},
 	{"crypto call admission statistics", clear_crypto_admission},
 	{"counters", clear_counters},
@@ -305,6 +308,9 @@ static const struct verb dos[] = {
 	{"capture", do_capture},
 	{"fail-at", do_fail_at},
 	{"log-level", do_log_level},
+	{"debug", do_debug},
+	{"debug condition", do_debug_condition},
+	{"debug unmatched", do_debug_unmatched},
 };
 
 static void dispatch(struct show *s, const char *kind, const struct verb *verbs, size_t n)

@@ -92,6 +92,12 @@ void show_access_lists(struct show *s);
 void show_call_admission(struct show *s);
 void show_crypto_admission(struct show *s);
 
+void show_session_history(struct show *s);
+void show_debug_condition(struct show *s);
+void clear_session_history(struct show *s);
+void do_debug(struct show *s);
+void do_debug_condition(struct show *s);
+void do_debug_unmatched(struct show *s);
 void clear_crypto_admission(struct show *s);
 void clear_session(struct show *s);
 void clear_sa(struct show *s);

@@ -150,6 +150,38 @@ static const struct cli_arg fail_at[] = {
 	END,
 };
 
+static const struct cli_arg show_history[] = {
+	WITH("remote", "ADDRESS", "Only events with this peer", CLI_TEXT),
+	END,
+};
+static const struct cli_arg debug_level[] = {
+	NEEDS_POS("area", "AREA", "isakmp, ikev2, ipsec or engine", CLI_TEXT),
+	FLAG("detail", "With more detail"),
+	FLAG("error", "Only what failed"),
+	END,
+};
+static const struct cli_arg debug_area[] = {
+	NEEDS_POS("area", "AREA", "isakmp, ikev2, ipsec or engine", CLI_TEXT),
+	END,
+};
+static const struct cli_arg debug_unmatched[] = {
+	POS("area", "AREA", "Only this area; default: all", CLI_TEXT),
+	END,
+};
+static const struct cli_arg debug_condition[] = {
+	WITH("peer", "ADDRESS", "Only this peer; a prefix for all in it", CLI_TEXT),
+	WITH("hostname", "NAME", "Only the peer that calls itself so", CLI_TEXT),
+	WITH("group", "NAME", "Only peers of this group", CLI_TEXT),
+	WITH("username", "NAME", "Only this user", CLI_TEXT),
+	WITH("fvrf", "NAME", "Only this front VRF", CLI_NAME),
+	WITH("ivrf", "NAME", "Only this inside VRF", CLI_NAME),
+	WITH("spi", "SPI", "Only the flow with this SPI, both directions", CLI_TEXT),
+	WITH("connid", "NUMBER", "Only the flow with this connection id, 1 to 32766", CLI_NUMBER),
+	WITH("flowid", "NUMBER", "Only the flow with this flow id, 1 to 32766", CLI_NUMBER),
+	WITH("engine-id", "NUMBER", "The engine of connid or flowid", CLI_NUMBER),
+	FLAG("reset", "Forget all conditions; debugging must be off"),
+	END,
+};
 static const struct cli_arg master_key[] = {
 	POS("text", "TEXT", "The master key; asked for when it is left out", CLI_REST),
 	END,
@@ -168,6 +200,7 @@ const struct cli_command cli_commands[] = {
 	SHOW("ip route", "IPv4 routes", in_vrf, render_routes),
 	SHOW("ipv6 route", "IPv6 routes", in_vrf, render_routes),
 	SHOW("crypto session", "Crypto sessions: peers, IKE SAs, flows", show_session, render_session),
+	SHOW("crypto session history", "What happened to sessions", show_history, render_session_history),
 	SHOW("crypto ipsec sa", "IPsec SAs with their flows and counters", show_ipsec_sa, render_ipsec_sa),
 	SHOW("crypto ipsec transform-set", "Transform sets", NULL, render_transform_set),
 	SHOW("crypto isakmp sa", "IKEv1 SAs", show_detail, render_isakmp_sa),
@@ -182,6 +215,7 @@ const struct cli_command cli_commands[] = {
 	SHOW("call admission statistics", "Calls admitted and refused, and the load", NULL, render_call_admission),
 	SHOW("crypto call admission statistics", "IKE SAs against their limits; requests admitted and refused", NULL,
 		render_crypto_admission),
+	SHOW("crypto debug-condition", "What debugging is limited to", NULL, render_debug_condition),
 	SHOW("crypto ike stats", "Counters of the IKE engine", NULL, render_ike_stats),
 	SHOW("dataplane", "State of the dataplane and of what was pushed to it", NULL, render_dataplane),
 	SHOW("drops", "Dropped packets by reason", show_drops, render_drops),
@@ -220,6 +254,17 @@ const struct cli_command cli_commands[] = {
 		NULL, false},
 	{"config status", "config", "status", NULL, "Uncommitted changes, pending confirmation", NULL, render_status,
 		NULL, false},
+	{"clear crypto session history", "clear", "crypto session history", NULL, "Forget what happened to sessions",
+		NULL, NULL, NULL, false},
+	{"debug crypto condition unmatched", "do", "debug unmatched", NULL,
+		"With conditions: print also what cannot be told to belong to any peer", debug_unmatched, NULL, NULL,
+		false},
+	{"debug crypto condition", "do", "debug condition", NULL,
+		"Limit debugging; each call adds a condition, a message fits when it fits one", debug_condition, NULL,
+		NULL, false},
+	{"debug crypto", "do", "debug", NULL, "Log messages and events of IKE and IPsec", debug_level, NULL, NULL,
+		false},
+	{"no debug crypto", "do", "debug", "off", "Stop debugging", debug_area, NULL, NULL, false},
 	{"key config-key password-encryption", "config", "master-key", NULL,
 		"Set or change the master key of encrypted secrets; asks for what it needs to know", master_key, NULL,
 		NULL, false},
@@ -256,6 +301,8 @@ const struct cli_group cli_groups[] = {
 	{"show crypto ike", "Both versions of IKE"},
 	{"clear", "Remove SAs, counters, neighbours"},
 	{"clear crypto", "IKE and IPsec"},
+	{"debug", "Log messages and events"},
+	{"no debug", "Stop debugging"},
 	{"key", "The master key of encrypted secrets"},
 	{"key config-key", "The master key of encrypted secrets"},
 	{"password", "Encrypted secrets"},

@@ -37,6 +37,9 @@ RENDERER(render_ike_stats);
 /* render_admission.c */
 RENDERER(render_call_admission);
 RENDERER(render_crypto_admission);
+/* render_debug.c */
+RENDERER(render_session_history);
+RENDERER(render_debug_condition);
 /* render_ipsec.c */
 RENDERER(render_ipsec_sa);
 RENDERER(render_crypto_map);
