@@ -309,8 +309,10 @@ static int run(const struct gen_opts *o)
 				rc = measure(gw, o, &r[n]);
 				n += rc == 0;
 			}
-	gen_gateway_close(gw);
+	/* Our ends first: when the gateway takes its ends away, DPDK's interrupt thread disconnects ours, and closing
+	 * them here meanwhile would free the same memory twice ("EAL: Error: Invalid memory"). */
 	gen_traffic_close();
+	gen_gateway_close(gw);
 	report(o, r, n);
 	return interrupted ? -EINTR : rc;
 }
