@@ -41,6 +41,20 @@ static void read_id(struct v1_span body)
 		abort(); /* what the caller relies on */
 }
 
+static void read_attributes(struct v1_span body)
+{
+	struct v1_cfg_msg m = v1_cfg_read(body);
+	struct v1_attr a;
+	size_t seen = 0;
+	while (v1_attr_next(&m.attrs, &a)) {
+		if (a.data.p < body.p || a.data.p + a.data.len > body.p + body.len)
+			abort();
+		seen += a.data.len;
+	}
+	if (seen > body.len)
+		abort();
+}
+
 static void read_payload(const struct v1_payload *p)
 {
 	struct v1_notify_msg n;
@@ -61,6 +75,9 @@ static void read_payload(const struct v1_payload *p)
 		d = v1_delete_read(p->body);
 		if ((size_t)d.n * d.spi_len != d.spis.len)
 			abort();
+		break;
+	case V1_PL_ATTR:
+		read_attributes(p->body);
 		break;
 	default:
 		break;
@@ -167,6 +184,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	cfg->ike_profile->version = CFG_IKEV1;
 	cfg->ike_profile->lifetime_s = 86400;
 	cfg->ike_profile->nat_traversal = true;
+	cfg->ike_profile->aggressive_psk = true;
+	cfg->ike_profile->fragment_size = 1280;
 	cfg->transform_set = config_alloc(cfg, 1, sizeof(*cfg->transform_set));
 	cfg->n_transform_set = 1;
 	cfg->transform_set->name = "ts";

@@ -4,6 +4,7 @@
 
 /* ---- the plain case ---- */
 
+/* IKE-11: nothing is said about the mode: main mode. */
 static void main_and_quick(void **state)
 {
 	(void)state;
@@ -24,6 +25,7 @@ static void main_and_quick(void **state)
 		assert_string_equal(pair_show(p, i, "group"), "ecp256");
 		assert_string_equal(pair_show(p, i, "nat_t"), "false");
 	}
+	assert_string_equal(pair_show(p, 0, "mode"), "main");
 	assert_string_equal(pair_show(p, 0, "role"), "initiator");
 	assert_string_equal(pair_show(p, 0, "peer_id"), "192.0.2.2");
 	assert_true(pair_children_agree(p, 1));
@@ -89,6 +91,7 @@ static void tweak_no_policy(struct cv_config *c, int host)
 	c->ike_policy[0].hash = host ? IKE_PRF_HMAC_SHA384 : IKE_PRF_HMAC_SHA512;
 }
 
+/* IKE-30: no overlap: refused, both ends say why, no IPsec SA. */
 static void no_policy(void **state)
 {
 	(void)state;
@@ -155,6 +158,29 @@ static void algorithms(void **state)
 	}
 }
 
+static void tweak_180(struct cv_config *c, int host)
+{
+	(void)host;
+	policies(c, 1);
+	c->ike_policy[0].lifetime_s = 180;
+}
+
+/* IKE-T2: AES-256, 180 s: the SA is gone by then, and a successor there. */
+static void short_lifetime(void **state)
+{
+	(void)state;
+	start(tweak_180);
+	up();
+	char first[32];
+	strcpy(first, pair_show(p, 0, "spi_i"));
+	assert_string_equal(pair_show(p, 0, "encr"), "aes256-cbc");
+	assert_string_equal(pair_show(p, 0, "lifetime"), "180");
+	pair_run(p, 180000);
+	assert_int_equal(pair_n_sas(p, 0), 1);
+	assert_string_not_equal(pair_show(p, 0, "spi_i"), first);
+	assert_true(pair_children_agree(p, 1));
+}
+
 /* ---- authentication ---- */
 
 static void tweak_psk(struct cv_config *c, int host)
@@ -163,6 +189,7 @@ static void tweak_psk(struct cv_config *c, int host)
 		c->keyring->psk->key = config_secret(c, "secreT", 6);
 }
 
+/* IKE-54 */
 static void wrong_psk(void **state)
 {
 	(void)state;
@@ -308,6 +335,7 @@ int main(void)
 		V1_TEST(no_policy),
 		V1_TEST(legacy),
 		V1_TEST(algorithms),
+		V1_TEST(short_lifetime),
 		V1_TEST(wrong_psk),
 		V1_TEST(no_psk_for_peer),
 		V1_TEST(identities),

@@ -29,6 +29,7 @@ static void tweak_plain(struct cv_config *c, int host)
 	switches(c);
 }
 
+/* IKE-12, IKE-13, IKE-15, AGGR-16: the profile says so, and the responder answers in kind. */
 static void aggressive_and_quick(void **state)
 {
 	(void)state;
@@ -67,7 +68,8 @@ static void tweak_dynamic(struct cv_config *c, int host)
 	}
 }
 
-/* AGGR-T3, AGGR-3, AGGR-12: host name, user and key id as identity of a spoke whose address the hub does not know. */
+/* AGGR-T3, AGGR-3, AGGR-4, AGGR-12, IKE-14: host name, user and key id as identity of a spoke whose address the hub
+ * does not know. */
 static void dynamic_peers(void **state)
 {
 	(void)state;

@@ -30,6 +30,7 @@ static void tweak_mode(struct cv_config *c, int host)
 	c->ike_profile->aggressive = c->ike_profile->aggressive_psk = aggressive;
 }
 
+/* IKE-57: Xauth stands on preshared keys. */
 static void login(void **state)
 {
 	(void)state;
@@ -160,7 +161,7 @@ static void tweak_pool(struct cv_config *c, int host)
 	cv_addr_parse("10.1.0.6", &c->pool->last);
 }
 
-/* IKE-59, IKE-T6: in both directions; the flow of the client is its inner address (VRF-48). */
+/* IKE-59, IKE-60, IKE-T6: in both directions; the flow of the client is its inner address (VRF-48). */
 static void inner_address(void **state)
 {
 	(void)state;

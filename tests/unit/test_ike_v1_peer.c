@@ -15,7 +15,8 @@ static void tweak_dpd(struct cv_config *c, int host)
 	c->ike_profile->dpd_retry_s = 2;
 }
 
-/* DPD-T1, T2: asked every 10 s; cut off: five probes 2 s apart, then everything to that peer goes. */
+/* DPD-T1, DPD-T2, DPD-2, DPD-5, DPD-9, DPD-10: asked every 10 s; cut off: five probes 2 s apart, then everything to
+ * that peer goes. */
 static void dpd_periodic(void **state)
 {
 	(void)state;
@@ -34,6 +35,51 @@ static void dpd_periodic(void **state)
 	assert_int_equal(pair_n_children(p, 0), 0);
 	assert_string_equal(pair_reason(p, 0, IKE_EVT_DOWN), "peer not responding");
 	assert_int_equal(pair_stat(p, 0, "dpd_dead"), 1);
+}
+
+static void tweak_30_20(struct cv_config *c, int host)
+{
+	c->ike_profile->dpd_mode = host ? CFG_DPD_OFF : CFG_DPD_PERIODIC;
+	c->ike_profile->dpd_interval_s = 30;
+	c->ike_profile->dpd_retry_s = 20;
+}
+
+/* DPD-T3, DPD-4: the second number is seconds between retries; dead after five times that. */
+static void dpd_retry_interval(void **state)
+{
+	(void)state;
+	start(tweak_30_20);
+	up();
+	pair_run(p, 30500);
+	assert_int_equal(pair_stat(p, 0, "dpd_sent"), 1);
+	p->cut = true;
+	pair_run(p, 29500); /* the next question is due 30 s after the answer */
+	uint64_t sent = pair_stat(p, 0, "dpd_sent");
+	pair_run(p, 95000);
+	assert_int_equal(pair_n_sas(p, 0), 1);
+	assert_in_range(pair_stat(p, 0, "dpd_sent") - sent, 4, 5);
+	pair_run(p, 10000);
+	assert_int_equal(pair_n_sas(p, 0), 0);
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_DOWN), "peer not responding");
+}
+
+/* Lost answers that come to an end before the fifth: the count starts anew (DPD-11). */
+static void dpd_recovers(void **state)
+{
+	(void)state;
+	dpd_mode = CFG_DPD_PERIODIC;
+	start(tweak_dpd);
+	up();
+	for (unsigned i = 0; i < 5; i++) {
+		p->cut = true;
+		pair_run(p, 12000);
+		assert_true(atoi(pair_show(p, 0, "dpd_misses")) >= 1);
+		p->cut = false;
+		pair_run(p, 5000);
+		assert_string_equal(pair_show(p, 0, "dpd_misses"), "0");
+	}
+	assert_int_equal(pair_n_sas(p, 0), 1);
+	assert_true(pair_children_agree(p, 1));
 }
 
 /* DPD-T7: inbound traffic is a sign of life. */
@@ -173,6 +219,47 @@ static void nat(void **state)
 	up();
 	assert_string_equal(pair_show(p, 1, "remote_port"), "24500");
 	assert_int_equal(pair_newest(p, 1)->p.path.rport, 24500);
+}
+
+/* A peer of the time of the drafts: whatever the vendor ids of RFC 3947 are, they do not arrive. */
+static bool only_drafts(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	static const uint8_t rfc[8] = {0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45};
+	uint8_t *on_the_wire = (uint8_t *)(uintptr_t)data;
+	(void)q, (void)who;
+	for (size_t i = 0; n < 2 && i + 8 <= len; i++)
+		if (memcmp(data + i, rfc, sizeof(rfc)) == 0)
+			on_the_wire[i] ^= 0xff;
+	return true;
+}
+
+static bool saw_draft_nat_d;
+static bool only_drafts_seen(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	/* message 3: KE, then a nonce whose next payload is NAT-D of the drafts */
+	if (n == 2) {
+		size_t ke = (size_t)data[30] << 8 | data[31];
+		saw_draft_nat_d = 28 + ke < len && data[28 + ke] == 130;
+	}
+	return only_drafts(q, who, n, data, len);
+}
+
+/* VRF-44: drafts 02 and 03: their own payload numbers, the same effect. */
+static void nat_drafts(void **state)
+{
+	(void)state;
+	saw_draft_nat_d = false;
+	p = pair_new(CFG_IKEV1, tweak_nat);
+	p->nat = true;
+	p->filter = only_drafts_seen;
+	up();
+	assert_true(saw_draft_nat_d);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(pair_show(p, i, "nat_t"), "true");
+		assert_true(pair_newest(p, i)->p.udp_encap);
+	}
+	assert_string_equal(pair_show(p, 1, "nat_remote"), "true");
+	assert_int_equal(pair_newest(p, 1)->p.path.rport, 14500);
 }
 
 static void nat_rekey(void **state)
@@ -321,12 +408,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		V1_TEST(dpd_periodic),
+		V1_TEST(dpd_retry_interval),
+		V1_TEST(dpd_recovers),
 		V1_TEST(dpd_traffic),
 		V1_TEST(dpd_on_demand),
 		V1_TEST(next_peer),
 		V1_TEST(list_goes_round),
 		V1_TEST(next_negotiation),
 		V1_TEST(nat),
+		V1_TEST(nat_drafts),
 		V1_TEST(nat_rekey),
 		V1_TEST(encapsulation_choice),
 		V1_TEST(fragments),
