@@ -289,6 +289,7 @@ static const struct verb shows[] = {
 	{"crypto debug-condition", show_debug_condition},
 	{"crypto map", show_map},
 	{"crypto ipsec transform-set", show_transform_set},
+	{"crypto ipsec security-association lifetime", show_sa_lifetime},
 	{"access-lists", show_access_lists},
 };
 

@@ -128,17 +128,46 @@ static void add_int(json_t *o, const char *key, uint64_t n)
 	set_int(o, key, (uint64_t)json_integer_value(json_object_get(o, key)) + n);
 }
 
-static void add_counters(json_t *o, const struct cv_sa_counters *in, const struct cv_sa_counters *out)
+/* A packet is encrypted when the SA has a cipher that does, and digested when it is authenticated. */
+static void add_counters(
+	json_t *o, struct algo_suite s, const struct cv_sa_counters *in, const struct cv_sa_counters *out)
 {
+	const struct algo_encr *e = algo_encr_get(s.encr);
+	bool gmac = s.encr >= CV_ENCR_AES128_GMAC && s.encr <= CV_ENCR_AES256_GMAC;
+	bool crypt = e && s.encr != CV_ENCR_NULL && !gmac;
+	bool digest = (e && e->icv_len) || s.integ || s.ah;
+
 	add_int(o, "pkts_encaps", out->packets);
-	add_int(o, "pkts_encrypt", out->packets);
-	add_int(o, "pkts_digest", out->packets);
+	add_int(o, "pkts_encrypt", crypt ? out->packets : 0);
+	add_int(o, "pkts_digest", digest ? out->packets : 0);
 	add_int(o, "pkts_decaps", in->packets);
-	add_int(o, "pkts_decrypt", in->packets);
-	add_int(o, "pkts_verify", in->packets);
+	add_int(o, "pkts_decrypt", crypt ? in->packets : 0);
+	add_int(o, "pkts_verify", digest ? in->packets : 0);
 	add_int(o, "send_errors", out->other_errors + out->auth_errors);
 	add_int(o, "recv_errors", in->other_errors + in->auth_errors + in->replay_drops);
 	add_int(o, "replay_errors", in->replay_drops);
+}
+
+/*
+ * The largest packet before encapsulation that needs no fragments: in transport mode the packet with its own header.
+ * RFC 4303 2 and 4302 2.2: padding to the cipher's block, an AH of a multiple of 4 (IPv6: 8) bytes.
+ */
+static unsigned inner_mtu(const struct child *ch, unsigned path_mtu)
+{
+	const struct algo_encr *e = algo_encr_get(ch->suite.encr);
+	const struct algo_integ *i = algo_integ_get(e ? ch->suite.integ : ch->suite.ah);
+	bool v6 = ch->path.local.af == CV_AF_INET6;
+	unsigned ip = v6 ? 40 : 20, outer = ip + (ch->udp_encap ? 8 : 0), own = ch->transport ? ip : 0;
+
+	if (!e) {
+		unsigned ah = 12 + (i ? i->iv_len + i->icv_len : 0), align = v6 ? 8 : 4;
+		outer += (ah + align - 1) / align * align;
+		return path_mtu > outer ? path_mtu - outer + own : 0;
+	}
+	outer += 8 + e->iv_len + (i ? i->icv_len : e->icv_len);
+	if (path_mtu < outer + e->block)
+		return 0;
+	return (path_mtu - outer) / e->block * e->block - 2 + own;
 }
 
 static json_t *sa_object(struct show *s, const struct child *ch, const struct rule_ref *r, enum cv_sa_dir dir)
@@ -150,11 +179,13 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 
 	child_counters(ch, dir, &n);
 	set_str(o, "direction", dir == CV_SA_IN ? "inbound" : "outbound");
-	set_str(o, "protocol", "esp");
+	set_str(o, "protocol", encr ? "esp" : "ah");
 	set_int(o, "spi", dir == CV_SA_IN ? ch->spi_in : ch->spi_out);
 	set_str(o, "transform", algo_suite_manual(ch->suite, text));
-	set_str(o, "mode", "Tunnel");
+	set_str(o, "mode", ch->transport ? "Transport" : "Tunnel");
 	set_flag(o, "udp_encaps", ch->udp_encap);
+	set_flag(o, "esn", ch->esn);
+	set_int(o, "slot", 0);
 	set_int(o, "conn_id", 2 * ch->id + (dir == CV_SA_OUT)); /* VRF-49: consecutive */
 	set_str(o, "crypto_map", r->entry->map->name);
 	set_str(o, "engine", s->c->info.provider);
@@ -178,9 +209,10 @@ static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, 
 
 	child_counters_shown(ch, CV_SA_IN, &in);
 	child_counters_shown(ch, CV_SA_OUT, &out);
-	add_counters(o, &in, &out);
+	add_counters(o, ch->suite, &in, &out);
 	if (ch->path_mtu)
 		set_int(o, "path_mtu", ch->path_mtu);
+	set_int(o, "ip_mtu", inner_mtu(ch, (unsigned)json_integer_value(json_object_get(o, "path_mtu"))));
 	set_addr(o, "current_peer", &ch->path.remote);
 	set_int(o, "current_peer_port", ch->path.rport);
 	set_addr(o, "local_endpoint", &ch->path.local);
@@ -247,7 +279,7 @@ static void idle_flows(struct show *s, const struct sa_filter *f, json_t *interf
 			continue;
 		o = json_object();
 		flow_base(s, o, r, &r->line->sel);
-		add_counters(o, &none, &none);
+		add_counters(o, (struct algo_suite){0}, &none, &none);
 		set_int(o, "current_outbound_spi", 0);
 		json_array_append_new(json_object_get(interface_object(s, interfaces, r), "flows"), o);
 	}

@@ -181,20 +181,34 @@ void show_peer(struct show *s)
 void show_transform_set(struct show *s)
 {
 	json_t *list = set_array(s->out, "transform_sets");
+	const char *tag = arg_str(s, "tag");
 
 	for (unsigned i = 0; s->c->running && i < s->c->running->n_transform_set; i++) {
 		const struct cfg_transform_set *t = &s->c->running->transform_set[i];
 		char text[ALGO_SUITE_STR];
-		json_t *o = json_object();
+		json_t *o;
 
+		if (tag && strcmp(tag, t->name) != 0)
+			continue;
+		o = json_object();
 		set_str(o, "name", t->name);
 		set_str(o, "transform", algo_suite_manual(t->suite, text));
 		set_str(o, "algorithm", algo_suite_name(t->suite, text));
-		set_str(o, "mode", "Tunnel");
+		set_str(o, "mode", t->transport ? "Transport" : "Tunnel");
+		set_flag(o, "esn", t->esn);
 		if (s->c->info.instance && !control_can(s->c, t->suite))
 			set_str(o, "warning", "not supported by the crypto engine, ignored");
 		json_array_append_new(list, o);
 	}
+	show_answer(s);
+}
+
+void show_sa_lifetime(struct show *s)
+{
+	const struct cv_config *c = s->c->running;
+
+	set_int(s->out, "life_kb", c ? c->ipsec_lifetime_kb : 0);
+	set_int(s->out, "life_seconds", c ? c->ipsec_lifetime_s : 0);
 	show_answer(s);
 }
 

@@ -49,6 +49,10 @@ static const struct cli_arg show_map[] = {
 	WITH("interface", "NAME", "Only the map of this interface", CLI_NAME),
 	END,
 };
+static const struct cli_arg show_set[] = {
+	WITH("tag", "NAME", "Only this transform set", CLI_NAME),
+	END,
+};
 static const struct cli_arg show_acl[] = {
 	POS("name", "NAME", "Only this access list", CLI_NAME),
 	END,
@@ -202,7 +206,9 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto session", "Crypto sessions: peers, IKE SAs, flows", show_session, render_session),
 	SHOW("crypto session history", "What happened to sessions", show_history, render_session_history),
 	SHOW("crypto ipsec sa", "IPsec SAs with their flows and counters", show_ipsec_sa, render_ipsec_sa),
-	SHOW("crypto ipsec transform-set", "Transform sets", NULL, render_transform_set),
+	SHOW("crypto ipsec transform-set", "Transform sets", show_set, render_transform_set),
+	SHOW("crypto ipsec security-association lifetime", "Lifetimes of SAs whose map entry sets none", NULL,
+		render_sa_lifetime),
 	SHOW("crypto isakmp sa", "IKEv1 SAs", show_detail, render_isakmp_sa),
 	SHOW("crypto isakmp policy", "IKEv1 policies, with the built-in ones", NULL, render_isakmp_policy),
 	SHOW("crypto isakmp profile", "IKE profiles", NULL, render_isakmp_profile),

@@ -44,6 +44,7 @@ RENDERER(render_debug_condition);
 RENDERER(render_ipsec_sa);
 RENDERER(render_crypto_map);
 RENDERER(render_transform_set);
+RENDERER(render_sa_lifetime);
 RENDERER(render_access_lists);
 /* render_net.c */
 RENDERER(render_version);

@@ -21,14 +21,15 @@ static void one_sa(FILE *out, const json_t *sa, const char *map, bool detail)
 
 	fprintf(out, "      spi: 0x%llX(%lld)\n", spi, spi);
 	fprintf(out, "        transform: %s ,\n", jtext(sa, "transform", "?"));
-	fprintf(out, "        in use settings ={%s%s, }\n", jtext(sa, "mode", "Tunnel"),
-		jflag(sa, "udp_encaps") ? " UDP-Encaps" : "");
-	fprintf(out, "        conn id: %lld, flow_id: %lld, crypto map: %s\n", jint(sa, "conn_id"), jint(sa, "conn_id"),
-		jtext(sa, "crypto_map", map));
+	fprintf(out, "        in use settings ={%s%s, %s}\n", jtext(sa, "mode", "Tunnel"),
+		jflag(sa, "udp_encaps") ? " UDP-Encaps" : "", jflag(sa, "esn") ? "ESN, " : "");
+	fprintf(out, "        slot: %lld, conn id: %lld, flow_id: %lld, crypto map: %s\n", jint(sa, "slot"),
+		jint(sa, "conn_id"), jint(sa, "conn_id"), jtext(sa, "crypto_map", map));
 	fprintf(out, "        crypto engine type: %s\n", jtext(sa, "engine", "Software"));
 	fprintf(out, "        sa timing: remaining key lifetime (k/sec): (%lld/%lld)\n", jint(sa, "life_kb"),
 		jint(sa, "life_seconds"));
-	fprintf(out, "        IV size: %lld bytes\n", jint(sa, "iv_size"));
+	if (strcmp(jtext(sa, "protocol", "esp"), "esp") == 0)
+		fprintf(out, "        IV size: %lld bytes\n", jint(sa, "iv_size"));
 	fprintf(out, "        replay detection support: %s", jint(sa, "replay_window") ? "Y" : "N");
 	if (jint(sa, "replay_window"))
 		fprintf(out, "  replay window size: %lld", jint(sa, "replay_window"));
@@ -87,7 +88,10 @@ static void flow(FILE *out, const json_t *f, const char *map, bool detail)
 	flow_counters(out, f, detail);
 	fprintf(out, "\n     local crypto endpt.: %s, remote crypto endpt.: %s\n", jtext(f, "local_endpoint", "?"),
 		jtext(f, "remote_endpoint", "?"));
-	fprintf(out, "     path mtu %lld, media mtu %lld\n", jint(f, "path_mtu"), jint(f, "media_mtu"));
+	fprintf(out, "     path mtu %lld, media mtu %lld", jint(f, "path_mtu"), jint(f, "media_mtu"));
+	if (jint(f, "ip_mtu"))
+		fprintf(out, ", ip mtu %lld", jint(f, "ip_mtu"));
+	fprintf(out, "\n");
 	if (detail)
 		fprintf(out, "     df-bit %s, fragmentation %s\n", jtext(f, "df_bit", "copy"),
 			jtext(f, "fragmentation", "before-encryption"));
@@ -172,8 +176,18 @@ RENDERER(render_transform_set)
 	(void)request;
 	json_array_foreach (json_object_get(result, "transform_sets"), i, t) {
 		fprintf(out, "Transform set %s: { %s }\n", jtext(t, "name", "?"), jtext(t, "transform", "?"));
-		fprintf(out, "   will negotiate = { %s,  },\n", jtext(t, "mode", "Tunnel"));
+		fprintf(out, "   will negotiate = { %s, %s },\n", jtext(t, "mode", "Tunnel"),
+			jflag(t, "esn") ? "ESN," : "");
+		if (json_object_get(t, "warning"))
+			fprintf(out, "   warning: %s\n", jtext(t, "warning", ""));
 	}
+}
+
+RENDERER(render_sa_lifetime)
+{
+	(void)request;
+	fprintf(out, "Security association lifetime: %lld kilobytes/%lld seconds\n", jint(result, "life_kb"),
+		jint(result, "life_seconds"));
 }
 
 static void acl_end(FILE *out, const json_t *l, const char *addr, const char *port)
