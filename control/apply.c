@@ -55,6 +55,8 @@ static void committed(void *arg, int err, const char *text)
 	apply_adopt(c, c->apply.cfg, c->apply.desired, true);
 	if (syncing)
 		sync_done(c);
+	else
+		manual_install(c);
 	apply_end(c, NULL);
 }
 

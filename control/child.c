@@ -39,6 +39,8 @@ static uint64_t now_ms(const struct child_table *t)
 static void number_free(struct child_table *t, uint32_t k)
 {
 	t->state[k] = PAIR_FREE;
+	if (k < CHILD_MANUAL_MAX)
+		return; /* never IKE's */
 	t->free[(t->head + t->n_free++) % PAIRS] = k;
 	t->freed_ms[k] = now_ms(t);
 }
@@ -68,7 +70,7 @@ struct child_table *child_table_new(struct control *c)
 		return NULL;
 	t->c = c;
 	TAILQ_INIT(&t->linger);
-	for (uint32_t k = 1; k < PAIRS; k++)
+	for (uint32_t k = CHILD_MANUAL_MAX; k < PAIRS; k++)
 		t->free[t->n_free++] = k;
 	return t;
 }
@@ -108,7 +110,7 @@ struct child *child_by_ref(struct child_table *t, const struct cv_sa_ref *ref)
 {
 	struct child *ch = child_get(t, ref->index / 2);
 
-	if (!ch || ref->spi != (ref->index & 1 ? ch->spi_out : ch->spi_in))
+	if (!ch || ref->spi != (ref->index == child_index(ch, CHILD_OUT) ? ch->spi_out : ch->spi_in))
 		return NULL;
 	return ch;
 }
@@ -199,7 +201,7 @@ void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_cou
 {
 	unsigned out_half = dir == CV_SA_OUT;
 
-	slot_counters(dpclient_stats(ch->c->dp), 2 * ch->id + out_half, out);
+	slot_counters(dpclient_stats(ch->c->dp), child_index(ch, out_half ? CHILD_OUT : CHILD_IN), out);
 	subtract(out, &ch->base[out_half]);
 }
 
@@ -309,8 +311,8 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	bool out = dir == CV_SA_OUT;
 
 	memset(sa, 0, sizeof(*sa));
-	sa->index = 2 * ch->id + out;
-	sa->pair_index = 2 * ch->id + !out;
+	sa->index = child_index(ch, out ? CHILD_OUT : CHILD_IN);
+	sa->pair_index = child_index(ch, out ? CHILD_IN : CHILD_OUT);
 	sa->spi = out ? ch->spi_out : ch->spi_in;
 	sa->dir = dir;
 	sa->mode = ch->transport ? CV_SA_TRANSPORT : CV_SA_TUNNEL;
@@ -334,8 +336,7 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 
 static void send_del(struct child *ch, unsigned half)
 {
-	struct cv_sa_ref ref = {
-		.index = 2 * ch->id + (half == CHILD_OUT), .spi = half == CHILD_OUT ? ch->spi_out : ch->spi_in};
+	struct cv_sa_ref ref = {.index = child_index(ch, half), .spi = half == CHILD_OUT ? ch->spi_out : ch->spi_in};
 
 	if (ch->halves & half)
 		dpclient_command(ch->c->dp, CV_CMD_SA_DEL, &ref, sizeof(ref), NULL, NULL);
@@ -350,7 +351,7 @@ static void all_answered(struct child *ch)
 	if (ch->err) { /* all or nothing */
 		send_del(ch, CHILD_OUT);
 		send_del(ch, CHILD_IN);
-	} else if (cb && !ch->released) {
+	} else if ((cb || ch->manual) && !ch->released) {
 		session_child(ch->c->sessions, ch, true);
 	}
 	ch->cb = NULL;
@@ -574,7 +575,7 @@ uint64_t child_run_linger(struct child_table *t, uint64_t now)
 static void send_update(struct child *ch, unsigned half)
 {
 	bool out = half == CHILD_OUT;
-	struct cv_sa_update u = {.ref = {.index = 2 * ch->id + out, .spi = out ? ch->spi_out : ch->spi_in},
+	struct cv_sa_update u = {.ref = {.index = child_index(ch, half), .spi = out ? ch->spi_out : ch->spi_in},
 		.src = out ? ch->path.local : ch->path.remote,
 		.dst = out ? ch->path.remote : ch->path.local,
 		.udp_src = out ? ch->path.lport : ch->path.rport,
@@ -610,6 +611,54 @@ void child_egress(struct child_table *t)
 			ch->out->flags = (ch->out->flags & ~CV_SA_F_EGRESS) | now;
 		send_update(ch, CHILD_OUT);
 	}
+}
+
+/* ---- manual pairs ---- */
+
+static struct child *manual_new(struct child_table *t, const struct ike_child_params *p)
+{
+	uint32_t id = (p->spi_in & (CV_SA_MAX - 1)) / 2;
+	struct child *ch = id < CHILD_MANUAL_MAX && t->state[id] == PAIR_FREE ? child_from_params(t->c, id, p) : NULL;
+
+	if (!ch)
+		return NULL;
+	ch->manual = true;
+	ch->odd = p->spi_in & 1;
+	ch->replay_window = 0; /* IPSEC-10 */
+	t->state[id] = PAIR_USED;
+	t->child[id] = ch;
+	t->n_held++;
+	return ch;
+}
+
+int child_add_manual(struct child_table *t, const struct ike_child_params *p, const struct cfg_manual *keys)
+{
+	struct child *ch = manual_new(t, p);
+	struct cv_sa sa;
+
+	if (!ch)
+		return -EBUSY;
+	for (unsigned half = CHILD_IN; half <= CHILD_OUT; half++) {
+		const struct cfg_session_key *k = half == CHILD_IN ? &keys->in : &keys->out;
+
+		fill_common(&sa, ch, half == CHILD_IN ? CV_SA_IN : CV_SA_OUT);
+		sa.key_len = (uint16_t)(k->cipher_len + k->auth_len);
+		if (k->cipher_len)
+			memcpy(sa.key, k->cipher, k->cipher_len);
+		if (k->auth_len)
+			memcpy(sa.key + k->cipher_len, k->auth, k->auth_len);
+		send_add(ch, half, &sa);
+		cv_secret_zero(&sa, sizeof(sa));
+	}
+	return 0;
+}
+
+void child_adopt_manual(struct child_table *t, const struct ike_child_params *p)
+{
+	struct child *ch = manual_new(t, p);
+
+	if (ch)
+		ch->halves = CHILD_IN | CHILD_OUT; /* what of them is really there, the dump says */
 }
 
 /* ---- for child_sync.c ---- */

@@ -20,6 +20,11 @@ struct child_table;
 
 #define CHILD_IN 1u /* the inbound SA is in the dataplane, or its SA_ADD is under way */
 #define CHILD_OUT 2u
+/*
+ * Pairs below this number are for manual entries, whose SPIs the operator chooses: the low bits of an inbound SPI are
+ * its index (cv_types.h), so that these are 256..4095.
+ */
+#define CHILD_MANUAL_MAX 2048u
 
 struct child {
 	uint32_t id; /* pair number */
@@ -40,6 +45,8 @@ struct child {
 	bool udp_encap, initiator;
 	struct algo_suite suite;
 	bool esn, transport;
+	bool manual; /* of an entry with session keys: not IKE's */
+	bool odd;    /* manual: the inbound SA has the odd one of the two indexes, because its SPI has */
 	struct cv_selector sel[CV_SA_SEL_MAX];
 	unsigned n_sel;
 	uint32_t lifetime_s, replay_window;
@@ -91,6 +98,18 @@ void child_sync_end(struct child_table *t, bool all_lost);
 /* Pairs whose rule is not in `next`: their SA_DELs into txn; then what happens at its end. */
 void child_leave(struct child_table *t, const struct desired *next, struct dp_txn *txn);
 void child_left(struct child_table *t, bool committed);
+
+/*
+ * A pair with the operator's SPIs and keys; nothing is negotiated. 0, -EBUSY when its number is taken, -ENOMEM. The
+ * dataplane's refusal is logged, and leaves a pair without halves.
+ */
+int child_add_manual(struct child_table *t, const struct ike_child_params *p, const struct cfg_manual *keys);
+/* The same for a pair that is perhaps in the dataplane already; a SYNC follows. */
+void child_adopt_manual(struct child_table *t, const struct ike_child_params *p);
+static inline uint32_t child_index(const struct child *ch, unsigned half)
+{
+	return 2 * ch->id + ((half == CHILD_OUT) != ch->odd);
+}
 
 /* Counters of one half since the pair was added (dir CV_SA_IN or CV_SA_OUT); all zero without a dataplane. */
 void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out);

@@ -32,13 +32,12 @@ void child_seen(struct child_table *t, const struct cv_sa_entry *e)
 	struct child *ch = child_by_ref(t, &e->ref);
 
 	if (ch)
-		ch->seen |= e->ref.index & 1 ? CHILD_OUT : CHILD_IN;
+		ch->seen |= e->ref.index == child_index(ch, CHILD_OUT) ? CHILD_OUT : CHILD_IN;
 }
 
 static void keep_half(const struct child *ch, unsigned half, struct dp_txn *txn)
 {
-	struct cv_sa_ref ref = {
-		.index = 2 * ch->id + (half == CHILD_OUT), .spi = half == CHILD_OUT ? ch->spi_out : ch->spi_in};
+	struct cv_sa_ref ref = {.index = child_index(ch, half), .spi = half == CHILD_OUT ? ch->spi_out : ch->spi_in};
 
 	dp_txn_add(txn, CV_CMD_SA_KEEP, &ref, sizeof(ref), "IPsec SA");
 }
@@ -68,6 +67,8 @@ void child_sync_end(struct child_table *t, bool all_lost)
 			child_linger_check(t, ch);
 			continue;
 		}
+		if (ch->manual)
+			continue; /* manual_install */
 		if (all_lost || (ch->halves & CHILD_IN && (ch->halves & CHILD_OUT || ch->out)))
 			continue;
 		cv_notice("control", "IPsec SA 0x%08x is not in the dataplane any more", ch->spi_in);
@@ -80,7 +81,8 @@ void child_sync_end(struct child_table *t, bool all_lost)
 void child_leave(struct child_table *t, const struct desired *next, struct dp_txn *txn)
 {
 	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id)) {
-		struct cv_sa_ref in = {2 * ch->id, ch->spi_in}, out = {2 * ch->id + 1, ch->spi_out};
+		struct cv_sa_ref in = {child_index(ch, CHILD_IN), ch->spi_in},
+				 out = {child_index(ch, CHILD_OUT), ch->spi_out};
 
 		if (desired_rule(next, ch->rule_id))
 			continue;
@@ -107,6 +109,8 @@ void child_left(struct child_table *t, bool committed)
 		ch->halves = 0;
 		if (ch->released)
 			child_linger_check(t, ch);
+		else if (ch->manual)
+			child_del(c, id, 0);
 		else
 			ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = id});
 	}

@@ -248,6 +248,16 @@ struct cfg_transform_set {
 
 #define CFG_REPLAY_GLOBAL UINT32_MAX
 #define CFG_REPLAY_DEFAULT 1024u
+/* Keys of one direction of a manual entry (IPSEC-68); zeroed when the config is freed; never printed. */
+struct cfg_session_key {
+	uint32_t spi; /* host order */
+	const uint8_t *cipher, *auth;
+	size_t cipher_len, auth_len; /* bytes; auth is AH's key when the transform set is AH */
+};
+struct cfg_manual {
+	struct cfg_session_key in, out;
+};
+
 struct cfg_map_entry {
 	uint32_t seq; /* 1..65535 */
 	const char *description;
@@ -260,11 +270,12 @@ struct cfg_map_entry {
 	uint32_t lifetime_s;  /* 0 = global */
 	uint64_t lifetime_kb; /* 0 = global */
 	bool per_host;
-	bool auto_start;	 /* negotiate without waiting for traffic */
-	uint32_t replay_window;	 /* packets; 0 = off; CFG_REPLAY_GLOBAL until config_resolve() */
-	uint32_t idle_s;	 /* 0 = idle SAs stay; config_resolve() fills in the global value */
-	bool idle_own;		 /* idle_s is the entry's, not the global one (IDLE-5) */
-	const char *ike_profile; /* NULL = the map's, else a profile-less IKEv2 default */
+	const struct cfg_manual *manual; /* an ipsec-manual entry; NULL = IKE */
+	bool auto_start;		 /* negotiate without waiting for traffic */
+	uint32_t replay_window;		 /* packets; 0 = off; CFG_REPLAY_GLOBAL until config_resolve() */
+	uint32_t idle_s;		 /* 0 = idle SAs stay; config_resolve() fills in the global value */
+	bool idle_own;			 /* idle_s is the entry's, not the global one (IDLE-5) */
+	const char *ike_profile;	 /* NULL = the map's, else a profile-less IKEv2 default */
 	/* resolved */
 	const struct cfg_acl *acl_ref;
 	const struct cfg_transform_set **ts_ref;

@@ -114,11 +114,24 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 	return 0;
 }
 
+static int check_bundle(struct config_check *k, const struct cfg_map_entry *e)
+{
+	for (unsigned i = 0; i < e->n_transform_set; i++)
+		if (e->ts_ref[i]->suite.encr && e->ts_ref[i]->suite.ah)
+			return check_fail(k,
+				PATH_ENTRY
+				"/transform-set: '%s' has AH and ESP, and is not negotiated (RFC 7296 has no "
+				"bundles); a set with one of them",
+				e->map->name, e->seq, e->ts_ref[i]->name);
+	return 0;
+}
+
 static int check_entry(struct config_check *k, const struct cfg_map_entry *e)
 {
 	int r;
 
-	(void)((r = check_needed(k, e)) || (r = check_values(k, e)) || (r = check_entry_acl(k, e)));
+	(void)((r = check_needed(k, e)) || (r = check_values(k, e)) || (r = check_entry_acl(k, e)) ||
+		(r = e->manual ? config_check_manual(k, e) : check_bundle(k, e)));
 	return r;
 }
 
@@ -271,7 +284,7 @@ static int check_applied_entry(
 		       p->remote_auth == CFG_METHOD_SIGNATURE;
 	for (unsigned j = 0; !r && j < e->n_peer; j++) {
 		r = check_own_address(k, i, e, &e->peer[j]);
-		if (r || keyless || named_key || key_at(k->c, end, e, &e->peer[j]))
+		if (r || e->manual || keyless || named_key || key_at(k->c, end, e, &e->peer[j]))
 			continue;
 		check_warn(k,
 			PATH_ENTRY "/peer: no preshared key for %s in a keyring of front VRF '%s'%s%s, so IKE cannot "
@@ -302,6 +315,8 @@ int config_check_crypto(struct config_check *k)
 		r = check_transform_set(k, &c->transform_set[i]);
 	for (unsigned i = 0; !r && i < c->n_map; i++)
 		r = check_map(k, &c->map[i]);
+	if (!r)
+		r = config_check_manual_spis(k);
 	for (unsigned i = 0; !r && i < c->n_interface; i++) {
 		const struct cfg_interface *ifc = &c->interface[i];
 		bool named_key = ifc->map_ref && has_named_key(c, ifc->vrf_ref);

@@ -62,6 +62,10 @@ void config_index_free(struct config_check *k);
 /* config_pki.c: names to p->trust; needs every trust point loaded. */
 int config_trust_of(struct config_check *k, struct cfg_ike_profile *p);
 
+/* config_check_manual.c: an entry with session keys, its transform sets and peers resolved; all of their SPIs. */
+int config_check_manual(struct config_check *k, const struct cfg_map_entry *e);
+int config_check_manual_spis(struct config_check *k);
+
 /* A value that is unknown is refused, a legacy one only passes with allow-legacy and warns. valid: "sha256, sha384". */
 int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid);
 int config_check_group(struct config_check *k, enum ike_group g, const char *path);
@@ -71,6 +75,9 @@ const struct cfg_psk *config_psk_lookup(const struct cv_config *c, const struct 
 	const struct cfg_vrf *fvrf, const struct cv_addr *local, const struct cv_addr *peer);
 /* Make the keyring's index; -EINVAL when two keys are for the same peer. */
 int config_index_keys(struct config_check *k, struct cfg_keyring *kr);
+
+/* Inbound SPIs of manual entries: child.h says why. */
+#define MANUAL_SPI_MAX 4095u
 
 #define DEFAULT_IKE_LIFETIME_S 86400u
 #define DEFAULT_PROFILE_NAME "default"

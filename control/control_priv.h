@@ -87,6 +87,10 @@ void sync_done(struct control *c);
 void apply_run(struct control *c);
 void apply_end(struct control *c, const char *err);
 /* Make cfg and its objects the running ones; IKE switches over. Takes both over. */
+/* Manual SAs (manual.c): put into the dataplane those that are missing, once it holds the configuration. */
+void manual_install(struct control *c);
+/* Before a SYNC: those of the configuration may be in the dataplane from before our restart. */
+void manual_adopt(struct control *c);
 /* Whether the dataplane last connected to can do all of it. */
 bool control_can(const struct control *c, struct algo_suite s);
 void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desired, bool installed);

@@ -281,8 +281,11 @@ static int build_rules(struct build *b, const struct spd_scope *s)
 	for (unsigned i = 0; i < s->map->n_entry; i++) {
 		const struct cfg_map_entry *e = &s->map->entry[i];
 
-		for (unsigned j = 0; !r && j < e->acl_ref->n_line; j++)
+		for (unsigned j = 0; !r && j < e->acl_ref->n_line; j++) {
 			r = build_rule(b, s, e, &e->acl_ref->line[j]);
+			if (e->manual && e->acl_ref->line[j].permit)
+				break; /* IPSEC-67 */
+		}
 	}
 	return r;
 }

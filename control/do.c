@@ -103,9 +103,12 @@ void clear_sa(struct show *s)
 		n += 2; /* SAs, not pairs */
 		if (counters)
 			clear_child_counters(ch);
+		else if (ch->manual)
+			child_del(c, id, 0);
 		else
 			ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = id});
 	}
+	manual_install(c); /* IPSEC-71 */
 	answer_cleared(s, n);
 }
 

@@ -74,6 +74,12 @@ static void on_acquire(struct control *c, const void *body)
 
 	if (!r)
 		return;
+	if (r->entry->manual) { /* there is nothing to wait for (IPSEC-31) */
+		struct cv_cmd_hold_drop drop = {.rule_id = a->rule_id};
+
+		dpclient_command(c->dp, CV_CMD_HOLD_DROP, &drop, sizeof(drop), NULL, NULL);
+		return;
+	}
 	c->acquire_rule = a->rule_id;
 	ike_acquire(c->ike, r->entry, a->rule_id, &r->line->sel, &trigger);
 	c->acquire_rule = 0;
@@ -210,7 +216,8 @@ static int host_local_addr(void *ctx, const struct cfg_map_entry *entry, const s
 static unsigned add_entries(const struct cfg_crypto_map *m, const struct cfg_map_entry **out, unsigned n, unsigned max)
 {
 	for (unsigned i = 0; i < m->n_entry && n < max; i++)
-		out[n++] = &m->entry[i];
+		if (!m->entry[i].manual) /* IPSEC-26: they negotiate nothing */
+			out[n++] = &m->entry[i];
 	return n;
 }
 

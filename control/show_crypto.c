@@ -189,8 +189,10 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 	set_int(o, "conn_id", 2 * ch->id + (dir == CV_SA_OUT)); /* VRF-49: consecutive */
 	set_str(o, "crypto_map", r->entry->map->name);
 	set_str(o, "engine", s->c->info.provider);
-	set_int(o, "life_kb", child_life_kb(ch, &n));
-	set_int(o, "life_seconds", child_life_s(ch));
+	if (!ch->manual) { /* those have no end */
+		set_int(o, "life_kb", child_life_kb(ch, &n));
+		set_int(o, "life_seconds", child_life_s(ch));
+	}
 	set_int(o, "iv_size", encr ? encr->iv_len : 0);
 	set_int(o, "replay_window", ch->replay_window);
 	if (child_idle_limit(ch)) {

@@ -342,6 +342,7 @@ static void entry_transforms(const struct cfg_map_entry *e, json_t *o)
 
 		set_str(t, "name", e->ts_ref[i]->name);
 		set_str(t, "transform", algo_suite_manual(e->ts_ref[i]->suite, text));
+		set_str(t, "mode", e->ts_ref[i]->transport ? "Transport" : "Tunnel");
 		json_array_append_new(list, t);
 	}
 }
@@ -354,8 +355,14 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 
 	set_int(o, "sequence", e->seq);
 	set_str(o, "description", e->description);
-	set_str(o, "profile", e->profile_ref->name);
-	set_int(o, "version", e->profile_ref->version);
+	set_str(o, "type", e->manual ? "ipsec-manual" : "ipsec-isakmp");
+	if (e->manual) { /* the keys are nobody's to see */
+		set_int(o, "inbound_spi", e->manual->in.spi);
+		set_int(o, "outbound_spi", e->manual->out.spi);
+	} else {
+		set_str(o, "profile", e->profile_ref->name);
+		set_int(o, "version", e->profile_ref->version);
+	}
 	set_str(o, "inside_vrf", e->profile_ref->vrf);
 	peers = set_array(o, "peers");
 	for (unsigned i = 0; i < e->n_peer; i++) {
@@ -375,8 +382,8 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 	entry_transforms(e, o);
 	set_flag(o, "per_host", e->per_host);
 	set_flag(o, "auto_start", e->auto_start);
-	set_int(o, "replay_window", e->replay_window);
-	if (e->idle_s)
+	set_int(o, "replay_window", e->manual ? 0 : e->replay_window);
+	if (e->idle_s && !e->manual)
 		set_int(o, "idle_time", e->idle_s);
 	return o;
 }

@@ -122,6 +122,7 @@ void sync_done(struct control *c)
 	if (lost)
 		ike_children_lost(c->ike);
 	child_sync_end(c->children, lost);
+	manual_install(c);
 }
 
 static void sync_committed(void *arg, int err, const char *text)
@@ -185,6 +186,7 @@ void sync_start(struct control *c)
 	take_vault_back(c);
 	if (c->new_instance)
 		child_forget_halves(c->children);
+	manual_adopt(c);
 	child_sync_begin(c->children);
 	dpclient_dump(c->dp, CV_DUMP_SA, 0, on_sa, on_sas_end, c);
 }

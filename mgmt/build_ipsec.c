@@ -58,6 +58,29 @@ static uint32_t replay_window(const struct lyd_node *n, uint32_t unset)
 	return tree_child(replay, "window-size") ? (uint32_t)tree_number(replay, "window-size") : unset;
 }
 
+static bool session_key(struct build *b, const struct lyd_node *n, struct cfg_session_key *k)
+{
+	const struct lyd_node *cipher = tree_child(n, "cipher"), *auth = tree_child(n, "authenticator");
+
+	k->spi = (uint32_t)tree_number(n, "spi");
+	return (!cipher || build_secret(b, cipher, true, &k->cipher, &k->cipher_len)) &&
+	       (!auth || build_secret(b, auth, true, &k->auth, &k->auth_len));
+}
+
+/* NULL, and true, when the entry has no session keys. */
+static bool manual(struct build *b, const struct lyd_node *n, const struct cfg_manual **out)
+{
+	const struct lyd_node *keys = tree_child(n, "session-key");
+	struct cfg_manual *m;
+
+	if (!keys)
+		return true;
+	m = config_alloc(b->c, 1, sizeof(*m));
+	*out = m;
+	return session_key(b, tree_child(keys, "inbound"), &m->in) &&
+	       session_key(b, tree_child(keys, "outbound"), &m->out);
+}
+
 static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
 {
 	const struct lyd_node *life = tree_child(n, "lifetime");
@@ -78,7 +101,7 @@ static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entr
 	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
 		if (!build_addr(b, p, &e->peer[e->n_peer++]))
 			return false;
-	return true;
+	return manual(b, n, &e->manual);
 }
 
 static int by_sequence(const void *a, const void *b)

@@ -22,6 +22,9 @@ struct ike_path {
 	uint16_t lport, rport;
 };
 
+/* Is it traffic between the two ends of the tunnel themselves? Only that may have transport mode (IPSEC-21). */
+bool ike_flow_is_peers(const struct cv_selector *sel, const struct ike_path *path);
+
 /* A pair of IPsec SAs as negotiated. Keys are in KEYMAT order for cv_sa.key; whoever takes it over zeroes it. */
 struct ike_child_keys {
 	uint8_t in[CV_SA_KEY_MAX], out[CV_SA_KEY_MAX];

@@ -461,8 +461,6 @@ static inline size_t ike_suite_key_len(struct algo_suite s)
 {
 	return s.encr == CV_ENCR_NONE ? algo_key_len(CV_ENCR_NONE, s.ah) : algo_key_len(s.encr, s.integ);
 }
-/* Is it traffic between the two ends of the tunnel themselves? Only that may have transport mode (IPSEC-21). */
-bool ike_flow_is_peers(const struct cv_selector *sel, const struct ike_path *path);
 /* Hard lifetimes in force for an entry (IPSEC-51). */
 uint32_t ike_entry_lifetime_s(const struct ike *ike, const struct cfg_map_entry *e);
 uint64_t ike_entry_lifetime_kb(const struct ike *ike, const struct cfg_map_entry *e);

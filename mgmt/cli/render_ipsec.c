@@ -26,8 +26,11 @@ static void one_sa(FILE *out, const json_t *sa, const char *map, bool detail)
 	fprintf(out, "        slot: %lld, conn id: %lld, flow_id: %lld, crypto map: %s\n", jint(sa, "slot"),
 		jint(sa, "conn_id"), jint(sa, "conn_id"), jtext(sa, "crypto_map", map));
 	fprintf(out, "        crypto engine type: %s\n", jtext(sa, "engine", "Software"));
-	fprintf(out, "        sa timing: remaining key lifetime (k/sec): (%lld/%lld)\n", jint(sa, "life_kb"),
-		jint(sa, "life_seconds"));
+	if (json_object_get(sa, "life_seconds"))
+		fprintf(out, "        sa timing: remaining key lifetime (k/sec): (%lld/%lld)\n", jint(sa, "life_kb"),
+			jint(sa, "life_seconds"));
+	else
+		fprintf(out, "        no sa timing\n");
 	if (strcmp(jtext(sa, "protocol", "esp"), "esp") == 0)
 		fprintf(out, "        IV size: %lld bytes\n", jint(sa, "iv_size"));
 	fprintf(out, "        replay detection support: %s", jint(sa, "replay_window") ? "Y" : "N");
@@ -121,19 +124,26 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	json_t *v;
 	const char *pfs = jtext(e, "pfs", NULL);
 
-	fprintf(out, "\nCrypto Map \"%s\" %lld ipsec-isakmp\n", map, jint(e, "sequence"));
+	fprintf(out, "\nCrypto Map \"%s\" %lld %s\n", map, jint(e, "sequence"), jtext(e, "type", "ipsec-isakmp"));
 	if (json_object_get(e, "description"))
 		fprintf(out, "        Description: %s\n", jtext(e, "description", ""));
 	json_array_foreach (json_object_get(e, "peers"), i, v)
 		fprintf(out, "        Peer = %s\n", jstring(v));
-	fprintf(out, "        Profile name: %s (IKEv%lld)\n", jtext(e, "profile", "default"), jint(e, "version"));
+	if (json_object_get(e, "profile"))
+		fprintf(out, "        Profile name: %s (IKEv%lld)\n", jtext(e, "profile", "default"),
+			jint(e, "version"));
 	fprintf(out, "        Extended IP access list %s\n", jtext(e, "access_list", "?"));
 	json_array_foreach (json_object_get(e, "lines"), i, v)
 		fprintf(out, "            %s\n", jstring(v));
 	fprintf(out, "        Current peer: %s\n", jtext(e, "current_peer", "(none)"));
-	fprintf(out, "        Security association lifetime: %lld kilobytes/%lld seconds\n", jint(e, "life_kb"),
-		jint(e, "life_seconds"));
-	fprintf(out, "        PFS (Y/N): %s\n", pfs ? "Y" : "N");
+	if (json_object_get(e, "inbound_spi")) {
+		fprintf(out, "        Inbound spi: %lld, outbound spi: %lld, keys: <hidden>\n", jint(e, "inbound_spi"),
+			jint(e, "outbound_spi"));
+	} else {
+		fprintf(out, "        Security association lifetime: %lld kilobytes/%lld seconds\n", jint(e, "life_kb"),
+			jint(e, "life_seconds"));
+		fprintf(out, "        PFS (Y/N): %s\n", pfs ? "Y" : "N");
+	}
 	if (pfs)
 		fprintf(out, "        DH group: %s\n", pfs);
 	if (jint(e, "replay_window"))

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Checks of manual entries: session keys that fit the transform set, SPIs that fit each other (IPSEC-66..70). */
+#include <string.h>
+
+#include "config_priv.h"
+
+static int check_key(struct config_check *k, const struct cfg_map_entry *e, const char *dir, const char *leaf,
+	size_t have, size_t want)
+{
+	if (have == want)
+		return 0;
+	return check_fail(k, PATH_ENTRY "/session-key/%s/%s: %zu hexadecimal digits; the transform set needs %zu",
+		e->map->name, e->seq, dir, leaf, 2 * have, 2 * want);
+}
+
+static int check_keys(struct config_check *k, const struct cfg_map_entry *e, const char *dir,
+	const struct cfg_session_key *key, struct algo_suite s)
+{
+	const struct algo_encr *encr = algo_encr_get(s.encr);
+	const struct algo_integ *integ = algo_integ_get(encr ? s.integ : s.ah);
+	int r = check_key(k, e, dir, "cipher", key->cipher_len, encr ? encr->key_len : 0);
+
+	return r ? r : check_key(k, e, dir, "authenticator", key->auth_len, integ ? integ->key_len : 0);
+}
+
+static int check_manual_set(struct config_check *k, const struct cfg_map_entry *e)
+{
+	const struct cfg_transform_set *t = e->ts_ref[0];
+	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
+	const struct algo_integ *ah = algo_integ_get(t->suite.ah);
+
+	if (encr && ah)
+		return check_fail(k, PATH_ENTRY "/transform-set: '%s' has AH and ESP; a manual entry takes one of them",
+			e->map->name, e->seq, t->name);
+	if ((encr && encr->salt_len) || (ah && ah->salt_len))
+		return check_fail(k,
+			PATH_ENTRY
+			"/transform-set: '%s' has a counter mode (CTR, GCM, GMAC, ChaCha20), which must never meet "
+			"the same key again (RFC 4106 section 2); esp-aes with esp-sha256-hmac, or ah-sha256-hmac",
+			e->map->name, e->seq, t->name);
+	if (t->esn)
+		return check_fail(k,
+			PATH_ENTRY
+			"/transform-set: '%s' has extended sequence numbers, which need IKE (RFC 4303 2.2.1)",
+			e->map->name, e->seq, t->name);
+	return 0;
+}
+
+#define SPI_LOW(spi) ((spi) & (CV_SA_MAX - 1))
+int config_check_manual(struct config_check *k, const struct cfg_map_entry *e)
+{
+	const struct cfg_manual *m = e->manual;
+	const char *map = e->map->name;
+	int r;
+
+	if (e->n_peer != 1 || e->n_transform_set != 1)
+		return check_fail(k,
+			PATH_ENTRY "/session-key: a manual entry has one peer and one transform set (IPSEC-67)", map,
+			e->seq);
+	if (e->per_host || e->auto_start || e->pfs)
+		return check_fail(k,
+			PATH_ENTRY "/session-key: not with level per-host, auto-start or pfs, which are IKE's", map,
+			e->seq);
+	if (SPI_LOW(m->in.spi) < 256 || SPI_LOW(m->in.spi) > MANUAL_SPI_MAX)
+		return check_fail(k,
+			PATH_ENTRY
+			"/session-key/inbound/spi: %u; an inbound SPI is 256..%u, or that plus a multiple of %u",
+			map, e->seq, m->in.spi, MANUAL_SPI_MAX, CV_SA_MAX);
+	(void)((r = check_manual_set(k, e)) || (r = check_keys(k, e, "inbound", &m->in, e->ts_ref[0]->suite)) ||
+		(r = check_keys(k, e, "outbound", &m->out, e->ts_ref[0]->suite)));
+	return r;
+}
+
+/* An inbound SPI is an index; the two of a pair belong together. */
+int config_check_manual_spis(struct config_check *k)
+{
+	static const struct cfg_map_entry *user[(MANUAL_SPI_MAX + 1) / 2];
+
+	memset(user, 0, sizeof(user));
+	for (unsigned i = 0; i < k->c->n_map; i++)
+		for (unsigned j = 0; j < k->c->map[i].n_entry; j++) {
+			const struct cfg_map_entry *e = &k->c->map[i].entry[j], **u;
+
+			if (!e->manual)
+				continue;
+			u = &user[SPI_LOW(e->manual->in.spi) / 2];
+			if (*u)
+				return check_fail(k,
+					PATH_ENTRY
+					"/session-key/inbound/spi: %u is too close to %u of crypto map %s entry "
+					"%u; inbound SPIs must differ in more than the last bit",
+					e->map->name, e->seq, e->manual->in.spi, (*u)->manual->in.spi, (*u)->map->name,
+					(*u)->seq);
+			*u = e;
+		}
+	return 0;
+}

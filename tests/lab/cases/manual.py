@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Manual SAs against a Linux kernel that has the same keys from `ip xfrm`: no IKE anywhere (IPSEC-66..71, IPSEC-T13)."""
+import copy
+
+from lab import config as cfg
+from lab.core import require, wait_until
+from lab.gateway import Culvert
+from lab.topology import GW_WAN, LAN, NEXT_HOP, REMOTE, Site
+
+# Keys by direction: Culvert to peer, peer to Culvert.
+CIPHER = {"out": "00112233445566778899aabbccddeeff", "in": "102132435465768798a9bacbdcedfe0f"}
+AUTH = {"out": "a1" * 32, "in": "b2" * 32}
+SPI = {"out": 1000, "in": 257}
+
+
+def _config(transforms, mode="tunnel"):
+    config = cfg.vpn(NEXT_HOP[4])
+    ipsec = config["culvert-ipsec:ipsec"]
+    ipsec["transform-set"] = [{"name": "lab", "transform": transforms, "mode": mode}]
+    entry = ipsec["crypto-map"][0]["entry"][0]
+    del entry["ike-profile"]
+    del config["culvert-ike:ike"]
+    cipher = any(word.startswith("esp-") and "hmac" not in word for word in transforms)
+    entry["session-key"] = {
+        f"{way}bound": {"spi": SPI[way], **({"cipher": CIPHER[way]} if cipher else {}), "authenticator": AUTH[way]}
+        for way in ("in", "out")}
+    lines = config["culvert-acl:access-lists"]["access-list"][0]["line"]
+    lines.append({"sequence": 20, "action": "permit", "source": LAN[4], "destination": "10.77.0.0/16"})
+    return config
+
+
+def _peer(peer, proto, algorithms, cipher=CIPHER):
+    """The same on Linux. algorithms: words of `ip xfrm state`, with {cipher} and {auth} for the keys."""
+    lines = ["set -e; ip xfrm state flush; ip xfrm policy flush"]
+    for way, src, dst in (("out", GW_WAN[4], NEXT_HOP[4]), ("in", NEXT_HOP[4], GW_WAN[4])):
+        words = algorithms.format(cipher="0x" + cipher[way], auth="0x" + AUTH[way])
+        lines.append(f"ip xfrm state add src {src} dst {dst} proto {proto} spi {SPI[way]} reqid 1 mode tunnel {words}")
+    for way, src, dst, outer in (("out", REMOTE[4], LAN[4], (NEXT_HOP[4], GW_WAN[4])),
+                                 ("in", LAN[4], REMOTE[4], (GW_WAN[4], NEXT_HOP[4])),
+                                 ("fwd", LAN[4], REMOTE[4], (GW_WAN[4], NEXT_HOP[4]))):
+        lines.append(f"ip xfrm policy add src {src} dst {dst} dir {way} tmpl src {outer[0]} dst {outer[1]} "
+                     f"proto {proto} reqid 1 mode tunnel")
+    peer.sh("\n".join(lines))
+
+
+ESP = "enc 'cbc(aes)' {cipher} auth-trunc 'hmac(sha256)' {auth} 128"
+
+
+def esp(lab):
+    """IPSEC-T13: SAs without IKE, at start; only the first permit line; no replay check; back after clear and after the
+    death of either process; new keys only after clear; a key of the wrong length is refused."""
+    site = Site(lab)
+    peer = site.boot_peer()
+    _peer(peer, "esp", ESP)
+    config = _config(["esp-aes", "esp-sha256-hmac"])
+    culvert = Culvert(lab).start(config)
+    capture = site.capture()
+    site.ping_until_works()
+    site.ping(count=5, size=100)
+    site.ping(count=3, source="host-b", size=3000)
+    text = culvert.cli("show", "crypto", "ipsec", "sa").stdout
+    require("replay detection support: N" in text and "spi: 0x101(257)" in text and "spi: 0x3E8(1000)" in text, text)
+    require(AUTH["in"] not in text + culvert.running(), "a session key is printed")
+    require("ipsec-manual" in culvert.cli("show", "crypto", "map").stdout, "show crypto map does not say ipsec-manual")
+    # The second permit line is not the entry's: its traffic goes in clear (IPSEC-67).
+    lab.run("host-a", "ping", "-c", "1", "-W", "1", "10.77.0.1", check=False)
+    capture.stop()
+    require(capture.count("esp") >= 14 and capture.count("isakmp") == 0, "ESP without IKE was expected")
+    require(capture.count("icmp && ip.dst == 10.77.0.1") >= 1 and capture.count(f"icmp && ip.dst == {REMOTE[4]}") == 0,
+            capture.show("icmp"))
+    # IPSEC-71
+    culvert.cli("clear", "crypto", "sa")
+    require("#pkts encaps: 0," in culvert.cli("show", "crypto", "ipsec", "sa").stdout, "the SAs were not new")
+    wait_until(lambda: site.ping(count=1, check=False).received, 5, "the manual SAs to come back")
+    # IPSEC-70: edited keys are not used before a clear
+    edited = copy.deepcopy(config)
+    keys = edited["culvert-ipsec:ipsec"]["crypto-map"][0]["entry"][0]["session-key"]
+    changed = {way: key[::-1] for way, key in CIPHER.items()}
+    for way in ("in", "out"):
+        keys[f"{way}bound"]["cipher"] = changed[way]
+    culvert.commit(edited)
+    site.ping(count=3)
+    _peer(peer, "esp", ESP, changed)
+    require(site.ping(count=1, wait=1, check=False).received == 0, "the edited keys were used before a clear")
+    culvert.cli("clear", "crypto", "sa")
+    wait_until(lambda: site.ping(count=1, check=False).received, 5, "the new keys")
+    # Either process may die.
+    with site.stream() as stream:
+        culvert.kill_control()
+        culvert.start_control()
+        site.ping(count=3)
+    require(stream.lost == 0, f"the death of the control process lost packets: {stream.result}")
+    culvert.kill_dataplane()
+    culvert.start_dataplane()
+    wait_until(lambda: site.ping(count=1, check=False).received, 20, "the manual SAs in a new dataplane")
+    # IPSEC-68
+    keys["inbound"]["cipher"] = CIPHER["in"][:-2]
+    done = culvert.commit(edited, check=False)
+    require(done.returncode == 1 and "session-key/inbound/cipher: 30 hexadecimal digits; the transform set needs 32"
+            in done.stderr + done.stdout, f"{done.stdout}{done.stderr}")
+    # And without the entry there are no SAs.
+    culvert.commit(cfg.base())
+    require("spi:" not in culvert.cli("show", "crypto", "ipsec", "sa").stdout, "SAs of no entry")
