@@ -224,7 +224,7 @@ struct cfg_ike_profile {
 	unsigned n_config_dns;
 	const char *config_domain;
 	const struct cfg_pool *pool_ref; /* resolved */
-	uint16_t fragment_size;		 /* IP packets of IKEv1 messages beyond it are sent in fragments; 0 = never */
+	uint16_t fragment_size;		 /* IP packets of IKE beyond it are sent as IKE fragments; 0 = never */
 	/* resolved */
 	const struct cfg_keyring **keyring_ref;
 	struct pki_tp **trust; /* n_trust_point of them; owned by the configuration */

@@ -175,16 +175,15 @@ static void rexmit_fire(struct ike *ike, struct ike_timer *t)
 	sa->tries++;
 	sa->sa.retransmits++;
 	ike->stats.tx_retransmits++;
-	ike_sa_send(&sa->sa, sa->out.p, sa->out.len);
+	v2_send_all(sa, &sa->out);
 	v2_set_timer(sa, t, rexmit_fire, repeat_ms(sa));
 }
 
-void v2_request_send(struct v2_sa *sa, const void *data, size_t len)
+void v2_request_send(struct v2_sa *sa)
 {
-	v2_buf_set(&sa->out, data, len);
 	sa->tries = 0;
 	ike_sa_save(&sa->sa); /* a restarted process must know the message id and what was sent with it */
-	ike_sa_send(&sa->sa, data, len);
+	v2_send_all(sa, &sa->out);
 	v2_set_timer(sa, &sa->rexmit, rexmit_fire, repeat_ms(sa));
 }
 
@@ -209,7 +208,7 @@ void v2_task_send(struct v2_sa *sa, struct v2_task *t)
 	v2_enc_header(&e, buf, sizeof(buf), &h);
 	v2_enc_sk(&e, v2_iv_len(&sa->suite));
 	t->ops->build(sa, t, &e);
-	if (v2_seal(sa, &e) != 0) {
+	if (v2_seal_all(sa, &e, &sa->out) != 0) {
 		cv_err("ike", "cannot build %s request", t->ops->name);
 		if (sa->sa.phase == IKE_PHASE_HALF_OPEN) /* nothing else would ever end it */
 			ike_sa_destroy(&sa->sa, "cannot build a request");
@@ -219,7 +218,7 @@ void v2_task_send(struct v2_sa *sa, struct v2_task *t)
 	}
 	sa->next_msgid++;
 	sa->cur_sent = true;
-	v2_request_send(sa, buf, e.len);
+	v2_request_send(sa);
 }
 
 /* ---- responses ---- */
@@ -236,14 +235,13 @@ void v2_respond(struct v2_sa *sa, struct v2_enc *e)
 {
 	sa->answering = false;
 	sa->answer_child = NULL;
-	if (v2_seal(sa, e) != 0) {
+	if (v2_seal_all(sa, e, &sa->resp) != 0) {
 		ike_sa_destroy(&sa->sa, "cannot build a response");
 		return;
 	}
 	sa->peer_msgid++;
-	v2_buf_set(&sa->resp, e->buf, e->len);
 	ike_sa_save(&sa->sa);
-	ike_sa_send(&sa->sa, e->buf, e->len);
+	v2_send_all(sa, &sa->resp);
 }
 
 void v2_respond_notify(struct v2_sa *sa, uint16_t type, const void *data, size_t len)
@@ -258,10 +256,11 @@ void v2_respond_notify(struct v2_sa *sa, uint16_t type, const void *data, size_t
 /* ---- input ---- */
 
 /*
- * Parse the inside of an encrypted message. copy holds the message and is decrypted in place. 0, or -errno with
- * *fatal set when an authentic message was malformed.
+ * Parse the inside of an encrypted message. copy holds the message and is decrypted in place; the last of several
+ * fragments opens their whole, which *whole keeps until the caller frees it. 0, or -errno with *fatal set when an
+ * authentic message was malformed; -EAGAIN while fragments are missing.
  */
-static int open_message(struct v2_sa *sa, struct v2_msg *m, uint8_t *copy, bool *fatal)
+static int open_message(struct v2_sa *sa, struct v2_msg *m, uint8_t *copy, uint8_t **whole, bool *fatal)
 {
 	struct ike *ike = sa->sa.ike;
 	struct v2_view inner;
@@ -276,6 +275,10 @@ static int open_message(struct v2_sa *sa, struct v2_msg *m, uint8_t *copy, bool 
 	/* what stood in clear beside the encrypted payload is not authenticated as belonging to it: forget it */
 	struct v2_hdr h = m->h;
 	uint8_t first = m->sk_next;
+	if (!err && m->frag_total)
+		err = v2_frag_add(sa, m, &inner, &first, whole);
+	if (err == -EAGAIN)
+		return err;
 	memset(m, 0, sizeof(*m));
 	m->h = h;
 	if (!err)
@@ -329,17 +332,20 @@ static void dispatch_request(struct v2_sa *sa, struct v2_msg *m)
 	}
 }
 
-static void input_request(struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy)
+static void input_request(
+	struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy, uint8_t **whole)
 {
 	struct ike *ike = sa->sa.ike;
 	bool fatal, half_open = sa->sa.phase == IKE_PHASE_HALF_OPEN;
 	if (sa->peer_msgid && m->h.msgid == sa->peer_msgid - 1 && sa->resp.p) {
 		/* a repetition: prove it is the peer's before answering again */
 		struct v2_view inner;
+		if (m->frag_num > 1)
+			return; /* the first of the repeated fragments speaks for all (RFC 7383 2.6.1) */
 		if (v2_open(sa, m, copy, &inner) == -EBADMSG)
 			return;
 		ike->stats.rx_retransmits++;
-		ike_sa_send(&sa->sa, sa->resp.p, sa->resp.len);
+		v2_send_all(sa, &sa->resp);
 		return;
 	}
 	if (m->h.msgid != sa->peer_msgid || sa->answering || (m->h.exchange == V2_IKE_AUTH) != half_open ||
@@ -347,7 +353,7 @@ static void input_request(struct v2_sa *sa, const struct ike_path *path, bool na
 		ike->stats.rx_unexpected++;
 		return;
 	}
-	int err = open_message(sa, m, copy, &fatal);
+	int err = open_message(sa, m, copy, whole, &fatal);
 	if (err && !fatal)
 		return;
 	sa->sa.rx++;
@@ -361,7 +367,8 @@ static void input_request(struct v2_sa *sa, const struct ike_path *path, bool na
 		dispatch_request(sa, m);
 }
 
-static void input_response(struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy)
+static void input_response(
+	struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy, uint8_t **whole)
 {
 	struct ike *ike = sa->sa.ike;
 	struct v2_task *t = sa->cur;
@@ -370,7 +377,7 @@ static void input_response(struct v2_sa *sa, const struct ike_path *path, bool n
 		ike->stats.rx_unexpected++;
 		return;
 	}
-	int err = open_message(sa, m, copy, &fatal);
+	int err = open_message(sa, m, copy, whole, &fatal);
 	if (err && !fatal)
 		return;
 	sa->sa.rx++;
@@ -421,11 +428,13 @@ static void input(struct ike *ike, const struct ike_path *path, bool natt, const
 		return;
 	}
 	memcpy(copy, data, len);
+	uint8_t *whole = NULL;
 	if (response)
-		input_response(sa, path, natt, &m, copy);
+		input_response(sa, path, natt, &m, copy, &whole);
 	else
-		input_request(sa, path, natt, &m, copy);
+		input_request(sa, path, natt, &m, copy, &whole);
 	cv_secret_zero(copy, len);
+	free(whole);
 }
 
 /* ---- the rest of struct ike_version ---- */
@@ -468,6 +477,7 @@ static void sa_fini(struct ike_sa *base)
 	v2_buf_free(&sa->init_resp);
 	v2_buf_free(&sa->out);
 	v2_buf_free(&sa->resp);
+	v2_frags_fini(sa);
 	v2_buf_free(&sa->own_auth);
 	pki_tp_unref(sa->own_tp);
 	sa->own_tp = NULL;

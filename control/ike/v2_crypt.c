@@ -30,6 +30,11 @@ static size_t icv_len(const struct v2_suite *s)
 	return is_aead(s) ? ikec_tag_len(s->encr) : ikec_integ_len(s->integ);
 }
 
+size_t v2_sk_overhead(const struct v2_suite *s)
+{
+	return v2_iv_len(s) + ikec_block_len(s->encr) + icv_len(s);
+}
+
 static int skeyseed(const struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d,
 	size_t old_d_len, enum ike_prf old_prf, uint8_t *out)
 {
@@ -141,7 +146,7 @@ int v2_seal(struct v2_sa *sa, struct v2_enc *e)
 	static const uint8_t zero[16];
 	const struct v2_suite *s = &sa->suite;
 	const struct v2_keys *k = &sa->keys;
-	size_t iv_at = e->sk_start + 4, data_at = iv_at + v2_iv_len(s), icv = icv_len(s);
+	size_t iv_at = e->sk_start + e->sk_head, data_at = iv_at + v2_iv_len(s), icv = icv_len(s);
 	size_t block = ikec_block_len(s->encr), pad = (block - (e->len - data_at + 1) % block) % block;
 	v2_enc_bytes(e, zero, pad);
 	v2_enc_u8(e, (uint8_t)pad);

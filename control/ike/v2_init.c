@@ -154,6 +154,8 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 	if (job->offer_nat)
 		enc_nat(&e, &h, &sa->sa.path, sa->sa.nat_local);
 	v2_enc_certreq(&e, &job->certreq);
+	if (sa->peer_frag)
+		v2_enc_notify(&e, V2_N_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (sa->peer_hashes)
 		v2_enc_hash_algorithms(&e);
 	if (v2_enc_finish(&e) != 0) {
@@ -241,6 +243,7 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	if (job->offer_nat)
 		detect_nat(sa, m, path, p->force_encaps);
 	v2_certreq_of(p, &job->certreq);
+	sa->peer_frag = p->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	v2_take_hash_algorithms(sa, m);
 	job->j.work = respond_work;
 	job->j.done = respond_done;
@@ -330,6 +333,8 @@ static void send_init_request(struct v2_sa *sa)
 	v2_enc_blob(&e, V2_PL_NONCE, sa->ni.b, sa->ni.len);
 	if (p->nat_traversal)
 		enc_nat(&e, &h, &sa->sa.path, p->force_encaps);
+	if (p->fragment_size)
+		v2_enc_notify(&e, V2_N_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (p->local_auth == CFG_METHOD_SIGNATURE || p->remote_auth == CFG_METHOD_SIGNATURE)
 		v2_enc_hash_algorithms(&e);
 	if (v2_enc_finish(&e) != 0) {
@@ -338,7 +343,8 @@ static void send_init_request(struct v2_sa *sa)
 	}
 	v2_buf_set(&sa->init_req, buf, e.len);
 	sa->sa.state = V2_INIT_SENT;
-	v2_request_send(sa, buf, e.len);
+	v2_buf_set(&sa->out, buf, e.len);
+	v2_request_send(sa);
 }
 
 static void initiate_work(struct ike_job *j)
@@ -474,6 +480,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	v2_buf_set(&sa->init_resp, m->raw, m->raw_len);
 	v2_take_hash_algorithms(sa, m);
 	v2_choose_cert(sa, m);
+	sa->peer_frag = sa->sa.profile->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	sa->next_msgid = 1;
 	sa->sa.state = V2_AUTH_SENT;
 	if (sa->sa.profile->nat_traversal)

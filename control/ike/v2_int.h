@@ -111,6 +111,9 @@ struct v2_sa {
 	unsigned init_tries;
 	struct ike_id id_local, id_peer;
 
+	bool peer_frag;		   /* both ends do fragmentation */
+	struct v2_frags *frags[2]; /* being put together: a request, a response; NULL = none */
+
 	/* signatures (v2_cert.c) */
 	uint16_t peer_hashes;	/* bit per hash algorithm that the peer takes; 0 = it does not know RFC 7427 */
 	struct pki_tp *own_tp;	/* whose key signs; a reference */
@@ -178,6 +181,8 @@ int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const 
 /* Child keys (RFC 7296 2.17) for c->p.suite. */
 int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out);
 size_t v2_iv_len(const struct v2_suite *s);
+/* At most so much longer than its data is what follows the header of an encrypted payload. */
+size_t v2_sk_overhead(const struct v2_suite *s);
 /* Close SK: pad, encrypt, ICV, total length. 0 or -errno. */
 int v2_seal(struct v2_sa *sa, struct v2_enc *e);
 /*
@@ -214,6 +219,19 @@ int v2_id_local(struct v2_sa *sa);
  */
 void v2_cert_run(struct v2_sa *sa, const struct v2_msg *m, bool check_peer, bool sign_own,
 	void (*then)(struct v2_sa *sa, struct v2_msg *m, const char *why));
+
+/* ---- v2_frag.c: messages in fragments (RFC 7383) ---- */
+
+/*
+ * Take an authenticated fragment; inner is its content. 0 when the message is complete: then *inner is all of it,
+ * *first the type of its first payload, and *whole what the caller frees (and zeroes) after use. -EAGAIN while pieces
+ * are missing.
+ */
+int v2_frag_add(struct v2_sa *sa, const struct v2_msg *m, struct v2_view *inner, uint8_t *first, uint8_t **whole);
+void v2_frags_fini(struct v2_sa *sa);
+/* Seal e as one message, or as fragments where it is too long, into out: what v2_send_all() transmits. */
+int v2_seal_all(struct v2_sa *sa, struct v2_enc *e, struct v2_buf *out);
+void v2_send_all(struct v2_sa *sa, const struct v2_buf *b);
 
 /* ---- v2_prop.c: what we offer and what we accept ---- */
 
@@ -259,8 +277,8 @@ void v2_task_free(struct v2_task *t);
 /* Give up a task that has the window but sent nothing. */
 void v2_task_drop(struct v2_sa *sa, struct v2_task *t);
 void v2_queue_run(struct v2_sa *sa);
-/* Send and repeat until answered (RFC 7296 2.1, 2.4). */
-void v2_request_send(struct v2_sa *sa, const void *data, size_t len);
+/* Send sa->out and repeat until answered (RFC 7296 2.1, 2.4). */
+void v2_request_send(struct v2_sa *sa);
 void v2_request_resume(struct v2_sa *sa); /* after a restore */
 void v2_request_stop(struct v2_sa *sa);
 /* Start an encrypted response to the request being answered. */

@@ -213,6 +213,18 @@ static const char *use_payload(struct v2_msg *m, uint8_t type, bool critical, st
 	}
 }
 
+/* RFC 7383 2.5: number and total of the fragment come before the IV. */
+static bool use_fragment(struct v2_msg *m, struct v2_view *b)
+{
+	if (b->len < 4)
+		return false;
+	m->frag_num = v2_get16(b->p);
+	m->frag_total = v2_get16(b->p + 2);
+	b->p += 4;
+	b->len -= 4;
+	return m->frag_num && m->frag_num <= m->frag_total;
+}
+
 int v2_parse_payloads(struct v2_msg *m, uint8_t next, const uint8_t *data, size_t len, bool inside, const char **why)
 {
 	size_t off = 0;
@@ -226,9 +238,9 @@ int v2_parse_payloads(struct v2_msg *m, uint8_t next, const uint8_t *data, size_
 		const uint8_t *p = data + off;
 		struct v2_view body = {p + PL_HDR, v2_get16(p + 2) - PL_HDR};
 		off += PL_HDR + body.len;
-		if (next == V2_PL_SK) {
-			if (inside || off != len) {
-				*why = "encrypted payload is not the last one";
+		if (next == V2_PL_SK || next == V2_PL_SKF) {
+			if (inside || off != len || (next == V2_PL_SKF && !use_fragment(m, &body))) {
+				*why = "encrypted payload is not the last one, or a bad fragment";
 				return -EPROTO;
 			}
 			m->sk = body;
@@ -423,6 +435,18 @@ void v2_enc_sk(struct v2_enc *e, size_t iv_len)
 	static const uint8_t zero[16];
 	v2_enc_begin(e, V2_PL_SK);
 	e->sk_start = e->start;
+	e->sk_head = PL_HDR;
+	v2_enc_bytes(e, zero, iv_len);
+}
+
+void v2_enc_skf(struct v2_enc *e, uint16_t num, uint16_t total, size_t iv_len)
+{
+	static const uint8_t zero[16];
+	v2_enc_begin(e, V2_PL_SKF);
+	e->sk_start = e->start;
+	e->sk_head = PL_HDR + 4;
+	v2_enc_u16(e, num);
+	v2_enc_u16(e, total);
 	v2_enc_bytes(e, zero, iv_len);
 }
 

@@ -56,6 +56,7 @@ enum v2_notify_type {
 	V2_N_REKEY_SA = 16393,
 	V2_N_USE_TRANSPORT_MODE = 16391,
 	V2_N_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
+	V2_N_IKEV2_FRAGMENTATION_SUPPORTED = 16430,
 	V2_N_SIGNATURE_HASH_ALGORITHMS = 16431,
 };
 
@@ -141,8 +142,9 @@ struct v2_msg {
 	struct v2_view sa, ke, idi, idr, auth, nonce, tsi, tsr;
 	uint16_t ke_group; /* with ke */
 	uint8_t auth_method;
-	struct v2_view sk; /* body of the encrypted payload: IV, ciphertext, ICV */
-	uint8_t sk_next;   /* first payload inside */
+	struct v2_view sk;	       /* body of the encrypted payload: IV, ciphertext, ICV */
+	uint8_t sk_next;	       /* first payload inside */
+	uint16_t frag_num, frag_total; /* of an encrypted fragment (RFC 7383), from 1; 0 = sk is a whole message */
 	unsigned n_notify, n_delete;
 	struct v2_notify notify[V2_NOTIFY_MAX];
 	struct v2_delete del[V2_DELETE_MAX];
@@ -178,7 +180,8 @@ struct v2_enc {
 	size_t size, len;
 	size_t next_at;	 /* where the type of the next payload is to be written */
 	size_t start;	 /* of the open payload */
-	size_t sk_start; /* of the SK payload, 0 = none */
+	size_t sk_start; /* of the SK or SKF payload, 0 = none */
+	size_t sk_head;	 /* length of its header before the IV */
 	bool bad;	 /* did not fit */
 };
 void v2_enc_header(struct v2_enc *e, uint8_t *buf, size_t size, const struct v2_hdr *h);
@@ -190,6 +193,8 @@ void v2_enc_begin(struct v2_enc *e, enum v2_payload type);
 void v2_enc_end(struct v2_enc *e);
 /* Open the SK payload and leave iv_len bytes; what follows is inside. Closed by v2_seal (v2_crypt.h). */
 void v2_enc_sk(struct v2_enc *e, size_t iv_len);
+/* The same for one fragment (RFC 7383 2.5). */
+void v2_enc_skf(struct v2_enc *e, uint16_t num, uint16_t total, size_t iv_len);
 /* Write the total length into the header: 0, or -EMSGSIZE when something did not fit. */
 int v2_enc_finish(struct v2_enc *e);
 

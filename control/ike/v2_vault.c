@@ -55,6 +55,7 @@ void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 	ike_put_u32(w, sa->next_msgid);
 	ike_put_u32(w, sa->peer_msgid);
 	ike_put_u64(w, sa->iv_last);
+	ike_put_u8(w, sa->peer_frag);
 	ike_put_blob(w, sa->resp.p, sa->resp.len <= KEPT_MAX ? sa->resp.len : 0);
 	ike_put_blob(w, sa->out.p, t ? sa->out.len : 0);
 	ike_put_u8(w, t ? t->ops->exchange : 0);
@@ -100,6 +101,7 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	sa->next_msgid = ike_get_u32(r);
 	sa->peer_msgid = ike_get_u32(r);
 	sa->iv_last = ike_get_u64(r);
+	sa->peer_frag = ike_get_u8(r) != 0;
 	const uint8_t *p = ike_get_blob(r, &len, KEPT_MAX);
 	if (p && len)
 		v2_buf_set(&sa->resp, p, len);

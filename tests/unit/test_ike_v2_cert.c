@@ -25,6 +25,7 @@ static enum cfg_ike_method method[2]; /* of each host */
 static const char *crl_path;	      /* looked at by host 0 */
 static bool by_rogue;		      /* host 1's certificate is from another CA */
 static enum cfg_id_type id_type;      /* of both hosts; NONE = the default */
+static unsigned fragment_size;	      /* of both hosts */
 static bool two_points;		      /* host 1 has certificates of both CAs, the rogue's first */
 
 static int setup(void **state)
@@ -61,6 +62,7 @@ static int reset(void **state)
 	method[0] = method[1] = CFG_METHOD_SIGNATURE;
 	crl_path = NULL;
 	by_rogue = two_points = false;
+	fragment_size = 0;
 	id_type = CFG_ID_NONE;
 	return 0;
 }
@@ -112,6 +114,7 @@ static void with_certs(struct cv_config *c, int i)
 	c->ike_profile->local_auth = method[i];
 	c->ike_profile->remote_auth = method[!i];
 	c->ike_profile->n_match = 0;
+	c->ike_profile->fragment_size = (uint16_t)fragment_size;
 	if (id_type == CFG_ID_NONE)
 		return;
 	c->ike_profile->local_id.type = id_type;
@@ -297,11 +300,122 @@ static void restart_keeps_sas(void **state)
 	assert_int_equal(pair_stat(p, 0, "child_rekeyed"), 1);
 }
 
+/* Payload type of the first payload of a message, and its length on the wire. */
+static unsigned n_skf, longest;
+static bool watch(struct pair *pair, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)pair, (void)from, (void)n;
+	n_skf += data[16] == 53;
+	longest = data[18] != 34 && len > longest ? (unsigned)len : longest;
+	return true;
+}
+
+/* RFC 7383: nothing after IKE_SA_INIT is longer than asked for; both ends put it together. */
+static void fragments(void **state)
+{
+	static const unsigned sizes[] = {300, 576, 1280};
+	(void)state;
+	key_type = "RSA";
+	for (size_t i = 0; i < 3; i++) {
+		fragment_size = sizes[i];
+		n_skf = longest = 0;
+		p = pair_new(CFG_IKEV2, with_certs);
+		p->filter = watch;
+		pair_acquire(p, 0, 0);
+		pair_run(p, 1000);
+		assert_true(pair_children_agree(p, 1));
+		assert_true(longest <= sizes[i] - 32);
+		assert_true(i == 2 || n_skf >= 6); /* two long messages, in pieces */
+		pair_restart(p, 1);		   /* fragmentation is remembered */
+		pair_run(p, 1000);
+		ike_child_expire(p->h[0].ike, pair_newest(p, 0)->id, false);
+		pair_run(p, 5000);
+		assert_true(pair_children_agree(p, 1));
+		teardown(NULL);
+	}
+}
+
+static void one_side_only(struct cv_config *c, int i)
+{
+	fragment_size = i ? 0 : 576;
+	with_certs(c, i);
+}
+
+static void fragments_need_both(void **state)
+{
+	(void)state;
+	key_type = "RSA";
+	n_skf = 0;
+	p = pair_new(CFG_IKEV2, one_side_only);
+	p->filter = watch;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+	assert_int_equal(n_skf, 0);
+}
+
+/* Fragments lost, repeated and reordered: repetition brings the missing ones, nothing is answered twice in between. */
+static void fragments_lost(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 20; seed++) {
+		fragment_size = 400;
+		p = pair_new(CFG_IKEV2, with_certs);
+		p->rng = seed * 104729;
+		p->loss = 15;
+		p->dup = 15;
+		p->jitter = 30;
+		pair_acquire(p, 0, 0);
+		pair_run(p, 90000);
+		p->loss = 0;
+		if (!pair_n_children(p, 0))
+			pair_acquire(p, 0, 0);
+		pair_run(p, 60000);
+		assert_true(pair_children_agree(p, 1));
+		teardown(NULL);
+	}
+}
+
+/* A fragment that somebody else has changed or made up is dropped, whatever it says; the rest still fits together. */
+static bool forge(struct pair *pair, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	static const uint16_t heads[][2] = {{0, 3}, {4, 3}, {1, 0}, {1, 65535}, {1, 2}, {3, 3}, {2, 60000}};
+	uint8_t copy[2048];
+	(void)n;
+	if (data[16] != 53 || len > sizeof(copy))
+		return true;
+	n_skf++;
+	struct ike_path path = {.local = pair->h[!from].addr, .remote = pair->h[from].addr, .lport = 500, .rport = 500};
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		memcpy(copy, data, len);
+		copy[32] = (uint8_t)(heads[i][0] >> 8), copy[33] = (uint8_t)heads[i][0];
+		copy[34] = (uint8_t)(heads[i][1] >> 8), copy[35] = (uint8_t)heads[i][1];
+		if (memcmp(copy, data, len) != 0)
+			ike_input(pair->h[!from].ike, &path, false, copy, len);
+	}
+	return true;
+}
+
+static void fragments_forged(void **state)
+{
+	(void)state;
+	fragment_size = 400;
+	n_skf = 0;
+	p = pair_new(CFG_IKEV2, with_certs);
+	p->filter = forge;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 2000);
+	assert_true(n_skf >= 4);
+	assert_true(pair_children_agree(p, 1));
+	assert_true(pair_stat(p, 1, "rx_bad_integrity") + pair_stat(p, 1, "rx_malformed") >= 10);
+	assert_int_equal(p->h[0].acquire_failures, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
 	const struct CMUnitTest tests[] = {T(every_key), T(identities), T(mixed_methods), T(method_is_ours_to_choose),
 		T(bad_certificates), T(certificate_by_request), T(slow_pool_and_loss), T(cleared_meanwhile),
-		T(restart_keeps_sas)};
+		T(restart_keeps_sas), T(fragments), T(fragments_need_both), T(fragments_lost), T(fragments_forged)};
 	return cmocka_run_group_tests(tests, setup, finish);
 }

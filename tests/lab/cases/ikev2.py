@@ -111,7 +111,7 @@ def _swan_certificates(vpn, pki):
 
 
 def certificates(lab):
-    """PKI and RFC 7427: each kind of key, Culvert in both roles; then strongSwan without RFC 7427; then a revoked peer."""
+    """PKI and RFC 7427: each kind of key, Culvert in both roles, in fragments (RFC 7383); then a revoked peer."""
     vpn = Vpn(lab, 2)
     pki = Pki(lab)
     for kind, role in (("RSA", "initiator"), ("RSA", "responder"), ("EC", "initiator"), ("EC384", "responder"),
@@ -120,12 +120,17 @@ def certificates(lab):
         vpn.down()
         pki.issue("gw1", kind, "DNS:gw1.lab", 11)
         pki.issue("peer", kind, "DNS:peer.lab", 12)
-        vpn.culvert.commit(_with_certificates(vpn, pki))
+        config = _with_certificates(vpn, pki)
+        config["culvert-ike:ike"]["profile"][0]["fragmentation"] = {"size": 576 if role == "initiator" else 1280}
+        vpn.culvert.commit(config)
         _swan_certificates(vpn, pki)
         vpn.up(role).require_traffic((56,))
         sa = vpn.culvert.show("crypto", "ikev2", "sa")
         require("O=Lab, CN=peer" in str(sa), f"the peer's certificate is not shown: {sa}")
     require(vpn.daemon.log().count("ED25519 successful") + vpn.daemon.log().count("EdDSA") > 0, "no EdDSA signature at the peer")
+    # RFC 7383: strongSwan has put ours together
+    require(vpn.daemon.log().count("received fragment #") >= 4, "the peer has seen no fragments of ours")
+    lab.say(f"the peer has split its own {vpn.daemon.log().count('splitting IKE message')} times")
     lab.say("the peer is revoked: CRL required, read again without a commit")
     vpn.down()
     pki.crl()
