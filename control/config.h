@@ -307,6 +307,7 @@ struct cv_config {
 	bool busy_poll;
 	/* global IKE and IPsec parameters */
 	bool ike_enabled;	   /* IKE-1, IKE-2 */
+	bool invalid_spi_recovery; /* ISPI-2: negotiate with a peer that sends on an SPI we do not know */
 	uint32_t cookie_threshold; /* half-open SAs above which cookies are demanded (RFC 7296 2.6) */
 	uint32_t half_open_max;
 	struct cfg_cac cac;

@@ -37,6 +37,7 @@ static void free_parts(struct control *c)
 	ids_close(c->ids);
 	desired_free(c->desired);
 	config_unref(c->running);
+	free(c->spi);
 	free(c->run_dir);
 	free(c);
 }
@@ -65,8 +66,9 @@ static int make_parts(struct control *c, const struct control_opts *opts)
 	c->events = event_history_new();
 	c->children = child_table_new(c);
 	c->sessions = session_table_new(c);
+	c->spi = spi_memory_new();
 	c->ike = ike_new(&host_ike_ops, c);
-	if (!c->events || !c->vault || !c->children || !c->sessions || !c->ike)
+	if (!c->events || !c->vault || !c->children || !c->sessions || !c->spi || !c->ike)
 		return -1;
 	c->dp = dpclient_new(c->loop, &dp, &dp_ops, c);
 	return c->dp ? 0 : -1;

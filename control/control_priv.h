@@ -16,6 +16,7 @@
 #include "session.h"
 
 struct stats_base;
+struct spi_memory;
 struct trace;
 
 /* How far the dataplane that we are connected to is known to hold the running configuration. */
@@ -53,7 +54,8 @@ struct control {
 	/* host.c */
 	uv_prepare_t prepare;
 	uv_timer_t ike_timer;
-	uint64_t idle_at_ms;   /* when idle.c looks next */
+	uint64_t idle_at_ms; /* when idle.c looks next */
+	struct spi_memory *spi;
 	uint32_t acquire_rule; /* while ike_acquire() runs: the rule it is for; 0 = none */
 	unsigned n_jobs;       /* on the public-key pool */
 	uint16_t ip_id;
@@ -118,6 +120,11 @@ void trace_end(struct control *c); /* answers a running trace */
 /* idle.c: delete pairs that have carried nothing for too long. Milliseconds until it wants to be called again,
  * UINT64_MAX = nothing is configured. */
 uint64_t idle_run(struct control *c);
+
+/* spi.c: ESP or AH with an SPI that nobody has; counters for show. NULL = out of memory. */
+struct spi_memory *spi_memory_new(void);
+void spi_invalid(struct control *c, const struct cv_evt_invalid_spi *e);
+void spi_show(const struct spi_memory *s, json_t *o);
 
 /* path.c: which of our addresses reaches a peer. */
 int path_local_addr(const struct control *c, const struct cfg_map_entry *e, const struct cv_addr *remote,

@@ -114,11 +114,7 @@ static void on_link(struct control *c, const void *body)
 
 static void on_invalid_spi(struct control *c, const void *body)
 {
-	const struct cv_evt_invalid_spi *e = body;
-	char text[CV_ADDR_STR];
-
-	(void)c;
-	cv_info("control", "%%CRYPTO-4-RECVD_PKT_INV_SPI: spi=0x%08x from %s", e->spi, cv_addr_str(&e->src, text));
+	spi_invalid(c, body);
 }
 
 static void on_path_mtu(struct control *c, const void *body)

@@ -45,7 +45,10 @@ void show_ikev2_sa(struct show *s)
 
 void show_ike_stats(struct show *s)
 {
-	json_object_set_new(s->out, "stats", ike_show_stats(s->c->ike));
+	json_t *stats = ike_show_stats(s->c->ike);
+
+	spi_show(s->c->spi, stats);
+	json_object_set_new(s->out, "stats", stats);
 	show_answer(s);
 }
 

@@ -104,6 +104,9 @@ static void invalid_spi_event(const struct rte_mbuf *m)
 		e->udp_dst = (uint16_t)(p[off + 2] << 8 | p[off + 3]);
 		off += 8;
 	}
+	e->proto = meta->l4_proto == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP;
+	if (e->proto == IPPROTO_AH) /* its SPI stands behind next header, length and reserved */
+		off += 4;
 	e->spi = (uint32_t)p[off] << 24 | (uint32_t)p[off + 1] << 16 | (uint32_t)p[off + 2] << 8 | p[off + 3];
 	dp_event(&msg);
 }

@@ -344,6 +344,7 @@ static int spd_compile(struct spd *s, char *text)
 		s->rule[n++] = r;
 	}
 	s->n = n;
+	spd_rules_sort(s->rule, n); /* so that the next change finds them in order */
 	s->class = spd_class_build(s->rule, s->n);
 	return s->class ? CV_OK : fail(text, CV_ERR_NO_MEMORY, "no memory to compile policy", s->conf.spd_id);
 }

@@ -41,6 +41,8 @@ struct spd_rule {
 
 /* ---- classifier (spd_class.c): pure, immutable once built ---- */
 struct spd_class;
+/* Put rules in the order of evaluation: by prio, then id. Cheap when all but a few are in place. Main. */
+void spd_rules_sort(struct spd_rule **rule, uint32_t n);
 /* Compile n rules, in any order. They must outlive the classifier. NULL when out of memory. Main. */
 struct spd_class *spd_class_build(struct spd_rule *const *rules, uint32_t n);
 void spd_class_free(struct spd_class *c);

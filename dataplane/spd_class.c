@@ -52,10 +52,10 @@ static flow_addr prefix_mask(uint8_t af, unsigned len)
 /* Length of the longest prefix that holds the whole range. */
 static uint8_t enclosing_len(uint8_t af, flow_addr lo, flow_addr hi)
 {
-	unsigned len = af == CV_AF_INET ? 32 : 128;
-	while (len && ((lo ^ hi) & prefix_mask(af, len)))
-		len--;
-	return (uint8_t)len;
+	flow_addr differ = lo ^ hi;
+	uint64_t high = (uint64_t)(differ >> 64), low = (uint64_t)differ;
+	unsigned bits = high ? 128u - (unsigned)__builtin_clzll(high) : low ? 64u - (unsigned)__builtin_clzll(low) : 0;
+	return (uint8_t)((af == CV_AF_INET ? 32u : 128u) - bits);
 }
 
 static inline uint32_t tuple_hash(const struct tuple *t, flow_addr src, flow_addr dst, uint32_t vrf)
@@ -77,6 +77,34 @@ static int rule_order(const void *a, const void *b)
 	if (x->prio != y->prio)
 		return x->prio < y->prio ? -1 : 1;
 	return x->rule_id < y->rule_id ? -1 : x->rule_id > y->rule_id;
+}
+
+#define SORT_FEW 16u /* rules out of place that are moved one by one */
+
+void spd_rules_sort(struct spd_rule **rule, uint32_t n)
+{
+	uint32_t out = 0;
+	for (uint32_t i = 1; i < n && out <= SORT_FEW; i++)
+		out += rule_order(&rule[i - 1], &rule[i]) > 0;
+	if (out > SORT_FEW) {
+		qsort(rule, n, sizeof(*rule), rule_order);
+		return;
+	}
+	for (uint32_t i = 1; i < n && out; i++) {
+		if (rule_order(&rule[i - 1], &rule[i]) <= 0)
+			continue;
+		struct spd_rule *r = rule[i];
+		uint32_t lo = 0, hi = i;
+		while (lo < hi) { /* the first that comes after r */
+			uint32_t mid = (lo + hi) / 2;
+			if (rule_order(&rule[mid], &r) > 0)
+				hi = mid;
+			else
+				lo = mid + 1;
+		}
+		memmove(&rule[lo + 1], &rule[lo], (i - lo) * sizeof(*rule));
+		rule[lo] = r;
+	}
 }
 
 static void entries_fill(struct spd_class *c, struct spd_rule *const *sorted)
@@ -159,7 +187,7 @@ static bool class_fill(struct spd_class *c, struct spd_rule *const *rules)
 	if (sorted && tuple_no && c->entry && c->tuple) {
 		if (c->n)
 			memcpy(sorted, rules, c->n * sizeof(*sorted));
-		qsort(sorted, c->n, sizeof(*sorted), rule_order);
+		spd_rules_sort(sorted, c->n);
 		entries_fill(c, sorted);
 		for (uint32_t i = 0; i < c->n; i++) {
 			struct tuple *t = tuple_of(c, i);

@@ -341,6 +341,7 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 	if (!ike)
 		return true; /* only in trees that were never validated; the defaults of config_new() hold */
 	b->c->ike_enabled = tree_flag(ike, "enabled");
+	b->c->invalid_spi_recovery = tree_flag(ike, "invalid-spi-recovery");
 	b->c->cookie_threshold = (uint32_t)tree_number(ike, "cookie-threshold");
 	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");
 	admission(b, tree_child(ike, "call-admission"));

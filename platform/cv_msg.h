@@ -458,6 +458,8 @@ struct cv_evt_invalid_spi {
 	uint32_t front_vrf;
 	struct cv_addr src, dst;
 	uint16_t udp_src, udp_dst; /* 0 = plain ESP */
+	uint8_t proto;		   /* 50 or 51 */
+	uint8_t pad[3];
 };
 
 /* The path MTU of outer packets to a peer changed. */

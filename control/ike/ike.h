@@ -139,6 +139,11 @@ void ike_input(struct ike *ike, const struct ike_path *path, bool natt, const ui
  */
 void ike_acquire(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
 	const struct cv_selector *trigger);
+/*
+ * A peer (path->remote, front VRF and our address in path) sends ESP or AH (proto 50, 51) with an SPI that we have no
+ * SA for: tell it over an established IKE SA (ISPI-1). False: there is none, nothing was sent.
+ */
+bool ike_invalid_spi(struct ike *ike, const struct ike_path *path, uint8_t proto, uint32_t spi);
 /* A soft or hard limit of bytes, packets or sequence numbers was reached. */
 void ike_child_expire(struct ike *ike, uint32_t child_id, bool hard);
 /* All pairs are gone from the dataplane (it restarted): rekey every child over the living IKE SAs. */

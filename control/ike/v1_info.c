@@ -178,6 +178,12 @@ static bool notify_in(struct v1_sa *v, struct v1_span body)
 			v1_quick_connected(v, (uint32_t)n.spi.p[0] << 24 | (uint32_t)n.spi.p[1] << 16 |
 						      (uint32_t)n.spi.p[2] << 8 | n.spi.p[3]);
 		break;
+	case V1_N_INVALID_SPI: /* ISPI-3, 11: only what comes protected gets here */
+		if (n.spi.len == 4)
+			v1_child_deleted_by_peer(v, n.proto,
+				(uint32_t)n.spi.p[0] << 24 | (uint32_t)n.spi.p[1] << 16 | (uint32_t)n.spi.p[2] << 8 |
+					n.spi.p[3]);
+		break;
 	default:
 		if (is_error(n.type)) {
 			cv_notice("ike", "IKEv1: peer reports %s", v1_notify_name(n.type));

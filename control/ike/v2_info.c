@@ -207,6 +207,15 @@ static void deleted_by_peer(struct v2_sa *sa)
 	ike_sa_destroy(base, base->phase == IKE_PHASE_CLOSING ? NULL : "deleted by peer");
 }
 
+/* The peer does not have an SA that we send on (ISPI-3). Only what an authenticated IKE SA protects gets here
+ * (ISPI-11). */
+static void invalid_spi(struct v2_sa *sa, const struct v2_notify *n)
+{
+	struct ike_child *c = n && n->data.len == 4 ? ike_child_by_spi_out(&sa->sa, v2_get32(n->data.p)) : NULL;
+	if (c && c->state >= IKE_CHILD_ESTABLISHED)
+		v2_child_delete(c);
+}
+
 void v2_info_request(struct v2_sa *sa, struct v2_msg *m)
 {
 	uint8_t buf[IKE_MSG_MAX];
@@ -226,6 +235,8 @@ void v2_info_request(struct v2_sa *sa, struct v2_msg *m)
 			v2_enc_delete_children(&e, proto, spi, n);
 	}
 	v2_respond(sa, &e);
+	if (!sa->sa.dead)
+		invalid_spi(sa, v2_find_notify(m, V2_N_INVALID_SPI));
 	if (!sa->sa.dead && v2_find_notify(m, V2_N_AUTHENTICATION_FAILED)) {
 		sa->sa.ike->stats.auth_failed++;
 		ike_sa_destroy(&sa->sa, "authentication failed");

@@ -631,6 +631,69 @@ static void apply_idle(struct fixture *f, uint32_t seconds)
 	assert_string_equal(a.err, "");
 }
 
+static json_int_t ike_stat(struct fixture *f, struct router *r, const char *name)
+{
+	json_t *a = ask(f, r, "{\"show\": \"crypto ike stats\"}", true);
+	json_int_t n = json_integer_value(json_object_get(json_object_get(a, "stats"), name));
+
+	json_decref(a);
+	return n;
+}
+
+static void invalid_spi(struct router *r, const struct cv_sa *out, const char *src, uint32_t spi)
+{
+	struct cv_evt_invalid_spi e = {.spi = spi, .dst = out->src, .proto = 50};
+
+	assert_int_equal(cv_addr_parse(src, &e.src), 0);
+	fakedp_event(r->dp, CV_EVT_INVALID_SPI, &e, sizeof(e));
+}
+
+/* ISPI-1, 3, 5, 7: the peer that sends on an SPI we do not have is told over the IKE SA, removes that SA and nothing
+ * else; asked again at once, it is not told twice. A stranger is never answered. */
+static void peer_with_an_invalid_spi_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_sa mine, theirs;
+
+	bring_up(f);
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &mine));
+	assert_true(fakedp_sa(f->r[1].dp, CV_SA_OUT, 0, &theirs));
+	invalid_spi(r, &mine, "203.0.113.99", theirs.spi);
+	invalid_spi(r, &mine, "192.0.2.2", 0x77770001);
+	WAIT(f, ike_stat(f, r, "invalid_spi_told") == 1);
+	assert_int_equal(ike_stat(f, r, "invalid_spi_reported"), 2);
+	assert_int_equal(state_of(&f->r[1]).sas, 2); /* not one of its SAs */
+	invalid_spi(r, &mine, "192.0.2.2", 0x77770002);
+	WAIT(f, ike_stat(f, r, "invalid_spi_suppressed") == 1);
+	assert_int_equal(ike_stat(f, r, "invalid_spi_initiated"), 0);
+}
+
+/* ISPI-2, 5: without an IKE SA nothing happens, unless the operator wants recovery, and then for configured peers only.
+ */
+static void recovery_negotiates_when_switched_on(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_sa like = {0};
+
+	for (int on = 0; on < 2; on++) {
+		struct cv_config *cfg = side(0);
+
+		cfg->invalid_spi_recovery = on;
+		if (!on)
+			start_both(f);
+		assert_string_equal(apply(f, r, cfg), "");
+		assert_int_equal(cv_addr_parse("192.0.2.1", &like.src), 0);
+		invalid_spi(r, &like, "203.0.113.99", 0x77770001);
+		invalid_spi(r, &like, "192.0.2.2", 0x77770001);
+		WAIT(f, ike_stat(f, r, "invalid_spi_reported") == 2 * (on + 1));
+		assert_int_equal(ike_stat(f, r, "invalid_spi_initiated"), on);
+	}
+	WAIT(f, state_of(r).sas == 2 && state_of(&f->r[1]).sas == 2);
+	assert_true(session_is(f, r, "UP-ACTIVE"));
+}
+
 static size_t ike_sas(struct fixture *f, struct router *r)
 {
 	json_t *a = ask(f, r, "{\"show\": \"crypto ikev2 sa\"}", true);
@@ -837,6 +900,8 @@ int main(int argc, char **argv)
 		TEST(refused_change_leaves_the_tunnel),
 		TEST(egress_settings_reach_the_sas),
 		TEST(idle_sa_is_deleted),
+		TEST(peer_with_an_invalid_spi_is_told),
+		TEST(recovery_negotiates_when_switched_on),
 		TEST(busy_sa_stays),
 		TEST(soft_limit_rekeys),
 		TEST(graceful_stop_tells_the_peer),

@@ -88,3 +88,21 @@ def inside_vrf_differs(lab):
     require(session.get("ivrf") == "red" and session.get("fvrf") in (None, "global"), f"{session}")
     table = vpn.culvert.cli("show", "ip", "route").stdout
     require("10.1.0." not in table, f"the global table knows the hosts' network:\n{table}")
+
+
+def invalid_spi_recovery(lab):
+    """ISPI-2, 3, T3: both of Culvert's processes die and forget the tunnel, while strongSwan goes on sending on it. With
+    recovery switched on the first such packet makes Culvert negotiate, and traffic from the peer's side comes back."""
+    vpn = Vpn(lab, 2)
+    config = vpn.config()
+    config["culvert-ike:ike"]["invalid-spi-recovery"] = True
+    vpn.culvert.commit(config)
+    vpn.up()
+    vpn.culvert.kill_control()
+    vpn.culvert.kill_dataplane()
+    vpn.culvert.write_startup(config)
+    vpn.culvert.start()
+    vpn.site.ping_until_works(4, "host-b", 25)
+    stats = vpn.culvert.show("crypto", "ike", "stats")["stats"]
+    require(stats["invalid_spi_reported"] >= 1 and stats["invalid_spi_initiated"] == 1, f"{stats}")
+    require("RECVD_PKT_INV_SPI" in lab.log_text("culvertd.log"), "ISPI-8: nothing in the log")
