@@ -141,3 +141,21 @@ def certificates(lab):
     vpn.daemon.initiate(10, check=False)
     wait_until(lambda: "revoked" in lab.log_text("culvertd.log"), 15, "culvertd to refuse the revoked certificate")
     require(vpn.daemon.child_count() == 0, vpn.daemon.sas())
+
+
+def certificates_classic(lab):
+    """A peer without RFC 7427: RSA with SHA-1 (method 1) and ECDSA by RFC 4754; it splits its messages into small fragments."""
+    vpn = Vpn(lab, 2, conn={"extra": {"charon": {"signature_authentication": "no", "fragment_size": 600}}})
+    pki = Pki(lab)
+    for kind, role in (("RSA", "responder"), ("EC", "initiator"), ("EC384", "responder")):
+        lab.say(f"{kind}, Culvert is {role}")
+        vpn.down()
+        pki.issue("gw1", kind, "DNS:gw1.lab", 11)
+        pki.issue("peer", kind, "DNS:peer.lab", 12)
+        vpn.culvert.commit(_with_certificates(vpn, pki))
+        _swan_certificates(vpn, pki)
+        vpn.up(role).require_traffic((56,))
+    log = vpn.daemon.log()
+    require("splitting IKE message" in log, "the peer has sent no fragments")
+    for words in ("RSA signature", "ECDSA-256 signature", "ECDSA-384 signature"):
+        require(f"with {words} successful" in log, f"no {words} of ours was judged by the peer")

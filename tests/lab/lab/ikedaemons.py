@@ -60,6 +60,7 @@ class StrongSwan:
             "retransmit_timeout": "1.5", "retransmit_base": base, "retransmit_tries": tries,
             **self.conn.extra.get("charon", {}),
             "filelog": {"stderr": {"default": 1, "ike": 2, "time_format": "%H:%M:%S", "flush_line": "yes"}},
+            **self.conn.extra.get("charon", {}),
         }) + "\n" + block("swanctl", {"load": "nonce openssl"}) + "\n")
         self.pid = self.peer.background(f"env {self.env} /usr/lib/ipsec/charon", "charon.log")
         wait_until(lambda: self.peer.ok(f"[ -S /run/charon.vici ] && {self.env} swanctl --stats >/dev/null 2>&1"), 20,
