@@ -142,6 +142,7 @@ struct ike {
 	unsigned depth;
 	struct ike_stats stats;
 	struct ike_timer auto_timer;
+	uint64_t v1_refused_ms;	     /* when a refusal was last logged */
 	struct ike_pool *pools;	     /* v1_modecfg.c */
 	struct ike_current *current; /* sorted; ike_peers.c */
 	unsigned n_current;

@@ -361,20 +361,32 @@ static struct v1_sa *sa_for(struct ike *ike, const struct v1_hdr *h)
 	return v1_of(sa);
 }
 
+/* Anybody can cause a refusal: the log has one a second at most, the counters have them all. */
+static bool worth_a_line(struct ike *ike)
+{
+	uint64_t now = ike_now(ike);
+	if (ike->v1_refused_ms && now - ike->v1_refused_ms < 1000)
+		return false;
+	ike->v1_refused_ms = now;
+	return true;
+}
+
 /* Exchanges that the configuration does not ask for, and unknown ones: refused by name. */
 static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h)
 {
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
 	if (h->exchange == V1_EX_AGGRESSIVE) {
 		ike->stats.v1_aggressive_refused++;
-		cv_notice("ike", "IKEv1: aggressive mode refused: no profile allows it with a preshared key");
+		if (worth_a_line(ike))
+			cv_notice("ike", "IKEv1: aggressive mode refused: no profile allows it with a preshared key");
 		/* strangers get no answer */
 		if (ike_entries_for(ike, &ike_v1, path, e, IKE_ENTRIES_MAX))
 			v1_notify_clear(ike, path, natt, h, V1_N_INVALID_EXCHANGE_TYPE);
 		return;
 	}
 	ike->stats.v1_exchange_refused++;
-	cv_notice("ike", "IKEv1: exchange type %u refused", h->exchange);
+	if (worth_a_line(ike))
+		cv_notice("ike", "IKEv1: exchange type %u refused", h->exchange);
 }
 
 /* The second switch (RFC 9395): is there a profile here that takes aggressive mode with a preshared key? */
