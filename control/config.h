@@ -244,6 +244,7 @@ struct cfg_transform_set {
 	struct algo_suite suite;
 	bool transport; /* for flows between the two peers themselves, else tunnel mode all the same (IPSEC-21) */
 	bool esn;	/* extended sequence numbers are demanded */
+	bool builtin;	/* a default set (USAB-15) */
 };
 
 #define CFG_REPLAY_GLOBAL UINT32_MAX
@@ -311,10 +312,12 @@ struct cv_config {
 	uint32_t cookie_threshold; /* half-open SAs above which cookies are demanded (RFC 7296 2.6) */
 	uint32_t half_open_max;
 	struct cfg_cac cac;
-	uint32_t ipsec_lifetime_s;  /* IPSEC-51: 3600 */
-	uint64_t ipsec_lifetime_kb; /* 4608000 */
-	uint32_t replay_window;	    /* packets; 0 = off */
-	uint32_t idle_s;	    /* 60..86400; 0 = off (IDLE-2) */
+	bool no_default_policy;	       /* USAB-12 */
+	bool no_default_transform_set; /* USAB-20 */
+	uint32_t ipsec_lifetime_s;     /* IPSEC-51: 3600 */
+	uint64_t ipsec_lifetime_kb;    /* 4608000 */
+	uint32_t replay_window;	       /* packets; 0 = off */
+	uint32_t idle_s;	       /* 60..86400; 0 = off (IDLE-2) */
 	enum cfg_df_bit df_bit;
 	enum cfg_fragment fragment;
 	struct cfg_identity local_id;

@@ -37,8 +37,9 @@ static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
 			"waits for peers with dynamic addresses",
 			map, e->seq);
 	if (e->n_transform_set < 1 || e->n_transform_set > 6)
-		return check_fail(
-			k, PATH_ENTRY "/transform-set: %u; 1..6, best first", map, e->seq, e->n_transform_set);
+		return check_fail(k,
+			PATH_ENTRY "/transform-set: %u, and the default ones are switched off; 1..6, best first", map,
+			e->seq, e->n_transform_set);
 	for (unsigned i = 0; i < e->n_peer; i++)
 		if (!cv_addr_bits(&e->peer[i]) || cv_addr_is_zero(&e->peer[i]) || e->peer[i].af != e->peer[0].af)
 			return check_fail(

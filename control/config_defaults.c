@@ -19,6 +19,14 @@ static const struct cfg_ike_policy builtin_policy[] = {
 		true},
 	{65510, IKE_ENCR_AES_CBC, 128, IKE_PRF_HMAC_SHA256, CFG_AUTH_PSK, IKE_GROUP_MODP2048, DEFAULT_IKE_LIFETIME_S,
 		true},
+	{65511, IKE_ENCR_AES_CBC, 256, IKE_PRF_HMAC_SHA384, CFG_AUTH_PSK, IKE_GROUP_ECP384, DEFAULT_IKE_LIFETIME_S,
+		true},
+	{65512, IKE_ENCR_AES_CBC, 256, IKE_PRF_HMAC_SHA384, CFG_AUTH_PSK, IKE_GROUP_MODP3072, DEFAULT_IKE_LIFETIME_S,
+		true},
+	{65513, IKE_ENCR_AES_CBC, 256, IKE_PRF_HMAC_SHA512, CFG_AUTH_PSK, IKE_GROUP_ECP521, DEFAULT_IKE_LIFETIME_S,
+		true},
+	{65514, IKE_ENCR_AES_CBC, 256, IKE_PRF_HMAC_SHA512, CFG_AUTH_PSK, IKE_GROUP_MODP4096, DEFAULT_IKE_LIFETIME_S,
+		true},
 };
 
 static const struct cfg_ike_encr aead_encr[] = {
@@ -115,11 +123,31 @@ static void inherit(struct cv_config *c)
 		}
 }
 
+/* USAB-15, 17: the first is preferred. Tunnel mode: hosts behind the gateways are the rule (USAB-18). */
+static void add_default_transform_sets(struct cv_config *c)
+{
+	static const char *const algorithm[] = {"aes256-gcm16", "aes256-cbc-sha256-128"};
+	static const char *const name[] = {DEFAULT_TS_1, DEFAULT_TS_0};
+
+	c->transform_set = grow(c, c->transform_set, c->n_transform_set, COUNT(name), sizeof(*c->transform_set));
+	for (unsigned i = 0; i < COUNT(name); i++) {
+		struct cfg_transform_set *t = &c->transform_set[c->n_transform_set];
+
+		*t = (struct cfg_transform_set){.name = name[i], .builtin = true};
+		if (algo_suite_by_name(algorithm[i], &t->suite))
+			c->n_transform_set++;
+	}
+}
+
 void config_add_builtins(struct cv_config *c)
 {
-	c->ike_policy = grow(c, c->ike_policy, c->n_ike_policy, COUNT(builtin_policy), sizeof(builtin_policy[0]));
-	memcpy(&c->ike_policy[c->n_ike_policy], builtin_policy, sizeof(builtin_policy));
-	c->n_ike_policy += COUNT(builtin_policy);
+	/* USAB-6: only where the operator wrote none */
+	if (!c->n_ike_policy && !c->no_default_policy) {
+		c->ike_policy = copy(c, builtin_policy, COUNT(builtin_policy), sizeof(builtin_policy[0]));
+		c->n_ike_policy = COUNT(builtin_policy);
+	}
+	if (!c->no_default_transform_set)
+		add_default_transform_sets(c);
 
 	c->ike_proposal = grow(c, c->ike_proposal, c->n_ike_proposal, 2, sizeof(*c->ike_proposal));
 	c->ike_proposal[c->n_ike_proposal++] = sha2_proposal(c, "default-gcm", aead_encr, COUNT(aead_encr), true);

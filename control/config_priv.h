@@ -81,5 +81,7 @@ int config_index_keys(struct config_check *k, struct cfg_keyring *kr);
 
 #define DEFAULT_IKE_LIFETIME_S 86400u
 #define DEFAULT_PROFILE_NAME "default"
+#define DEFAULT_TS_1 "#!default_transform_set_1"
+#define DEFAULT_TS_0 "#!default_transform_set_0"
 
 #endif

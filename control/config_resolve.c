@@ -216,6 +216,11 @@ static int refer_entry(struct config_check *k, struct cfg_crypto_map *m, struct 
 	int r;
 
 	e->map = m;
+	if (!e->n_transform_set && !k->c->no_default_transform_set) { /* USAB-16 */
+		e->transform_set = config_alloc(k->c, 2, sizeof(*e->transform_set));
+		e->transform_set[e->n_transform_set++] = DEFAULT_TS_1;
+		e->transform_set[e->n_transform_set++] = DEFAULT_TS_0;
+	}
 	e->ts_ref = config_alloc(k->c, e->n_transform_set, sizeof(*e->ts_ref));
 	r = refer(k, &k->acl, e->acl, REF(e->acl_ref), PATH_ENTRY "/access-list", m->name, e->seq);
 	if (!r)

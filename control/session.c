@@ -282,6 +282,20 @@ static void moved(struct session_table *t, const struct ike_event *ev)
 	LIST_INSERT_HEAD(&t->bucket[bucket_of(&k)], s, link);
 }
 
+/* USAB-13, USAB-19. */
+static void tell_defaults(struct session_table *t, const struct ike_event *ev)
+{
+	const struct cv_config *cfg = t->c->running;
+	const struct cfg_map_entry *e = ev->entry;
+
+	if (!e || !cfg)
+		return;
+	if (e->profile_ref->version == CFG_IKEV1 && cfg->n_ike_policy && cfg->ike_policy[0].builtin && may_log(t))
+		cv_info("session", "%%CRYPTO-6-IKMP_POLICY_DEFAULT: Using ISAKMP Default policies");
+	if (e->n_transform_set && e->ts_ref[0]->builtin && may_log(t))
+		cv_notice("session", "%%CRYPTO-5-IPSEC_DEFAULT_TRANSFORM: Using Default IPSec transform-set");
+}
+
 /* CAC-8. The engine bounds how often it says so. */
 static void refused(const struct ike_event *ev)
 {
@@ -314,6 +328,7 @@ void session_ike_event(struct session_table *t, const struct ike_event *ev)
 	s = find_or_new(t, &k);
 	if (ev->type == IKE_EVT_UP) {
 		s->n_ike++;
+		tell_defaults(t, ev);
 		forget_failure(t, ev);
 	} else if (ev->type == IKE_EVT_DOWN && s->n_ike) {
 		s->n_ike--;

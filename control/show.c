@@ -285,6 +285,8 @@ static const struct verb shows[] = {
 	{"crypto isakmp peer", show_peer},
 	{"call admission statistics", show_call_admission},
 	{"crypto call admission statistics", show_crypto_admission},
+	{"crypto isakmp default policy", show_default_policy},
+	{"crypto ipsec default transform-set", show_default_transform_set},
 	{"crypto session history", show_session_history},
 	{"crypto debug-condition", show_debug_condition},
 	{"crypto map", show_map},

@@ -14,12 +14,14 @@ static const char *ike_name(enum algo_ike_kind kind, unsigned id, uint16_t bits)
 	return a ? a->name : NULL;
 }
 
-void show_policy(struct show *s)
+static void policies(struct show *s, bool only_default)
 {
 	json_t *list = set_array(s->out, "policies");
 
 	for (unsigned i = 0; s->c->running && i < s->c->running->n_ike_policy; i++) {
 		const struct cfg_ike_policy *p = &s->c->running->ike_policy[i];
+		if (only_default && !p->builtin)
+			continue;
 		const struct algo_ike *group = algo_ike_get(ALGO_IKE_GROUP, (uint16_t)p->group, 0);
 		json_t *o = json_object();
 
@@ -36,6 +38,17 @@ void show_policy(struct show *s)
 		json_array_append_new(list, o);
 	}
 	show_answer(s);
+}
+
+void show_policy(struct show *s)
+{
+	policies(s, false);
+}
+
+/* USAB-14: empty where there are policies of the operator's, or the default ones are off. */
+void show_default_policy(struct show *s)
+{
+	policies(s, true);
 }
 
 static json_t *identity_object(const struct cfg_identity *m, const char *fvrf)
@@ -178,7 +191,7 @@ void show_peer(struct show *s)
 
 /* ---- transform sets ---- */
 
-void show_transform_set(struct show *s)
+static void transform_sets(struct show *s, bool only_default)
 {
 	json_t *list = set_array(s->out, "transform_sets");
 	const char *tag = arg_str(s, "tag");
@@ -188,6 +201,8 @@ void show_transform_set(struct show *s)
 		char text[ALGO_SUITE_STR];
 		json_t *o;
 
+		if (only_default && !t->builtin)
+			continue;
 		if (tag && strcmp(tag, t->name) != 0)
 			continue;
 		o = json_object();
@@ -210,6 +225,16 @@ void show_sa_lifetime(struct show *s)
 	set_int(s->out, "life_kb", c ? c->ipsec_lifetime_kb : 0);
 	set_int(s->out, "life_seconds", c ? c->ipsec_lifetime_s : 0);
 	show_answer(s);
+}
+
+void show_transform_set(struct show *s)
+{
+	transform_sets(s, false);
+}
+
+void show_default_transform_set(struct show *s)
+{
+	transform_sets(s, true);
 }
 
 /* ---- access lists ---- */

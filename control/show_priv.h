@@ -93,6 +93,8 @@ void show_access_lists(struct show *s);
 void show_call_admission(struct show *s);
 void show_crypto_admission(struct show *s);
 
+void show_default_policy(struct show *s);
+void show_default_transform_set(struct show *s);
 void show_session_history(struct show *s);
 void show_debug_condition(struct show *s);
 void clear_session_history(struct show *s);

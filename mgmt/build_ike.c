@@ -344,6 +344,7 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 	b->c->invalid_spi_recovery = tree_flag(ike, "invalid-spi-recovery");
 	b->c->cookie_threshold = (uint32_t)tree_number(ike, "cookie-threshold");
 	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");
+	b->c->no_default_policy = !tree_flag(ike, "default-policies");
 	admission(b, tree_child(ike, "call-admission"));
 	return identity(b, tree_child(ike, "identity"), false, &b->c->local_id) && policies(b, ike) &&
 	       proposals(b, ike) && keyrings(b, ike) && users(b, ike) && pools(b, ike) && peers(b, ike) &&

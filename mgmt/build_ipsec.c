@@ -142,5 +142,6 @@ bool build_ipsec(struct build *b, const struct lyd_node *tree)
 	b->c->idle_s = (uint32_t)tree_number(sa, "idle-time");
 	b->c->df_bit = build_df_bit(tree_text(ipsec, "df-bit"));
 	b->c->fragment = build_fragment(tree_text(ipsec, "fragmentation"));
+	b->c->no_default_transform_set = !tree_flag(ipsec, "default-transform-sets");
 	return transform_sets(b, ipsec) && maps(b, ipsec);
 }

@@ -93,8 +93,38 @@ static void resolves_and_fills_in_defaults(void **state)
 	assert_true(f->c->ike_enabled);			    /* IKE-1 */
 }
 
-/* IKE-23: the built-in policies come last, and hold nothing legacy. */
-static void builtin_policies_are_last(void **state)
+/* USAB-T1 (USAB-4, 5, 7, 8): eight, in their range, nothing legacy; USAB-12: they can be switched off. */
+static void usab_t1_default_policies(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->n_ike_policy = 0;
+	assert_int_equal(resolve(f), 0);
+	assert_int_equal(f->c->n_ike_policy, 8);
+	for (unsigned i = 0; i < 8; i++) {
+		const struct cfg_ike_policy *p = &f->c->ike_policy[i];
+
+		assert_true(p->builtin);
+		assert_int_equal(p->priority, 65507 + i);
+		assert_int_equal(p->lifetime_s, 86400);
+		assert_false(algo_ike_get(ALGO_IKE_ENCR, p->encr, p->key_bits)->legacy);
+		assert_false(algo_ike_get(ALGO_IKE_PRF, p->hash, 0)->legacy);
+		assert_false(algo_ike_get(ALGO_IKE_GROUP, (uint16_t)p->group, 0)->legacy);
+	}
+}
+
+static void usab_t1_disabled(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->n_ike_policy = 0;
+	f->c->no_default_policy = true;
+	assert_int_equal(resolve(f), 0);
+	assert_int_equal(f->c->n_ike_policy, 0);
+}
+
+/* USAB-T4 (USAB-6): one policy of the operator's, and the default ones are not used. */
+static void usab_t4_own_policy_wins(void **state)
 {
 	struct fixture *f = *state;
 	struct cfg_ike_policy *p = &f->c->ike_policy[f->c->n_ike_policy++];
@@ -106,15 +136,36 @@ static void builtin_policies_are_last(void **state)
 		.auth = CFG_AUTH_PSK,
 		.group = IKE_GROUP_MODP2048};
 	assert_int_equal(resolve(f), 0);
-	assert_true(f->c->n_ike_policy > 1);
+	assert_int_equal(f->c->n_ike_policy, 1);
 	assert_false(f->c->ike_policy[0].builtin);
 	assert_int_equal(f->c->ike_policy[0].lifetime_s, 86400); /* IKE-22 */
-	for (unsigned i = 1; i < f->c->n_ike_policy; i++) {
-		assert_true(f->c->ike_policy[i].builtin);
-		assert_true(f->c->ike_policy[i].priority > f->c->ike_policy[i - 1].priority);
-		assert_int_equal(f->c->ike_policy[i].encr, IKE_ENCR_AES_CBC);
-		assert_int_equal(f->c->ike_policy[i].hash, IKE_PRF_HMAC_SHA256);
-	}
+}
+
+/* USAB-15..17: an entry that names no transform set has the default ones, set_1 first. */
+static void usab_default_transform_sets(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_map_entry *e = &f->c->map[0].entry[0];
+
+	e->n_transform_set = 0;
+	assert_int_equal(resolve(f), 0);
+	assert_int_equal(e->n_transform_set, 2);
+	assert_string_equal(e->ts_ref[0]->name, "#!default_transform_set_1");
+	assert_string_equal(e->ts_ref[1]->name, "#!default_transform_set_0");
+	assert_true(e->ts_ref[0]->builtin);
+	assert_false(e->ts_ref[0]->transport);
+	assert_false(algo_suite_legacy(e->ts_ref[0]->suite) || algo_suite_legacy(e->ts_ref[1]->suite));
+}
+
+/* USAB-20: switched off, there are none, and an entry needs its own. */
+static void usab_transform_sets_off(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].n_transform_set = 0;
+	f->c->no_default_transform_set = true;
+	assert_refused(
+		f, "/culvert-ipsec:ipsec/crypto-map[name='vpn']/entry[sequence='10']/transform-set", "switched off");
 }
 
 static void dangling_references(void **state)
@@ -130,7 +181,7 @@ static void dangling_transform_set(void **state)
 	struct fixture *f = *state;
 
 	f->c->map[0].entry[0].transform_set[0] = "none";
-	assert_refused(f, ENTRY "/transform-set", "no transform-set named 'none'; known: gcm");
+	assert_refused(f, ENTRY "/transform-set", "no transform-set named 'none'; known: ");
 }
 
 static void dangling_map(void **state)
@@ -534,7 +585,11 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(resolves_and_fills_in_defaults),
-		TEST(builtin_policies_are_last),
+		TEST(usab_t1_default_policies),
+		TEST(usab_t1_disabled),
+		TEST(usab_t4_own_policy_wins),
+		TEST(usab_default_transform_sets),
+		TEST(usab_transform_sets_off),
 		TEST(dangling_references),
 		TEST(dangling_transform_set),
 		TEST(dangling_map),

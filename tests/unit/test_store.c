@@ -87,8 +87,6 @@ static const struct {
 		"/culvert-ipsec:ipsec/transform-set[name='gcm']/protection", "mandatory"},
 	{"missing choice", "\"address\": \"192.0.2.2\", \"key\"", "\"key\"",
 		"/culvert-ike:ike/keyring[name='site2']/pre-shared-key[name='peer']/peer", "mandatory"},
-	{"missing entry", "\"transform-set\": [ \"gcm\" ],", "",
-		"/culvert-ipsec:ipsec/crypto-map[name='vpn']/entry[sequence='10']/transform-set", "Too few"},
 	{"wrong family", "\"destination\": \"10.2.0.0/24\"", "\"destination\": \"2001:db8::/32\"",
 		"/culvert-acl:access-lists/access-list[name='to-site2']/line[sequence='10']/destination",
 		"same address family"},
