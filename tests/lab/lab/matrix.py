@@ -184,3 +184,40 @@ def table(verdicts):
               "+ passed, X failed, . not a cell")
     passed = sum(not text for text in verdicts.values())
     return "\n".join([legend, *lines, f"{passed} of {len(verdicts)} cells passed"])
+
+
+def document(verdicts, stamp):
+    """docs/ipsec-matrix.md. stamp: what was run, in words."""
+    reasons = "\n".join(f"| {reason} | {n} |" for reason, n in skipped().items() if n)
+    failed = "\n".join(f"| {cell} | {text} |" for cell, text in sorted(verdicts.items()) if text) or "| none | |"
+    nat = "\n".join(f"- `{name}`: {text}" for name, text in NAT_MEANS.items())
+    return f"""# The IPsec matrix
+
+Written by `tools/matrix` from the one table in `tests/lab/lab/matrix.py`: each cell is one SA pair negotiated with strongSwan on a
+real Linux kernel, by turns from either side and with either version of IKE. It has passed when packets of {", ".join(map(str, SIZES))}
+bytes came back in both directions with every byte as it was sent, the kernel reports the algorithms, mode and sequence numbers of
+the cell and has counted the packets on that SA, and nothing was on the wire in clear.
+
+{stamp}
+
+NAT:
+{nat}
+
+```
+{table(verdicts)}
+```
+
+A blank in the table is a cell that was not run.
+
+## Cells that failed
+
+| cell | what happened |
+|---|---|
+{failed}
+
+## Combinations that are no cells
+
+| reason | combinations |
+|---|---|
+{reasons}
+"""
