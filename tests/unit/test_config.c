@@ -291,6 +291,73 @@ static void impossible_transform_set(void **state) /* IPSEC-18 */
 	assert_refused(f, SET_GCM, "has its own authentication");
 }
 
+/* A manual entry for AES-128-CBC with HMAC-SHA-256-128; the fields are the test's to spoil. */
+static struct cfg_manual *manual_entry(struct fixture *f)
+{
+	static const uint8_t key[32];
+	struct cfg_manual *m = config_alloc(f->c, 1, sizeof(*m));
+
+	f->c->transform_set[0].suite =
+		(struct algo_suite){.encr = CV_ENCR_AES128_CBC, .integ = CV_INTEG_HMAC_SHA256_128};
+	m->in = m->out =
+		(struct cfg_session_key){.spi = 256, .cipher = key, .auth = key, .cipher_len = 16, .auth_len = 32};
+	f->c->map[0].entry[0].manual = m;
+	return m;
+}
+
+#define KEYS ENTRY "/session-key"
+static void manual_key_lengths(void **state) /* IPSEC-68 */
+{
+	struct fixture *f = *state;
+
+	manual_entry(f)->out.cipher_len = 24;
+	assert_refused(f, KEYS "/outbound/cipher", "48 hexadecimal digits; the transform set needs 32");
+}
+
+static void manual_inbound_spi(void **state) /* IPSEC-69 */
+{
+	struct fixture *f = *state;
+
+	manual_entry(f)->in.spi = 70000;
+	assert_refused(f, KEYS "/inbound/spi", "256..4095");
+}
+
+static void manual_refuses_counter_modes(void **state)
+{
+	struct fixture *f = *state;
+
+	manual_entry(f);
+	f->c->transform_set[0].suite = (struct algo_suite){.encr = CV_ENCR_AES256_GCM16};
+	assert_refused(f, ENTRY "/transform-set", "counter mode");
+}
+
+static void manual_refuses_bundle(void **state)
+{
+	struct fixture *f = *state;
+
+	manual_entry(f);
+	f->c->transform_set[0].suite.ah = CV_INTEG_HMAC_SHA256_128;
+	assert_refused(f, ENTRY "/transform-set", "AH and ESP");
+}
+
+static void manual_has_one_set(void **state) /* IPSEC-67 */
+{
+	struct fixture *f = *state;
+
+	manual_entry(f);
+	f->c->map[0].entry[0].transform_set[1] = "gcm";
+	f->c->map[0].entry[0].n_transform_set = 2;
+	assert_refused(f, KEYS, "one peer and one transform set");
+}
+
+static void bundle_is_not_negotiated(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->transform_set[0].suite.ah = CV_INTEG_HMAC_SHA256_128;
+	assert_refused(f, ENTRY "/transform-set", "not negotiated");
+}
+
 static void encryption_alone_is_legacy(void **state) /* RFC 8221 section 4 */
 {
 	struct fixture *f = *state;
@@ -604,6 +671,12 @@ int main(void)
 		TEST(transform_sets_are_1_to_6),
 		TEST(impossible_transform_set),
 		TEST(encryption_alone_is_legacy),
+		TEST(manual_key_lengths),
+		TEST(manual_inbound_spi),
+		TEST(manual_refuses_counter_modes),
+		TEST(manual_refuses_bundle),
+		TEST(manual_has_one_set),
+		TEST(bundle_is_not_negotiated),
 		TEST(legacy_needs_permission),
 		TEST(legacy_with_permission_warns),
 		TEST(pfs_group_is_known),

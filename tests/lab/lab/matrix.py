@@ -207,7 +207,7 @@ NAT:
 {table(verdicts)}
 ```
 
-A blank in the table is a cell that was not run.
+A blank in the table is a cell that was not run; the [roadmap](roadmap.md) says what is missing for it.
 
 ## Cells that failed
 

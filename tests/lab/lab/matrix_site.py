@@ -75,7 +75,8 @@ class Daemon(StrongSwan):
             connection["children"][plan.name] = {
                 f"{cell.protocol}_proposals": cell.proposal, "mode": cell.mode, "replay_window": 64,
                 "local_ts": f"{plan.there}/{width}", "remote_ts": f"{plan.here}/{width}",
-                "start_action": "none" if plan.culvert_begins else "trap"}
+                # A trap keeps the peer from answering in clear while it is still installing the SAs.
+                "start_action": "none" if cell.mode == "transport" and plan.culvert_begins else "trap"}
         text = block("connections", connections) + "\n" + \
             block("secrets", {"ike-lab": {"secret": f'"{cfg.PSK}"'}}) + "\n"
         self.peer.file("swanctl.conf", text, 0o600)
