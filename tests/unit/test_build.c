@@ -281,7 +281,7 @@ static void test_ike(void **state)
 	"\"entry\":[{"                                                                                                 \
 	"\"sequence\":10,\"access-list\":\"a\",\"peer\":[\"192.0.2.2\"],\"transform-set\":[\"t\"]" entry "}]}]}}"
 
-/* Global and per entry, as an operator writes them (REPLAY-5, 6, IDLE-4, 5, FRAG-3). */
+/* Global and per entry, as an operator writes them (REPLAY-5, REPLAY-6, IDLE-4, IDLE-5, FRAG-3). */
 static void test_security_association(void **state)
 {
 	static const struct {

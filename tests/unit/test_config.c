@@ -399,7 +399,8 @@ static void replay_window_is_one_of_a_few(void **state) /* REPLAY-2 */
 	assert_refused(f, ENTRY "/replay/window-size", "64, 128");
 }
 
-/* REPLAY-5, 7, T3: the entry's own value wins, also when it switches the check off; the others have the global one. */
+/* REPLAY-5, REPLAY-7, REPLAY-T3: the entry's own value wins, also when it switches the check off; the others have the
+ * global one. */
 static void replay_window_is_inherited(void **state)
 {
 	static const struct {
@@ -420,7 +421,7 @@ static void replay_window_is_inherited(void **state)
 	}
 }
 
-/* IDLE-2, 4, 5, T2: off by default; the map's value wins; outside 60..86400 is refused. */
+/* IDLE-2, IDLE-4, IDLE-5, IDLE-T2: off by default; the map's value wins; outside 60..86400 is refused. */
 static void idle_time_is_inherited(void **state)
 {
 	static const struct {
@@ -445,7 +446,7 @@ static void idle_time_is_inherited(void **state)
 	}
 }
 
-/* FRAG-3, 4, T3: before encryption by default, and what the interface says wins in both directions. */
+/* FRAG-3, FRAG-4, FRAG-T3: before encryption by default, and what the interface says wins in both directions. */
 static void fragmentation_is_inherited(void **state)
 {
 	struct fixture *f = *state;

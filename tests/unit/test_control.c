@@ -648,7 +648,7 @@ static void invalid_spi(struct router *r, const struct cv_sa *out, const char *s
 	fakedp_event(r->dp, CV_EVT_INVALID_SPI, &e, sizeof(e));
 }
 
-/* ISPI-1, 3, 5, 7: the peer that sends on an SPI we do not have is told over the IKE SA, removes that SA and nothing
+/* ISPI-1, ISPI-5: the peer that sends on an SPI we do not have is told over the IKE SA, removes that SA and nothing
  * else; asked again at once, it is not told twice. A stranger is never answered. */
 static void peer_with_an_invalid_spi_is_told(void **state)
 {
@@ -669,7 +669,8 @@ static void peer_with_an_invalid_spi_is_told(void **state)
 	assert_int_equal(ike_stat(f, r, "invalid_spi_initiated"), 0);
 }
 
-/* ISPI-2, 5: without an IKE SA nothing happens, unless the operator wants recovery, and then for configured peers only.
+/* ISPI-2, ISPI-4, ISPI-5: without an IKE SA nothing happens, unless the operator wants recovery, and then for
+ * configured peers only.
  */
 static void recovery_negotiates_when_switched_on(void **state)
 {
@@ -703,7 +704,8 @@ static size_t ike_sas(struct fixture *f, struct router *r)
 	return n;
 }
 
-/* IDLE-1, 6, 9, T1: a pair that carries nothing goes, the peer is told, and the IKE SA with its last pair. */
+/* IDLE-1, IDLE-6, IDLE-9, IDLE-T1: a pair that carries nothing goes, the peer is told, and the IKE SA with its last
+ * pair. */
 static void idle_sa_is_deleted(void **state)
 {
 	struct fixture *f = *state;
@@ -716,7 +718,7 @@ static void idle_sa_is_deleted(void **state)
 	assert_true(session_is(f, &f->r[0], "DOWN"));
 }
 
-/* IDLE-9, T1: activity in one direction keeps both SAs; when it ends, the clock runs from the last packet. */
+/* IDLE-9, IDLE-T1: activity in one direction keeps both SAs; when it ends, the clock runs from the last packet. */
 static void busy_sa_stays(void **state)
 {
 	struct fixture *f = *state;

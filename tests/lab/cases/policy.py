@@ -13,7 +13,7 @@ def counters(vpn):
 
 
 def fragments_after_encryption(lab):
-    """FRAG-3, 4, 11, T2, T3: before encryption by default; then the interface says after, SAs that are up follow, and a
+    """FRAG-3, FRAG-4, FRAG-11, FRAG-T2, FRAG-T3: before encryption by default; then the interface says after, SAs that are up follow, and a
     Linux peer puts the outer packets together. REPLAY-5: the entry's window is the one in use."""
     vpn = Vpn(lab, 2)
     config = vpn.config()
@@ -65,7 +65,7 @@ def path_mtu_learned(lab):
 
 
 def inside_vrf_differs(lab):
-    """VRF-2, 4, 11, 12, 14, 16: the hosts are in VRF red, the tunnel and its map in the global table, and the way there is a
+    """VRF-2, VRF-4, VRF-11, VRF-12, VRF-14, VRF-16: the hosts are in VRF red, the tunnel and its map in the global table, and the way there is a
     route of red with a global next hop. The global table knows nothing of the hosts, and a Linux peer sees no difference."""
     vpn = Vpn(lab, 2)
     config = vpn.config(profile={"vrf": "red"})
@@ -91,7 +91,7 @@ def inside_vrf_differs(lab):
 
 
 def invalid_spi_recovery(lab):
-    """ISPI-2, 3, T3: both of Culvert's processes die and forget the tunnel, while strongSwan goes on sending on it. With
+    """ISPI-2, ISPI-3: both of Culvert's processes die and forget the tunnel, while strongSwan goes on sending on it. With
     recovery switched on the first such packet makes Culvert negotiate, and traffic from the peer's side comes back."""
     vpn = Vpn(lab, 2)
     config = vpn.config()
