@@ -56,7 +56,8 @@ static void connect_spoke(struct net *net, unsigned spoke)
 	net_run(net, 100); /* IKEv1 uses a pair a moment after message 3 */
 }
 
-/* CAC-T1 (CAC-1, 3..9, 12): 25 of 26 peers get in; the 25 go on rekeying. */
+/* CAC-T1 (CAC-1, CAC-3, CAC-4, CAC-5, CAC-6, CAC-7, CAC-8, CAC-9, CAC-12): 25 of 26 peers get in; the 25 go on
+ * rekeying. */
 static void limit_25(enum cfg_ike_version version)
 {
 	struct net *net = start(27, version, (struct cfg_cac){.ike_sa = 25});
@@ -116,7 +117,7 @@ static void cac_t1_ikev1(void **state)
 	limit_25(CFG_IKEV1);
 }
 
-/* CAC-T2 (CAC-13, 14, 16, 17, Q1): a charge at the limit passes, one above it does not. */
+/* CAC-T2 (CAC-13, CAC-14, CAC-16, CAC-17, Q1): a charge at the limit passes, one above it does not. */
 static void cac_t2_resources(void **state)
 {
 	(void)state;
@@ -172,7 +173,7 @@ static bool stop_auth(struct net *net, unsigned from, uint8_t *data, size_t len)
 	return !(from && data[17] == 0x20 && data[18] == 35); /* IKE_AUTH of the spokes */
 }
 
-/* CAC-T5 (CAC-10, 11, Q7): negotiations have a limit of their own; what is under way may finish one above. */
+/* CAC-T5 (CAC-10, CAC-11, Q7): negotiations have a limit of their own; what is under way may finish one above. */
 static void cac_t5_in_negotiation(void **state)
 {
 	(void)state;

@@ -353,7 +353,7 @@ static void shows_words(cli_render render, const char *json, const char *words)
 	free(text);
 }
 
-/* CAC-T3, CAC-T4 (CAC-19..21): the manual's figures in the manual's words. */
+/* CAC-T3, CAC-T4 (CAC-19, CAC-20, CAC-21): the manual's figures in the manual's words. */
 static void test_render_admission(void **state)
 {
 	(void)state;

@@ -93,7 +93,8 @@ static void resolves_and_fills_in_defaults(void **state)
 	assert_true(f->c->ike_enabled);			    /* IKE-1 */
 }
 
-/* USAB-T1 (USAB-4, 5, 7, 8): eight, in their range, nothing legacy; USAB-12: they can be switched off. */
+/* USAB-T1 (USAB-4, USAB-5, USAB-7, USAB-8): eight, in their range, nothing legacy; USAB-12: they can be switched off.
+ */
 static void usab_t1_default_policies(void **state)
 {
 	struct fixture *f = *state;
@@ -141,7 +142,7 @@ static void usab_t4_own_policy_wins(void **state)
 	assert_int_equal(f->c->ike_policy[0].lifetime_s, 86400); /* IKE-22 */
 }
 
-/* USAB-15..17: an entry that names no transform set has the default ones, set_1 first. */
+/* USAB-15, USAB-16, USAB-17: an entry that names no transform set has the default ones, set_1 first. */
 static void usab_default_transform_sets(void **state)
 {
 	struct fixture *f = *state;

@@ -57,7 +57,8 @@ static const char *key(const struct cv_config *c, uint32_t vrf, const char *loca
 	return text;
 }
 
-/* SAFENET-T1 (SAFENET-2, 3, 9, 12, 13), SAFENET-T7 (SAFENET-4), SAFENET-T6 (SAFENET-6, 8). */
+/* SAFENET-T1 (SAFENET-2, SAFENET-3, SAFENET-9, SAFENET-12, SAFENET-13), SAFENET-T7 (SAFENET-4), SAFENET-T6 (SAFENET-6,
+ * SAFENET-8). */
 static void safenet_t1_keyrings(void **state)
 {
 	static const char both[] = TOP(SERIALS,
@@ -117,7 +118,7 @@ static void safenet_t4_address(void **state)
 	config_unref(c);
 }
 
-/* SAFENET-T5 (SAFENET-7, 17). */
+/* SAFENET-T5 (SAFENET-7, SAFENET-17). */
 static void safenet_t5_vrf(void **state)
 {
 	struct cv_config *c =
@@ -134,7 +135,7 @@ static void safenet_t5_vrf(void **state)
 	config_unref(c);
 }
 
-/* SAFENET-T2 (SAFENET-10, 11, 15, 16): which of two profiles serves the address. */
+/* SAFENET-T2 (SAFENET-10, SAFENET-11, SAFENET-15, SAFENET-16): which of two profiles serves the address. */
 static void safenet_t2_profiles(void **state)
 {
 	struct cv_config *c = build(TOP(SERIALS, "\"profile\":[{\"name\":\"profile1\",\"local-address\":{\"interface\":"
@@ -166,7 +167,8 @@ static void bind_hub(struct cv_config *c, unsigned node)
 		cv_addr_parse(bind_here ? "192.0.2.1" : "192.0.2.99", &c->ike_profile[0].local.addr);
 }
 
-/* SAFENET-10, 18, both versions: a profile bound elsewhere answers nobody; bound here, or not at all, it does. */
+/* SAFENET-10, SAFENET-18, both versions: a profile bound elsewhere answers nobody; bound here, or not at all, it does.
+ */
 static void safenet_engine(void **state)
 {
 	(void)state;

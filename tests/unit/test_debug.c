@@ -42,7 +42,7 @@ static bool has_only(json_t *o, const char *key, size_t n, const char *first)
 	return json_array_size(list) == n && (!n || !strcmp(json_string_value(json_array_get(list, 0)), first));
 }
 
-/* CDBG-T1, T2 (CDBG-1, 4..7, 9). */
+/* CDBG-T1, T2 (CDBG-1, CDBG-4, CDBG-5, CDBG-6, CDBG-7, CDBG-9). */
 static void cdbg_t1_t2(void **state)
 {
 	static const struct debug_ctx nobody;
@@ -101,7 +101,7 @@ static void cdbg_t3_spi(void **state)
 	assert_true(debug_passes(&d, DEBUG_IPSEC, DEBUG_ON, false, &a));
 }
 
-/* CDBG-T4 (CDBG-10, 11). */
+/* CDBG-T4 (CDBG-10, CDBG-11). */
 static void cdbg_t4_errors(void **state)
 {
 	struct debug d = {.level = {[DEBUG_IPSEC] = DEBUG_ERROR}};

@@ -163,7 +163,8 @@ static void log_release(void)
 
 /* ---- the scenarios ---- */
 
-/* T6KEY-T1 (T6KEY-2..6, 10): in clear at first; switch, then master key; nowhere in clear from then on. */
+/* T6KEY-T1 (T6KEY-2, T6KEY-3, T6KEY-4, T6KEY-5, T6KEY-6, T6KEY-10): in clear at first; switch, then master key; nowhere
+ * in clear from then on. */
 static void t6key_t1_convert(void **state)
 {
 	struct fixture *f = *state;
@@ -223,7 +224,7 @@ static void three_secrets(struct fixture *f)
 	set(f, RING "[b]/key", "cisco");
 }
 
-/* T6KEY-T2 (T6KEY-8, 9, 35): one announcement and a line per secret; everything still authenticates. */
+/* T6KEY-T2 (T6KEY-8, T6KEY-9, T6KEY-35): one announcement and a line per secret; everything still authenticates. */
 static void t6key_t2_rotate(void **state)
 {
 	struct fixture *f = *state;
@@ -268,7 +269,8 @@ static void t6key_t2_rotate(void **state)
 	assert_key(f, 0, PSK);
 }
 
-/* T6KEY-T3 (T6KEY-23, 25, 26, 30): each kind of secret, each ciphertext different, also for the same word. */
+/* T6KEY-T3 (T6KEY-23, T6KEY-25, T6KEY-26, T6KEY-30): each kind of secret, each ciphertext different, also for the same
+ * word. */
 static void t6key_t3_kinds(void **state)
 {
 	struct fixture *f = *state;
@@ -316,7 +318,8 @@ static void t6key_t5_no_master_key(void **state)
 	model_text_free(text);
 }
 
-/* T6KEY-T6 (T6KEY-11, 17..19): made elsewhere: loads with an alert that names the line; works when the key comes. */
+/* T6KEY-T6 (T6KEY-11, T6KEY-17, T6KEY-18, T6KEY-19): made elsewhere: loads with an alert that names the line; works
+ * when the key comes. */
 static void t6key_t6_foreign(void **state)
 {
 	struct fixture *f = *state;
@@ -350,7 +353,8 @@ static void t6key_t6_foreign(void **state)
 	model_text_free(made);
 }
 
-/* T6KEY-T7 (T6KEY-12..16): without the switch what is encrypted stays and works; without the key it stays. */
+/* T6KEY-T7 (T6KEY-12, T6KEY-13, T6KEY-14, T6KEY-15, T6KEY-16): without the switch what is encrypted stays and works;
+ * without the key it stays. */
 static void t6key_t7_switch_off(void **state)
 {
 	struct fixture *f = *state;

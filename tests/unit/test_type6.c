@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Type 6 ciphertexts: T6KEY-1, 9, 23, 24. */
+/* Type 6 ciphertexts: T6KEY-1, T6KEY-9, T6KEY-23, T6KEY-24. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static void test_round_trip(void **state)
 	}
 	assert_int_equal(type6_seal(key, secret, TYPE6_PLAIN_MAX + 1, text), -EINVAL);
 	assert_int_equal(type6_seal(key, secret, 0, text), -EINVAL);
-	/* T6KEY-23, 24: salted; one printable token after the "6 " */
+	/* T6KEY-23, T6KEY-24: salted; one printable token after the "6 " */
 	assert_int_equal(type6_seal(key, "cisco", 5, text), 0);
 	assert_int_equal(type6_seal(key, "cisco", 5, second), 0);
 	assert_string_not_equal(text, second);
