@@ -58,7 +58,7 @@ static uint32_t only_sas;		 /* 0: 1, 1000 and 10000 */
 static uint32_t only_rules;		 /* rules in front of those that the traffic matches */
 static bool quick, count_only, hugepages;
 
-static void die(const char *what)
+static __attribute__((noreturn)) void die(const char *what)
 {
 	fprintf(stderr, "bench_pipeline: %s\n", what);
 	exit(1);
@@ -342,8 +342,8 @@ static struct floor *floor_make(enum traffic t, bool encrypt, uint32_t n_keys)
 	uint8_t raw[16] = {3};
 	f = (struct floor){.encrypt = encrypt, .traffic = t, .n_keys = n_keys};
 	f.key = rte_malloc("floor", n_keys * sizeof(*f.key), 64);
-	if (!f.key)
-		die("memory");
+	if (!f.key || !n_keys)
+		die("no keys, or no memory for them");
 	memset(f.best, 0xff, sizeof(f.best));
 	for (uint32_t i = 0; i < n_keys; i++) {
 		memcpy(raw, &i, sizeof(i));
@@ -358,7 +358,8 @@ static void floor_round(struct floor *f)
 	static uint8_t buf[DP_VEC][2048] __rte_aligned(64);
 	struct gcm_context_data ctx;
 	uint8_t iv[16] = {1}, aad[16] = {2}, tag[16];
-	for (uint32_t i = 0; i < FRAMES; i += vector) {
+	uint64_t *best = f->best;
+	for (uint32_t i = 0; i < FRAMES; i += vector, best++) {
 		uint64_t start = rte_rdtsc();
 		for (uint32_t k = 0; k < vector; k++) {
 			uint64_t len = RTE_ALIGN_CEIL(packet_len(f->traffic, i + k) + 2u, 4u);
@@ -369,7 +370,7 @@ static void floor_round(struct floor *f)
 				IMB_AES128_GCM_DEC(mgr, gk, &ctx, buf[k], buf[k], len, iv, aad, 8, tag, 16);
 		}
 		uint64_t cycles = rte_rdtsc() - start;
-		f->best[i / vector] = RTE_MIN(f->best[i / vector], cycles);
+		*best = RTE_MIN(*best, cycles);
 	}
 }
 
