@@ -47,10 +47,13 @@
 	X(ESP_PAD, "esp-padding", "wrong padding or next header after decryption")                                     \
 	X(ESP_EXPIRED, "esp-expired", "SA has reached its hard lifetime")                                              \
 	X(ESP_DUMMY, "esp-dummy", "dummy packet for traffic flow confidentiality (RFC 4303 2.6)")                      \
+	X(AH_SHORT, "ah-malformed", "AH packet too short, of a wrong length, or with headers AH cannot cover")         \
+	X(ESP_NESTING, "esp-nesting", "did not come out of the outer SA of its bundle, or another packet did")         \
 	X(ESP_ECN, "esp-ecn", "outer header says congestion, inner one cannot carry it (RFC 6040)")                    \
 	X(NATT_KEEPALIVE, "natt-keepalive", "NAT keepalive (RFC 3948 2.3), consumed")                                  \
 	/* ESP out */                                                                                                  \
 	X(ESP_SEQ, "esp-seq-overflow", "sequence number space of the SA is used up")                                   \
+	X(ESP_MODE, "transport-mode", "a fragment, or not between the two peers: not for transport mode (IPSEC-21)")   \
 	X(ESP_TOO_BIG, "esp-too-big", "packet with its overhead does not fit a buffer")                                \
 	X(CRYPTO_BUSY, "crypto-busy", "the crypto provider did not take the packet")                                   \
 	X(CRYPTO_ERROR, "crypto-error", "the crypto provider failed")

@@ -10,7 +10,18 @@
 
 #define ESP_HDR_LEN 8u	   /* SPI and sequence number */
 #define ESP_TRAILER_LEN 2u /* pad length and next header */
+#define ESP_HEAD_ROOM 48u  /* in front of a packet, behind the outer headers: the longest AH header */
 #define ESP_TAIL_ROOM 56u  /* padding written in one 16-byte store, trailer, ICV */
+
+#define AH_HDR_LEN 12u
+#define AH_HEAD_MAX 128u /* longest IP header with options or extension headers in front of AH */
+
+/* What is taken out of a packet while its ICV is computed. */
+struct esp_saved {
+	uint8_t icv[32];	   /* as received: ESN and AH compute over its place */
+	uint8_t head[AH_HEAD_MAX]; /* AH: the headers before mutable fields were zeroed */
+	uint16_t len;		   /* of head */
+};
 
 /* Room for one vector. */
 struct ipsec_worker {
@@ -20,11 +31,14 @@ struct ipsec_worker {
 	/* packets being encrypted or decrypted, side by side */
 	const struct sa *sa[DP_VEC];
 	struct rte_mbuf *pkt[DP_VEC];
-	uint32_t seq[DP_VEC]; /* inbound: the number each carries */
+	uint64_t seq[DP_VEC]; /* inbound: the number each carries */
 	struct crypto_op op[DP_VEC];
 	struct crypto_op *ops[DP_VEC], *done[DP_VEC];
 	struct pkt_vec parts; /* fragments and packets on their way into esp_out */
 	const struct sa *parts_sa[DP_VEC];
+	struct pkt_vec nest; /* packets of an inner SA on their way into the outer one of its bundle */
+	const struct sa *nest_sa[DP_VEC];
+	struct esp_saved saved[DP_VEC]; /* by operation */
 } __rte_cache_aligned;
 
 /* Salt and 8-byte IV in one full-width store: two smaller ones would stall the load inside the cipher by some 40
@@ -100,5 +114,33 @@ static inline struct cv_sa_counters *esp_counters(struct worker *w, const struct
 {
 	return &w->stats->sa[sa->index];
 }
+
+/* ---- transport mode and AH (esp_transport.c, ah.c): called through the kind of an SA ---- */
+
+/* Where ESP or AH goes in transport mode (RFC 4303 3.1.1): its offset from the IP header, and that of the field that
+ * says what is there. 0: not possible, a fragment or malformed. */
+uint32_t transport_point(const uint8_t *p, uint32_t len, uint32_t *nh_at);
+/* The offset of the field that names the header at offset off of a packet whose headers have been checked. */
+uint32_t transport_nh_at(const uint8_t *p, uint32_t off);
+/* Write next header, length and IPv4 checksum of a packet whose header has moved. */
+void transport_header_fix(uint8_t *p, uint32_t nh_at, uint8_t next, uint32_t total);
+/* Is this packet from the one end of the SA to the other (IPSEC-21)? */
+bool transport_between_peers(const struct sa *sa, const uint8_t *p);
+
+/* Outbound; DROP_NONE, or why the packet cannot go. The caller has made sure of the room. */
+enum drop_reason esp_transport_out(
+	struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op);
+enum drop_reason ah_out(
+	const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op, struct esp_saved *s);
+/* Outbound, after the ICV was computed: the mutable fields come back. */
+void ah_restore(struct rte_mbuf *m, const struct esp_saved *s);
+/* Inbound, before the ICV is checked; off: of AH from the IP header. */
+enum drop_reason ah_prepare(const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op,
+	struct esp_saved *s, uint64_t *seq);
+/* Inbound: take ESP's or AH's header out from between the IP header, off bytes long, and the payload, len bytes from
+ * data on, whose protocol is next. */
+void transport_strip(struct rte_mbuf *m, uint32_t off, uint8_t *data, uint32_t len, uint8_t next);
+/* A TCP or UDP checksum does not survive a NAT: make it anew (RFC 3948 3.1.2). l4: after the IP header. */
+void transport_checksum(struct rte_mbuf *m, uint32_t l4, uint8_t proto);
 
 #endif

@@ -76,11 +76,18 @@ static inline uint32_t locate_esp(struct worker *w, struct rte_mbuf *m)
 	return off;
 }
 
-/* Was the packet sent to the address this SA ends at, in its VRF? */
+/* Where the SPI is in the header: AH has four bytes in front of it. */
+static inline uint32_t spi_at(struct rte_mbuf *m)
+{
+	return unlikely(pkt_meta(m)->l4_proto == IPPROTO_AH) ? 4 : 0;
+}
+
+/* Was the packet sent to the address this SA ends at, in its VRF, with its protocol? */
 static inline bool for_sa(const struct sa *sa, const struct rte_mbuf *m)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	if (sa->front_vrf != pkt_meta((struct rte_mbuf *)(uintptr_t)m)->vrf)
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+	if (sa->front_vrf != meta->vrf || (meta->l4_proto == IPPROTO_AH) != (sa->kind == SA_AH))
 		return false;
 	if (p[0] >> 4 == 4)
 		return sa->outer_af == CV_AF_INET && !memcmp(sa->in.local, p + 16, 4);
@@ -99,10 +106,22 @@ static inline void esp_iv_get(const struct sa *sa, const uint8_t *wire, struct c
 	}
 }
 
-/* Checks and fills the operation. DROP_NONE when the packet can be decrypted. aead: what the SA is, a constant where
- * this is expanded. */
-static __rte_always_inline enum drop_reason prepare(
-	const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op, uint32_t *seq, bool aead)
+/* The high half of the number is authenticated behind the packet (RFC 4303 2.2.1), where the ICV is. */
+static void extend_auth(const struct sa *sa, struct crypto_op *op, struct esp_saved *saved, uint64_t seq)
+{
+	const uint32_t high_be = rte_cpu_to_be_32((uint32_t)(seq >> 32));
+	if (sa->icv_len == 0)
+		return;
+	memcpy(saved->icv, op->icv, sa->icv_len);
+	memcpy(op->icv, &high_be, 4);
+	op->icv = saved->icv;
+	op->auth_len += 4;
+}
+
+/* Checks and fills the operation. DROP_NONE when the packet can be decrypted. aead, esn: what the SA is, constants
+ * where this is expanded. */
+static __rte_always_inline enum drop_reason prepare(const struct sa *sa, struct rte_mbuf *m, uint32_t off,
+	struct crypto_op *op, struct esp_saved *saved, uint64_t *seq, bool aead, bool esn)
 {
 	const uint32_t iv_len = aead ? 8 : sa->iv_len, pad_mask = aead ? 3 : sa->pad_mask;
 	uint8_t *esp = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
@@ -110,7 +129,10 @@ static __rte_always_inline enum drop_reason prepare(
 	if (unlikely(len < fixed + pad_mask + 1u || (len - fixed) & pad_mask))
 		return DROP_ESP_SHORT;
 	const __m128i head = _mm_loadu_si128((const __m128i *)esp); /* SPI, number, first 8 bytes of the IV */
-	*seq = rte_be_to_cpu_32((uint32_t)_mm_extract_epi32(head, 1));
+	const uint32_t low_be = (uint32_t)_mm_extract_epi32(head, 1);
+	*seq = rte_be_to_cpu_32(low_be);
+	if (esn)
+		*seq = replay_extend(sa->in.replay, (uint32_t)*seq);
 	if (unlikely(!replay_check(sa->in.replay, *seq)))
 		return DROP_ESP_REPLAY;
 	op->session = sa->session;
@@ -121,9 +143,16 @@ static __rte_always_inline enum drop_reason prepare(
 	if (aead) {
 		_mm_store_si128((__m128i *)op->aad, head); /* 8 bytes of it count */
 		_mm_store_si128((__m128i *)op->nonce, _mm_insert_epi32(_mm_srli_si128(head, 4), (int)sa->salt, 0));
+		if (esn) { /* RFC 4106 section 5 */
+			const uint32_t high_be = rte_cpu_to_be_32((uint32_t)(*seq >> 32));
+			memcpy(op->aad + 4, &high_be, 4);
+			memcpy(op->aad + 8, &low_be, 4);
+		}
 	} else {
 		op->auth_len = ESP_HDR_LEN + iv_len + op->data_len;
 		esp_iv_get(sa, esp + ESP_HDR_LEN, op);
+		if (esn)
+			extend_auth(sa, op, saved, *seq);
 	}
 	return DROP_NONE;
 }
@@ -208,7 +237,7 @@ static inline bool selectors_ok(const struct sa *sa, struct rte_mbuf *m, bool v4
 }
 
 /* A peer behind a NAT whose mapping changed: only the newest packet may say so (RFC 3948, RFC 7296 2.23). */
-static inline void peer_check(const struct sa *sa, const uint8_t *outer, const struct pkt_meta *meta, uint32_t seq)
+static inline void peer_check(const struct sa *sa, const uint8_t *outer, const struct pkt_meta *meta, uint64_t seq)
 {
 	if (likely(!(sa->flags & SA_F_UDP)) || meta->l4_proto != IPPROTO_UDP)
 		return;
@@ -224,23 +253,30 @@ static inline void peer_check(const struct sa *sa, const uint8_t *outer, const s
 	sa_event_peer(sa, &a, port);
 }
 
+/* A part of a bundle that has an outer one: did the packet come out of that? */
+static bool nested_ok(const struct sa *sa, const struct pkt_meta *meta)
+{
+	return meta->flags & PKT_F_DECAPPED && meta->sa == sa->in.outer;
+}
+
+/* What an outer part of a bundle carries: a packet for another SA, which has the selectors. */
+static bool carries_sa(const struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+	return meta->l4_proto == IPPROTO_ESP || meta->l4_proto == IPPROTO_AH;
+}
+
 /*
- * From a decrypted packet, whose sequence number has been taken, to its inner packet. The inner header gets the whole
- * check of a received packet here, while it is at hand; what is behind the inner packet is cut off (RFC 4303 2.7).
+ * The inner packet, of len bytes from p on: the whole check of a received packet while it is at hand, and the
+ * selectors. What is behind the inner packet is cut off (RFC 4303 2.7).
  */
-static inline enum drop_reason decapsulate(
-	const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint32_t seq)
+static __rte_always_inline enum drop_reason accept_inner(
+	const struct sa *sa, struct rte_mbuf *m, const uint8_t *p, uint32_t len, bool v4)
 {
 	struct pkt_meta *meta = pkt_meta(m);
-	const uint8_t *outer = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t len;
-	peer_check(sa, outer, meta, seq);
-	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[0] << 4 | outer[1] >> 4);
-	int next = trailer(op, &len);
-	if (unlikely(next != IPPROTO_IPIP && next != IPPROTO_IPV6))
-		return next == IPPROTO_NONE ? DROP_ESP_DUMMY : DROP_ESP_PAD;
-	bool v4 = next == IPPROTO_IPIP;
-	m->data_off = (uint16_t)(op->data - (uint8_t *)m->buf_addr);
+	if (unlikely(sa->flags & SA_F_NESTED) && !nested_ok(sa, meta))
+		return DROP_ESP_NESTING;
+	m->data_off = (uint16_t)(p - (const uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK); /* said of the outer packet */
@@ -250,13 +286,72 @@ static inline enum drop_reason decapsulate(
 	meta->rule = sa->rule_id;
 	meta->flow_hash = 0;
 	enum drop_reason why = likely(v4) ? ip4_check(m) : ip6_check(m);
+	return likely(why != DROP_NONE || selectors_ok(sa, m, v4)) ? why : DROP_SPD_SELECTOR;
+}
+
+/* From a decrypted packet of a tunnel, whose sequence number has been taken, to its inner packet. */
+static inline enum drop_reason decapsulate(
+	const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint64_t seq)
+{
+	const uint8_t *outer = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t len;
+	peer_check(sa, outer, pkt_meta(m), seq);
+	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[0] << 4 | outer[1] >> 4);
+	int next = trailer(op, &len);
+	if (unlikely(next != IPPROTO_IPIP && next != IPPROTO_IPV6))
+		return next == IPPROTO_NONE ? DROP_ESP_DUMMY : DROP_ESP_PAD;
+	bool v4 = next == IPPROTO_IPIP;
+	enum drop_reason why = accept_inner(sa, m, op->data, len, v4);
 	if (unlikely(why != DROP_NONE))
 		return why;
-	if (unlikely(!selectors_ok(sa, m, v4)))
-		return DROP_SPD_SELECTOR;
-	if (unlikely(!ecn_decap(rte_pktmbuf_mtod(m, uint8_t *), tos, v4)))
-		return DROP_ESP_ECN;
-	return DROP_NONE;
+	return likely(ecn_decap(rte_pktmbuf_mtod(m, uint8_t *), tos, v4)) ? DROP_NONE : DROP_ESP_ECN;
+}
+
+/* A packet whose protecting header has been taken out: it is to its own IP header what it was before. */
+static enum drop_reason accept_transport(const struct sa *sa, struct rte_mbuf *m)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	bool v4 = p[0] >> 4 == 4;
+	enum drop_reason why = accept_inner(sa, m, p, rte_pktmbuf_data_len(m), v4);
+	if (sa->conf.flags & CV_SA_F_BUNDLED && (why == DROP_NONE || why == DROP_SPD_SELECTOR))
+		return carries_sa(m) ? DROP_NONE : DROP_ESP_NESTING;
+	return why;
+}
+
+static enum drop_reason transport_in(const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint64_t seq)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+	uint32_t off = meta->l4_off, len;
+	const bool udp = meta->l4_proto == IPPROTO_UDP;
+	peer_check(sa, rte_pktmbuf_mtod(m, const uint8_t *), meta, seq);
+	int next = trailer(op, &len);
+	if (next < 0 || next == IPPROTO_NONE)
+		return next < 0 ? DROP_ESP_PAD : DROP_ESP_DUMMY;
+	transport_strip(m, off, op->data, len, (uint8_t)next);
+	if (udp)
+		transport_checksum(m, off, (uint8_t)next);
+	return accept_transport(sa, m);
+}
+
+static enum drop_reason ah_in(const struct sa *sa, struct rte_mbuf *m, const struct esp_saved *saved)
+{
+	ah_restore(m, saved);
+	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *), *ah = p + saved->len;
+	uint32_t size = (ah[1] + 2u) * 4u, len = rte_pktmbuf_data_len(m) - saved->len - size;
+	uint8_t next = ah[0], tos = p[0] >> 4 == 4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
+	if (sa->conf.mode == CV_SA_TRANSPORT) {
+		if (next == IPPROTO_NONE)
+			return DROP_ESP_DUMMY;
+		transport_strip(m, saved->len, ah + size, len, next);
+		return accept_transport(sa, m);
+	}
+	if (next != IPPROTO_IPIP && next != IPPROTO_IPV6)
+		return next == IPPROTO_NONE ? DROP_ESP_DUMMY : DROP_ESP_PAD;
+	bool v4 = next == IPPROTO_IPIP;
+	enum drop_reason why = accept_inner(sa, m, ah + size, len, v4);
+	if (why != DROP_NONE)
+		return why;
+	return ecn_decap(rte_pktmbuf_mtod(m, uint8_t *), tos, v4) ? DROP_NONE : DROP_ESP_ECN;
 }
 
 /* ---- lifetimes and counters ---- */
@@ -310,7 +405,7 @@ static uint32_t find_sas(struct worker *w, struct pkt_vec *v, uint32_t *spi, uin
 		if (unlikely(off[n] == 0))
 			continue;
 		uint32_t spi_be;
-		memcpy(&spi_be, rte_pktmbuf_mtod_offset(m, const uint8_t *, off[n]), 4);
+		memcpy(&spi_be, rte_pktmbuf_mtod_offset(m, const uint8_t *, off[n] + spi_at(m)), 4);
 		spi[n] = rte_be_to_cpu_32(spi_be);
 		rte_prefetch0(&sa_table[spi[n] & (CV_SA_MAX - 1u)]);
 		v->pkt[n++] = m;
@@ -348,7 +443,7 @@ static void unknown_spi(struct worker *w, struct rte_mbuf *m, uint32_t spi)
 
 /* Operations for n packets that carry the SPI of sa, from n_op on. Returns where the next one goes. */
 static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct sa *sa, struct rte_mbuf *const *pkts,
-	const uint32_t *off, uint32_t n, uint32_t n_op, bool aead)
+	const uint32_t *off, uint32_t n, uint32_t n_op, bool aead, bool esn)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	const bool expired = __atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
@@ -358,8 +453,34 @@ static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct s
 			unknown_spi(w, m, sa->spi);
 			continue;
 		}
-		enum drop_reason why = unlikely(expired) ? DROP_ESP_EXPIRED
-							 : prepare(sa, m, off[i], &iw->op[n_op], &iw->seq[n_op], aead);
+		enum drop_reason why = DROP_ESP_EXPIRED;
+		if (likely(!expired))
+			why = prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], aead, esn);
+		if (unlikely(why != DROP_NONE)) {
+			fail(w, m, sa, why);
+			continue;
+		}
+		iw->sa[n_op] = sa;
+		iw->pkt[n_op++] = m;
+	}
+	return n_op;
+}
+
+/* The same for AH. */
+static uint32_t prepare_ah_run(struct worker *w, const struct sa *sa, struct rte_mbuf *const *pkts, const uint32_t *off,
+	uint32_t n, uint32_t n_op)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	const bool expired = __atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		if (unlikely(!for_sa(sa, m))) {
+			unknown_spi(w, m, sa->spi);
+			continue;
+		}
+		enum drop_reason why = DROP_ESP_EXPIRED;
+		if (likely(!expired))
+			why = ah_prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op]);
 		if (unlikely(why != DROP_NONE)) {
 			fail(w, m, sa, why);
 			continue;
@@ -385,10 +506,13 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 				unknown_spi(w, v->pkt[j], spi[i]);
 			continue;
 		}
-		if (likely(sa->iv == SA_IV_AEAD))
-			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, true);
+		if (likely(sa->kind == SA_ESP_PLAIN))
+			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, true, false);
+		else if (sa->kind == SA_AH)
+			n_op = prepare_ah_run(w, sa, v->pkt + i, off + i, k, n_op);
 		else
-			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, false);
+			n_op = prepare_run(
+				w, sa, v->pkt + i, off + i, k, n_op, sa->iv == SA_IV_AEAD, sa->flags & SA_F_ESN);
 	}
 	return n_op;
 }
@@ -396,7 +520,8 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 /* The same when some of the run failed the integrity check: their numbers are not taken. */
 static void take_good_numbers(struct ipsec_worker *iw, struct replay *r, uint32_t first, uint32_t n, bool *fresh)
 {
-	uint32_t seq[DP_VEC], good = 0;
+	uint64_t seq[DP_VEC];
+	uint32_t good = 0;
 	uint8_t which[DP_VEC];
 	bool ok[DP_VEC];
 	for (uint32_t i = 0; i < n; i++) {
@@ -423,12 +548,16 @@ static inline void take_numbers(struct ipsec_worker *iw, const struct sa *sa, ui
 		take_good_numbers(iw, sa->in.replay, first, n, fresh);
 }
 
-/* What became of one operation. */
-static inline enum drop_reason judge(
-	const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint32_t seq, bool fresh)
+/* What became of the i-th operation. */
+static inline enum drop_reason judge(struct ipsec_worker *iw, const struct sa *sa, uint32_t i, bool fresh)
 {
-	if (likely(fresh)) /* and so has passed the integrity check */
-		return decapsulate(sa, m, op, seq);
+	const struct crypto_op *op = &iw->op[i];
+	if (likely(fresh)) { /* and so has passed the integrity check */
+		if (likely(sa->kind <= SA_ESP_TUNNEL))
+			return decapsulate(sa, iw->pkt[i], op, iw->seq[i]);
+		return sa->kind == SA_AH ? ah_in(sa, iw->pkt[i], &iw->saved[i])
+					 : transport_in(sa, iw->pkt[i], op, iw->seq[i]);
+	}
 	if (op->status == CRYPTO_OK)
 		return DROP_ESP_REPLAY;
 	return op->status == CRYPTO_AUTH_FAILED ? DROP_ESP_AUTH : DROP_CRYPTO_ERROR;
@@ -445,8 +574,8 @@ static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint
 	take_numbers(iw, run.sa, first, n, fresh);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = iw->pkt[first + i];
-		const uint32_t seq = iw->seq[first + i];
-		enum drop_reason why = judge(run.sa, m, &iw->op[first + i], seq, fresh[i]);
+		const uint64_t seq = iw->seq[first + i];
+		enum drop_reason why = judge(iw, run.sa, first + i, fresh[i]);
 		if (likely(fresh[i]) && seq > top)
 			top = seq;
 		if (unlikely(why != DROP_NONE)) {
@@ -511,7 +640,7 @@ static bool exempt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 		return true;
 	if (!(meta->flags & PKT_F_LOCAL))
 		return false;
-	if (meta->l4_proto == IPPROTO_ESP || is_too_big(m, meta))
+	if (meta->l4_proto == IPPROTO_ESP || meta->l4_proto == IPPROTO_AH || is_too_big(m, meta))
 		return true;
 	if (meta->l4_proto != IPPROTO_UDP || meta->frag == 2 || meta->l4_off + 4u > m->data_len)
 		return false;

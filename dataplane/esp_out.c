@@ -3,7 +3,7 @@
  * Outbound (RFC 4303 section 3.3, tunnel mode of RFC 4301 section 5.1.2): policy for the whole vector, then sizes, then
  * sequence numbers and headers, then crypto, then counters. Each pass prefetches what the next one reads.
  */
-#include "esp.h"
+#include "esp_build.h"
 
 #include <string.h>
 
@@ -19,19 +19,28 @@
 #define MTU_UNKNOWN 1500u /* no route to the peer yet: the packet will be dropped there, by name */
 #define IPV6_MIN_MTU 1280u
 
-/* RFC 4303 2.4: padding is 1, 2, 3, ...; one store covers what a 16-byte block needs. */
-static const uint8_t padding[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-
 /* ---- sizes ---- */
 
 /* Largest inner packet whose encapsulation fits this outer MTU. */
 static uint16_t inner_max(const struct sa *sa, uint32_t mtu)
 {
 	uint32_t fixed = sa->outer_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+	if (sa->kind == SA_AH) {
+		fixed = (sa->conf.mode == CV_SA_TUNNEL ? sa->outer_len : 0) + sa_ah_len(sa);
+		return (uint16_t)(mtu > fixed ? mtu - fixed : 0);
+	}
+	if (sa->kind == SA_ESP_TRANSPORT) { /* the IP header stays, and stays in clear */
+		uint32_t ip = sa->outer_af == CV_AF_INET ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+		return mtu < fixed + sa->pad_mask + 1u
+			       ? 0
+			       : (uint16_t)(ip + ((mtu - fixed) & ~(uint32_t)sa->pad_mask) - ESP_TRAILER_LEN);
+	}
 	if (mtu < fixed + ESP_TRAILER_LEN + sa->pad_mask + 1u)
 		return 0;
 	return (uint16_t)(((mtu - fixed) & ~(uint32_t)sa->pad_mask) - ESP_TRAILER_LEN);
 }
+
+static inline uint16_t inner_mtu(const struct sa *sa, uint32_t generation);
 
 /* The outer packet's route and what fits through it, looked up again only when routes have changed. */
 static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
@@ -44,6 +53,9 @@ static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
 	uint32_t learned = pmtu_get(sa->front_vrf, &sa->conf.dst);
 	if (learned && learned < mtu)
 		mtu = learned;
+	const struct sa *outer = sa->flags & SA_F_NESTED ? sa_get(sa->conf.outer_index) : NULL;
+	if (outer && outer->dir == CV_SA_OUT)
+		mtu = RTE_MIN(mtu, inner_mtu(outer, generation));
 	uint16_t inner = inner_max(sa, mtu);
 	uint64_t route = (uint64_t)generation << 32 | fib_lookup(sa->front_vrf, &sa->conf.dst);
 	/* the packet that made us look is itself on its way with what is stored here: route before mtu */
@@ -62,151 +74,61 @@ static inline uint16_t inner_mtu(const struct sa *sa, uint32_t generation)
 
 /* ---- headers ---- */
 
-static inline uint16_t fold(uint32_t sum)
-{
-	sum = (sum & 0xffffu) + (sum >> 16);
-	sum += sum >> 16;
-	return (uint16_t)~sum;
-}
-
-static inline uint64_t load8(const void *p)
-{
-	uint64_t v;
-	memcpy(&v, p, 8);
-	return v;
-}
-
-static inline void store8(void *p, uint64_t v)
-{
-	memcpy(p, &v, 8);
-}
-
-/* Traffic class of the inner packet; DF. RFC 6040 normal mode: DSCP and ECN are copied. */
-static inline uint8_t inner_tos(const uint8_t *p, bool *df)
-{
-	if (p[0] >> 4 == 4) {
-		*df = p[6] & 0x40;
-		return p[1];
-	}
-	*df = true; /* nobody but the source may fragment IPv6 */
-	return (uint8_t)(p[0] << 4 | p[1] >> 4);
-}
-
-/* The first 16 bytes of the outer IPv4 header: what the template says, and TOS, length, ID, DF and checksum, which are
- * zero there, in two stores. */
-static inline void outer_ip4(const struct sa *sa, uint8_t *p, uint16_t len, uint8_t tos, bool df, uint32_t seq)
-{
-	uint16_t id = rte_cpu_to_be_16((uint16_t)(seq + sa->spi)), total = rte_cpu_to_be_16(len);
-	uint16_t off = df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0;
-	uint16_t sum = fold(sa->cksum + ((uint32_t)tos << 8) + total + id + off);
-	store8(p, load8(sa->tmpl) | (uint64_t)tos << 8 | (uint64_t)total << 16 | (uint64_t)id << 32 |
-			  (uint64_t)off << 48);
-	store8(p + 8, load8(sa->tmpl + 8) | (uint64_t)sum << 16);
-}
-
-static inline void outer_ip6(uint8_t *p, uint16_t len, uint8_t tos)
-{
-	struct rte_ipv6_hdr *ip = (void *)p;
-	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
-	ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(*ip)));
-}
-
-/* Outer headers and SPI. The last store may run over into sequence number and IV, which are written after. plain4:
- * IPv4 without UDP, known when this is compiled. */
-static inline void outer_headers(
-	const struct sa *sa, uint8_t *p, uint16_t len, uint8_t tos, bool df, uint32_t seq, bool plain4)
-{
-	df = !(sa->flags & SA_F_DF_CLEAR) && (df || sa->flags & SA_F_DF_SET);
-	if (plain4) {
-		outer_ip4(sa, p, len, tos, df, seq);
-		store8(p + 16, load8(sa->tmpl + 16));
-		return;
-	}
-	for (unsigned off = 0; off < sa->outer_len + 4u; off += 8)
-		store8(p + off, load8(sa->tmpl + off));
-	if (sa->outer_af == CV_AF_INET)
-		outer_ip4(sa, p, len, tos, df, seq);
-	else
-		outer_ip6(p, len, tos);
-	if (sa->flags & SA_F_UDP) {
-		struct rte_udp_hdr *udp = (void *)(p + sa->outer_len - sizeof(*udp));
-		udp->dgram_len = rte_cpu_to_be_16((uint16_t)(len - (sa->outer_len - sizeof(*udp))));
-	}
-}
-
-/* Padding, its length and the next header. */
-static inline void trailer(uint8_t *end, uint32_t pad, uint8_t next, bool aead)
-{
-	if (aead) { /* at most 3 bytes of padding: all in one store */
-		static const uint64_t ready[4] = {0, 0x0101, 0x020201, 0x03030201};
-		store8(end, ready[pad] | (uint64_t)next << (8 * (pad + 1)));
-		return;
-	}
-	memcpy(end, padding, 16);
-	end[pad] = (uint8_t)pad;
-	end[pad + 1] = next;
-}
-
-/* The IV of a cipher that is no AEAD, on the wire and for the operation. */
-static inline void set_iv(
-	struct ipsec_worker *iw, const struct sa *sa, struct crypto_op *op, uint8_t *wire, uint32_t seq_be)
-{
-	if (sa->iv == SA_IV_RANDOM) {
-		ipsec_crypto()->random16(iw->crypto, op->nonce);
-		memcpy(wire, op->nonce, sa->iv_len);
-	} else if (sa->iv == SA_IV_CTR) {
-		uint64_t iv = (uint64_t)seq_be << 32;
-		store8(wire, iv);
-		esp_counter_set(op, sa->salt, iv);
-	}
-}
-
 /*
  * Put header and trailer around one packet and describe the operation. The caller has made sure of the room. aead,
- * plain4: what the SA is, constants where this is expanded.
+ * plain4, esn: what the SA is, constants where this is expanded.
  */
 static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m,
-	uint32_t seq, struct crypto_op *op, bool aead, bool plain4)
+	uint64_t seq, struct crypto_op *op, bool aead, bool plain4, bool esn)
 {
 	const uint32_t iv_len = aead ? 8 : sa->iv_len, outer_len = plain4 ? sizeof(struct rte_ipv4_hdr) : sa->outer_len;
 	const uint32_t head = outer_len + ESP_HDR_LEN + iv_len;
-	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *), *p = data - head, *esp = p + outer_len;
+	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *), *p = data - head;
 	uint32_t len = rte_pktmbuf_data_len(m), pad = (0u - (len + ESP_TRAILER_LEN)) & (aead ? 3u : sa->pad_mask);
-	uint32_t seq_be = rte_cpu_to_be_32(seq), body = len + pad + ESP_TRAILER_LEN;
+	uint32_t body = len + pad + ESP_TRAILER_LEN;
 	bool df;
 	uint8_t tos = inner_tos(data, &df), next = data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	m->data_off = (uint16_t)(m->data_off - head);
 	m->data_len = (uint16_t)(head + body + sa->icv_len);
 	m->pkt_len = m->data_len;
 
-	trailer(data + len, pad, next, aead);
-	outer_headers(sa, p, m->data_len, tos, df, seq, plain4);
-	memcpy(esp + 4, &seq_be, 4);
-	op->session = sa->session;
-	op->auth = esp;
-	op->data = data;
-	op->data_len = body;
-	op->icv = data + body;
-	if (aead) {
-		uint64_t iv = (uint64_t)seq_be << 32;
-		store8(esp + 8, iv);
-		esp_aad_set(op, rte_cpu_to_be_32(sa->spi), seq_be);
-		esp_nonce_set(op, sa->salt, iv);
-	} else {
-		set_iv(iw, sa, op, esp + 8, seq_be);
-		op->auth_len = ESP_HDR_LEN + iv_len + body;
-	}
+	esp_trailer_put(data + len, pad, next, aead);
+	outer_headers(sa, p, m->data_len, tos, df, (uint32_t)seq, plain4);
+	esp_op_out(iw, sa, op, p + outer_len, data, body, seq, aead, esn);
 }
 
-/* A run of packets of one SA, the first with number seq; operations from n_op on. */
+/* A run of packets of one tunnel, the first with number seq; operations from n_op on. */
 static __rte_always_inline void encapsulate_all(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf **pkts,
-	uint32_t n, uint32_t seq, uint32_t n_op, bool aead, bool plain4)
+	uint32_t n, uint64_t seq, uint32_t n_op, bool aead, bool plain4, bool esn)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		iw->pkt[n_op + i] = pkts[i];
 		iw->sa[n_op + i] = sa;
-		encapsulate(iw, sa, pkts[i], seq + i, &iw->op[n_op + i], aead, plain4);
+		encapsulate(iw, sa, pkts[i], seq + i, &iw->op[n_op + i], aead, plain4, esn);
 	}
+}
+
+/* The same for transport mode and AH, which not every packet fits. Returns how many went. */
+static uint32_t protect_others(struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, uint32_t n, uint64_t seq,
+	uint32_t n_op, uint64_t *bytes)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	uint32_t good = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = n_op + good, len = pkts[i]->data_len;
+		enum drop_reason why = sa->kind == SA_AH ? ah_out(sa, pkts[i], seq + i, &iw->op[at], &iw->saved[at])
+							 : esp_transport_out(iw, sa, pkts[i], seq + i, &iw->op[at]);
+		if (unlikely(why != DROP_NONE)) {
+			*bytes -= len;
+			esp_counters(w, sa)->other_errors++;
+			dp_drop1(w, pkts[i], why);
+			continue;
+		}
+		iw->pkt[at] = pkts[i];
+		iw->sa[at] = sa;
+		good++;
+	}
+	return good;
 }
 
 /* RFC 8200 8.1: UDP over IPv6 has a checksum; Linux and others drop a zero one. The whole packet must be final. */
@@ -264,15 +186,17 @@ static uint32_t encapsulate_run(
 		c->other_errors += n - good;
 		for (uint32_t i = good; i < n; i++)
 			bytes -= pkts[i]->data_len;
-		dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX ? DROP_ESP_SEQ : why);
+		dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX && !(sa->flags & SA_F_ESN) ? DROP_ESP_SEQ : why);
 	}
-	bool aead = sa->iv == SA_IV_AEAD, plain4 = sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_UDP);
-	if (likely(aead && plain4))
-		encapsulate_all(iw, sa, pkts, good, (uint32_t)seq + 1, n_op, true, true);
-	else if (aead)
-		encapsulate_all(iw, sa, pkts, good, (uint32_t)seq + 1, n_op, true, false);
+	const bool plain4 = sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_UDP), esn = sa->flags & SA_F_ESN;
+	if (likely(sa->kind == SA_ESP_PLAIN && plain4))
+		encapsulate_all(iw, sa, pkts, good, seq + 1, n_op, true, true, false);
+	else if (sa->kind == SA_ESP_PLAIN)
+		encapsulate_all(iw, sa, pkts, good, seq + 1, n_op, true, false, false);
+	else if (sa->kind == SA_ESP_TUNNEL)
+		encapsulate_all(iw, sa, pkts, good, seq + 1, n_op, sa->iv == SA_IV_AEAD, false, esn);
 	else
-		encapsulate_all(iw, sa, pkts, good, (uint32_t)seq + 1, n_op, false, false);
+		good = protect_others(w, sa, pkts, good, seq + 1, n_op, &bytes);
 	c->packets += good;
 	c->bytes += bytes;
 	c->last_used_s = dp_uptime_s();
@@ -314,6 +238,23 @@ static inline void finish(
 	}
 }
 
+/* Packets of an inner SA: on to the outer one of the bundle, never out without it. */
+static void nest(struct worker *w, struct rte_mbuf *const *pkts, const struct sa *inner, uint32_t n)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	const struct sa *sa = sa_get(inner->conf.outer_index);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = sa && sa->dir == CV_SA_OUT ? esp_writable(pkts[i], ESP_TAIL_ROOM) : NULL;
+		if (unlikely(!m || rte_pktmbuf_headroom(m) < sa->outer_len + ESP_HEAD_ROOM)) {
+			esp_counters(w, inner)->other_errors++;
+			dp_drop1(w, m ? m : pkts[i], sa ? DROP_ESP_TOO_BIG : DROP_NO_SA);
+			continue;
+		}
+		iw->nest_sa[iw->nest.n] = sa;
+		iw->nest.pkt[iw->nest.n++] = m;
+	}
+}
+
 /* Operations that came back from the provider, in order; those that failed are dropped. */
 static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *outer)
 {
@@ -322,7 +263,13 @@ static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *outer)
 		uint32_t k = i;
 		while (k < n_op && iw->sa[k] == iw->sa[i] && likely(iw->op[k].status == CRYPTO_OK))
 			k++;
-		finish(w, iw->pkt + i, iw->sa[i], k - i, outer);
+		if (unlikely(iw->sa[i]->kind == SA_AH))
+			for (uint32_t j = i; j < k; j++)
+				ah_restore(iw->pkt[j], &iw->saved[j]);
+		if (unlikely(iw->sa[i]->flags & SA_F_NESTED))
+			nest(w, iw->pkt + i, iw->sa[i], k - i);
+		else
+			finish(w, iw->pkt + i, iw->sa[i], k - i, outer);
 		if (unlikely(k < n_op && iw->op[k].status != CRYPTO_OK)) {
 			esp_counters(w, iw->sa[k])->other_errors++;
 			dp_drop1(w, iw->pkt[k++], DROP_CRYPTO_ERROR);
@@ -331,8 +278,9 @@ static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *outer)
 	}
 }
 
-/* Encrypt n packets, each with its SA, and append them to outer. */
-static void esp_out(struct worker *w, struct rte_mbuf **pkts, const struct sa **sa, uint32_t n, struct pkt_vec *outer)
+/* Protect n packets, each with its SA, and append them to outer or to the next part of their bundle. */
+static void esp_out_once(
+	struct worker *w, struct rte_mbuf **pkts, const struct sa **sa, uint32_t n, struct pkt_vec *outer)
 {
 	struct stage_mark mark = stage_begin(w);
 	uint32_t n_op = 0;
@@ -349,6 +297,17 @@ static void esp_out(struct worker *w, struct rte_mbuf **pkts, const struct sa **
 	stage_end(w, STAGE_ESP_OUT, n, mark);
 }
 
+static void esp_out(struct worker *w, struct rte_mbuf **pkts, const struct sa **sa, uint32_t n, struct pkt_vec *outer)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	esp_out_once(w, pkts, sa, n, outer);
+	while (unlikely(iw->nest.n)) { /* read before anything is added to it */
+		n = iw->nest.n;
+		iw->nest.n = 0;
+		esp_out_once(w, iw->nest.pkt, iw->nest_sa, n, outer);
+	}
+}
+
 static void parts_flush(struct worker *w, struct pkt_vec *outer)
 {
 	struct ipsec_worker *iw = w->ipsec;
@@ -362,7 +321,7 @@ static inline void parts_add(struct worker *w, struct rte_mbuf *m, const struct 
 {
 	struct ipsec_worker *iw = w->ipsec;
 	struct rte_mbuf *one = esp_writable(m, ESP_TAIL_ROOM);
-	if (unlikely(!one || rte_pktmbuf_headroom(one) < sa->outer_len + ESP_HDR_LEN + 16u)) {
+	if (unlikely(!one || rte_pktmbuf_headroom(one) < sa->outer_len + ESP_HEAD_ROOM)) {
 		esp_counters(w, sa)->other_errors++;
 		dp_drop1(w, one ? one : m, DROP_ESP_TOO_BIG);
 		return;
@@ -398,7 +357,8 @@ static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, u
 		max = IPV6_MIN_MTU;
 	}
 	bool may_cut = !df || (sa->flags & SA_F_DF_CLEAR);
-	if (may_cut && (sa->conf.flags & CV_SA_F_FRAG_AFTER)) {
+	/* in transport mode whole datagrams only, and what comes out is cut (RFC 4303 3.3.4) */
+	if (may_cut && (sa->conf.flags & CV_SA_F_FRAG_AFTER || sa->conf.mode == CV_SA_TRANSPORT)) {
 		w->stats->events[EVENT_FRAG_AFTER]++;
 		parts_add(w, m, sa, outer); /* ip_output cuts the outer packet (FRAG-11) */
 		return;

@@ -245,7 +245,8 @@ static void split_esp(struct pkt_vec *v, struct pkt_vec *esp)
 		struct rte_mbuf *m = v->pkt[i];
 		const struct pkt_meta *meta = pkt_meta(m);
 
-		if (FIB_KIND(meta->adj) == FIB_LOCAL && meta->l4_proto == IPPROTO_ESP && meta->frag == 0) {
+		if (FIB_KIND(meta->adj) == FIB_LOCAL && meta->frag == 0 &&
+			(likely(meta->l4_proto == IPPROTO_ESP) || meta->l4_proto == IPPROTO_AH)) {
 			trace_step(m, "local", "ESP");
 			esp->pkt[n_esp++] = m;
 		} else {

@@ -49,18 +49,43 @@ static inline void replay_init(struct replay *r, uint32_t window)
 	r->mask = replay_words(window) - 1u;
 }
 
+/* Block numbers wrap around with ESN; those in the ring are never half the circle apart. */
+static inline bool replay_older(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/*
+ * The whole of an extended sequence number from its low half on the wire (RFC 4303 appendix A2.2): the one that the
+ * window, or else the nearest future, allows. 0 when it would be before the beginning. Worker.
+ */
+static inline uint64_t replay_extend(const struct replay *r, uint32_t low)
+{
+	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+	uint32_t high = (uint32_t)(top >> 32), span = r->window ? r->window : UINT32_C(1) << 31;
+	uint32_t bottom = (uint32_t)top - (span - 1);
+	if ((uint32_t)top >= span - 1) {
+		high += low < bottom; /* the window is in one subspace */
+	} else if (low >= bottom) {   /* it began in the one before */
+		if (high == 0)
+			return r->window ? 0 : low;
+		high--;
+	}
+	return (uint64_t)high << 32 | low;
+}
+
 /* Before the integrity check: may this sequence number still be accepted? Worker. */
-static inline bool replay_check(const struct replay *r, uint32_t seq)
+static inline bool replay_check(const struct replay *r, uint64_t seq)
 {
 	if (r->window == 0)
 		return true;
 	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
-	if (seq == 0 || (uint64_t)seq + r->window <= top)
+	if (seq == 0 || seq + r->window <= top)
 		return false;
-	uint32_t block = seq >> REPLAY_BLOCK_SHIFT;
+	uint32_t block = (uint32_t)(seq >> REPLAY_BLOCK_SHIFT);
 	uint64_t word = __atomic_load_n(&r->word[block & r->mask], __ATOMIC_RELAXED);
 	if (word >> 32 != block)
-		return word >> 32 < block;
+		return replay_older((uint32_t)(word >> 32), block);
 	return !(word >> (seq & 31u) & 1u);
 }
 
@@ -71,7 +96,7 @@ static inline uint32_t replay_set(struct replay *r, uint32_t block, uint32_t bit
 {
 	uint64_t *slot = &r->word[block & r->mask], old = __atomic_load_n(slot, __ATOMIC_RELAXED), want;
 	do {
-		if (old >> 32 > block)
+		if (replay_older(block, (uint32_t)(old >> 32)))
 			return bits; /* somebody is a whole ring ahead */
 		want = old >> 32 == block ? old | bits : (uint64_t)block << 32 | bits;
 	} while (!__atomic_compare_exchange_n(slot, &old, want, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
@@ -79,9 +104,9 @@ static inline uint32_t replay_set(struct replay *r, uint32_t block, uint32_t bit
 }
 
 /* How many of n numbers follow one another without a gap, inside one block. */
-static inline uint32_t replay_stretch(const uint32_t *seq, uint32_t n)
+static inline uint32_t replay_stretch(const uint64_t *seq, uint32_t n)
 {
-	uint32_t left = 32u - (seq[0] & 31u), k = 1;
+	uint32_t left = 32u - (uint32_t)(seq[0] & 31u), k = 1;
 	n = n < left ? n : left;
 	while (k < n && seq[k] == seq[0] + k)
 		k++;
@@ -93,7 +118,7 @@ static inline uint32_t replay_stretch(const uint32_t *seq, uint32_t n)
  * Numbers that follow one another cost one atomic operation per block, not one each. The window does not move before
  * replay_advance(): until then it is only more generous to late packets, never to repeated ones. Worker.
  */
-static inline void replay_mark(struct replay *r, const uint32_t *seq, uint32_t n, bool *fresh)
+static inline void replay_mark(struct replay *r, const uint64_t *seq, uint32_t n, bool *fresh)
 {
 	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
 	if (r->window == 0) {
@@ -101,13 +126,13 @@ static inline void replay_mark(struct replay *r, const uint32_t *seq, uint32_t n
 		return;
 	}
 	for (uint32_t i = 0; i < n;) {
-		if (seq[i] == 0 || (uint64_t)seq[i] + r->window <= top) {
+		if (seq[i] == 0 || seq[i] + r->window <= top) {
 			fresh[i++] = false;
 			continue;
 		}
-		uint32_t k = replay_stretch(seq + i, n - i), first = seq[i] & 31u;
+		uint32_t k = replay_stretch(seq + i, n - i), first = (uint32_t)(seq[i] & 31u);
 		uint32_t bits = (uint32_t)((UINT64_C(1) << k) - 1u) << first;
-		uint32_t taken = replay_set(r, seq[i] >> REPLAY_BLOCK_SHIFT, bits);
+		uint32_t taken = replay_set(r, (uint32_t)(seq[i] >> REPLAY_BLOCK_SHIFT), bits);
 		for (uint32_t b = 0; b < k; b++)
 			fresh[i + b] = !(taken >> (first + b) & 1u);
 		i += k;
@@ -123,7 +148,7 @@ static inline void replay_advance(struct replay *r, uint64_t seq)
 }
 
 /* Both, for one packet. */
-static inline bool replay_update(struct replay *r, uint32_t seq)
+static inline bool replay_update(struct replay *r, uint64_t seq)
 {
 	bool fresh;
 	replay_mark(r, &seq, 1, &fresh);

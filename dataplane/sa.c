@@ -113,14 +113,10 @@ static const char *wrong(const struct cv_sa *c)
 
 static const char *not_done(const struct cv_sa *c)
 {
-	if (c->mode != CV_SA_TUNNEL)
-		return "transport mode is not supported";
-	if (c->ipproto != IPPROTO_ESP)
-		return "AH is not supported";
-	if (c->outer_index || c->flags & CV_SA_F_BUNDLED)
-		return "nested SAs are not supported";
-	if (c->flags & CV_SA_F_ESN)
-		return "extended sequence numbers are not supported yet";
+	if (c->ipproto == IPPROTO_AH && c->flags & CV_SA_F_UDP_ENCAP)
+		return "AH does not pass a NAT (RFC 3948 section 1)";
+	if (c->outer_index && c->flags & CV_SA_F_BUNDLED)
+		return "bundles are two SAs deep";
 	return NULL;
 }
 
@@ -128,7 +124,7 @@ static const char *not_done(const struct cv_sa *c)
 static void template_build(struct sa *sa, const struct cv_sa *c)
 {
 	uint8_t *p = sa->tmpl;
-	uint8_t proto = c->flags & CV_SA_F_UDP_ENCAP ? IPPROTO_UDP : IPPROTO_ESP;
+	uint8_t proto = c->flags & CV_SA_F_UDP_ENCAP ? IPPROTO_UDP : c->ipproto;
 	memset(sa->tmpl, 0, sizeof(sa->tmpl));
 	sa->mtu = sa->route = UINT64_MAX; /* of no generation */
 	if (c->src.af == CV_AF_INET) {
@@ -166,6 +162,7 @@ static void inbound_build(struct sa *sa, const struct cv_sa *c)
 	memcpy(sa->in.local, c->dst.b, 16);
 	memcpy(sa->in.remote, c->src.b, 16);
 	sa->in.replay = sa->state->replay;
+	sa->in.outer = c->outer_index;
 	sa->udp_peer = c->udp_src;
 	const struct flow_sel *s = &sa->sel[0];
 	if (sa->n_sel != 1 || s->af != CV_AF_INET || s->proto || !s->any_ports)
@@ -186,6 +183,15 @@ static enum sa_iv iv_source(const struct algo_encr *encr)
 	return encr->salt_len ? SA_IV_CTR : SA_IV_RANDOM;
 }
 
+static enum sa_kind kind_of(const struct sa *sa, const struct cv_sa *c)
+{
+	if (c->ipproto == IPPROTO_AH)
+		return SA_AH;
+	if (c->mode == CV_SA_TRANSPORT)
+		return SA_ESP_TRANSPORT;
+	return sa->iv == SA_IV_AEAD && !(c->flags & CV_SA_F_ESN) ? SA_ESP_PLAIN : SA_ESP_TUNNEL;
+}
+
 /* Everything that follows from conf except session, state and salt. */
 static void sa_derive(struct sa *sa)
 {
@@ -195,10 +201,11 @@ static void sa_derive(struct sa *sa)
 	sa->spi = c->spi;
 	sa->index = c->index;
 	sa->dir = c->dir;
-	sa->iv_len = (uint8_t)encr->iv_len;
-	sa->iv = (uint8_t)iv_source(encr);
+	sa->iv_len = (uint8_t)(encr ? encr->iv_len : 0);
+	sa->iv = (uint8_t)(encr ? iv_source(encr) : SA_IV_NONE);
+	sa->kind = (uint8_t)kind_of(sa, c);
 	sa->icv_len = (uint8_t)(integ ? integ->icv_len : encr->icv_len);
-	sa->pad_mask = (uint8_t)(encr->block - 1);
+	sa->pad_mask = (uint8_t)(encr ? encr->block - 1 : 0);
 	sa->outer_af = c->src.af;
 	sa->front_vrf = c->front_vrf;
 	sa->inside_vrf = c->inside_vrf;
@@ -211,6 +218,10 @@ static void sa_derive(struct sa *sa)
 		sa->flags |= SA_F_PACKET_LIMIT;
 	if (c->flags & CV_SA_F_UDP_ENCAP)
 		sa->flags |= SA_F_UDP;
+	if (c->flags & CV_SA_F_ESN)
+		sa->flags |= SA_F_ESN;
+	if (c->outer_index)
+		sa->flags |= SA_F_NESTED;
 	if (c->flags & CV_SA_F_SET_DF)
 		sa->flags |= SA_F_DF_SET;
 	if (c->flags & CV_SA_F_CLEAR_DF)
@@ -234,8 +245,9 @@ static struct sa_state *state_new(const struct cv_sa *c)
 	if (!st)
 		return NULL;
 	st->refs = 1;
-	st->soft_seq = RTE_MIN(limit(c->soft_packets), UINT32_MAX - SEQ_MARGIN);
-	st->hard_seq = RTE_MIN(limit(c->hard_packets), (uint64_t)UINT32_MAX);
+	uint64_t last = c->flags & CV_SA_F_ESN ? UINT64_MAX : UINT32_MAX;
+	st->soft_seq = RTE_MIN(limit(c->soft_packets), last - SEQ_MARGIN);
+	st->hard_seq = RTE_MIN(limit(c->hard_packets), last);
 	st->soft_bytes = limit(c->soft_bytes);
 	st->hard_bytes = limit(c->hard_bytes);
 	st->soft_packets = limit(c->soft_packets);
@@ -268,6 +280,7 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 	struct crypto_session *session = NULL;
 	int err = ipsec_crypto()->session_create(&(struct crypto_conf){.encr = c->encr,
 							 .integ = c->integ,
+							 .esn = c->flags & CV_SA_F_ESN,
 							 .encrypt = c->dir == CV_SA_OUT,
 							 .key = c->key,
 							 .key_len = c->key_len},
@@ -375,6 +388,11 @@ static int apply(struct op *o, char *text)
 	if (o->type == CV_CMD_SA_ADD) {
 		if (cur)
 			return fail(text, CV_ERR_EXISTS, "index in use", o->ref.index);
+		const struct sa *outer = o->sa->conf.outer_index ? shadow(o->sa->conf.outer_index) : o->sa;
+		if (!outer || outer->dir != o->sa->dir)
+			return fail(text, CV_ERR_NOT_FOUND, "its outer SA does not exist", o->ref.index);
+		if (outer != o->sa && !(outer->conf.flags & CV_SA_F_BUNDLED))
+			return fail(text, CV_ERR_STATE, "its outer SA is not one of a bundle", o->ref.index);
 		if (o->sa->rule_id && !spd_rule_prepared(o->sa->rule_id))
 			return fail(text, CV_ERR_NOT_FOUND, "its rule does not exist", o->ref.index);
 		next = o->sa;
@@ -408,6 +426,11 @@ static int sa_prepare(char *text)
 
 /* ---- publish ---- */
 
+static bool used_by_rule(const struct sa *sa)
+{
+	return sa->dir == CV_SA_OUT && !(sa->conf.flags & CV_SA_F_BUNDLED);
+}
+
 static void rule_link(struct sa *sa)
 {
 	sa->next_in_rule = sa_rule_first(sa->rule_id);
@@ -435,7 +458,7 @@ static void set_slot(uint32_t index, struct sa *sa)
 /* Take an SA out of use. The rule's bindings go first, so that no worker is sent to an empty slot. */
 static void remove_published(struct sa *sa)
 {
-	if (sa->dir == CV_SA_OUT) {
+	if (used_by_rule(sa)) {
 		rule_unlink(sa);
 		spd_rule_rebind(sa->rule_id);
 	}
@@ -470,7 +493,7 @@ static void publish_new(void)
 		sa->order = ++order;
 		set_slot(sa->index, sa);
 		count++;
-		if (sa->dir == CV_SA_OUT) {
+		if (used_by_rule(sa)) {
 			rule_link(sa);
 			spd_rule_rebind(sa->rule_id);
 		}

@@ -50,6 +50,17 @@ struct sa_state {
 #define SA_F_DF_CLEAR 16u
 #define SA_F_SEL4 32u /* inbound: the only selector is IPv4 addresses, any protocol, any port */
 
+#define SA_F_ESN 64u
+#define SA_F_NESTED 128u /* a part of a bundle that has another SA outside it */
+
+/* What the stages do with packets of an SA; chosen when it is made. */
+enum sa_kind {
+	SA_ESP_PLAIN,	  /* tunnel, AEAD, sequence numbers of 32 bits: the fast path */
+	SA_ESP_TUNNEL,	  /* any other tunnel */
+	SA_ESP_TRANSPORT, /* RFC 4303 3.1.1 */
+	SA_AH		  /* either mode */
+};
+
 /* Where the IV comes from, and what is authenticated. */
 enum sa_iv {
 	SA_IV_AEAD,  /* the sequence number, unique under a key (RFC 4106 section 3.1); AAD */
@@ -79,7 +90,7 @@ struct sa {
 	uint32_t cksum;	   /* outbound IPv4: sum of the template's constant 16-bit words */
 	uint16_t udp_peer; /* inbound: source port of the peer, host order */
 	uint8_t iv;	   /* enum sa_iv */
-	uint8_t pad;
+	uint8_t kind;	   /* enum sa_kind */
 	/* Outbound: two caches that any worker refreshes when routes have changed, the only fields written after
 	 * publication. fib generation << 32 | largest inner packet; fib generation << 32 | route word (fib.h). */
 	uint64_t mtu;
@@ -96,6 +107,7 @@ struct sa {
 			uint32_t sel_remote, sel_remote_span; /* (host order) */
 			uint8_t local[16], remote[16];	      /* outer destination and source, network order */
 			struct replay *replay;		      /* that of the state */
+			uint32_t outer;			      /* SA_F_NESTED: index of the SA outside */
 		} in;
 	} __rte_cache_aligned;
 
@@ -110,6 +122,13 @@ struct sa {
 
 _Static_assert(offsetof(struct sa, tmpl) == 64, "first line ends before the template");
 _Static_assert(offsetof(struct sa, sel) == 128, "hot part is two lines");
+
+/* Length of the AH header with its ICV: a multiple of 4 in IPv4, of 8 in IPv6 (RFC 4302 section 2.2). */
+static inline uint32_t sa_ah_len(const struct sa *sa)
+{
+	uint32_t len = 12u + sa->icv_len;
+	return sa->outer_af == CV_AF_INET6 ? (len + 7u) & ~7u : len;
+}
 
 extern struct sa **sa_table; /* CV_SA_MAX entries */
 extern const struct dp_module sa_module;

@@ -66,7 +66,7 @@ static bool may_be_esp(const struct rte_mbuf *m)
 {
 	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
 
-	return meta->l4_proto == IPPROTO_ESP ||
+	return meta->l4_proto == IPPROTO_ESP || meta->l4_proto == IPPROTO_AH ||
 	       (meta->l4_proto == IPPROTO_UDP && meta->l4_off + sizeof(struct rte_udp_hdr) <= rte_pktmbuf_data_len(m) &&
 		       udp_port(m, meta) == UDP_IKE_NATT);
 }

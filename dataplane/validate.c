@@ -317,24 +317,6 @@ static enum cv_err check_outer(const struct cv_addr *src, const struct cv_addr *
 
 #define SA_FLAGS (CV_SA_F_UDP_ENCAP | CV_SA_F_ESN | CV_SA_F_NO_REPLAY | CV_SA_F_EGRESS | CV_SA_F_BUNDLED)
 
-/* What the format can say but this version cannot do. */
-static enum cv_err check_sa_supported(const struct cv_sa *c, char *text)
-{
-	const char *what = NULL;
-	if (c->mode == CV_SA_TRANSPORT)
-		what = "transport mode is not supported";
-	else if (c->ipproto == PROTO_AH)
-		what = "AH is not supported";
-	else if (c->outer_index != 0 || (c->flags & CV_SA_F_BUNDLED) != 0)
-		what = "nested SAs are not supported";
-	else if ((c->flags & CV_SA_F_ESN) != 0)
-		what = "extended sequence numbers are not supported";
-	if (what == NULL)
-		return CV_OK;
-	(void)bad(text, "%s", what);
-	return CV_ERR_UNSUPPORTED;
-}
-
 static enum cv_err check_sa_numbers(const struct cv_sa *c, char *text)
 {
 	if (c->dir != CV_SA_OUT && c->dir != CV_SA_IN)
@@ -346,8 +328,10 @@ static enum cv_err check_sa_numbers(const struct cv_sa *c, char *text)
 	const char *why = algo_pair_wrong(c->ipproto, c->encr, c->integ);
 	if (why != NULL)
 		return bad(text, "protocol %u, cipher %u, integrity %u: %s", c->ipproto, c->encr, c->integ, why);
-	if (c->outer_index >= CV_SA_MAX)
-		return bad(text, "outer SA %u is not below %u", c->outer_index, CV_SA_MAX);
+	if (c->outer_index >= CV_SA_MAX || c->outer_index == c->index)
+		return bad(text, "outer SA %u: itself, or not below %u", c->outer_index, CV_SA_MAX);
+	if (c->ipproto == PROTO_AH && (c->flags & CV_SA_F_UDP_ENCAP) != 0)
+		return bad(text, "AH does not pass a NAT");
 	if ((c->flags & ~SA_FLAGS) != 0)
 		return bad(text, "unknown SA flags 0x%x", c->flags);
 	if (c->replay_window > REPLAY_WINDOW_MAX)
@@ -368,8 +352,6 @@ static enum cv_err check_sa(const void *body, char *text)
 	const struct cv_sa *c = body;
 	struct cv_sa_ref ref = {c->index, c->spi};
 	enum cv_err err = check_sa_ref(&ref, text);
-	if (err == CV_OK)
-		err = check_sa_supported(c, text);
 	if (err == CV_OK)
 		err = check_sa_numbers(c, text);
 	if (err == CV_OK)

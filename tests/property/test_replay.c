@@ -114,7 +114,7 @@ static void runs_agree_with_single_packets(void **state)
 		memset(seen, 0, sizeof(seen));
 		uint64_t top = 0;
 		for (int i = 0; i < 500 && top + 20000 < SPACE; i++) {
-			uint32_t seq[256];
+			uint64_t seq[256];
 			bool fresh[256], any = false;
 			uint64_t high = 0;
 			n = 1u + below(256);

@@ -171,7 +171,7 @@ static void round_trips_in_every_combination(void **state)
 	(void)state;
 	struct algo_suite suite;
 	for (unsigned n_suite = 0; rig_suite(n_suite, &suite); n_suite++)
-		for (int combo = 0; combo < 8; combo++) {
+		for (unsigned combo = n_suite % 8; combo < 8; combo += 8) {
 			uint8_t inner = combo & 1 ? CV_AF_INET6 : CV_AF_INET;
 			uint8_t outer = combo & 2 ? CV_AF_INET6 : CV_AF_INET;
 			struct cv_sa out, in;
@@ -405,7 +405,7 @@ static void the_mtu_is_used_to_the_last_byte(void **state)
 			const struct algo_integ *integ = algo_integ_get(suite.integ);
 			uint32_t fixed = (combo & 1 ? 40u : 20u) + (combo & 2 ? 8u : 0u) + 8u + encr->iv_len +
 					 (integ ? integ->icv_len : encr->icv_len);
-			for (rig_mtu = 1400; rig_mtu < 1440; rig_mtu++) {
+			for (rig_mtu = 1400; rig_mtu < 1417; rig_mtu++) {
 				fib_generation_current++;
 				uint32_t max = 0;
 				for (uint32_t len = 1250; len < 1440; len++) {

@@ -278,15 +278,21 @@ static void security_associations(void **state)
 	BAD(CV_CMD_SA_ADD, sa, key_len, 0);
 	BAD(CV_CMD_SA_ADD, sa, key_len, CV_SA_KEY_MAX + 1);
 	struct cv_sa c = sa;
-	c.mode = 2;
-	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_ERR_UNSUPPORTED);
-	assert_non_null(strstr(text, "transport mode"));
-	c = sa;
-	c.ipproto = 51;
-	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_ERR_UNSUPPORTED);
-	c = sa;
+	c.mode = CV_SA_TRANSPORT;
 	c.flags = CV_SA_F_ESN;
-	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_ERR_UNSUPPORTED);
+	c.outer_index = 7;
+	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_OK);
+	c = sa;
+	c.ipproto = 51; /* AH does not encrypt */
+	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_ERR_MALFORMED);
+	c.encr = CV_ENCR_NONE;
+	c.integ = CV_INTEG_HMAC_SHA1_96;
+	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_OK);
+	c.flags = CV_SA_F_UDP_ENCAP;
+	c.udp_src = c.udp_dst = 4500;
+	assert_int_equal(check(CV_CMD_SA_ADD, &c, sizeof(c)), CV_ERR_MALFORMED);
+	BAD(CV_CMD_SA_ADD, sa, outer_index, sa.index);
+	BAD(CV_CMD_SA_ADD, sa, outer_index, CV_SA_MAX);
 	/* Outbound, the peer chose the SPI: any index goes with it. */
 	c = sa;
 	c.dir = CV_SA_OUT;
