@@ -356,7 +356,8 @@ static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, u
 		}
 		max = IPV6_MIN_MTU;
 	}
-	bool may_cut = !df || (sa->flags & SA_F_DF_CLEAR);
+	/* in transport mode the source of an IPv6 packet is this box, which may cut what it sends (RFC 8200 4.5) */
+	bool may_cut = !df || (sa->flags & SA_F_DF_CLEAR) || (!v4 && sa->conf.mode == CV_SA_TRANSPORT);
 	/* in transport mode whole datagrams only, and what comes out is cut (RFC 4303 3.3.4) */
 	if (may_cut && (sa->conf.flags & CV_SA_F_FRAG_AFTER || sa->conf.mode == CV_SA_TRANSPORT)) {
 		w->stats->events[EVENT_FRAG_AFTER]++;

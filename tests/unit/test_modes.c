@@ -266,6 +266,35 @@ static void transport_is_for_the_peers_alone(void **state)
 	rig_reset();
 }
 
+/* RFC 4303 3.3.4, RFC 8200 4.5: what does not fit is encrypted whole and cut afterwards by the box it comes from; with
+ * IPv4 unless the packet says DF. */
+static void large_transport_packets_are_cut_afterwards(void **state)
+{
+	static const struct {
+		uint8_t af;
+		bool df, goes;
+	} cases[] = {{CV_AF_INET, false, true}, {CV_AF_INET, true, false}, {CV_AF_INET6, false, true}};
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		struct cv_sa out;
+		rig_sa(&out, CV_SA_OUT, RIG_GCM, cases[i].af, 4);
+		out.mode = CV_SA_TRANSPORT;
+		out.rule_id = cases[i].af == CV_AF_INET ? RIG_RULE : RIG_RULE + 1;
+		rig_protect_all();
+		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &out), 0);
+		rig_mtu = 1500;
+		struct rte_mbuf *m = rig_udp(cases[i].af, 1500, cases[i].df, 1);
+		between_peers(m, &out);
+		m = rig_out(m);
+		assert_int_equal(m != NULL, cases[i].goes);
+		assert_int_equal(rig_n_slow, !cases[i].goes); /* else the source is told */
+		if (m)
+			assert_true(m->pkt_len > 1500);
+		rte_pktmbuf_free(m);
+		rig_reset();
+	}
+}
+
 /* RFC 4302 3.4: every covered bit counts, mutable fields do not, and no length is believed. */
 static void damaged_ah_is_refused(void **state)
 {
@@ -392,6 +421,7 @@ int main(void)
 		cmocka_unit_test_setup(round_trips, rig_fresh),
 		cmocka_unit_test_setup(bundles, rig_fresh),
 		cmocka_unit_test_setup(transport_is_for_the_peers_alone, rig_fresh),
+		cmocka_unit_test_setup(large_transport_packets_are_cut_afterwards, rig_fresh),
 		cmocka_unit_test_setup(damaged_ah_is_refused, rig_fresh),
 		cmocka_unit_test_setup(checksums_survive_a_nat, rig_fresh),
 		cmocka_unit_test_setup(extended_numbers_are_estimated, rig_fresh),
