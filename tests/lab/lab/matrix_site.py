@@ -113,6 +113,7 @@ class MatrixSite:
         for ns, via in (("host-a", "2001:db8:1::1"), ("host-b", "2001:db8:2::1")):
             lab.run(ns, "ip", "-6", "route", "replace", "default", "via", via, "mtu", "1280")
         self.peer.sh("sysctl -qw net.core.xfrm_acq_expires=2; modprobe -a -q ah4 ah6 || true")
+        self.let_neighbours_speak()
         self.culvert = Culvert(lab).start(self.base())
         self.daemon = None
         self.addresses = {4: set(), 6: set()}
@@ -121,6 +122,12 @@ class MatrixSite:
     def close(self):
         """Make room for the next site: everything that this one made goes."""
         self.lab.close_site()
+
+    def let_neighbours_speak(self):
+        """Transport mode between the gateways' own IPv6 addresses covers Neighbour Discovery too, and Linux would hold it
+        until there is an SA, which cannot come without it. What an operator configures as a pass shunt."""
+        self.peer.sh("\n".join(f"ip xfrm policy add src ::/0 dst ::/0 proto ipv6-icmp type {kind} dir {way} priority 1 "
+                               "action allow" for kind in (135, 136) for way in ("in", "out")))
 
     # ---- configuration ----
 
