@@ -31,7 +31,9 @@ class Plan:
         self.own = self.seen = None     # the peer's address, as it knows it and as Culvert sees it
         if cell.mode == "tunnel":
             self.here = HOST_A[cell.inner]
-            self.there = f"10.3.{number >> 8}.{number & 255}" if cell.inner == 4 else f"2001:db8:3::{number:x}"
+            # from 1: the address with host number 0 is the subnet routers' (RFC 4291 2.6.1), and is written in another way
+            host = number + 1
+            self.there = f"10.3.{host >> 8}.{host & 255}" if cell.inner == 4 else f"2001:db8:3::{host:x}"
         else:
             self.here = GW_WAN[cell.outer]
 
