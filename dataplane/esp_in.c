@@ -642,7 +642,11 @@ static bool exempt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 		return false;
 	if (meta->l4_proto == IPPROTO_ESP || meta->l4_proto == IPPROTO_AH || is_too_big(m, meta))
 		return true;
-	if (meta->l4_proto != IPPROTO_UDP || meta->frag == 2 || meta->l4_off + 4u > m->data_len)
+	if (meta->l4_proto != IPPROTO_UDP)
+		return false;
+	if (meta->frag == 2) /* its ports are in the first one; the whole comes here again (local_input()) */
+		return true;
+	if (meta->l4_off + 4u > m->data_len)
 		return false;
 	uint32_t port = (uint32_t)(p[meta->l4_off + 2] << 8 | p[meta->l4_off + 3]);
 	return port == PORT_IKE || port == PORT_NATT;

@@ -61,14 +61,13 @@ static void deliver(struct worker *w, struct rte_mbuf *m)
 		dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
 }
 
-/* ESP that came in fragments goes through the same stages as any other, here on main. */
-static bool may_be_esp(const struct rte_mbuf *m)
+/* What came in fragments and is now for the first time seen whole: ESP goes through the same stages as any other, here
+ * on main, and UDP is shown to policy, which had no ports to go by in the later fragments. */
+static bool wants_input_again(const struct rte_mbuf *m)
 {
-	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+	uint8_t proto = pkt_meta((struct rte_mbuf *)(uintptr_t)m)->l4_proto;
 
-	return meta->l4_proto == IPPROTO_ESP || meta->l4_proto == IPPROTO_AH ||
-	       (meta->l4_proto == IPPROTO_UDP && meta->l4_off + sizeof(struct rte_udp_hdr) <= rte_pktmbuf_data_len(m) &&
-		       udp_port(m, meta) == UDP_IKE_NATT);
+	return proto == IPPROTO_ESP || proto == IPPROTO_AH || proto == IPPROTO_UDP;
 }
 
 void local_input(struct worker *w, struct rte_mbuf *m)
@@ -78,7 +77,7 @@ void local_input(struct worker *w, struct rte_mbuf *m)
 
 	if (fragment)
 		m = reass_input(w, m);
-	if (m && fragment && may_be_esp(m)) {
+	if (m && fragment && wants_input_again(m)) {
 		struct pkt_vec v = {.n = 1, .pkt = {m}};
 
 		ip_input(w, &v);

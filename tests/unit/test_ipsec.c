@@ -148,6 +148,28 @@ static void clear_packets_are_checked_mirrored(void **state)
 	assert_int_equal(clear_in(m, PKT_F_LOCAL), 1); /* IKE to ourselves */
 }
 
+/* IPSEC-30: the later fragments of UDP to ourselves have no ports, and may belong to IKE or to ESP in UDP. They are
+ * believed when they are whole; nothing that is not for us profits from it. */
+static void later_fragments_of_udp_to_ourselves_are_checked_whole(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}};
+	assert_int_equal(rig_transaction(false, c, 2), 0);
+	static const struct {
+		uint16_t frag;
+		uint32_t flags;
+		unsigned enters;
+	} cases[] = {{0, PKT_F_LOCAL, 0}, {1, PKT_F_LOCAL, 0}, {2, PKT_F_LOCAL, 1}, {2, 0, 0}};
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		struct rte_mbuf *m = udp();
+		turn_round(m);
+		pkt_meta(m)->frag = cases[i].frag;
+		assert_int_equal(clear_in(m, cases[i].flags), cases[i].enters);
+	}
+}
+
 /* VRF-7: equal flows of two inside VRFs are different policies. */
 static void the_vrf_is_a_selector(void **state)
 {
@@ -676,6 +698,7 @@ int main(void)
 		rig_test(actions_of_rules),
 		rig_test(a_skip_line_leaves_one_entry),
 		rig_test(clear_packets_are_checked_mirrored),
+		rig_test(later_fragments_of_udp_to_ourselves_are_checked_whole),
 		rig_test(the_vrf_is_a_selector),
 		rig_test(newest_sa_that_covers_the_flow_is_used),
 		rig_test(changed_rules_keep_their_sas),
