@@ -83,7 +83,7 @@ static void agrees_with_a_full_memory(void **state)
 }
 
 /* The manual's own numbers (REPLAY-1, REPLAY-T1), and a forged packet that moves nothing: only replay_update() does,
- * and that is called for authenticated packets alone (REPLAY-11, REPLAY-T5). */
+ * and that is called for authenticated packets alone (IKE-8, REPLAY-11, REPLAY-T5). */
 static void numbers_of_the_manual(void **state)
 {
 	(void)state;

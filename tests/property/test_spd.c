@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The compiled policy against a brute-force evaluator written from the requirements: IPSEC-27 (deny = not by this
- * entry), IPSEC-29 and 41 (order), IPSEC-28 (mirror), VRF-7 (VRF as selector), O1 (a deny line leaves one entry only).
+ * entry), IPSEC-29 and IPSEC-41 (order), IPSEC-28 (mirror), VRF-7 (VRF as selector), O1 (a deny line leaves one entry
+ * only).
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -534,7 +534,7 @@ static void missing_key_warns(void **state) /* IKE-31 */
 	assert_warns(f, "no preshared key for 192.0.2.2 in a keyring of front VRF 'global'");
 }
 
-/* VRF-22, VRF-T6: a key of another VRF is not used. */
+/* VRF-18, VRF-22, VRF-T6: a key of another VRF is not used. */
 static void key_of_another_vrf_is_not_used(void **state)
 {
 	struct fixture *f = *state;
@@ -545,6 +545,18 @@ static void key_of_another_vrf_is_not_used(void **state)
 	f->c->vrf[0].id = 7;
 	assert_null(config_psk_by_addr(f->c, NULL, 0, NULL, &f->c->map[0].entry[0].peer[0]));
 	assert_non_null(config_psk_by_addr(f->c, NULL, 7, NULL, &f->c->map[0].entry[0].peer[0]));
+}
+
+/* VRF-18: a keyring that names no VRF belongs to the global table. */
+static void key_without_vrf_is_global(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->vrf[f->c->n_vrf++].name = "red";
+	assert_int_equal(resolve(f), 0);
+	f->c->vrf[0].id = 7;
+	assert_non_null(config_psk_by_addr(f->c, NULL, 0, NULL, &f->c->map[0].entry[0].peer[0]));
+	assert_null(config_psk_by_addr(f->c, NULL, 7, NULL, &f->c->map[0].entry[0].peer[0]));
 }
 
 /* VRF-20: a mask gives a range; the longest one wins. */
@@ -566,7 +578,7 @@ static void longest_key_prefix_wins(void **state)
 	assert_null(config_psk_by_name(f->c, NULL, 0, NULL, "gw"));
 }
 
-/* IPSEC-T3. */
+/* IPSEC-35, IPSEC-T3. */
 static void deny_permit_overlap_warns(void **state)
 {
 	struct fixture *f = *state;
@@ -692,6 +704,7 @@ int main(void)
 		TEST(dpd_ranges),
 		TEST(missing_key_warns),
 		TEST(key_of_another_vrf_is_not_used),
+		TEST(key_without_vrf_is_global),
 		TEST(longest_key_prefix_wins),
 		TEST(deny_permit_overlap_warns),
 		TEST(permit_any_warns),

@@ -219,7 +219,7 @@ static void shared_map(void **state)
 	assert_int_equal(spd->n_if, 2);
 }
 
-/* VRF-4, 5, 7: the inside VRF is the profile's, else the front VRF, and is part of the rule. */
+/* VRF-4, VRF-7: the inside VRF is the profile's, else the front VRF, and is part of the rule. */
 static void inside_vrf_of_rules(void **state)
 {
 	struct fixture *f = *state;
@@ -233,6 +233,21 @@ static void inside_vrf_of_rules(void **state)
 	assert_int_equal(f->d[1]->rule[0].ivrf, f->c[1]->vrf[0].id);
 	assert_int_equal(f->d[1]->rule[0].fvrf, 0);
 	assert_int_not_equal(f->d[0]->rule[0].rule_id, f->d[1]->rule[0].rule_id);
+}
+
+/* VRF-5: a map in a front VRF, and no profile that says otherwise: the inside is the same VRF. */
+static void inside_vrf_is_the_front_vrf(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *c = f->c[0];
+
+	c->vrf[c->n_vrf++].name = "red";
+	c->interface[0].vrf = c->interface[1].vrf = c->route[0].vrf = "red";
+	f->d[0] = build(f->ids, c);
+	assert_int_equal(f->d[0]->n_rule, 1);
+	assert_int_not_equal(c->vrf[0].id, 0);
+	assert_int_equal(f->d[0]->rule[0].fvrf, c->vrf[0].id);
+	assert_int_equal(f->d[0]->rule[0].ivrf, c->vrf[0].id);
 }
 
 /* IPSEC-27, O1: a deny line leaves its entry only. */
@@ -362,6 +377,7 @@ int main(void)
 		TEST(map_removed_from_interface),
 		TEST(shared_map),
 		TEST(inside_vrf_of_rules),
+		TEST(inside_vrf_is_the_front_vrf),
 		TEST(deny_line),
 		TEST(workers_are_clamped),
 		cmocka_unit_test(numbers_survive_a_restart),

@@ -312,6 +312,7 @@ static void keepalives_are_consumed(void **state)
 	rig_reset();
 }
 
+/* VRF-15: the front VRF is part of what finds an SA. */
 static void other_addresses_and_vrfs_do_not_find_the_sa(void **state)
 {
 	(void)state;

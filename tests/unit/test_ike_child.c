@@ -140,7 +140,7 @@ static void esn(void **state)
 	}
 }
 
-/* IPSEC-21: transport mode only between the peers themselves, whatever the transform set says. */
+/* IPSEC-21, IPSEC-T9: transport mode only between the peers themselves, whatever the transform set says. */
 static void transport_mode(void **state)
 {
 	const struct cfg_transform_set transport[] = {

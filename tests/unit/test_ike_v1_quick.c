@@ -245,6 +245,26 @@ static void many_lines_at_once(void **state)
 		assert_in_range(p->h[0].child[k].p.rule_id, 100, 100 + N_LINES - 1);
 }
 
+/* IPSEC-T6: one pair for each line that has traffic; clearing the first leaves the second alone. */
+static void each_line_has_its_own_pair(void **state)
+{
+	(void)state;
+	start(tweak_lines);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+	struct ike_match first_line = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
+	uint32_t first_rule = pair_newest(p, 0)->p.rule_id;
+	pair_acquire(p, 0, 1);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 2));
+	assert_int_equal(ike_clear(p->h[0].ike, &first_line), 1);
+	pair_run(p, 5000);
+	assert_true(pair_children_agree(p, 1));
+	assert_int_not_equal(pair_newest(p, 0)->p.rule_id, first_rule);
+	assert_int_equal(pair_newest(p, 0)->p.sel[0].src.lo.b[1], 11);
+}
+
 static unsigned open_quick_modes, most_open;
 static bool count_open(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
 {
@@ -309,6 +329,7 @@ int main(void)
 		V1_TEST(ipv6_inside),
 		V1_TEST(child_lifetimes),
 		V1_TEST(many_lines_at_once),
+		V1_TEST(each_line_has_its_own_pair),
 		V1_TEST(wishes_take_turns),
 		V1_TEST(dataplane_refuses),
 	};

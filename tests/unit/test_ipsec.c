@@ -118,7 +118,7 @@ static void a_skip_line_leaves_one_entry(void **state)
 	rig_assert_dropped(DROP_NO_SA, 1);
 }
 
-/* IPSEC-30, 78: what should have been protected is refused in clear, with source and destination swapped. */
+/* IPSEC-30, IPSEC-78: what should have been protected is refused in clear, with source and destination swapped. */
 static void clear_packets_are_checked_mirrored(void **state)
 {
 	(void)state;
@@ -167,6 +167,36 @@ static void later_fragments_of_udp_to_ourselves_are_checked_whole(void **state)
 		turn_round(m);
 		pkt_meta(m)->frag = cases[i].frag;
 		assert_int_equal(clear_in(m, cases[i].flags), cases[i].enters);
+	}
+}
+
+static struct rte_mbuf *udp_between(uint32_t src, uint32_t dst)
+{
+	struct rte_mbuf *m = udp();
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+	ip->src_addr = rte_cpu_to_be_32(src);
+	ip->dst_addr = rte_cpu_to_be_32(dst);
+	return m;
+}
+
+/* IPSEC-34, IPSEC-T2: a narrow flow inside a wide one has its own SA only while its entry comes first. */
+static void the_narrow_flow_needs_the_lower_number(void **state)
+{
+	(void)state;
+	for (unsigned swapped = 0; swapped < 2; swapped++) {
+		struct cv_spd_rule narrow, wide;
+		struct cv_sa sa1, sa2;
+		rule(&narrow, 1, swapped ? 20 : 10, CV_SPD_PROTECT, 0);
+		rule(&wide, 2, swapped ? 10 : 20, CV_SPD_PROTECT, 0);
+		rig_sel(&narrow.sel, "10.1.1.0", "10.1.1.255", "172.16.1.0", "172.16.1.255");
+		rig_sel(&wide.sel, "10.0.0.0", "10.255.255.255", "172.16.0.0", "172.31.255.255");
+		out_sa(&sa1, 21, 1);
+		out_sa(&sa2, 22, 2);
+		const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &narrow},
+			{CV_CMD_SPD_RULE_SET, &wide}, {CV_CMD_SA_ADD, &sa1}, {CV_CMD_SA_ADD, &sa2}};
+		assert_int_equal(rig_transaction(true, c, 5), 0);
+		assert_int_equal(spi_sent(rig_out(udp_between(0x0a010105, 0xac100105))), swapped ? sa2.spi : sa1.spi);
+		assert_int_equal(spi_sent(rig_out(udp_between(0x0a020005, 0xac110005))), sa2.spi);
 	}
 }
 
@@ -411,7 +441,7 @@ static void dumps_name_everything_page_by_page(void **state)
 	assert_int_equal(n, N);
 }
 
-/* ---- held packets (IPSEC-31, 32) ---- */
+/* ---- held packets (IPSEC-31, IPSEC-32) ---- */
 
 static void hold_one(void)
 {
@@ -699,6 +729,7 @@ int main(void)
 		rig_test(a_skip_line_leaves_one_entry),
 		rig_test(clear_packets_are_checked_mirrored),
 		rig_test(later_fragments_of_udp_to_ourselves_are_checked_whole),
+		rig_test(the_narrow_flow_needs_the_lower_number),
 		rig_test(the_vrf_is_a_selector),
 		rig_test(newest_sa_that_covers_the_flow_is_used),
 		rig_test(changed_rules_keep_their_sas),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Manual SAs against a Linux kernel that has the same keys from `ip xfrm`: no IKE anywhere (IPSEC-66..71, IPSEC-T13)."""
+"""Manual SAs against a Linux kernel that has the same keys from `ip xfrm`: no IKE anywhere (IKE-4, IPSEC-66..71,
+IPSEC-T13)."""
 import copy
 import json
 
