@@ -71,6 +71,9 @@ class Daemon(StrongSwan):
             connection = connections.setdefault(plan.group, {
                 "version": plan.version, "local_addrs": plan.own, "remote_addrs": GW_WAN[cell.outer],
                 "proposals": "aes256-sha256-ecp256", "mobike": "no", "encap": "yes" if cell.nat == "udp" else "no",
+                # behind the NAT both versions have the same two identities: the INITIAL_CONTACT of the second to be up
+                # would tell Culvert to forget the first (RFC 7296 2.4)
+                "unique": "never",
                 "local": {"auth": "psk", "id": plan.own}, "remote": {"auth": "psk", "id": GW_WAN[cell.outer]},
                 "children": {}})
             width = 32 if (cell.inner if cell.mode == "tunnel" else cell.outer) == 4 else 128
