@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """culvert-dataplane by itself, told what to do by chan_probe instead of culvertd: between two hosts in namespaces."""
 import re
-import signal
 
 from lab.core import LabError, require, wait_until
 from lab.gateway import build_root
+from lab.topology import Stream
 
 CONFIG = """
 port 0 lan net_af_packet0,iface=cv-a
@@ -146,44 +146,38 @@ route 0 198.51.100.0/24 10.0.2.9
 addr-del 1 2001:db8:1::1/64
 """
     commands = [line for line in change.splitlines() if line]
-    flood = lab.spawn(router.a, ["ping", "-q", "-i", "0.01", "10.0.2.2"], "ping.log")
-    steps = len(commands) + 7   # then prepare of each of the seven modules
-    for nth in range(1, steps + 1):
-        script = f"fail-at {nth}\nbegin\n"
-        for number, command in enumerate(commands[:nth], 1):
-            script += ("expect 10\n" if number == nth else "") + command + "\n"
-        script += f"expect {9 if nth <= len(commands) else 10}\ncommit\n"
-        router.tell(script)
+    with Stream(lab, router.a, "10.0.2.2", interval=0.01) as flood:
+        steps = len(commands) + 7   # then prepare of each of the seven modules
+        for nth in range(1, steps + 1):
+            script = f"fail-at {nth}\nbegin\n"
+            for number, command in enumerate(commands[:nth], 1):
+                script += ("expect 10\n" if number == nth else "") + command + "\n"
+            script += f"expect {9 if nth <= len(commands) else 10}\ncommit\n"
+            router.tell(script)
+            after = router.everything()
+            require(after == before, f"step {nth} left something behind:\n{before}\n--- after\n{after}")
+        # A client that dies in the middle, and one that thinks better of it.
+        router.tell("begin\n" + change)
+        router.tell("begin\n" + change + "abort\n")
+        require(router.everything() == before, "an unfinished transaction left something behind")
+        router.tell("begin\n" + change + "commit\n")
         after = router.everything()
-        require(after == before, f"step {nth} left something behind:\n{before}\n--- after\n{after}")
-    # A client that dies in the middle, and one that thinks better of it.
-    router.tell("begin\n" + change)
-    router.tell("begin\n" + change + "abort\n")
-    require(router.everything() == before, "an unfinished transaction left something behind")
-    router.tell("begin\n" + change + "commit\n")
-    after = router.everything()
-    require("198.51.100.0/24" in after and "net_null" in after and "10.0.3.0/24" in after, f"the change:\n{after}")
-    flood.send_signal(signal.SIGINT)
-    flood.wait(5)
-    match = re.search(r"(\d+) packets transmitted, (\d+) received", lab.log_text("ping.log"))
-    require(match and int(match[1]) - int(match[2]) <= 1, f"lost packets: {lab.log_text('ping.log')}")
+        require("198.51.100.0/24" in after and "net_null" in after and "10.0.3.0/24" in after, f"the change:\n{after}")
+    require(flood.lost == 0, flood.result.text)
 
 
 def sync_sweeps(lab):
     """A synchronising transaction keeps what it names, with its counters, and removes the rest, without a lost packet."""
     router = Router(lab)
     router.configure(CONFIG + "port 2 extra net_null0\nif 3 extra 2\naddr 3 10.0.3.1/24\nroute 0 198.51.100.0/24 10.0.2.9\n")
-    flood = lab.spawn(router.a, ["ping", "-q", "-i", "0.005", "10.0.2.2"], "ping.log")
-    counted = int(re.search(r"if 2 rx (\d+)", router.tell("counters 2\n"))[1])
-    for _ in range(5):
-        router.tell(f"sync\n{CONFIG}\ncommit\n")
-    text = router.everything()
-    require("10.0.3." not in text and "198.51.100" not in text and "if 3" not in text, f"not swept:\n{text}")
-    require(int(re.search(r"if 2 rx (\d+)", router.tell("counters 2\n"))[1]) >= counted, "counters went on")
-    flood.send_signal(signal.SIGINT)
-    flood.wait(5)
-    match = re.search(r"(\d+) packets transmitted, (\d+) received", lab.log_text("ping.log"))
-    require(match and int(match[1]) - int(match[2]) <= 1, f"lost packets: {lab.log_text('ping.log')}")
+    with Stream(lab, router.a, "10.0.2.2", interval=0.005) as flood:
+        counted = int(re.search(r"if 2 rx (\d+)", router.tell("counters 2\n"))[1])
+        for _ in range(5):
+            router.tell(f"sync\n{CONFIG}\ncommit\n")
+        text = router.everything()
+        require("10.0.3." not in text and "198.51.100" not in text and "if 3" not in text, f"not swept:\n{text}")
+        require(int(re.search(r"if 2 rx (\d+)", router.tell("counters 2\n"))[1]) >= counted, "counters went on")
+    require(flood.lost == 0, flood.result.text)
     router.tell("sync\ncommit\n")
     require("if 1" not in router.everything(), "an empty configuration is empty")
 
@@ -192,19 +186,16 @@ def workers_come_and_go(lab):
     """The number of active workers changes under traffic; devices with one transmit queue are shared by hand-over."""
     router = Router(lab, options=("--workers", "3"))
     router.configure("workers 3\n" + CONFIG.replace("cv-a", "cv-a,qpairs=2").replace("cv-b", "cv-b,qpairs=2"))
-    flood = lab.spawn(router.a, ["ping", "-q", "-i", "0.005", "10.0.2.2"], "ping.log")
-    for active in (1, 3, 2, 1, 2, 3):
-        router.tell(f"workers {active}\n")
-        dump = router.tell("dump worker\n")
-        queues = [int(n) for n in re.findall(r"rxq (\d+):", dump)]
-        require(sum(queues) == 4, f"every queue is polled by one worker:\n{dump}")
-        require(all((n > 0) == (i < active) for i, n in enumerate(queues)), f"{active} active workers:\n{dump}")
-        received, text = router.ping(router.a, "10.0.2.2")
-        require(received == 3, text)
-    flood.send_signal(signal.SIGINT)
-    flood.wait(5)
-    match = re.search(r"(\d+) packets transmitted, (\d+) received", lab.log_text("ping.log"))
-    require(match and int(match[1]) - int(match[2]) <= 1, f"lost packets: {lab.log_text('ping.log')}")
+    with Stream(lab, router.a, "10.0.2.2", interval=0.005) as flood:
+        for active in (1, 3, 2, 1, 2, 3):
+            router.tell(f"workers {active}\n")
+            dump = router.tell("dump worker\n")
+            queues = [int(n) for n in re.findall(r"rxq (\d+):", dump)]
+            require(sum(queues) == 4, f"every queue is polled by one worker:\n{dump}")
+            require(all((n > 0) == (i < active) for i, n in enumerate(queues)), f"{active} active workers:\n{dump}")
+            received, text = router.ping(router.a, "10.0.2.2")
+            require(received == 3, text)
+    require(flood.lost == 0, flood.result.text)
     router.tell("expect 2\nworkers 4\n")
 
 
@@ -268,18 +259,15 @@ def rude_clients(lab):
     """A client that dies anywhere, a second one,: none of them disturbs traffic."""
     router = Router(lab)
     router.configure()
-    flood = lab.spawn(router.a, ["ping", "-q", "-i", "0.01", "10.0.2.2"], "ping.log")
-    holder = lab.spawn(None, ["sh", "-c", f"(echo begin; echo vrf 9 nine; sleep 30) | "
-                              f"{build_root()}/tests/lab/chan_probe {router.socket}"], "holder.log")
-    wait_until(lambda: "vrf 9 nine: ok" in lab.log_text("holder.log"), 5, "the first client")
-    require("busy" in router.tell("hello\n", check=False).lower(), "a second client is refused")
-    lab.stop(holder)
-    wait_until(lambda: "busy" not in router.tell("hello\n", check=False).lower(), 5, "the place to be free")
-    router.tell("expect 3\nvrf-del 9\n")
-    flood.send_signal(signal.SIGINT)
-    flood.wait(5)
-    match = re.search(r"(\d+) packets transmitted, (\d+) received", lab.log_text("ping.log"))
-    require(match and int(match[1]) - int(match[2]) <= 1, f"lost packets: {lab.log_text('ping.log')}")
+    with Stream(lab, router.a, "10.0.2.2", interval=0.01) as flood:
+        holder = lab.spawn(None, ["sh", "-c", f"(echo begin; echo vrf 9 nine; sleep 30) | "
+                                  f"{build_root()}/tests/lab/chan_probe {router.socket}"], "holder.log")
+        wait_until(lambda: "vrf 9 nine: ok" in lab.log_text("holder.log"), 5, "the first client")
+        require("busy" in router.tell("hello\n", check=False).lower(), "a second client is refused")
+        lab.stop(holder)
+        wait_until(lambda: "busy" not in router.tell("hello\n", check=False).lower(), 5, "the place to be free")
+        router.tell("expect 3\nvrf-del 9\n")
+    require(flood.lost == 0, flood.result.text)
 
 
 def drivers(lab):

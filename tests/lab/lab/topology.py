@@ -114,8 +114,7 @@ class Site:
     # ---- traffic ----
 
     def _pinger(self, family, source, count, interval, size, grace):
-        target = (HOST_B if source == "host-a" else HOST_A)[family]
-        return [sys.executable, Path(__file__).with_name("pinger.py"), family, target, count, interval, size, grace]
+        return pinger(family, (HOST_B if source == "host-a" else HOST_A)[family], count, interval, size, grace)
 
     def ping(self, family=4, count=3, source="host-a", interval=0.2, size=56, wait=2, check=True):
         """Ping across, IPv4 packets being allowed to be fragmented; returns a Ping with sent and received. wait: seconds
@@ -133,7 +132,7 @@ class Site:
 
     def stream(self, family=4, source="host-a", interval=0.01, size=56):
         """Steady traffic beside whatever else is done: with site.stream() as stream: ...; then stream.lost."""
-        return Stream(self, (source, self._pinger(family, source, Stream.LIMIT, interval, size, 3 * speed())))
+        return Stream(self.lab, source, (HOST_B if source == "host-a" else HOST_A)[family], family, interval, size)
 
     def iperf(self, seconds=3, family=4, reverse=False, extra=()):
         """iperf3 from host-a to a server on host-b; returns bits per second as the receiver saw them."""
@@ -159,6 +158,10 @@ def layer_of(daemon):
     return done.stdout.strip()
 
 
+def pinger(family, target, count, interval, size, grace):
+    return [sys.executable, Path(__file__).with_name("pinger.py"), family, target, count, interval, size, grace]
+
+
 class Ping:
     """What pinger.py counted."""
 
@@ -179,14 +182,14 @@ class Stream:
 
     LIMIT = 60000
 
-    def __init__(self, site, argv):
-        self.site, self.argv = site, argv
+    def __init__(self, lab, ns, target, family=4, interval=0.01, size=56):
+        self.lab, self.ns = lab, ns
+        self.argv = pinger(family, target, Stream.LIMIT, interval, size, 3 * speed())
         self.process = self.result = None
 
     def __enter__(self):
-        lab = self.site.lab
-        self.process = subprocess.Popen(lab.in_ns(*self.argv), stdout=subprocess.PIPE, text=True)
-        lab.closers.append(self._kill)
+        self.process = subprocess.Popen(self.lab.in_ns(self.ns, self.argv), stdout=subprocess.PIPE, text=True)
+        self.lab.closers.append(self._kill)
         self.process.stdout.readline()  # it says when it begins
         return self
 
