@@ -60,8 +60,9 @@ static bool policies(struct build *b, const struct lyd_node *ike)
 	b->c->ike_policy = config_alloc(b->c, tree_count(ike, "policy"), sizeof(*b->c->ike_policy));
 	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "policy", n));) {
 		struct cfg_ike_policy *p = &b->c->ike_policy[b->c->n_ike_policy++];
+		const char *auth = tree_text(n, "authentication");
 		p->priority = (uint32_t)tree_number(n, "priority");
-		p->auth = CFG_AUTH_PSK; /* the only value of the enumeration */
+		p->auth = !strcmp(auth ? auth : "", "rsa-sig") ? CFG_AUTH_RSA_SIG : CFG_AUTH_PSK;
 		p->group = build_group(tree_text(n, "group"));
 		p->lifetime_s = (uint32_t)tree_number(n, "lifetime");
 		if (!encryption(b, tree_child(n, "encryption"), &p->encr, &p->key_bits) ||

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Identities: ours, the peer's, what a profile matches (VRF-25), and the key that belongs to them (VRF-17..23). */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -67,6 +68,22 @@ void ike_id_local(
 			return;
 	}
 	id_addr(out, local);
+}
+
+int ike_id_own(const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct cv_addr *local,
+	const struct pki_tp *signs, struct ike_id *out)
+{
+	const struct cfg_identity *c = p && p->local_id.type != CFG_ID_NONE ? &p->local_id : &cfg->local_id;
+	if (!signs || !(c->type == CFG_ID_NONE || (c->type == CFG_ID_DN && !c->dn))) {
+		ike_id_local(cfg, p, local, out);
+		return 0;
+	}
+	/* what a certificate proves in any case: its subject */
+	struct pki_blob s = pki_tp_subject(signs);
+	if (!s.len || s.len > IKE_ID_MAX)
+		return -EINVAL;
+	id_set(out, IKE_ID_DN, s.p, s.len);
+	return 0;
 }
 
 static bool id_to_addr(const struct ike_id *id, struct cv_addr *a)

@@ -417,6 +417,12 @@ static inline const struct ike_version *ike_version_of(const struct cfg_map_entr
 /* Our identity: the profile's, else the configuration's, else the local address. */
 void ike_id_local(
 	const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct cv_addr *local, struct ike_id *out);
+/*
+ * The same for an end that signs with the certificate of `signs` (NULL = it does not): where nothing else is
+ * configured, the certificate's subject. -EINVAL when that does not fit.
+ */
+int ike_id_own(const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct cv_addr *local,
+	const struct pki_tp *signs, struct ike_id *out);
 /* Does the identity fit one of the profile's match statements? False when it has none. */
 bool ike_id_matches(const struct cfg_ike_profile *p, const struct ike_id *id);
 /* Printable form in buf. */

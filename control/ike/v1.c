@@ -501,6 +501,8 @@ static void sa_fini(struct ike_sa *sa)
 	v1_cfg_free(v);
 	v1_modecfg_release(v);
 	v1_mm_free(v);
+	pki_tp_unref(v->own_tp);
+	free(v->peer_subject);
 	v1_keys_zero(&v->k);
 }
 
@@ -564,7 +566,9 @@ static void show(const struct ike_sa *sa, json_t *o)
 		       : NULL);
 	set_name(o, "hash", agreed ? algo_ike_get(ALGO_IKE_PRF, v->k.prf, 0) : NULL);
 	set_name(o, "group", agreed ? algo_ike_get(ALGO_IKE_GROUP, v->group, 0) : NULL);
-	json_object_set_new(o, "auth", json_string("psk"));
+	json_object_set_new(o, "auth", json_string(v->rsa_sig ? "rsa-sig" : "psk"));
+	if (v->peer_subject)
+		json_object_set_new(o, "peer_certificate", json_string(v->peer_subject));
 	json_object_set_new(o, "mode", json_string(v->aggressive ? "aggressive" : "main"));
 	if (v->xauth_user[0])
 		json_object_set_new(o, "xauth_user", json_string(v->xauth_user));
@@ -595,13 +599,15 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put_id(w, &v->id_local);
 	ike_put_id(w, &v->id_peer);
 	ike_put_u8(w, (uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3 |
-				v->aggressive << 4 | v->fragment << 5));
+				v->aggressive << 4 | v->fragment << 5 | v->rsa_sig << 6));
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
 	ike_put_u32(w, v->dpd_peer_seq);
 	ike_put(w, &v->gave, sizeof(v->gave));
 	ike_put(w, &v->got, sizeof(v->got));
 	ike_put(w, v->xauth_user, sizeof(v->xauth_user));
+	if (v->rsa_sig)
+		ike_put_blob(w, v->peer_subject, v->peer_subject ? strlen(v->peer_subject) : 0);
 }
 
 static void get_exact(struct ike_rbuf *r, uint8_t *out, size_t want)
@@ -612,6 +618,14 @@ static void get_exact(struct ike_rbuf *r, uint8_t *out, size_t want)
 		memcpy(out, p, len);
 	else
 		r->bad = true;
+}
+
+static void get_subject(struct ike_rbuf *r, struct v1_sa *v)
+{
+	size_t len;
+	const uint8_t *p = ike_get_blob(r, &len, PKI_NAME_MAX);
+	if (p && len)
+		v->peer_subject = strndup((const char *)p, len);
 }
 
 static int restore(struct ike_sa *sa, struct ike_rbuf *r)
@@ -638,12 +652,15 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->dpd_peer_seen = flags & 8;
 	v->aggressive = flags & 16;
 	v->fragment = flags & 32;
+	v->rsa_sig = flags & 64;
 	v->dpd_seq = ike_get_u32(r);
 	v->dpd_peer_seq = ike_get_u32(r);
 	struct cv_addr gave;
 	ike_get(r, &gave, sizeof(gave));
 	ike_get(r, &v->got, sizeof(v->got));
 	ike_get(r, v->xauth_user, sizeof(v->xauth_user));
+	if (v->rsa_sig)
+		get_subject(r, v);
 	v->xauth_done = v->config_done = true;
 	if (r->bad || sa->state != V1_QM_IDLE || sa->phase == IKE_PHASE_HALF_OPEN)
 		return -1;

@@ -106,6 +106,7 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 		return NULL;
 	v->aggressive = true;
 	v->sa.initiator = true;
+	v->mm->methods = V1_CAN_PSK;
 	v->sa.peer = *peer;
 	v->group = group;
 	ike_spi_new(ike, v->sa.spi_i);
@@ -258,7 +259,8 @@ void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 	uint8_t prop_num;
 	struct v1_trans t;
 	struct v1_p1_attrs a;
-	const struct cfg_ike_policy *p = v1_policy_choose(ike->cfg, entry->profile_ref, sa->body, &prop_num, &t, &a);
+	const struct cfg_ike_policy *p =
+		v1_policy_choose(ike->cfg, entry->profile_ref, V1_CAN_PSK, sa->body, &prop_num, &t, &a);
 	if (!p) {
 		ike->stats.no_proposal_chosen++;
 		ike_event(ike, IKE_EVT_FAILED, NULL, path, entry, "no proposal chosen");

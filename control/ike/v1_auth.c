@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Main mode messages 5 and 6: identities and the proof of the preshared key (RFC 2409 5.4). A message that does not
- * decrypt or does not prove itself is counted and dropped: whoever sent it, the right one may still come (IKE-54 then
- * shows in the reason when the negotiation times out).
+ * Main mode messages 5 and 6: identities and the proof of the preshared key (RFC 2409 5.4); signatures: v1_sig.c. A
+ * message that does not decrypt or does not prove itself is counted and dropped: whoever sent it, the right one may
+ * still come (IKE-54 then shows in the reason when the negotiation times out).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 size_t v1_own_id(struct v1_sa *v, uint8_t body[V1_ID_HEAD + IKE_ID_MAX])
 {
-	ike_id_local(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, &v->id_local);
+	ike_id_own(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, v->rsa_sig ? v->own_tp : NULL, &v->id_local);
 	memset(body, 0, V1_ID_HEAD); /* protocol and port zero (RFC 2407 4.6.2, RFC 3947 4) */
 	body[0] = v->id_local.type;
 	memcpy(body + V1_ID_HEAD, v->id_local.data, v->id_local.len);
@@ -54,8 +54,8 @@ static void suspect_key(struct v1_sa *v)
 	v->sa.ike->stats.auth_failed++;
 	if (v->sa.fail_reason)
 		return;
-	v->sa.fail_reason = V1_WRONG_KEY;
-	cv_notice("ike", "IKEv1: %s: " V1_WRONG_KEY, cv_addr_str(&v->sa.path.remote, text));
+	v->sa.fail_reason = v->rsa_sig ? V1_WRONG_CERT : V1_WRONG_KEY;
+	cv_notice("ike", "IKEv1: %s: %s", cv_addr_str(&v->sa.path.remote, text), v->sa.fail_reason);
 }
 
 void v1_auth_doubt(struct v1_sa *v)
@@ -75,6 +75,15 @@ void v1_put_contact(const struct v1_sa *v, struct v1_out *o)
 	v1_out_notify(o, V1_PROTO_ISAKMP, V1_N_INITIAL_CONTACT, cookies, sizeof(cookies), NULL, 0);
 }
 
+bool v1_auth_transmit(struct v1_sa *v, struct v1_out *o)
+{
+	if (v1_seal(&v->k, v->k.iv, o) || v1_tx_send(v, &v->tx, o))
+		return false;
+	if (v->sa.initiator)
+		v1_tx_arm(v, &v->tx, auth_timer);
+	return true;
+}
+
 static bool auth_send(struct v1_sa *v)
 {
 	struct v1_out o;
@@ -86,14 +95,14 @@ static bool auth_send(struct v1_sa *v)
 		return false;
 	v1_out_payload(&o, V1_PL_HASH, hash, v->k.hash_len);
 	v1_put_contact(v, &o);
-	return v1_seal(&v->k, v->k.iv, &o) == 0 && v1_tx_send(v, &v->tx, &o) == 0;
+	return v1_auth_transmit(v, &o);
 }
 
 void v1_auth_start(struct v1_sa *v)
 {
-	if (auth_send(v))
-		v1_tx_arm(v, &v->tx, auth_timer);
-	else
+	if (v->rsa_sig)
+		v1_sig_start(v);
+	else if (!auth_send(v))
 		v1_fail(v, "encryption failed");
 }
 
@@ -119,6 +128,7 @@ bool v1_identity_ok(struct v1_sa *v)
 		return true;
 	if (v->sa.initiator)
 		return false;
+	const struct cfg_ike_profile *was = p;
 	const struct cfg_psk *used = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
 	unsigned n = ike_entries_for(v->sa.ike, &ike_v1, &v->sa.path, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n; i++) {
@@ -126,7 +136,9 @@ bool v1_identity_ok(struct v1_sa *v)
 		if (!ike_id_matches(p, &v->id_peer))
 			continue;
 		const struct cfg_psk *k = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
-		if (!k || !used || k->key_len != used->key_len || cv_secret_cmp(k->key, used->key, k->key_len))
+		if (v->rsa_sig ? !v1_sig_same_trust(was, p)
+			       : !k || !used || k->key_len != used->key_len ||
+					 cv_secret_cmp(k->key, used->key, k->key_len))
 			continue;
 		v->sa.entry = e[i];
 		v->sa.profile = p;
@@ -182,11 +194,32 @@ void v1_auth_done(struct v1_sa *v)
 	v1_cfg_next(v);
 }
 
+void v1_auth_proved(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_msg *m,
+	const uint8_t *data, const uint8_t next_iv[V1_IV_MAX])
+{
+	memcpy(v->k.iv, next_iv, V1_IV_MAX);
+	ike_timer_stop(v->sa.ike, &v->tx.timer);
+	v1_tx_note_rx(&v->tx, data, m->h.len);
+	if (v1_has_notify(m, V1_N_INITIAL_CONTACT))
+		v1_initial_contact(v);
+	if (!v->sa.initiator) {
+		/* the initiator may have moved to 4500 with this message (RFC 3947 4) */
+		v->sa.path = *path;
+		v->sa.natt = natt;
+	}
+	v->sa.last_rx_ms = ike_now(v->sa.ike);
+	v->sa.rx++;
+}
+
 void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
 	uint8_t buf[V1_MSG_MAX], next[V1_IV_MAX], want[IKEC_PRF_MAX];
 	struct v1_msg m;
 	const struct v1_payload *id, *hash;
+	if (v->rsa_sig) {
+		v1_sig_input(v, path, natt, h, data);
+		return;
+	}
 	if (v1_decrypt(v, v->k.iv, h, data, buf, next, &m) || !(id = v1_find(&m, V1_PL_ID, 0)) ||
 		!(hash = v1_find(&m, V1_PL_HASH, 0)) || hash->body.len != v->k.hash_len ||
 		v1_auth_hash(v, !v->sa.initiator, id->body, want) ||
@@ -199,18 +232,7 @@ void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 		v1_identity_refused(v, path, natt, h);
 		return;
 	}
-	memcpy(v->k.iv, next, V1_IV_MAX);
-	ike_timer_stop(v->sa.ike, &v->tx.timer);
-	v1_tx_note_rx(&v->tx, data, h->len);
-	if (v1_has_notify(&m, V1_N_INITIAL_CONTACT))
-		v1_initial_contact(v);
-	if (!v->sa.initiator) {
-		/* the initiator may have moved to 4500 with this message (RFC 3947 4) */
-		v->sa.path = *path;
-		v->sa.natt = natt;
-	}
-	v->sa.last_rx_ms = ike_now(v->sa.ike);
-	v->sa.rx++;
+	v1_auth_proved(v, path, natt, &m, data, next);
 	if (v->sa.initiator || auth_send(v))
 		v1_auth_done(v);
 	else

@@ -27,6 +27,7 @@
 #define V1_QM_OURS_MAX 2u	 /* unfinished quick modes that we start: some peers take three exchanges at a time */
 #define V1_TURN_MS 100u		 /* a rekey that waits for its turn looks again */
 #define V1_WRONG_KEY "authentication failed; do the preshared keys match?"
+#define V1_WRONG_CERT "authentication failed; does each end take the other's certificate?"
 #define V1_DPD_TRIES 5u /* DPD-5: one and four more */
 
 enum v1_state {
@@ -72,8 +73,9 @@ struct v1_mm {
 	uint8_t hash[IKEC_PRF_MAX]; /* HASH_R as received */
 	uint8_t prop_num;	    /* responder: what was chosen; its attributes are in sai_b */
 	struct v1_trans chosen;
-	bool busy;   /* a job is on the pool: messages wait for their repeat */
-	bool longer; /* the peer proposed a longer lifetime than ours */
+	bool busy;	  /* a job is on the pool: messages wait for their repeat */
+	bool longer;	  /* the peer proposed a longer lifetime than ours */
+	unsigned methods; /* initiator: V1_CAN_*, what was offered */
 };
 
 struct v1_sa {
@@ -81,6 +83,9 @@ struct v1_sa {
 	struct v1_keys k;
 	enum ike_group group;
 	uint32_t lifetime_s;
+	bool rsa_sig;	       /* authenticated by RSA signatures, else by a preshared key */
+	struct pki_tp *own_tp; /* rsa_sig: a reference; whose certificate we show */
+	char *peer_subject;    /* rsa_sig: DN of the peer's certificate */
 	struct v1_mm *mm;
 	struct v1_tx tx;       /* phase 1 */
 	bool aggressive;       /* phase 1 was aggressive mode */
@@ -258,15 +263,18 @@ bool v1_buf_set(struct v1_buf *b, struct v1_span s);
 void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
 
 /* ---- v1_policy.c ---- */
+/* Methods of authentication that a policy may name, as bits. */
+#define V1_CAN_PSK 1u
+#define V1_CAN_RSA_SIG 2u
 /* The offer (body of an SA payload) of all policies that can be used, of this group unless NONE. False: none. */
 bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out *o);
 /* The group that aggressive mode has to commit itself to: of the first policy that can be used (AGGR-Q4). */
 enum ike_group v1_policy_group(const struct cv_config *cfg, const struct cfg_ike_profile *profile);
 /* The SA payload that answers an offer: the one transform that was chosen. */
 void v1_policy_echo(struct v1_out *o, uint8_t prop_num, const struct v1_trans *t);
-/* Responder: our first policy that the peer offers too (IKE-27, 28). */
+/* Responder: our first policy of these methods (V1_CAN_*) that the peer offers too (IKE-27, 28). */
 const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, const struct cfg_ike_profile *profile,
-	struct v1_span sa_body, uint8_t *prop_num, struct v1_trans *t, struct v1_p1_attrs *a);
+	unsigned methods, struct v1_span sa_body, uint8_t *prop_num, struct v1_trans *t, struct v1_p1_attrs *a);
 /* Initiator: the policy that the answer names; NULL when it was not offered. */
 const struct cfg_ike_policy *v1_policy_answer(const struct v1_sa *v, struct v1_span sa_body, struct v1_p1_attrs *a);
 /* The lifetime both ends can live with: the shorter one (IKE-29). */
@@ -311,7 +319,7 @@ void v1_own_ke(struct v1_ke *ke, const struct ikec_dh *dh);
 void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, struct v1_buf *nonce);
 bool v1_take_ke(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struct v1_buf *nonce);
 const struct cfg_psk *v1_psk_by_addr(const struct v1_sa *v);
-/* All keys of phase 1; fails the SA when psk is NULL. */
+/* All keys of phase 1; fails the SA when it needs psk and that is NULL. */
 bool v1_derive(struct v1_sa *v, const struct cfg_psk *psk, const struct v1_dh *d);
 /* Responder: give up unless the SA comes up in time. */
 void v1_patience(struct v1_sa *v);
@@ -345,6 +353,24 @@ void v1_auth_start(struct v1_sa *v); /* initiator, keys derived: message 5 */
 void v1_auth_doubt(struct v1_sa *v);
 void v1_auth_input(
 	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+
+/* Encrypt, keep and send message 5 or 6. */
+bool v1_auth_transmit(struct v1_sa *v, struct v1_out *o);
+/* Message 5 or 6 (data, decrypted as m) has proved itself: commit its IV, note it, take over its path. */
+void v1_auth_proved(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_msg *m,
+	const uint8_t *data, const uint8_t next_iv[V1_IV_MAX]);
+
+/* ---- v1_sig.c: RSA signatures ---- */
+/* V1_CAN_*: what the configuration allows with this peer in main mode (IKE-31, 52). */
+unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
+	const struct cv_addr *peer);
+/* Would both profiles judge a certificate in the same way? */
+bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b);
+void v1_put_certreq(const struct v1_sa *v, struct v1_out *o);
+/* Our certificate for the peer's request in m; without one the first we have. */
+void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m);
+void v1_sig_start(struct v1_sa *v); /* as v1_auth_start() */
+void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
 
 /* ---- v1_quick.c, v1_quick_msg.c ---- */
 void v1_quick_wish(struct ike_sa *sa, struct ike_req *req);

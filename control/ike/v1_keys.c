@@ -41,6 +41,17 @@ int v1_keys_psk(struct v1_keys *k, struct v1_span psk, struct v1_span ni, struct
 	return ikec_prf(k->prf, psk.p, psk.len, iov, 2, k->skeyid);
 }
 
+int v1_keys_sig(struct v1_keys *k, struct v1_span ni, struct v1_span nr, struct v1_span gxy)
+{
+	uint8_t key[2 * 256];
+	struct ikec_iov iov[] = {IOV(gxy)};
+	if (ni.len > 256 || nr.len > 256)
+		return -EINVAL;
+	memcpy(key, ni.p, ni.len);
+	memcpy(key + ni.len, nr.p, nr.len);
+	return ikec_prf(k->prf, key, ni.len + nr.len, iov, 1, k->skeyid);
+}
+
 /* Appendix B: Ka = K1 | K2 | ..., K1 = prf(SKEYID_e, 0), Kn = prf(SKEYID_e, Kn-1), when SKEYID_e alone is too short. */
 static int expand_ekey(struct v1_keys *k)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Main mode with preshared keys (RFC 2409 5.4): messages 1 to 4, in clear. 1 and 2 agree on a policy, 3 and 4 exchange
+ * Main mode (RFC 2409 5.1 and 5.4): messages 1 to 4, in clear. 1 and 2 agree on a policy, 3 and 4 exchange
  * public values, nonces and NAT detection. The encrypted messages 5 and 6 are in v1_auth.c.
  */
 #include <stdlib.h>
@@ -35,14 +35,17 @@ struct v1_sa *v1_main_start(struct ike *ike, const struct cfg_map_entry *entry, 
 {
 	struct v1_out o;
 	struct v1_sa *v;
-	if (!ike_psk_for(ike, entry->profile_ref, path, peer, NULL)) {
-		cv_notice("ike", "IKEv1: no preshared key for the peer of profile %s", entry->profile_ref->name);
+	unsigned methods = v1_methods(ike, entry->profile_ref, path, peer);
+	if (!methods) {
+		cv_notice("ike", "IKEv1: no preshared key or certificate for the peer of profile %s",
+			entry->profile_ref->name);
 		return NULL;
 	}
 	v = v1_sa_new(ike, entry, path, natt);
 	if (!v)
 		return NULL;
 	v->sa.initiator = true;
+	v->mm->methods = methods;
 	v->sa.peer = *peer;
 	ike_spi_new(ike, v->sa.spi_i);
 	ike_sa_link(&v->sa);
@@ -69,6 +72,7 @@ static void message_3(struct v1_sa *v, struct v1_dh *d)
 	v1_own_ke(&v->mm->ke_i, v->mm->dh);
 	v1_begin(v, &o, V1_EX_MAIN, 0, 0);
 	v1_put_ke(&o, &v->mm->ke_i, &v->mm->ni);
+	v1_put_certreq(v, &o);
 	v1_put_nat_d(v, &o);
 	v->sa.state = V1_MM_SA_SETUP;
 	main_send(v, &o);
@@ -115,6 +119,7 @@ static void got_4(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 {
 	if (!v1_take_ke(v, m, &v->mm->ke_r, &v->mm->nr))
 		return;
+	v1_choose_cert(v, m);
 	v1_detect_nat(v, m);
 	if (v->sa.encap && !v->sa.natt) {
 		/* RFC 3947 4: the initiator moves to 4500 as soon as it knows */
@@ -142,18 +147,18 @@ static void message_2(struct v1_sa *v, uint8_t prop_num, const struct v1_trans *
 }
 
 /* IKE-52: main mode needs the key before it knows the identity, so the address has to lead to it. */
-static bool has_key(
+static bool has_means(
 	struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
 {
 	(void)id;
-	return ike_psk_for(ike, p, path, &path->remote, NULL) != NULL;
+	return v1_methods(ike, p, path, &path->remote) != 0;
 }
 
 void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
 	struct v1_msg m;
 	const struct v1_payload *sa;
-	const struct cfg_map_entry *entry = v1_entry_for_peer(ike, path, has_key, NULL);
+	const struct cfg_map_entry *entry = v1_entry_for_peer(ike, path, has_means, NULL);
 	if (!entry) {
 		ike->stats.v1_no_profile++;
 		return; /* strangers get no answer */
@@ -167,7 +172,8 @@ void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 	uint8_t prop_num;
 	struct v1_trans t;
 	struct v1_p1_attrs a;
-	const struct cfg_ike_policy *p = v1_policy_choose(ike->cfg, entry->profile_ref, sa->body, &prop_num, &t, &a);
+	const struct cfg_ike_policy *p = v1_policy_choose(ike->cfg, entry->profile_ref,
+		v1_methods(ike, entry->profile_ref, path, &path->remote), sa->body, &prop_num, &t, &a);
 	if (!p) {
 		ike->stats.no_proposal_chosen++;
 		ike_event(ike, IKE_EVT_FAILED, NULL, path, entry, "no proposal chosen");
@@ -203,6 +209,7 @@ static void message_4(struct v1_sa *v, struct v1_dh *d)
 	v1_own_ke(&v->mm->ke_r, d->dh);
 	v1_begin(v, &o, V1_EX_MAIN, 0, 0);
 	v1_put_ke(&o, &v->mm->ke_r, &v->mm->nr);
+	v1_put_certreq(v, &o);
 	v1_put_nat_d(v, &o);
 	if (!v1_derive(v, v1_psk_by_addr(v), d))
 		return;
@@ -214,6 +221,7 @@ static void got_3(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 {
 	if (!v1_take_ke(v, m, &v->mm->ke_i, &v->mm->ni))
 		return;
+	v1_choose_cert(v, m);
 	v1_detect_nat(v, m);
 	v1_tx_note_rx(&v->tx, data, m->h.len);
 	/* message 2 is answered: a late repeat of message 1 no longer deserves it */

@@ -219,8 +219,9 @@ static unsigned validate_body(uint8_t type, struct v1_span b)
 	case V1_PL_NAT_D_DRAFT:
 		return validate_length(b, 1, 64);
 	case V1_PL_CERT:
-	case V1_PL_CERT_REQ:
+	case V1_PL_CERT_REQ: /* a certificate type comes first */
 	case V1_PL_SIG:
+		return validate_length(b, 1, V1_MSG_MAX);
 	case V1_PL_VENDOR:
 	case V1_PL_NAT_OA:
 	case V1_PL_NAT_OA_DRAFT:

@@ -84,13 +84,15 @@ const struct cfg_psk *v1_psk_by_addr(const struct v1_sa *v)
 bool v1_derive(struct v1_sa *v, const struct cfg_psk *psk, const struct v1_dh *d)
 {
 	struct v1_mm *mm = v->mm;
-	if (!psk) {
+	struct v1_span gxy = v1_span_of(d->secret, d->secret_len);
+	struct v1_span ni = v1_span_of(mm->ni.p, mm->ni.len), nr = v1_span_of(mm->nr.p, mm->nr.len);
+	if (!psk && !v->rsa_sig) {
 		v1_fail(v, "no preshared key for the peer");
 		return false;
 	}
-	if (v1_keys_psk(&v->k, v1_span_of(psk->key, psk->key_len), v1_span_of(mm->ni.p, mm->ni.len),
-		    v1_span_of(mm->nr.p, mm->nr.len)) ||
-		v1_keys_derive(&v->k, v1_span_of(d->secret, d->secret_len), v1_cky_i(v), v1_cky_r(v)) ||
+	if ((v->rsa_sig ? v1_keys_sig(&v->k, ni, nr, gxy)
+			: v1_keys_psk(&v->k, v1_span_of(psk->key, psk->key_len), ni, nr)) ||
+		v1_keys_derive(&v->k, gxy, v1_cky_i(v), v1_cky_r(v)) ||
 		v1_keys_iv1(&v->k, v1_span_of(mm->ke_i.p, mm->ke_i.len), v1_span_of(mm->ke_r.p, mm->ke_r.len))) {
 		v1_fail(v, "key derivation failed");
 		return false;
@@ -118,7 +120,7 @@ bool v1_offer(struct v1_sa *v, struct v1_out *o, enum ike_group group)
 	bool any = v1_policy_offer(v, group, o);
 	v1_out_end(o);
 	if (!any)
-		cv_notice("ike", "IKEv1: no policy with preshared keys can be offered");
+		cv_notice("ike", "IKEv1: no policy can be offered to the peer");
 	return any && !o->overflow && v1_keep_sai(v->mm, o->buf + body, o->len - body);
 }
 

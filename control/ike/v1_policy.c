@@ -9,22 +9,33 @@
 #define LEAST_LIFE_S 60u       /* IKE-22; below it a peer has to look after its own rekeying */
 
 /* The method says as well which end logs in after phase 1. */
-static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiator)
+static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiator, enum cfg_ike_auth auth)
 {
+	if (auth == CFG_AUTH_RSA_SIG)
+		return V1_P1_AUTH_RSA_SIG;
 	if (profile->xauth == CFG_XAUTH_OFF)
 		return V1_P1_AUTH_PSK;
 	return initiator == (profile->xauth == CFG_XAUTH_CLIENT) ? V1_P1_AUTH_XAUTH_INIT_PSK
 								 : V1_P1_AUTH_XAUTH_RESP_PSK;
 }
 
+/* Xauth goes with preshared keys only. */
+static bool method_usable(const struct cfg_ike_profile *profile, unsigned methods, enum cfg_ike_auth auth)
+{
+	if (auth == CFG_AUTH_RSA_SIG)
+		return methods & V1_CAN_RSA_SIG && profile->xauth == CFG_XAUTH_OFF;
+	return methods & V1_CAN_PSK;
+}
+
 /* The registry numbers of a policy; false when IKEv1, this build or the configuration cannot use it (IKE-31, 34). */
 static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_profile *profile, bool initiator,
-	const struct cfg_ike_policy *p, struct v1_p1_attrs *a)
+	unsigned methods, const struct cfg_ike_policy *p, struct v1_p1_attrs *a)
 {
 	const struct algo_ike *encr = algo_ike_get(ALGO_IKE_ENCR, p->encr, p->key_bits);
 	const struct algo_ike *hash = algo_ike_get(ALGO_IKE_PRF, p->hash, 0);
 	const struct algo_ike *group = algo_ike_get(ALGO_IKE_GROUP, p->group, 0);
-	if (p->auth != CFG_AUTH_PSK || !encr || !hash || !group || !encr->v1 || !hash->v1 || !group->v1)
+	if (!method_usable(profile, methods, p->auth) || !encr || !hash || !group || !encr->v1 || !hash->v1 ||
+		!group->v1)
 		return false;
 	if ((encr->legacy || hash->legacy || group->legacy) && !cfg->allow_legacy)
 		return false;
@@ -32,7 +43,7 @@ static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_pro
 		return false;
 	*a = (struct v1_p1_attrs){.encr = encr->v1,
 		.hash = hash->v1,
-		.auth = auth_number(profile, initiator),
+		.auth = auth_number(profile, initiator, p->auth),
 		.group = group->v1,
 		.key_bits = encr->v1 == V1_P1_ENCR_AES ? p->key_bits : 0,
 		.life_s = p->lifetime_s};
@@ -46,7 +57,7 @@ bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out 
 	unsigned n = 0;
 	for (unsigned i = 0; i < cfg->n_ike_policy && n < OFFER_MAX; i++)
 		if (group == IKE_GROUP_NONE || cfg->ike_policy[i].group == group)
-			n += policy_numbers(cfg, v->sa.profile, true, &cfg->ike_policy[i], &offer[n]);
+			n += policy_numbers(cfg, v->sa.profile, true, v->mm->methods, &cfg->ike_policy[i], &offer[n]);
 	v1_out_u32(o, 1); /* IPsec DOI */
 	v1_out_u32(o, 1); /* identity only */
 	size_t prop = v1_out_prop(o, false, 1, V1_PROTO_ISAKMP, NULL, 0, (uint8_t)n);
@@ -70,7 +81,7 @@ enum ike_group v1_policy_group(const struct cv_config *cfg, const struct cfg_ike
 {
 	struct v1_p1_attrs a;
 	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
-		if (policy_numbers(cfg, profile, true, &cfg->ike_policy[i], &a))
+		if (policy_numbers(cfg, profile, true, V1_CAN_PSK, &cfg->ike_policy[i], &a))
 			return cfg->ike_policy[i].group;
 	return IKE_GROUP_NONE;
 }
@@ -119,11 +130,11 @@ static bool find_offered(struct v1_span sa_body, const struct v1_p1_attrs *mine,
 }
 
 const struct cfg_ike_policy *v1_policy_choose(const struct cv_config *cfg, const struct cfg_ike_profile *profile,
-	struct v1_span sa_body, uint8_t *prop_num, struct v1_trans *t, struct v1_p1_attrs *a)
+	unsigned methods, struct v1_span sa_body, uint8_t *prop_num, struct v1_trans *t, struct v1_p1_attrs *a)
 {
 	struct v1_p1_attrs mine;
 	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
-		if (policy_numbers(cfg, profile, false, &cfg->ike_policy[i], &mine) &&
+		if (policy_numbers(cfg, profile, false, methods, &cfg->ike_policy[i], &mine) &&
 			find_offered(sa_body, &mine, prop_num, t, a))
 			return &cfg->ike_policy[i];
 	return NULL;
@@ -142,7 +153,8 @@ const struct cfg_ike_policy *v1_policy_answer(const struct v1_sa *v, struct v1_s
 		return NULL;
 	v1_p1_attrs_read(t.attrs, a);
 	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
-		if (policy_numbers(cfg, v->sa.profile, true, &cfg->ike_policy[i], &mine) && same_suite(&mine, a))
+		if (policy_numbers(cfg, v->sa.profile, true, v->mm->methods, &cfg->ike_policy[i], &mine) &&
+			same_suite(&mine, a))
 			return &cfg->ike_policy[i];
 	return NULL;
 }
@@ -159,6 +171,7 @@ int v1_policy_apply(struct v1_sa *v, const struct cfg_ike_policy *p, const struc
 {
 	size_t key_len = p->encr == IKE_ENCR_3DES ? 24 : p->key_bits / 8;
 	v->group = p->group;
+	v->rsa_sig = p->auth == CFG_AUTH_RSA_SIG;
 	v->lifetime_s = v1_policy_lifetime(p, a);
 	return v1_keys_init(&v->k, p->encr, key_len, p->hash);
 }

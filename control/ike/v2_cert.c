@@ -84,25 +84,7 @@ void v2_choose_cert(struct v2_sa *sa, const struct v2_msg *m)
 
 int v2_id_local(struct v2_sa *sa)
 {
-	const struct cfg_ike_profile *p = sa->sa.profile;
-	const struct cv_config *cfg = sa->sa.ike->cfg;
-	bool dn = p->local_id.type == CFG_ID_DN && !p->local_id.dn;
-	if (p->local_id.type == CFG_ID_NONE)
-		dn = cfg->local_id.type == CFG_ID_DN
-			     ? !cfg->local_id.dn
-			     : cfg->local_id.type == CFG_ID_NONE && p->local_auth == CFG_METHOD_SIGNATURE;
-	if (!dn || !sa->own_tp) {
-		ike_id_local(cfg, p, &sa->sa.path.local, &sa->id_local);
-		return 0;
-	}
-	/* what a certificate proves in any case: its subject */
-	struct pki_blob s = pki_tp_subject(sa->own_tp);
-	if (!s.len || s.len > IKE_ID_MAX)
-		return -EINVAL;
-	sa->id_local.type = IKE_ID_DN;
-	sa->id_local.len = (uint16_t)s.len;
-	memcpy(sa->id_local.data, s.p, s.len);
-	return 0;
+	return ike_id_own(sa->sa.ike->cfg, sa->sa.profile, &sa->sa.path.local, sa->own_tp, &sa->id_local);
 }
 
 void v2_enc_certs(struct v2_enc *e, const struct v2_sa *sa)

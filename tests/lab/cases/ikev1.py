@@ -2,6 +2,7 @@
 """What only IKEv1 has, against daemons that nobody here wrote (IKE-*, AGGR-*): aggressive mode, fragments, Xauth."""
 from lab.core import require, wait_until
 from lab.ikedaemons import Libreswan, StrongSwan
+from lab.pki import Pki, swan_certificates, with_certificates
 from lab.vpn import Vpn
 
 _SPOKE, _HUB = "user@example.com", "hub.example.com"
@@ -121,3 +122,31 @@ def xauth_strongswan_server(lab):
     wait_until(lambda: vpn.daemon.ike_count() == 1, 15, "the login")
     wait_until(lambda: '"inner_address": "10.1.0.99"' in
                vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout, 10, "the inner address")
+
+
+def certificates(lab):
+    """IKE-37: main mode with RSA signatures, Culvert in both roles; then Culvert believes another CA."""
+    vpn = Vpn(lab, 1)
+    pki = Pki(lab)
+    pki.issue("gw1", "RSA", "DNS:gw1.lab", 11)
+    pki.issue("peer", "RSA", "DNS:peer.lab", 12)
+    config = with_certificates(vpn, pki)
+    del config["culvert-ike:ike"]["profile"][0]["authentication"]
+    for policy in config["culvert-ike:ike"]["policy"]:
+        policy["authentication"] = "rsa-sig"
+    for role in ("initiator", "responder"):
+        lab.say(f"Culvert is {role}")
+        vpn.down()
+        vpn.culvert.commit(config)
+        swan_certificates(vpn, pki)
+        vpn.up(role).require_traffic((56,))
+        shown = vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout
+        require('"auth": "rsa-sig"' in shown and "O=Lab, CN=peer" in shown, shown)
+    vpn.down()
+    pki.root("other", "Other Root")
+    config["culvert-pki:pki"]["trust-point"][0]["ca-certificate"] = [str(pki.path("other.pem"))]
+    vpn.culvert.commit(config)
+    vpn.daemon.initiate(8, check=False)
+    wait_until(lambda: "leads to no trusted CA" in lab.log_text("culvertd.log") or
+               "has sent no certificate" in lab.log_text("culvertd.log"), 10, "culvertd to refuse the certificate")
+    require(vpn.daemon.child_count() == 0, vpn.daemon.sas())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """IKEv2 beyond the plain case, against strongSwan (issue IKE, RFC 7296 and its extensions)."""
 from lab.core import require, wait_until
+from lab.pki import Pki, swan_certificates, with_certificates
 from lab.vpn import Vpn
 
 
@@ -42,74 +43,6 @@ def suites(lab):
         require(ours["encryption"][0] in str(sa), f"not {ours['encryption']}: {sa}")
 
 
-def _openssl(lab, *words):
-    lab.command("openssl", *words)
-
-
-class Pki:
-    """A CA made by the openssl command line, with a certificate for each end and a CRL."""
-
-    def __init__(self, lab):
-        self.lab, self.dir = lab, lab.work / "pki"
-        self.dir.mkdir()
-        self.key("ca", "EC")
-        _openssl(lab, "req", "-x509", "-new", "-key", self.path("ca.key"), "-subj", "/O=Lab/CN=Lab Root", "-days", "2",
-                 "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-                 "-out", self.path("ca.pem"))
-
-    def path(self, name):
-        return self.dir / name
-
-    def key(self, name, kind):
-        words = {"RSA": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "EC": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-                 "EC384": ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"], "ED25519": ["ED25519"]}[kind]
-        _openssl(self.lab, "genpkey", "-algorithm", *words, "-out", self.path(f"{name}.key"))
-        self.path(f"{name}.key").chmod(0o600)
-
-    def issue(self, name, kind, san, serial):
-        self.key(name, kind)
-        _openssl(self.lab, "req", "-new", "-key", self.path(f"{name}.key"), "-subj", f"/O=Lab/CN={name}",
-                 "-out", self.path(f"{name}.csr"))
-        self.path(f"{name}.ext").write_text(f"subjectAltName={san}\nkeyUsage=digitalSignature\nbasicConstraints=CA:FALSE\n")
-        _openssl(self.lab, "x509", "-req", "-in", self.path(f"{name}.csr"), "-CA", self.path("ca.pem"), "-CAkey",
-                 self.path("ca.key"), "-set_serial", str(serial), "-days", "2", "-extfile", self.path(f"{name}.ext"),
-                 "-out", self.path(f"{name}.pem"))
-
-    def crl(self, *serials):
-        """Publish a CRL of the CA that names these serial numbers."""
-        index = self.path("index.txt")
-        index.write_text("".join(f"R\t400101000000Z\t260101000000Z\t{serial:02X}\tunknown\t/CN=x\n" for serial in serials))
-        self.path("ca.cnf").write_text(f"[ca]\ndefault_ca=lab\n[lab]\ndatabase={index}\ndefault_md=sha256\n"
-                                       "default_crl_days=1\n")
-        _openssl(self.lab, "ca", "-gencrl", "-config", self.path("ca.cnf"), "-cert", self.path("ca.pem"), "-keyfile",
-                 self.path("ca.key"), "-out", self.path("ca.crl"))
-
-
-def _with_certificates(vpn, pki, crl=False):
-    config = vpn.config()
-    config["culvert-pki:pki"] = {"trust-point": [{
-        "name": "lab", "ca-certificate": [str(pki.path("ca.pem"))], "certificate": str(pki.path("gw1.pem")),
-        "private-key": str(pki.path("gw1.key")),
-        **({"crl": [str(pki.path("ca.crl"))], "revocation-check": "required"} if crl else {})}]}
-    profile = config["culvert-ike:ike"]["profile"][0]
-    profile["authentication"] = {"local": "signature", "remote": "signature"}
-    profile["trust-point"] = ["lab"]
-    profile["local-identity"] = {"type": "fqdn", "value": "gw1.lab"}
-    profile["match-identity"] = [{"name": "peer", "type": "fqdn", "value": "peer.lab"}]
-    del config["culvert-ike:ike"]["keyring"], profile["keyring"]
-    return config
-
-
-def _swan_certificates(vpn, pki):
-    for kind, source, target in (("x509ca", "ca.pem", "ca.pem"), ("x509", "peer.pem", "peer.pem"),
-                                 ("private", "peer.key", "peer.key")):
-        (vpn.peer.work / kind).mkdir(exist_ok=True)
-        (vpn.peer.work / kind / target).write_bytes(pki.path(source).read_bytes())
-    end = {"auth": "pubkey"}
-    vpn.reload_peer(local_id="peer.lab", remote_id="gw1.lab",
-                    extra={"local": {**end, "certs": "peer.pem"}, "remote": {**end, "cacerts": "ca.pem"}})
-
-
 def certificates(lab):
     """PKI and RFC 7427: each kind of key, Culvert in both roles, in fragments (RFC 7383); then a revoked peer."""
     vpn = Vpn(lab, 2)
@@ -120,10 +53,10 @@ def certificates(lab):
         vpn.down()
         pki.issue("gw1", kind, "DNS:gw1.lab", 11)
         pki.issue("peer", kind, "DNS:peer.lab", 12)
-        config = _with_certificates(vpn, pki)
+        config = with_certificates(vpn, pki)
         config["culvert-ike:ike"]["profile"][0]["fragmentation"] = {"size": 576 if role == "initiator" else 1280}
         vpn.culvert.commit(config)
-        _swan_certificates(vpn, pki)
+        swan_certificates(vpn, pki)
         vpn.up(role).require_traffic((56,))
         sa = vpn.culvert.show("crypto", "ikev2", "sa")
         require("O=Lab, CN=peer" in str(sa), f"the peer's certificate is not shown: {sa}")
@@ -134,7 +67,7 @@ def certificates(lab):
     lab.say("the peer is revoked: CRL required, read again without a commit")
     vpn.down()
     pki.crl()
-    vpn.culvert.commit(_with_certificates(vpn, pki, crl=True))
+    vpn.culvert.commit(with_certificates(vpn, pki, crl=True))
     vpn.up("responder").require_traffic((56,))
     vpn.down()
     pki.crl(12)
@@ -152,8 +85,8 @@ def certificates_classic(lab):
         vpn.down()
         pki.issue("gw1", kind, "DNS:gw1.lab", 11)
         pki.issue("peer", kind, "DNS:peer.lab", 12)
-        vpn.culvert.commit(_with_certificates(vpn, pki))
-        _swan_certificates(vpn, pki)
+        vpn.culvert.commit(with_certificates(vpn, pki))
+        swan_certificates(vpn, pki)
         vpn.up(role).require_traffic((56,))
     log = vpn.daemon.log()
     require("splitting IKE message" in log, "the peer has sent no fragments")

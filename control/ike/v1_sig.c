@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Main mode with RSA signatures (RFC 2409 5.1; IKE-37, 39): certificate requests in messages 3 and 4, certificates and
+ * signatures in 5 and 6. Each end signs its HASH as it is, without a DigestInfo. Signing and judging are work for the
+ * pool; the SA is busy meanwhile. What does decrypt and does not prove itself comes from whoever exchanged keys with
+ * us: unlike with a wrong preshared key there is nothing to wait for, and the SA ends.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "v1_internal.h"
+
+#define CERT_X509 4u	/* X.509 Certificate - Signature (RFC 2408 3.9) */
+#define CERTREQ_MAX 16u /* CAs named to the peer */
+
+static bool profile_signs(const struct cfg_ike_profile *p)
+{
+	for (unsigned i = 0; i < p->n_trust_point; i++)
+		if (pki_tp_key(p->trust[i]) == PKI_KEY_RSA)
+			return true;
+	return false;
+}
+
+unsigned v1_methods(
+	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
+{
+	unsigned can = ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0;
+	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++)
+		if (ike->cfg->ike_policy[i].auth == CFG_AUTH_RSA_SIG && profile_signs(p))
+			return can | V1_CAN_RSA_SIG;
+	return can;
+}
+
+bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
+{
+	if (a->n_trust_point != b->n_trust_point)
+		return false;
+	for (unsigned i = 0; i < a->n_trust_point; i++)
+		if (a->trust[i] != b->trust[i])
+			return false;
+	return true;
+}
+
+/* ---- certificate requests ---- */
+
+void v1_put_certreq(const struct v1_sa *v, struct v1_out *o)
+{
+	const struct cfg_ike_profile *p = v->sa.profile;
+	unsigned n = 0;
+	if (!v->rsa_sig || !p)
+		return;
+	for (unsigned i = 0; i < p->n_trust_point; i++)
+		for (unsigned k = 0; k < pki_tp_n_ca(p->trust[i]) && n < CERTREQ_MAX; k++, n++) {
+			struct pki_blob name = pki_tp_ca_name(p->trust[i], k);
+			v1_out_begin(o, V1_PL_CERT_REQ);
+			v1_out_u8(o, CERT_X509);
+			v1_out_put(o, name.p, name.len);
+			v1_out_end(o);
+		}
+}
+
+static bool asked_for(const struct v1_msg *m, const struct pki_tp *tp)
+{
+	const struct v1_payload *r;
+	for (unsigned i = 0; (r = v1_find(m, V1_PL_CERT_REQ, i)); i++)
+		if (r->body.p[0] == CERT_X509 &&
+			pki_tp_issued_by_name(tp, (struct pki_blob){r->body.p + 1, r->body.len - 1}))
+			return true;
+	return false;
+}
+
+void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m)
+{
+	const struct cfg_ike_profile *p = v->sa.profile;
+	struct pki_tp *first = NULL, *wanted = NULL;
+	if (!v->rsa_sig || !p)
+		return;
+	for (unsigned i = 0; i < p->n_trust_point && !wanted; i++) {
+		if (pki_tp_key(p->trust[i]) != PKI_KEY_RSA)
+			continue;
+		first = first ? first : p->trust[i];
+		wanted = asked_for(m, p->trust[i]) ? p->trust[i] : NULL;
+	}
+	/* a peer that names none of our CAs may still know the one we have */
+	wanted = wanted ? wanted : first;
+	pki_tp_unref(v->own_tp);
+	v->own_tp = wanted ? pki_tp_ref(wanted) : NULL;
+}
+
+/* ---- the work on the pool ---- */
+
+#define TRUST_MAX 16u
+
+struct v1_sig_job {
+	struct ike_job j; /* first */
+	bool verify, sign;
+	/* the peer's message, kept: m points into buf */
+	struct ike_path path;
+	bool natt;
+	uint8_t raw[V1_MSG_MAX], buf[V1_MSG_MAX], next_iv[V1_IV_MAX];
+	struct v1_msg m;
+	struct v1_span id, sig;
+	struct pki_tp *trust[TRUST_MAX];
+	unsigned n_trust;
+	uint8_t hash[IKEC_PRF_MAX]; /* what the peer has signed */
+	size_t hash_len;
+	struct pki_peer *peer;
+	struct pki_tp *own;
+	uint8_t own_hash[IKEC_PRF_MAX];
+	uint8_t own_sig[PKI_SIG_MAX];
+	size_t own_sig_len;
+	const char *why; /* NULL = good */
+};
+
+static void verify(struct v1_sig_job *job)
+{
+	struct pki_blob cert[PKI_CHAIN_MAX];
+	const struct v1_payload *c;
+	struct v1_id id = v1_id_read(job->id);
+	unsigned n = 0;
+	for (unsigned i = 0; n < PKI_CHAIN_MAX && (c = v1_find(&job->m, V1_PL_CERT, i)); i++)
+		if (c->body.p[0] == CERT_X509)
+			cert[n++] = (struct pki_blob){c->body.p + 1, c->body.len - 1};
+	if (!n)
+		job->why = "the peer has sent no certificate";
+	else if (pki_peer_check(job->trust, job->n_trust, cert, n, &job->peer, &job->why) != 0)
+		return;
+	else if (!pki_peer_has_id(job->peer, id.type, id.data.p, id.data.len))
+		job->why = "the peer's identity is not in its certificate";
+	else if (pki_peer_key(job->peer) != PKI_KEY_RSA ||
+		 pki_verify(job->peer, PKI_RSA_RAW, 0, job->hash, job->hash_len, job->sig.p, job->sig.len) != 0)
+		job->why = "the peer's signature is wrong";
+}
+
+static void work(struct ike_job *j)
+{
+	struct v1_sig_job *job = (struct v1_sig_job *)j;
+	if (job->verify)
+		verify(job);
+	if (job->sign && !job->why &&
+		pki_sign(job->own, PKI_RSA_RAW, 0, job->own_hash, job->hash_len, job->own_sig, &job->own_sig_len) != 0)
+		job->why = "cannot sign with our key";
+}
+
+static void release(struct v1_sig_job *job)
+{
+	for (unsigned i = 0; i < job->n_trust; i++)
+		pki_tp_unref(job->trust[i]);
+	pki_tp_unref(job->own);
+	pki_peer_free(job->peer);
+	cv_secret_zero(job->buf, sizeof(job->buf));
+}
+
+/* Message 5 or 6 up to and with the signature. */
+static bool send_signed(struct v1_sa *v, const struct v1_sig_job *job)
+{
+	struct v1_out o;
+	uint8_t id[V1_ID_HEAD + IKE_ID_MAX];
+	struct pki_blob cert[PKI_CHAIN_MAX];
+	size_t id_len = v1_own_id(v, id);
+	unsigned n = pki_tp_chain(job->own, cert);
+	v1_begin(v, &o, V1_EX_MAIN, V1_FLAG_ENCRYPTED, 0);
+	v1_out_payload(&o, V1_PL_ID, id, id_len);
+	for (unsigned i = 0; i < n; i++) {
+		v1_out_begin(&o, V1_PL_CERT);
+		v1_out_u8(&o, CERT_X509);
+		v1_out_put(&o, cert[i].p, cert[i].len);
+		v1_out_end(&o);
+	}
+	v1_out_payload(&o, V1_PL_SIG, job->own_sig, job->own_sig_len);
+	v1_put_contact(v, &o);
+	return v1_auth_transmit(v, &o);
+}
+
+/* The peer has proved itself. */
+static void accept_peer(struct v1_sa *v, struct v1_sig_job *job)
+{
+	int64_t valid = pki_peer_valid_s(job->peer);
+	if (valid < v->lifetime_s) /* no longer than its certificate, yet long enough to be replaced in order */
+		v->lifetime_s = valid > 60 ? (uint32_t)valid : 60;
+	free(v->peer_subject);
+	v->peer_subject = strdup(pki_peer_subject(job->peer));
+	v1_auth_proved(v, &job->path, job->natt, &job->m, job->raw, job->next_iv);
+}
+
+static void refuse(struct v1_sa *v, const struct v1_sig_job *job)
+{
+	char text[CV_ADDR_STR];
+	cv_notice("ike", "IKEv1: %s: %s", cv_addr_str(&v->sa.path.remote, text), job->why);
+	if (job->verify) {
+		v->sa.bad++;
+		v->sa.ike->stats.auth_failed++;
+		v1_notify_clear(v->sa.ike, &job->path, job->natt, &job->m.h, V1_N_AUTHENTICATION_FAILED);
+		if (v->sa.initiator) { /* the responder is done: it has to learn that there is no SA */
+			memcpy(v->k.iv, job->next_iv, V1_IV_MAX);
+			v->sa.state = V1_CONF_XAUTH; /* the keys are final */
+			v1_send_delete_sa(v);
+		}
+	}
+	v1_fail(v, "authentication failed");
+}
+
+static void judged(struct v1_sa *v, struct v1_sig_job *job)
+{
+	v->mm->busy = false;
+	if (job->why) {
+		refuse(v, job);
+		return;
+	}
+	if (job->verify) {
+		v1_take_id(&v->id_peer, job->id);
+		if (!v1_identity_ok(v)) {
+			v1_identity_refused(v, &job->path, job->natt, &job->m.h);
+			return;
+		}
+		accept_peer(v, job);
+	}
+	if (job->sign && !send_signed(v, job))
+		v1_fail(v, "encryption failed");
+	else if (job->verify)
+		v1_auth_done(v);
+}
+
+static void done(struct ike_job *j)
+{
+	struct v1_sig_job *job = (struct v1_sig_job *)j;
+	if (j->sa)
+		judged(v1_of(j->sa), job);
+	release(job);
+}
+
+static struct v1_sig_job *job_new(void)
+{
+	struct v1_sig_job *job = calloc(1, sizeof(*job));
+	if (job) {
+		job->j.work = work;
+		job->j.done = done;
+	}
+	return job;
+}
+
+static bool prepare_sign(struct v1_sa *v, struct v1_sig_job *job)
+{
+	uint8_t id[V1_ID_HEAD + IKE_ID_MAX];
+	job->sign = true;
+	job->hash_len = v->k.hash_len;
+	if (!v->own_tp || v1_auth_hash(v, v->sa.initiator, v1_span_of(id, v1_own_id(v, id)), job->own_hash))
+		return false;
+	job->own = pki_tp_ref(v->own_tp);
+	return true;
+}
+
+void v1_sig_start(struct v1_sa *v)
+{
+	struct v1_sig_job *job = job_new();
+	if (!job || !prepare_sign(v, job)) {
+		free(job);
+		v1_fail(v, "cannot sign with our key");
+		return;
+	}
+	v->mm->busy = true;
+	ike_job_run(v->sa.ike, &v->sa, &job->j);
+}
+
+/* Decrypt, and find all that there must be: false when it is not what it should be. */
+static bool read_signed(struct v1_sa *v, struct v1_sig_job *job, const struct v1_hdr *h, const uint8_t *data)
+{
+	const struct v1_payload *id, *sig;
+	if (v1_decrypt(v, v->k.iv, h, data, job->buf, job->next_iv, &job->m) || !(id = v1_find(&job->m, V1_PL_ID, 0)) ||
+		!(sig = v1_find(&job->m, V1_PL_SIG, 0)) || v1_count(&job->m, V1_PL_ID) != 1 ||
+		v1_count(&job->m, V1_PL_SIG) != 1 || id->body.len > V1_ID_HEAD + IKE_ID_MAX)
+		return false;
+	memcpy(job->raw, data, h->len);
+	job->id = id->body;
+	job->sig = sig->body;
+	job->hash_len = v->k.hash_len;
+	return v1_auth_hash(v, !v->sa.initiator, id->body, job->hash) == 0;
+}
+
+void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
+{
+	const struct cfg_ike_profile *p = v->sa.profile;
+	struct v1_sig_job *job = job_new();
+	if (!job || !p || !read_signed(v, job, h, data)) {
+		free(job);
+		v1_bad_auth(v, path, natt, h);
+		return;
+	}
+	job->verify = true;
+	job->path = *path;
+	job->natt = natt;
+	for (; job->n_trust < p->n_trust_point && job->n_trust < TRUST_MAX; job->n_trust++)
+		job->trust[job->n_trust] = pki_tp_ref(p->trust[job->n_trust]);
+	if (!v->sa.initiator && !prepare_sign(v, job)) {
+		release(job);
+		free(job);
+		v1_fail(v, "cannot sign with our key");
+		return;
+	}
+	ike_timer_stop(v->sa.ike, &v->tx.timer);
+	v->mm->busy = true;
+	ike_job_run(v->sa.ike, &v->sa, &job->j);
+}

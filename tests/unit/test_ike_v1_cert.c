@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* IKEv1 main mode with RSA signatures, two engines against each other (RFC 2409 5.1, RFC 4945; IKE-37, IKE-39). */
+#include "ike_v1_env.h"
+
+#include <stdio.h>
+
+#include "pki_make.h"
+
+static EVP_PKEY *ca_key, *rogue_key, *host_key[2];
+static X509 *ca, *rogue;
+static const char *ca_path;
+
+static const char *san[2]; /* what the certificates say */
+static long from_s, to_s;  /* validity of host 1's */
+static bool by_rogue;	   /* host 1's certificate is from another CA */
+static bool with_fqdn;	   /* both send a name, not their subject */
+
+static int setup(void **state)
+{
+	(void)state;
+	ca_key = pkim_key("EC256");
+	rogue_key = pkim_key("EC256");
+	host_key[0] = pkim_key("RSA");
+	host_key[1] = pkim_key("RSA");
+	ca = pkim_cert(&(struct pkim_cert){.subject = "/O=Lab/CN=Root", .ca = true}, ca_key, NULL, NULL);
+	rogue = pkim_cert(&(struct pkim_cert){.subject = "/O=Rogue/CN=Root", .ca = true}, rogue_key, NULL, NULL);
+	ca_path = pkim_write_certs("ca.pem", &ca, 1);
+	return 0;
+}
+
+static int finish(void **state)
+{
+	(void)state;
+	X509_free(ca);
+	X509_free(rogue);
+	EVP_PKEY_free(ca_key);
+	EVP_PKEY_free(rogue_key);
+	EVP_PKEY_free(host_key[0]);
+	EVP_PKEY_free(host_key[1]);
+	pkim_cleanup();
+	return 0;
+}
+
+static int reset(void **state)
+{
+	(void)state;
+	san[0] = "IP:192.0.2.1";
+	san[1] = "IP:192.0.2.2";
+	from_s = to_s = 0;
+	by_rogue = with_fqdn = false;
+	return 0;
+}
+
+static void point(struct cv_config *c, int i)
+{
+	char file[32], subject[32];
+	struct cfg_trust_point *t = &c->trust_point[c->n_trust_point++];
+	snprintf(subject, sizeof(subject), "/O=Lab/CN=gw%d", i);
+	struct pkim_cert w = {.subject = subject, .san = san[i], .ku = "digitalSignature", .serial = 70 + i};
+	if (i)
+		w.from_s = from_s, w.to_s = to_s;
+	bool strange = i && by_rogue;
+	X509 *x = pkim_cert(&w, host_key[i], strange ? rogue : ca, strange ? rogue_key : ca_key);
+	t->name = "lab";
+	t->files.ca = config_alloc(c, 1, sizeof(char *));
+	t->files.ca[0] = ca_path;
+	t->files.n_ca = 1;
+	snprintf(file, sizeof(file), "v1-%d.pem", i);
+	t->files.certificate = config_strdup(c, pkim_write_certs(file, &x, 1));
+	snprintf(file, sizeof(file), "v1-%d.key", i);
+	t->files.key = config_strdup(c, pkim_write_key(file, host_key[i], 0600));
+	X509_free(x);
+}
+
+static void with_certs(struct cv_config *c, int i)
+{
+	c->trust_point = config_alloc(c, 1, sizeof(*c->trust_point));
+	point(c, i);
+	policies(c, 1);
+	c->ike_policy[0].auth = CFG_AUTH_RSA_SIG;
+	c->ike_profile->n_match = 0;
+	if (!with_fqdn)
+		return;
+	c->ike_profile->local_id.type = CFG_ID_FQDN;
+	c->ike_profile->local_id.text = i ? "gw1.example.org" : "gw0.example.org";
+}
+
+static void try(int from_host)
+{
+	start(with_certs);
+	drop_builtin(p);
+	pair_acquire(p, from_host, 0);
+	pair_run(p, 1000);
+}
+
+static void refused(void)
+{
+	pair_run(p, 60000);
+	assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);
+	assert_int_equal(pair_n_sas(p, 0) + pair_n_sas(p, 1), 0);
+	assert_true(pair_stat(p, 0, "auth_failed") + pair_stat(p, 1, "auth_failed") >= 1);
+	teardown(NULL);
+}
+
+/* IKE-37: both roles; without more, each end calls itself by the subject of its certificate (DER_ASN1_DN). */
+static void both_roles(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		try(i);
+		assert_true(pair_children_agree(p, 1));
+		for (int h = 0; h < 2; h++) {
+			assert_string_equal(pair_show(p, h, "auth"), "rsa-sig");
+			assert_string_equal(pair_show(p, h, "state"), "QM_IDLE");
+			assert_string_equal(pair_show(p, h, "peer_certificate"), h ? "O=Lab, CN=gw0" : "O=Lab, CN=gw1");
+			assert_string_equal(pair_show(p, h, "peer_id"), h ? "O=Lab, CN=gw0" : "O=Lab, CN=gw1");
+		}
+		assert_int_equal(p->n_ike, 9); /* six messages of main mode, three of quick mode */
+		teardown(NULL);
+	}
+}
+
+static void identities(void **state)
+{
+	(void)state;
+	with_fqdn = true;
+	san[0] = "DNS:gw0.example.org";
+	san[1] = "DNS:gw1.example.org";
+	try(0);
+	assert_true(pair_children_agree(p, 1));
+	assert_string_equal(pair_show(p, 0, "peer_id"), "gw1.example.org");
+	teardown(NULL);
+	/* the certificate is good, but of somebody else */
+	san[1] = "DNS:other.example.org";
+	try(0);
+	refused();
+	try(1);
+	refused();
+}
+
+static void bad_certificates(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		by_rogue = true;
+		try(i);
+		refused();
+		by_rogue = false;
+		from_s = -7200, to_s = -3600;
+		try(i);
+		refused();
+		from_s = to_s = 0;
+	}
+}
+
+/* The offer is changed on its way: the ends hash different things, and no signature fits (RFC 2409 5). */
+static bool spoil_offer(struct pair *pair, int from_host, unsigned n, const uint8_t *data, size_t len)
+{
+	uint8_t copy[2048];
+	(void)n;
+	/* message 1, its lifetime raised on the way: the responder signs and judges what it has received (SAi_b) */
+	if (from_host != 0 || data[16] != 1 || data[18] != 2 || len > sizeof(copy))
+		return true;
+	memcpy(copy, data, len);
+	size_t at = 28 + 4 + 8 + 8 + 8; /* header, generic, DOI and situation, proposal, transform: the attributes */
+	for (; at + 4 <= len; at += 4)
+		if (copy[at] == 0 && copy[at + 1] == 12) { /* life duration in the long form: type, length 4, value */
+			copy[at + 7] ^= 1;
+			break;
+		}
+	pair->filter = NULL;
+	from(0, copy, len);
+	return false;
+}
+
+static void bad_signature(void **state)
+{
+	(void)state;
+	start(with_certs);
+	drop_builtin(p);
+	p->filter = spoil_offer;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_null(p->filter); /* it has been there */
+	assert_int_equal(pair_stat(p, 1, "auth_failed"), 1);
+	assert_int_equal(pair_n_sas(p, 1), 0);
+	refused();
+}
+
+/* IKE-31: without a certificate of ours the policy is not offered. */
+static void no_certificate(void **state)
+{
+	(void)state;
+	start(with_certs);
+	drop_builtin(p);
+	p->h[0].cfg->ike_profile->n_trust_point = 0;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 5000);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	assert_int_equal(pair_n_sas(p, 1), 0);
+	assert_int_equal(p->n_ike, 0);
+}
+
+static void slow_pool_and_loss(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 10; seed++) {
+		start(with_certs);
+		drop_builtin(p);
+		p->rng = seed * 7919;
+		p->async_ms = 200;
+		p->loss = 20;
+		pair_acquire(p, 0, 0);
+		pair_run(p, 60000);
+		p->loss = 0;
+		if (!pair_n_children(p, 0))
+			pair_acquire(p, 0, 0);
+		pair_run(p, 60000);
+		assert_true(pair_n_children(p, 0) >= 1);
+		assert_true(pair_n_children(p, 1) >= 1);
+		teardown(NULL);
+	}
+}
+
+/* The SA dies while its signature is in the making. */
+static void cleared_meanwhile(void **state)
+{
+	(void)state;
+	for (unsigned ms = 10; ms < 800; ms += 30) {
+		start(with_certs);
+		drop_builtin(p);
+		p->async_ms = 100;
+		pair_acquire(p, 0, 0);
+		pair_run(p, ms);
+		ike_clear(p->h[ms / 30 % 2].ike, &(struct ike_match){.fvrf = -1, .ivrf = -1});
+		pair_run(p, 120000);
+		for (int tries = 0; tries < 3 && !pair_n_children(p, 0); tries++) {
+			pair_acquire(p, 0, 0);
+			pair_run(p, 120000);
+		}
+		assert_true(pair_n_children(p, 0) >= 1);
+		teardown(NULL);
+	}
+}
+
+/* What was authenticated survives a restart, and so does whose certificate it was. */
+static void restart_keeps_sas(void **state)
+{
+	(void)state;
+	try(0);
+	assert_true(pair_children_agree(p, 1));
+	pair_restart(p, 1);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+	assert_string_equal(pair_show(p, 1, "auth"), "rsa-sig");
+	assert_string_equal(pair_show(p, 1, "peer_certificate"), "O=Lab, CN=gw0");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
+	const struct CMUnitTest tests[] = {T(both_roles), T(identities), T(bad_certificates), T(bad_signature),
+		T(no_certificate), T(slow_pool_and_loss), T(cleared_meanwhile), T(restart_keeps_sas)};
+	return cmocka_run_group_tests(tests, setup, finish);
+}
