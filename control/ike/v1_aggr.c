@@ -256,35 +256,20 @@ void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 		ike->stats.v1_no_profile++;
 		return;
 	}
-	uint8_t prop_num;
-	struct v1_trans t;
-	struct v1_p1_attrs a;
-	const struct cfg_ike_policy *p =
-		v1_policy_choose(ike->cfg, entry->profile_ref, V1_CAN_PSK, sa->body, &prop_num, &t, &a);
-	if (!p) {
-		ike->stats.no_proposal_chosen++;
-		ike_event(ike, IKE_EVT_FAILED, NULL, path, entry, "no proposal chosen");
-		v1_notify_clear(ike, path, natt, h, V1_N_NO_PROPOSAL_CHOSEN);
-		return;
-	}
-	struct v1_sa *v = ike_cac_admit(ike, path, false) ? v1_sa_new(ike, entry, path, natt) : NULL;
+	struct v1_accepted got;
+	struct v1_sa *v = v1_respond(ike, path, natt, h, entry, V1_CAN_PSK, sa, &got);
 	if (!v)
 		return;
-	ike->stats.sa_responded++;
 	v->aggressive = true;
-	memcpy(v->sa.spi_i, h->icookie, V1_COOKIE_LEN);
-	ike_spi_new(ike, v->sa.spi_r);
-	ike_sa_link(&v->sa);
-	v1_patience(v);
-	if (v1_policy_apply(v, p, &a) || !v1_keep_sai(v->mm, sa->body.p, sa->body.len) ||
+	if (v1_policy_apply(v, got.policy, &got.attrs) || !v1_keep_sai(v->mm, sa->body.p, sa->body.len) ||
 		!v1_take_ke(v, &m, &v->mm->ke_i, &v->mm->ni) || !keep_id(v, id->body)) {
 		v1_fail(v, "malformed or unusable offer");
 		return;
 	}
-	v->mm->longer = a.life_s > v->lifetime_s;
-	v->mm->prop_num = prop_num;
-	v->mm->chosen = t;
-	v->mm->chosen.attrs.p = v->mm->sai_b + (t.attrs.p - sa->body.p);
+	v->mm->longer = got.attrs.life_s > v->lifetime_s;
+	v->mm->prop_num = got.prop_num;
+	v->mm->chosen = got.trans;
+	v->mm->chosen.attrs.p = v->mm->sai_b + (got.trans.attrs.p - sa->body.p);
 	v1_read_vendors(v, &m);
 	v1_tx_note_rx(&v->tx, data, h->len);
 	v->mm->busy = true;

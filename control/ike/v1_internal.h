@@ -323,6 +323,19 @@ const struct cfg_psk *v1_psk_by_addr(const struct v1_sa *v);
 bool v1_derive(struct v1_sa *v, const struct cfg_psk *psk, const struct v1_dh *d);
 /* Responder: give up unless the SA comes up in time. */
 void v1_patience(struct v1_sa *v);
+/* Responder: what was chosen of an offer; trans points into the offer. */
+struct v1_accepted {
+	const struct cfg_ike_policy *policy;
+	uint8_t prop_num;
+	struct v1_trans trans;
+	struct v1_p1_attrs attrs;
+};
+/*
+ * Responder: a linked SA for the peer whose first message offers sa, which gives up unless it comes up in time.
+ * methods: V1_CAN_*. NULL when no policy fits (the peer is told), admission control refuses, or memory is short.
+ */
+struct v1_sa *v1_respond(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h,
+	const struct cfg_map_entry *entry, unsigned methods, const struct v1_payload *sa, struct v1_accepted *out);
 /*
  * Responder: the map entry that decides the profile, and with it the key. First those that name the peer's address,
  * then, for peers with dynamic addresses, those whose profile selects by identity (VRF-25, 39). NULL = none.

@@ -113,6 +113,28 @@ void v1_patience(struct v1_sa *v)
 	ike_timer_set(v->sa.ike, &v->wait, ike_now(v->sa.ike) + V1_HALF_OPEN_MS);
 }
 
+struct v1_sa *v1_respond(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h,
+	const struct cfg_map_entry *entry, unsigned methods, const struct v1_payload *sa, struct v1_accepted *out)
+{
+	out->policy = v1_policy_choose(
+		ike->cfg, entry->profile_ref, methods, sa->body, &out->prop_num, &out->trans, &out->attrs);
+	if (!out->policy) {
+		ike->stats.no_proposal_chosen++;
+		ike_event(ike, IKE_EVT_FAILED, NULL, path, entry, "no proposal chosen");
+		v1_notify_clear(ike, path, natt, h, V1_N_NO_PROPOSAL_CHOSEN);
+		return NULL;
+	}
+	struct v1_sa *v = ike_cac_admit(ike, path, false) ? v1_sa_new(ike, entry, path, natt) : NULL;
+	if (!v)
+		return NULL;
+	ike->stats.sa_responded++;
+	memcpy(v->sa.spi_i, h->icookie, V1_COOKIE_LEN);
+	ike_spi_new(ike, v->sa.spi_r);
+	ike_sa_link(&v->sa);
+	v1_patience(v);
+	return v;
+}
+
 bool v1_offer(struct v1_sa *v, struct v1_out *o, enum ike_group group)
 {
 	v1_out_begin(o, V1_PL_SA);
