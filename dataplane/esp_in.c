@@ -441,9 +441,10 @@ static void unknown_spi(struct worker *w, struct rte_mbuf *m, uint32_t spi)
 	dp_slow(w, m, SLOW_INVALID_SPI);
 }
 
-/* Operations for n packets that carry the SPI of sa, from n_op on. Returns where the next one goes. */
+/* Operations for n packets that carry the SPI of sa, from n_op on. Returns where the next one goes. ah is
+ * known when this is compiled, and aead and esn, which are of ESP, in the common case. */
 static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct sa *sa, struct rte_mbuf *const *pkts,
-	const uint32_t *off, uint32_t n, uint32_t n_op, bool aead, bool esn)
+	const uint32_t *off, uint32_t n, uint32_t n_op, bool ah, bool aead, bool esn)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	const bool expired = __atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
@@ -455,32 +456,8 @@ static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct s
 		}
 		enum drop_reason why = DROP_ESP_EXPIRED;
 		if (likely(!expired))
-			why = prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], aead, esn);
-		if (unlikely(why != DROP_NONE)) {
-			fail(w, m, sa, why);
-			continue;
-		}
-		iw->sa[n_op] = sa;
-		iw->pkt[n_op++] = m;
-	}
-	return n_op;
-}
-
-/* The same for AH. */
-static uint32_t prepare_ah_run(struct worker *w, const struct sa *sa, struct rte_mbuf *const *pkts, const uint32_t *off,
-	uint32_t n, uint32_t n_op)
-{
-	struct ipsec_worker *iw = w->ipsec;
-	const bool expired = __atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		if (unlikely(!for_sa(sa, m))) {
-			unknown_spi(w, m, sa->spi);
-			continue;
-		}
-		enum drop_reason why = DROP_ESP_EXPIRED;
-		if (likely(!expired))
-			why = ah_prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op]);
+			why = ah ? ah_prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op])
+				 : prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], aead, esn);
 		if (unlikely(why != DROP_NONE)) {
 			fail(w, m, sa, why);
 			continue;
@@ -507,12 +484,12 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 			continue;
 		}
 		if (likely(sa->kind == SA_ESP_PLAIN))
-			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, true, false);
+			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, false, true, false);
 		else if (sa->kind == SA_AH)
-			n_op = prepare_ah_run(w, sa, v->pkt + i, off + i, k, n_op);
+			n_op = prepare_run(w, sa, v->pkt + i, off + i, k, n_op, true, false, false);
 		else
 			n_op = prepare_run(
-				w, sa, v->pkt + i, off + i, k, n_op, sa->iv == SA_IV_AEAD, sa->flags & SA_F_ESN);
+				w, sa, v->pkt + i, off + i, k, n_op, false, sa->iv == SA_IV_AEAD, sa->flags & SA_F_ESN);
 	}
 	return n_op;
 }
