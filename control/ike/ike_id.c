@@ -86,6 +86,21 @@ int ike_id_own(const struct cv_config *cfg, const struct cfg_ike_profile *p, con
 	return 0;
 }
 
+void ike_tp_choose(struct pki_tp **own, const struct cfg_ike_profile *p, unsigned keys,
+	bool (*asked)(const void *msg, const struct pki_tp *tp), const void *msg)
+{
+	struct pki_tp *first = NULL, *wanted = NULL;
+	for (unsigned i = 0; i < p->n_trust_point && !wanted; i++) {
+		if (!(keys & 1u << pki_tp_key(p->trust[i])))
+			continue;
+		first = first ? first : p->trust[i];
+		wanted = asked(msg, p->trust[i]) ? p->trust[i] : NULL;
+	}
+	wanted = wanted ? wanted : first;
+	pki_tp_unref(*own);
+	*own = wanted ? pki_tp_ref(wanted) : NULL;
+}
+
 static bool id_to_addr(const struct ike_id *id, struct cv_addr *a)
 {
 	memset(a, 0, sizeof(*a));

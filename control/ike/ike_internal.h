@@ -423,6 +423,14 @@ void ike_id_local(
  */
 int ike_id_own(const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct cv_addr *local,
 	const struct pki_tp *signs, struct ike_id *out);
+/*
+ * The trust point of the profile whose certificate we show: the first of a wanted kind whose CA the peer has asked for,
+ * else the first of a wanted kind, for a peer that names none of our CAs may still know the one we have.
+ * keys: 1 << enum pki_key of the kinds wanted. asked(msg, tp): does the message request a certificate of tp's CA?
+ * *own loses its reference and gets one to the choice; NULL = none.
+ */
+void ike_tp_choose(struct pki_tp **own, const struct cfg_ike_profile *p, unsigned keys,
+	bool (*asked)(const void *msg, const struct pki_tp *tp), const void *msg);
 /* Does the identity fit one of the profile's match statements? False when it has none. */
 bool ike_id_matches(const struct cfg_ike_profile *p, const struct ike_id *id);
 /* Printable form in buf. */

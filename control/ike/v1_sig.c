@@ -59,8 +59,9 @@ void v1_put_certreq(const struct v1_sa *v, struct v1_out *o)
 		}
 }
 
-static bool asked_for(const struct v1_msg *m, const struct pki_tp *tp)
+static bool asked_for(const void *msg, const struct pki_tp *tp)
 {
+	const struct v1_msg *m = msg;
 	const struct v1_payload *r;
 	for (unsigned i = 0; (r = v1_find(m, V1_PL_CERT_REQ, i)); i++)
 		if (r->body.p[0] == CERT_X509 &&
@@ -71,20 +72,8 @@ static bool asked_for(const struct v1_msg *m, const struct pki_tp *tp)
 
 void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m)
 {
-	const struct cfg_ike_profile *p = v->sa.profile;
-	struct pki_tp *first = NULL, *wanted = NULL;
-	if (!v->rsa_sig || !p)
-		return;
-	for (unsigned i = 0; i < p->n_trust_point && !wanted; i++) {
-		if (pki_tp_key(p->trust[i]) != PKI_KEY_RSA)
-			continue;
-		first = first ? first : p->trust[i];
-		wanted = asked_for(m, p->trust[i]) ? p->trust[i] : NULL;
-	}
-	/* a peer that names none of our CAs may still know the one we have */
-	wanted = wanted ? wanted : first;
-	pki_tp_unref(v->own_tp);
-	v->own_tp = wanted ? pki_tp_ref(wanted) : NULL;
+	if (v->rsa_sig && v->sa.profile)
+		ike_tp_choose(&v->own_tp, v->sa.profile, 1u << PKI_KEY_RSA, asked_for, m);
 }
 
 /* ---- the work on the pool ---- */

@@ -55,8 +55,9 @@ void v2_enc_certreq(struct v2_enc *e, const struct v2_buf *ids)
 }
 
 /* Has the peer asked for a certificate of this trust point's CA? */
-static bool asked_for(const struct v2_msg *m, const struct pki_tp *tp)
+static bool asked_for(const void *msg, const struct pki_tp *tp)
 {
+	const struct v2_msg *m = msg;
 	for (unsigned i = 0; i < m->n_certreq; i++)
 		for (size_t k = 0; k + PKI_KEYID_LEN <= m->certreq[i].len; k += PKI_KEYID_LEN)
 			if (pki_tp_issued_by(tp, m->certreq[i].p + k))
@@ -66,20 +67,8 @@ static bool asked_for(const struct v2_msg *m, const struct pki_tp *tp)
 
 void v2_choose_cert(struct v2_sa *sa, const struct v2_msg *m)
 {
-	const struct cfg_ike_profile *p = sa->sa.profile;
-	struct pki_tp *first = NULL, *wanted = NULL;
-	if (p->local_auth != CFG_METHOD_SIGNATURE)
-		return;
-	for (unsigned i = 0; i < p->n_trust_point && !wanted; i++) {
-		if (pki_tp_key(p->trust[i]) == PKI_KEY_NONE)
-			continue;
-		first = first ? first : p->trust[i];
-		wanted = asked_for(m, p->trust[i]) ? p->trust[i] : NULL;
-	}
-	/* a peer that names none of our CAs may still know the one we have */
-	wanted = wanted ? wanted : first;
-	pki_tp_unref(sa->own_tp);
-	sa->own_tp = wanted ? pki_tp_ref(wanted) : NULL;
+	if (sa->sa.profile->local_auth == CFG_METHOD_SIGNATURE)
+		ike_tp_choose(&sa->own_tp, sa->sa.profile, ~(1u << PKI_KEY_NONE), asked_for, m);
 }
 
 int v2_id_local(struct v2_sa *sa)
