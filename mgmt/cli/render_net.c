@@ -196,36 +196,35 @@ RENDERER(render_routes)
 		}
 }
 
-RENDERER(render_counters)
+/* A table of named counts and what each means. */
+static void counts(FILE *out, const json_t *list, const char *const titles[3], const char *name, const char *count)
 {
-	static const char *const titles[] = {"Counter", "Count", "Meaning"};
 	struct table *t = table_new(3, titles, " - ");
 	size_t i;
 	json_t *c;
 
-	(void)request;
-	json_array_foreach (json_object_get(result, "counters"), i, c) {
-		table_cell(t, "%s", jtext(c, "counter", "?"));
-		table_cell(t, "%lld", jint(c, "count"));
+	json_array_foreach (list, i, c) {
+		table_cell(t, "%s", jtext(c, name, "?"));
+		table_cell(t, "%lld", jint(c, count));
 		table_cell(t, "%s", jtext(c, "text", ""));
 	}
 	table_print(t, out);
 }
 
+RENDERER(render_counters)
+{
+	static const char *const titles[] = {"Counter", "Count", "Meaning"};
+
+	(void)request;
+	counts(out, json_object_get(result, "counters"), titles, "counter", "count");
+}
+
 RENDERER(render_drops)
 {
 	static const char *const titles[] = {"Reason", "Packets", "Meaning"};
-	struct table *t = table_new(3, titles, " - ");
-	size_t i;
-	json_t *d;
 
 	(void)request;
-	json_array_foreach (json_object_get(result, "drops"), i, d) {
-		table_cell(t, "%s", jtext(d, "reason", "?"));
-		table_cell(t, "%lld", jint(d, "packets"));
-		table_cell(t, "%s", jtext(d, "text", ""));
-	}
-	table_print(t, out);
+	counts(out, json_object_get(result, "drops"), titles, "reason", "packets");
 }
 
 static void worker_stages(FILE *out, const json_t *w)
