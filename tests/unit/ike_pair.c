@@ -672,6 +672,12 @@ bool pair_until(struct pair *p, bool (*cond)(struct pair *p), uint64_t limit_ms)
 	return true;
 }
 
+bool pair_lose_nth(struct pair *p, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)from, (void)data, (void)len;
+	return n != p->drop_nth;
+}
+
 void pair_acquire(struct pair *p, int i, unsigned line)
 {
 	struct pair_host *h = &p->h[i];

@@ -92,7 +92,7 @@ struct pair {
 	/* Asked for each IKE packet, counted from 0 over both directions: false = lose it. NULL = all pass. */
 	bool (*filter)(struct pair *p, int from, unsigned n, const uint8_t *data, size_t len);
 	unsigned n_ike;
-	unsigned drop_nth; /* for filters */
+	unsigned drop_nth; /* for filters; pair_lose_nth */
 	bool nat;	   /* host 0 is behind a NAT: the other sees 198.51.100.1 and ports + nat_shift */
 	uint16_t nat_shift;
 	unsigned traffic_ms; /* 0 = off; both hosts send one ESP packet this often */
@@ -113,6 +113,8 @@ void pair_run(struct pair *p, uint64_t ms);
 bool pair_until(struct pair *p, bool (*cond)(struct pair *p), uint64_t limit_ms);
 /* Host i has a packet for its entry 10, ACL line `line`, and no SA. */
 void pair_acquire(struct pair *p, int i, unsigned line);
+/* A filter: packet drop_nth is lost. */
+bool pair_lose_nth(struct pair *p, int from, unsigned n, const uint8_t *data, size_t len);
 /* Number of IKE SAs (of show), and of pairs of SAs that can carry traffic both ways. */
 unsigned pair_n_sas(struct pair *p, int i);
 unsigned pair_n_children(struct pair *p, int i);

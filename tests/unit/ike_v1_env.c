@@ -79,3 +79,74 @@ void from(int who, const uint8_t *data, size_t len)
 	struct ike_path path = {.local = p->h[!who].addr, .remote = p->h[who].addr, .lport = 500, .rport = 500};
 	ike_input(p->h[!who].ike, &path, false, data, len);
 }
+
+void up_without(unsigned n)
+{
+	p->filter = pair_lose_nth;
+	p->drop_nth = n;
+	pair_acquire(p, 0, 0);
+	if (!pair_until(p, two_agree, 60000))
+		fail_msg("message %u lost: not up after a minute", n);
+}
+
+void tweak_nat(struct cv_config *c, int host)
+{
+	if (host)
+		assert_int_equal(cv_addr_parse("198.51.100.1", &c->map->entry->peer[0]), 0);
+}
+
+void encapsulated(void)
+{
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(pair_show(p, i, "nat_t"), "true");
+		assert_true(pair_newest(p, i)->p.udp_encap);
+	}
+}
+
+#define EXCHANGE_AT 18u /* RFC 2408 3.1 */
+
+static struct {
+	uint8_t data[2048];
+	size_t len;
+	int from;
+} seen[64];
+static unsigned n_seen, max_seen;
+static uint8_t seen_exchange;
+
+static bool keep(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)n;
+	if (n_seen < max_seen && len <= sizeof(seen[0].data) &&
+		(!seen_exchange || data[EXCHANGE_AT] == seen_exchange)) {
+		memcpy(seen[n_seen].data, data, len);
+		seen[n_seen].len = len;
+		seen[n_seen++].from = who;
+	}
+	return true;
+}
+
+void record(unsigned max, uint8_t exchange)
+{
+	assert_true(max <= sizeof(seen) / sizeof(seen[0]));
+	n_seen = 0;
+	max_seen = max;
+	seen_exchange = exchange;
+	p->filter = keep;
+}
+
+unsigned recorded(void)
+{
+	return n_seen;
+}
+
+void replay_damaged(uint8_t mask, bool whole)
+{
+	for (unsigned i = 0; i < n_seen; i++)
+		for (size_t at = 0; at < seen[i].len; at++) {
+			if (whole)
+				from(seen[i].from, seen[i].data, seen[i].len);
+			seen[i].data[at] ^= mask;
+			from(seen[i].from, seen[i].data, seen[i].len);
+			seen[i].data[at] ^= mask;
+		}
+}

@@ -35,5 +35,16 @@ void traffic_for(uint64_t ms);
 void nothing_lost(void);
 /* Hand a message to the other host as if `who` had sent it on port 500. */
 void from(int who, const uint8_t *data, size_t len);
+/* Message n, counted from 0, is lost: all is up within a minute nevertheless. */
+void up_without(unsigned n);
+/* For host 1 of a pair with nat set: the peer's address is the NAT's. */
+void tweak_nat(struct cv_config *c, int host);
+/* Both hosts have found the NAT and encapsulate in UDP. */
+void encapsulated(void);
+/* From now on keep the first max messages (at most 64), of one exchange type or, with 0, of any. */
+void record(unsigned max, uint8_t exchange);
+unsigned recorded(void);
+/* What was kept comes again, once for each byte, which is XORed with mask; each time whole as well if asked for. */
+void replay_damaged(uint8_t mask, bool whole);
 
 #endif

@@ -287,40 +287,16 @@ static void later_exchanges(void **state)
 	assert_int_equal(pair_n_sas(p, 1), 0);
 }
 
-static struct {
-	uint8_t data[2048];
-	size_t len;
-	int from;
-} seen[64];
-static unsigned n_seen;
-
-static bool record(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)q, (void)n;
-	if (n_seen < 64 && len <= sizeof(seen[0].data)) {
-		memcpy(seen[n_seen].data, data, len);
-		seen[n_seen].len = len;
-		seen[n_seen++].from = who;
-	}
-	return true;
-}
-
 /* Everything that was ever sent, once more, with each byte in turn flipped: nothing may come of it. */
 static void damaged_messages(void **state)
 {
 	(void)state;
-	n_seen = 0;
 	start(NULL);
-	p->filter = record;
+	record(64, 0);
 	up();
 	p->filter = NULL;
 	pair_run(p, 1000);
-	for (unsigned i = 0; i < n_seen; i++)
-		for (size_t at = 0; at < seen[i].len; at++) {
-			seen[i].data[at] ^= 0x40;
-			from(seen[i].from, seen[i].data, seen[i].len);
-			seen[i].data[at] ^= 0x40;
-		}
+	replay_damaged(0x40, false);
 	pair_run(p, 120000);
 	assert_true(pair_children_agree(p, 1));
 	/* a new first message is a new negotiation, which times out; nothing else stays */

@@ -215,22 +215,12 @@ static void one_group(void **state)
 	assert_string_equal(pair_show(p, 1, "group"), "ecp256");
 }
 
-static bool drop_one(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)who, (void)data, (void)len;
-	return n != q->drop_nth;
-}
-
 static void every_message_lost(void **state)
 {
 	(void)state;
 	for (unsigned n = 0; n < 6; n++) {
 		start(tweak_plain);
-		p->filter = drop_one;
-		p->drop_nth = n;
-		pair_acquire(p, 0, 0);
-		if (!pair_until(p, two_agree, 60000))
-			fail_msg("message %u lost: not up after a minute", n);
+		up_without(n);
 		pair_run(p, 60000);
 		assert_true(pair_children_agree(p, 1));
 		for (int i = 0; i < 2; i++)
@@ -252,23 +242,19 @@ static void duplicates(void **state)
 	assert_true(p->n_ike < 40); /* repeats do not answer each other for ever */
 }
 
-static void tweak_nat(struct cv_config *c, int host)
+static void aggr_behind_nat(struct cv_config *c, int host)
 {
 	switches(c);
-	if (host)
-		assert_int_equal(cv_addr_parse("198.51.100.1", &c->map->entry->peer[0]), 0);
+	tweak_nat(c, host);
 }
 
 static void nat(void **state)
 {
 	(void)state;
-	p = pair_new(CFG_IKEV1, tweak_nat);
+	p = pair_new(CFG_IKEV1, aggr_behind_nat);
 	p->nat = true;
 	up();
-	for (int i = 0; i < 2; i++) {
-		assert_string_equal(pair_show(p, i, "nat_t"), "true");
-		assert_true(pair_newest(p, i)->p.udp_encap);
-	}
+	encapsulated();
 	assert_string_equal(pair_show(p, 0, "nat_local"), "true");
 	assert_string_equal(pair_show(p, 1, "nat_remote"), "true");
 	assert_int_equal(pair_newest(p, 1)->p.path.rport, 14500);
@@ -295,39 +281,15 @@ static void rekey_and_restart(void **state)
 	assert_string_equal(pair_show(p, 0, "mode"), "aggressive");
 }
 
-static struct {
-	uint8_t data[2048];
-	size_t len;
-	int from;
-} seen[16];
-static unsigned n_seen;
-
-static bool record(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)q, (void)n;
-	if (n_seen < 16 && len <= sizeof(seen[0].data)) {
-		memcpy(seen[n_seen].data, data, len);
-		seen[n_seen].len = len;
-		seen[n_seen++].from = who;
-	}
-	return true;
-}
-
 /* Each message of phase 1 with each byte in turn flipped, after the fact: the session does not notice. */
 static void damaged_messages(void **state)
 {
 	(void)state;
-	n_seen = 0;
 	start(tweak_plain);
-	p->filter = record;
+	record(16, 0);
 	up();
 	p->filter = NULL;
-	for (unsigned i = 0; i < n_seen; i++)
-		for (size_t at = 0; at < seen[i].len; at++) {
-			seen[i].data[at] ^= 0x40;
-			from(seen[i].from, seen[i].data, seen[i].len);
-			seen[i].data[at] ^= 0x40;
-		}
+	replay_damaged(0x40, false);
 	pair_run(p, 120000);
 	assert_true(pair_children_agree(p, 1));
 	for (int i = 0; i < 2; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* IKEv1, two engines against each other: Xauth (IKE-55..57, VRF-37, 38, 45) and mode configuration (IKE-58..62). */
 #include "ike_v1_env.h"
+#include "v1_msg.h"
 
 static int server; /* the host where the other one logs in */
 
@@ -245,12 +246,6 @@ static void push_not_answered(void **state)
 
 /* ---- loss and malice ---- */
 
-static bool drop_one(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)who, (void)data, (void)len;
-	return n != q->drop_nth;
-}
-
 static void every_message_lost(void **state)
 {
 	(void)state;
@@ -258,53 +253,24 @@ static void every_message_lost(void **state)
 	push = false;
 	for (unsigned n = 0; n < 15; n++) {
 		start(tweak_both);
-		p->filter = drop_one;
-		p->drop_nth = n;
-		pair_acquire(p, 0, 0);
-		if (!pair_until(p, two_agree, 60000))
-			fail_msg("message %u lost: not up after a minute", n);
+		up_without(n);
 		assert_int_equal(p->h[0].acquire_failures, 0);
 		teardown(NULL);
 	}
-}
-
-static struct {
-	uint8_t data[512];
-	size_t len;
-	int from;
-} seen[16];
-static unsigned n_seen;
-
-static bool record(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)q, (void)n;
-	if (n_seen < 16 && data[18] == 6 && len <= sizeof(seen[0].data)) {
-		memcpy(seen[n_seen].data, data, len);
-		seen[n_seen].len = len;
-		seen[n_seen++].from = who;
-	}
-	return true;
 }
 
 /* Transactions once more, whole and with each byte in turn flipped. */
 static void damaged_messages(void **state)
 {
 	(void)state;
-	n_seen = 0;
 	server = 1;
 	push = false;
 	start(tweak_both);
-	p->filter = record;
+	record(16, V1_EX_TRANSACTION);
 	up();
-	assert_int_equal(n_seen, 6);
+	assert_int_equal(recorded(), 6);
 	p->filter = NULL;
-	for (unsigned i = 0; i < n_seen; i++)
-		for (size_t at = 0; at < seen[i].len; at++) {
-			from(seen[i].from, seen[i].data, seen[i].len);
-			seen[i].data[at] ^= 0x10;
-			from(seen[i].from, seen[i].data, seen[i].len);
-			seen[i].data[at] ^= 0x10;
-		}
+	replay_damaged(0x10, true);
 	pair_run(p, 60000);
 	assert_true(pair_children_agree(p, 1));
 	for (int i = 0; i < 2; i++)

@@ -4,23 +4,13 @@
 
 /* ---- loss ---- */
 
-static bool drop_one(struct pair *q, int from, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)from, (void)data, (void)len;
-	return n != q->drop_nth;
-}
-
 /* Each of the nine messages lost once, and each lost twice in a row. */
 static void every_message_lost(void **state)
 {
 	(void)state;
 	for (unsigned n = 0; n < 9; n++) {
 		start(NULL);
-		p->filter = drop_one;
-		p->drop_nth = n;
-		pair_acquire(p, 0, 0);
-		if (!pair_until(p, two_agree, 60000))
-			fail_msg("message %u lost: not up after a minute", n);
+		up_without(n);
 		pair_run(p, 60000);
 		assert_true(pair_children_agree(p, 1));
 		assert_int_equal(pair_n_sas(p, 0), 1);

@@ -519,18 +519,12 @@ static void nat_traversal_off(void **state)
 
 /* ---- losses ---- */
 
-static bool lose_nth(struct pair *q, int from, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)from, (void)data, (void)len;
-	return n != q->drop_nth;
-}
-
 static void each_message_lost(void **state)
 {
 	(void)state;
 	for (unsigned n = 0; n < 6; n++) {
 		start(second_line);
-		p->filter = lose_nth;
+		p->filter = pair_lose_nth;
 		p->drop_nth = n;
 		pair_acquire(p, 0, 0);
 		pair_run(p, 3000);

@@ -196,12 +196,6 @@ static void collision_pfs(struct cv_config *c, int i)
 	c->map->entry->pfs = IKE_GROUP_CURVE25519;
 }
 
-static bool lose_nth(struct pair *q, int from, unsigned n, const uint8_t *data, size_t len)
-{
-	(void)from, (void)data, (void)len;
-	return n != q->drop_nth;
-}
-
 /* A collision in which one of the messages is lost. */
 static void child_collision_with_loss(void **state)
 {
@@ -211,7 +205,7 @@ static void child_collision_with_loss(void **state)
 			start(collision_pfs);
 			up();
 			p->traffic_ms = 5;
-			p->filter = lose_nth;
+			p->filter = pair_lose_nth;
 			p->drop_nth = p->n_ike + n;
 			soft(0);
 			uint32_t id = pair_newest(p, 1)->id;
@@ -268,7 +262,7 @@ static void ike_collision_with_loss(void **state)
 		start(NULL);
 		up();
 		p->traffic_ms = 10;
-		p->filter = lose_nth;
+		p->filter = pair_lose_nth;
 		p->drop_nth = p->n_ike + n;
 		soft_ike(0);
 		soft_ike(1);
