@@ -2,87 +2,42 @@
 /* IKEv1 main mode with RSA signatures, two engines against each other (RFC 2409 5.1, RFC 4945; IKE-37, IKE-39). */
 #include "ike_v1_env.h"
 
-#include <stdio.h>
+#include "cert_env.h"
 
-#include "pki_make.h"
-
-static EVP_PKEY *ca_key, *rogue_key, *host_key[2];
-static X509 *ca, *rogue;
-static const char *ca_path;
-
-static const char *san[2]; /* what the certificates say */
-static long from_s, to_s;  /* validity of host 1's */
-static bool by_rogue;	   /* host 1's certificate is from another CA */
-static bool with_fqdn;	   /* both send a name, not their subject */
+static EVP_PKEY *host_key[2];
+static bool with_fqdn; /* both send a name, not their subject */
 
 static int setup(void **state)
 {
-	(void)state;
-	ca_key = pkim_key("EC256");
-	rogue_key = pkim_key("EC256");
 	host_key[0] = pkim_key("RSA");
 	host_key[1] = pkim_key("RSA");
-	ca = pkim_cert(&(struct pkim_cert){.subject = "/O=Lab/CN=Root", .ca = true}, ca_key, NULL, NULL);
-	rogue = pkim_cert(&(struct pkim_cert){.subject = "/O=Rogue/CN=Root", .ca = true}, rogue_key, NULL, NULL);
-	ca_path = pkim_write_certs("ca.pem", &ca, 1);
-	return 0;
+	return cert_env_setup(state);
 }
 
 static int finish(void **state)
 {
-	(void)state;
-	X509_free(ca);
-	X509_free(rogue);
-	EVP_PKEY_free(ca_key);
-	EVP_PKEY_free(rogue_key);
 	EVP_PKEY_free(host_key[0]);
 	EVP_PKEY_free(host_key[1]);
-	pkim_cleanup();
-	return 0;
+	return cert_env_finish(state);
 }
 
 static int reset(void **state)
 {
 	(void)state;
-	san[0] = "IP:192.0.2.1";
-	san[1] = "IP:192.0.2.2";
-	from_s = to_s = 0;
-	by_rogue = with_fqdn = false;
+	cert_env_reset();
+	with_fqdn = false;
 	return 0;
-}
-
-static void point(struct cv_config *c, int i)
-{
-	char file[32], subject[32];
-	struct cfg_trust_point *t = &c->trust_point[c->n_trust_point++];
-	snprintf(subject, sizeof(subject), "/O=Lab/CN=gw%d", i);
-	struct pkim_cert w = {.subject = subject, .san = san[i], .ku = "digitalSignature", .serial = 70 + i};
-	if (i)
-		w.from_s = from_s, w.to_s = to_s;
-	bool strange = i && by_rogue;
-	X509 *x = pkim_cert(&w, host_key[i], strange ? rogue : ca, strange ? rogue_key : ca_key);
-	t->name = "lab";
-	t->files.ca = config_alloc(c, 1, sizeof(char *));
-	t->files.ca[0] = ca_path;
-	t->files.n_ca = 1;
-	snprintf(file, sizeof(file), "v1-%d.pem", i);
-	t->files.certificate = config_strdup(c, pkim_write_certs(file, &x, 1));
-	snprintf(file, sizeof(file), "v1-%d.key", i);
-	t->files.key = config_strdup(c, pkim_write_key(file, host_key[i], 0600));
-	X509_free(x);
 }
 
 static void with_certs(struct cv_config *c, int i)
 {
 	c->trust_point = config_alloc(c, 1, sizeof(*c->trust_point));
-	point(c, i);
+	cert_env_point(c, "lab", i, host_key[i], i && cert_env.by_rogue, cert_env.ca_path);
 	policies(c, 1);
 	c->ike_policy[0].auth = CFG_AUTH_RSA_SIG;
 	c->ike_profile->n_match = 0;
-	if (!with_fqdn)
-		return;
-	c->ike_profile->local_id.type = CFG_ID_FQDN;
-	c->ike_profile->local_id.text = i ? "gw1.example.org" : "gw0.example.org";
+	if (with_fqdn)
+		cert_env_fqdn(c, i);
 }
 
 static void try(int from_host)
@@ -124,14 +79,14 @@ static void identities(void **state)
 {
 	(void)state;
 	with_fqdn = true;
-	san[0] = "DNS:gw0.example.org";
-	san[1] = "DNS:gw1.example.org";
+	cert_env.san[0] = "DNS:gw0.example.org";
+	cert_env.san[1] = "DNS:gw1.example.org";
 	try(0);
 	assert_true(pair_children_agree(p, 1));
 	assert_string_equal(pair_show(p, 0, "peer_id"), "gw1.example.org");
 	teardown(NULL);
 	/* the certificate is good, but of somebody else */
-	san[1] = "DNS:other.example.org";
+	cert_env.san[1] = "DNS:other.example.org";
 	try(0);
 	refused();
 	try(1);
@@ -142,14 +97,14 @@ static void bad_certificates(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		by_rogue = true;
+		cert_env.by_rogue = true;
 		try(i);
 		refused();
-		by_rogue = false;
-		from_s = -7200, to_s = -3600;
+		cert_env.by_rogue = false;
+		cert_env.from_s = -7200, cert_env.to_s = -3600;
 		try(i);
 		refused();
-		from_s = to_s = 0;
+		cert_env.from_s = cert_env.to_s = 0;
 	}
 }
 

@@ -5,63 +5,26 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cv_addr.h"
-#include "ike_pair.h"
-#include "pki_make.h"
+#include "cert_env.h"
 
 static struct pair *p;
-static EVP_PKEY *ca_key, *rogue_key;
-static X509 *ca, *rogue;
-static const char *ca_path, *rogue_path;
-
 static const char *key_type;	      /* of both hosts */
-static const char *san[2];	      /* what the certificates say */
-static long from_s, to_s;	      /* validity of host 1's */
 static enum cfg_ike_method method[2]; /* of each host */
-static const char *crl_path;	      /* looked at by host 0 */
-static bool by_rogue;		      /* host 1's certificate is from another CA */
 static enum cfg_id_type id_type;      /* of both hosts; NONE = the default */
 static unsigned fragment_size;	      /* of both hosts */
 static bool two_points;		      /* host 1 has certificates of both CAs, the rogue's first */
 
-static int setup(void **state)
-{
-	(void)state;
-	ca_key = pkim_key("EC256");
-	rogue_key = pkim_key("EC256");
-	const struct pkim_cert w = {.subject = "/O=Lab/CN=Root", .ca = true, .ku = "keyCertSign,cRLSign"};
-	ca = pkim_cert(&w, ca_key, NULL, NULL);
-	rogue = pkim_cert(&(struct pkim_cert){.subject = "/O=Rogue/CN=Root", .ca = true}, rogue_key, NULL, NULL);
-	ca_path = pkim_write_certs("ca.pem", &ca, 1);
-	rogue_path = pkim_write_certs("rogue.pem", &rogue, 1);
-	return 0;
-}
-
-static int finish(void **state)
-{
-	(void)state;
-	X509_free(ca);
-	X509_free(rogue);
-	EVP_PKEY_free(ca_key);
-	EVP_PKEY_free(rogue_key);
-	pkim_cleanup();
-	return 0;
-}
-
 static int reset(void **state)
 {
 	(void)state;
+	cert_env_reset();
 	key_type = "EC256";
-	san[0] = "IP:192.0.2.1";
-	san[1] = "IP:192.0.2.2";
-	from_s = to_s = 0;
 	method[0] = method[1] = CFG_METHOD_SIGNATURE;
-	crl_path = NULL;
-	by_rogue = two_points = false;
+	two_points = false;
 	fragment_size = 0;
 	id_type = CFG_ID_NONE;
 	return 0;
@@ -78,30 +41,8 @@ static int teardown(void **state)
 
 static void point(struct cv_config *c, const char *name, int i, bool strange)
 {
-	char file[32];
-	struct cfg_trust_point *t = &c->trust_point[c->n_trust_point++];
 	EVP_PKEY *key = pkim_key(key_type);
-	char subject[32];
-	snprintf(subject, sizeof(subject), "/O=Lab/CN=gw%d", i);
-	struct pkim_cert w = {.subject = subject, .san = san[i], .ku = "digitalSignature", .serial = 70 + i};
-	if (i)
-		w.from_s = from_s, w.to_s = to_s;
-	X509 *x = strange ? pkim_cert(&w, key, rogue, rogue_key) : pkim_cert(&w, key, ca, ca_key);
-	t->name = name;
-	t->files.ca = config_alloc(c, 1, sizeof(char *));
-	t->files.ca[0] = strange && two_points ? rogue_path : ca_path;
-	t->files.n_ca = 1;
-	snprintf(file, sizeof(file), "%s%d.pem", name, i);
-	t->files.certificate = config_strdup(c, pkim_write_certs(file, &x, 1));
-	snprintf(file, sizeof(file), "%s%d.key", name, i);
-	t->files.key = config_strdup(c, pkim_write_key(file, key, 0600));
-	if (crl_path && i == 0) {
-		t->files.crl = config_alloc(c, 1, sizeof(char *));
-		t->files.crl[0] = crl_path;
-		t->files.n_crl = 1;
-		t->files.revocation = PKI_REVOCATION_REQUIRED;
-	}
-	X509_free(x);
+	cert_env_point(c, name, i, key, strange, strange && two_points ? cert_env.rogue_path : cert_env.ca_path);
 	EVP_PKEY_free(key);
 }
 
@@ -110,16 +51,15 @@ static void with_certs(struct cv_config *c, int i)
 	c->trust_point = config_alloc(c, 2, sizeof(*c->trust_point));
 	if (i && two_points)
 		point(c, "first", i, true);
-	point(c, "lab", i, i && by_rogue);
+	point(c, "lab", i, i && cert_env.by_rogue);
 	c->ike_profile->local_auth = method[i];
 	c->ike_profile->remote_auth = method[!i];
 	c->ike_profile->n_match = 0;
 	c->ike_profile->fragment_size = (uint16_t)fragment_size;
-	if (id_type == CFG_ID_NONE)
-		return;
-	c->ike_profile->local_id.type = id_type;
 	if (id_type == CFG_ID_FQDN)
-		c->ike_profile->local_id.text = i ? "gw1.example.org" : "gw0.example.org";
+		cert_env_fqdn(c, i);
+	else
+		c->ike_profile->local_id.type = id_type;
 }
 
 static void try(unsigned from)
@@ -161,18 +101,18 @@ static void identities(void **state)
 {
 	(void)state;
 	id_type = CFG_ID_FQDN;
-	san[0] = "DNS:gw0.example.org";
-	san[1] = "DNS:gw1.example.org";
+	cert_env.san[0] = "DNS:gw0.example.org";
+	cert_env.san[1] = "DNS:gw1.example.org";
 	try(0);
 	assert_true(pair_children_agree(p, 1));
 	assert_string_equal(pair_show(p, 0, "peer_id"), "gw1.example.org");
 	teardown(NULL);
 	/* the certificate is good, but of somebody else */
-	san[1] = "DNS:other.example.org";
+	cert_env.san[1] = "DNS:other.example.org";
 	try(0);
 	refused("authentication failed");
-	san[0] = san[1];
-	san[1] = "DNS:gw1.example.org";
+	cert_env.san[0] = cert_env.san[1];
+	cert_env.san[1] = "DNS:gw1.example.org";
 	try(0);
 	refused("authentication failed");
 }
@@ -218,18 +158,18 @@ static void method_is_ours_to_choose(void **state)
 static void bad_certificates(void **state)
 {
 	(void)state;
-	by_rogue = true;
+	cert_env.by_rogue = true;
 	try(0);
 	refused("authentication failed");
-	by_rogue = false;
-	from_s = -7200, to_s = -3600;
+	cert_env.by_rogue = false;
+	cert_env.from_s = -7200, cert_env.to_s = -3600;
 	try(0);
 	refused("authentication failed");
-	from_s = to_s = 0;
-	crl_path = pkim_write_crl("r.crl", ca, ca_key, 71, 3600);
+	cert_env.from_s = cert_env.to_s = 0;
+	cert_env.crl_path = pkim_write_crl("r.crl", cert_env.ca, cert_env.ca_key, 71, 3600);
 	try(0);
 	refused("authentication failed");
-	crl_path = pkim_write_crl("r.crl", ca, ca_key, 1, 3600);
+	cert_env.crl_path = pkim_write_crl("r.crl", cert_env.ca, cert_env.ca_key, 1, 3600);
 	try(0);
 	assert_true(pair_children_agree(p, 1));
 }
@@ -417,5 +357,5 @@ int main(void)
 	const struct CMUnitTest tests[] = {T(every_key), T(identities), T(mixed_methods), T(method_is_ours_to_choose),
 		T(bad_certificates), T(certificate_by_request), T(slow_pool_and_loss), T(cleared_meanwhile),
 		T(restart_keeps_sas), T(fragments), T(fragments_need_both), T(fragments_lost), T(fragments_forged)};
-	return cmocka_run_group_tests(tests, setup, finish);
+	return cmocka_run_group_tests(tests, cert_env_setup, cert_env_finish);
 }
