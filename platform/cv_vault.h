@@ -4,7 +4,8 @@
  * death: its established IKE SAs, with their keys. It lives in memory only: the dataplane holds the descriptor open
  * while the control process is away (cv_chan.h) and never maps it; when both die it is gone. Records carry a sequence
  * number and a checksum, so that a writer killed in the middle of a write loses that write only, never an older one
- * (two alternating copies per record). Single writer thread.
+ * (two alternating copies per record). A record has room for an IKE SA with hundreds of children; memory is used only
+ * for the pages that were written. Single writer thread.
  */
 #ifndef CV_VAULT_H
 #define CV_VAULT_H
@@ -12,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CV_VAULT_RECORD_MAX 8128u /* bytes of payload in one record */
+#define CV_VAULT_RECORD_MAX (262144u - 64u) /* bytes of payload in one record */
 
 struct cv_vault;
 

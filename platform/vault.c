@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define VAULT_MAGIC 0x4356564cu
-#define VAULT_VERSION 1u
+#define VAULT_VERSION 2u
 #define VAULT_MAX_RECORDS (1u << 20)
 #define VAULT_HEADER 4096u
 
@@ -29,7 +29,7 @@ struct vault_copy {
 	uint8_t pad[44];
 	uint8_t data[CV_VAULT_RECORD_MAX];
 };
-_Static_assert(sizeof(struct vault_copy) == 8192, "two pages");
+_Static_assert(sizeof(struct vault_copy) % 4096 == 0, "whole pages: the rest of a short copy takes no memory");
 
 struct vault_record {
 	struct vault_copy copy[2];
@@ -223,6 +223,17 @@ int cv_vault_read(const struct cv_vault *v, int rec, void *buf, size_t size)
 	return (int)c->len;
 }
 
+/* As far as it was ever written: touching the rest would fill it with memory. */
+static void wipe_copy(struct vault_copy *c)
+{
+	__atomic_store_n(&c->seq, 0, __ATOMIC_RELAXED);
+	order_stores();
+	cv_secret_zero(c->data, c->len <= CV_VAULT_RECORD_MAX ? c->len : CV_VAULT_RECORD_MAX);
+	order_stores();
+	c->len = 0;
+	c->check = 0;
+}
+
 void cv_vault_free(struct cv_vault *v, int rec)
 {
 	if (!in_use(v, rec))
@@ -231,9 +242,9 @@ void cv_vault_free(struct cv_vault *v, int rec)
 	int cur = newest(r);
 	/* The older copy first: killed in between, the record is whole as it was, and no old state comes back. */
 	int first = cur == 0 ? 1 : 0;
-	cv_secret_zero(&r->copy[first], sizeof(r->copy[first]));
+	wipe_copy(&r->copy[first]);
 	order_stores();
-	cv_secret_zero(&r->copy[1 - first], sizeof(r->copy[1 - first]));
+	wipe_copy(&r->copy[1 - first]);
 	off_t at = (off_t)(VAULT_HEADER + (size_t)rec * sizeof(*r));
 	(void)fallocate(v->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)sizeof(*r));
 	v->used[rec] = 0;

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cv_vault.h"
 #include "ike_internal.h"
 #include "ike_private.h"
 
-#define RECORD_MAGIC 0x31454b49u /* "IKE1": bump the digit when the layout changes */
-#define RECORD_MAX 8128u	 /* CV_VAULT_RECORD_MAX */
-#define RECORD_CHILDREN_MAX 32u
-#define RESUME_MS 2000 /* what fell due while there was no process happens a little after the restore */
+#define RECORD_MAGIC 0x32454b49u /* "IKE2": bump the digit when the layout changes */
+#define RECORD_FIRST 4096u	 /* bytes: most SAs have one child */
+#define RESUME_MS 2000		 /* what fell due while there was no process happens a little after the restore */
 
 void ike_put(struct ike_wbuf *w, const void *data, size_t len)
 {
@@ -189,11 +189,29 @@ static void put_sa(struct ike_wbuf *w, const struct ike_sa *sa)
 			put_child(w, c);
 }
 
+/* The record of an SA in *out, which the caller zeroes and frees. Its length, 0 when it has no place in the vault. */
+static size_t record_of(const struct ike_sa *sa, uint8_t **out)
+{
+	*out = NULL;
+	for (size_t size = RECORD_FIRST; size; size = size < CV_VAULT_RECORD_MAX ? 4 * size : 0) {
+		struct ike_wbuf w = {.size = size < CV_VAULT_RECORD_MAX ? size : CV_VAULT_RECORD_MAX};
+		w.p = malloc(w.size);
+		if (!w.p)
+			return 0;
+		put_sa(&w, sa);
+		if (!w.bad) {
+			*out = w.p;
+			return w.len;
+		}
+		cv_secret_zero(w.p, w.len);
+		free(w.p);
+	}
+	return 0;
+}
+
 void ike_sa_save(struct ike_sa *sa)
 {
 	struct ike *ike = sa->ike;
-	uint8_t buf[RECORD_MAX];
-	struct ike_wbuf w = {.p = buf, .size = sizeof(buf)};
 	if (sa->dead || !sa->established_ms)
 		return;
 	if (sa->phase == IKE_PHASE_CLOSING || !sa->entry) { /* not worth coming back for */
@@ -202,8 +220,9 @@ void ike_sa_save(struct ike_sa *sa)
 		sa->vault_rec = -1;
 		return;
 	}
-	put_sa(&w, sa);
-	if (w.bad) {
+	uint8_t *buf;
+	size_t len = record_of(sa, &buf);
+	if (!len) {
 		/* a stale record would make a restarted process reuse message ids: none is better */
 		cv_warn("ike", "SA %llu is too large for its vault record; it will not survive a restart",
 			(unsigned long long)sa->id);
@@ -211,13 +230,14 @@ void ike_sa_save(struct ike_sa *sa)
 			ike->ops.vault_free(ike->ctx, sa->vault_rec);
 		sa->vault_rec = -1;
 	} else {
-		int rec = ike->ops.vault_write(ike->ctx, sa->vault_rec, buf, w.len);
+		int rec = ike->ops.vault_write(ike->ctx, sa->vault_rec, buf, len);
 		if (rec >= 0)
 			sa->vault_rec = rec;
 		else
 			cv_warn("ike", "cannot write the vault: %s", strerror(-rec));
 	}
-	cv_secret_zero(buf, sizeof(buf));
+	cv_secret_zero(buf, len);
+	free(buf);
 }
 
 static int get_child(struct ike_sa *sa, struct ike_rbuf *r)
@@ -288,10 +308,7 @@ static int get_sa(struct ike_sa *sa, struct ike_rbuf *r)
 	sa->profile = sa->entry->profile_ref;
 	if (sa->v->restore(sa, r) != 0)
 		return -EPROTO;
-	uint32_t n = ike_get_u32(r);
-	if (n > RECORD_CHILDREN_MAX)
-		return -EPROTO;
-	while (n--) {
+	for (uint32_t n = ike_get_u32(r); n && !r->bad; n--) {
 		int err = get_child(sa, r);
 		if (err)
 			return err;

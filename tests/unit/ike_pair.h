@@ -10,6 +10,7 @@
 #ifndef TESTS_IKE_PAIR_H
 #define TESTS_IKE_PAIR_H
 
+#include "cv_vault.h"
 #include "ike.h"
 
 #define PAIR_CHILD_MAX 256
@@ -48,7 +49,7 @@ struct pair_host {
 	struct {
 		bool used;
 		size_t len;
-		uint8_t data[8128];
+		uint8_t data[CV_VAULT_RECORD_MAX];
 	} vault[PAIR_VAULT_MAX];
 	/* simulated traffic */
 	unsigned esp_sent, esp_received, esp_no_sa, esp_unknown;

@@ -454,6 +454,44 @@ static void restart_keeps_everything(void **state)
 	nothing_lost();
 }
 
+#define MANY 100
+
+static void many_flows(struct cv_config *c, int i)
+{
+	struct cfg_acl *a = c->acl;
+	struct cfg_acl_line first = a->line[0];
+	a->line = config_alloc(c, MANY, sizeof(*a->line));
+	a->n_line = MANY;
+	for (unsigned l = 0; l < MANY; l++) {
+		struct cv_range *own = i ? &a->line[l].sel.dst : &a->line[l].sel.src;
+		a->line[l] = first;
+		a->line[l].seq = 10 * (l + 1);
+		own->lo.b[3] = own->hi.b[3] = (uint8_t)l;
+	}
+}
+
+/* The record of an IKE SA has room for as many children as it has. */
+static void restart_keeps_many_children(void **state)
+{
+	(void)state;
+	start(many_flows);
+	for (unsigned l = 0; l < MANY; l++)
+		pair_acquire(p, 0, l);
+	pair_run(p, 20000);
+	assert_true(pair_children_agree(p, MANY));
+	pair_restart(p, 0);
+	pair_restart(p, 1);
+	pair_run(p, 60000);
+	assert_true(pair_children_agree(p, MANY));
+	assert_int_equal(pair_n_sas(p, 0), 1);
+	for (unsigned k = 1; k < PAIR_CHILD_MAX; k++)
+		if (p->h[1].child[k].used)
+			ike_child_expire(p->h[1].ike, k, false);
+	pair_run(p, 20000);
+	assert_true(pair_children_agree(p, MANY));
+	assert_int_equal(pair_stat(p, 1, "child_rekeyed"), MANY);
+}
+
 /* The dataplane of one host is gone: every pair is made anew over the living IKE SA. */
 static void dataplane_restart(void **state)
 {
@@ -569,7 +607,8 @@ int main(void)
 		T(rekeys_on_a_bad_network), T(hard_expiry), T(child_collision), T(child_collision_with_loss),
 		T(ike_collision), T(ike_collision_with_loss), T(child_meets_ike), T(rekey_meets_delete),
 		T(dead_peer_detected), T(liveness_on_demand), T(reboot), T(cleared), T(restart_anywhere),
-		T(restart_keeps_everything), T(dataplane_restart), T(configuration_changes), T(configuration_ends_sas)};
+		T(restart_keeps_everything), T(restart_keeps_many_children), T(dataplane_restart),
+		T(configuration_changes), T(configuration_ends_sas)};
 	int failed = cmocka_run_group_tests_name("at once", tests, NULL, NULL);
 	async_ms = 25;
 	return failed + cmocka_run_group_tests_name("asynchronous", tests, NULL, NULL);

@@ -11,6 +11,10 @@
 
 #include "cv_vault.h"
 
+#define HEADER 4096u
+#define COPY_HEADER 64u /* before the data of each copy */
+#define COPY (COPY_HEADER + CV_VAULT_RECORD_MAX)
+
 static uint8_t buf[CV_VAULT_RECORD_MAX];
 
 /* What a restarted process does: a descriptor of the same memory, a new mapping. */
@@ -48,7 +52,7 @@ static void every_size_up_to_the_largest(void **state)
 	int r = cv_vault_alloc(v);
 	for (size_t i = 0; i < sizeof(out); i++)
 		out[i] = (uint8_t)(i * 31);
-	for (size_t len = 0; len <= CV_VAULT_RECORD_MAX; len += 127) {
+	for (size_t len = 0; len <= CV_VAULT_RECORD_MAX; len += len < 9000 ? 127 : 9973) {
 		assert_int_equal(cv_vault_write(v, r, out, len), 0);
 		assert_int_equal(cv_vault_read(v, r, buf, sizeof(buf)), len);
 		assert_memory_equal(buf, out, len);
@@ -88,9 +92,9 @@ static void a_write_cut_short_loses_only_itself(void **state)
 	int r = cv_vault_alloc(v);
 	assert_int_equal(cv_vault_write(v, r, "state-1", 7), 0);
 	assert_int_equal(cv_vault_write(v, r, "state-2", 7), 0);
-	uint8_t *raw = mmap(NULL, 4096 + 2 * 8192, PROT_READ | PROT_WRITE, MAP_SHARED, cv_vault_fd(v), 0);
+	uint8_t *raw = mmap(NULL, HEADER + 2 * COPY, PROT_READ | PROT_WRITE, MAP_SHARED, cv_vault_fd(v), 0);
 	assert_ptr_not_equal(raw, MAP_FAILED);
-	uint8_t *second = raw + 4096 + 8192;
+	uint8_t *second = raw + HEADER + COPY;
 	for (size_t at = 0; at < 64 + 7; at++) {
 		if (at >= 20 && at < 64)
 			continue; /* padding */
@@ -111,7 +115,7 @@ static void a_write_cut_short_loses_only_itself(void **state)
 	assert_int_equal(cv_vault_write(w, r, "state-3", 7), 0);
 	assert_int_equal(cv_vault_read(w, r, buf, sizeof(buf)), 7);
 	assert_memory_equal(buf, "state-3", 7);
-	(void)munmap(raw, 4096 + 2 * 8192);
+	(void)munmap(raw, HEADER + 2 * COPY);
 	cv_vault_close(w, 0);
 	cv_vault_close(v, 1);
 }
@@ -127,7 +131,7 @@ static void freed_secrets_are_gone_from_memory(void **state)
 		assert_int_equal(cv_vault_write(v, r, secret, sizeof(secret)), 0);
 		assert_int_equal(cv_vault_write(v, s, secret, sizeof(secret)), 0);
 	}
-	static uint8_t all[4096 + 4 * 2 * 8192];
+	static uint8_t all[HEADER + 4 * 2 * COPY];
 	assert_int_equal(pread(fd, all, sizeof(all), 0), sizeof(all));
 	assert_non_null(memmem(all, sizeof(all), secret, sizeof(secret)));
 	cv_vault_free(v, r);
