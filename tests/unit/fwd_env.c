@@ -83,10 +83,11 @@ struct worker *env_worker(void)
 void env_stage(uint16_t type, const void *body, int want)
 {
 	char text[128] = "";
-	const struct dp_module *m = type <= CV_CMD_VRF_DEL	 ? &vrf_module
-				    : type <= CV_CMD_IF_ADDR_DEL ? &iface_module
-				    : type <= CV_CMD_ROUTE_DEL	 ? &fib_module
-								 : &spd_module;
+	const struct dp_module *m = type <= CV_CMD_VRF_DEL	  ? &vrf_module
+				    : type <= CV_CMD_IF_ADDR_DEL  ? &iface_module
+				    : type <= CV_CMD_ROUTE_DEL	  ? &fib_module
+				    : type <= CV_CMD_SPD_RULE_DEL ? &spd_module
+								  : &sa_module;
 	int rc = m->stage(type, body, text);
 
 	if (rc != want)
