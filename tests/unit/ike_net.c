@@ -23,6 +23,20 @@ static struct cv_addr node_addr(unsigned i)
 	return (struct cv_addr){.af = CV_AF_INET, .b = {198, 18, (uint8_t)(i >> 8), (uint8_t)i}};
 }
 
+/* The node that has the address, or net->n. */
+static unsigned node_at(const struct net *net, const struct cv_addr *a)
+{
+	struct cv_addr hub = node_addr(0);
+	unsigned i = cv_addr_eq(a, &hub) ? 0 : (unsigned)a->b[2] << 8 | a->b[3];
+	return i < net->n && cv_addr_eq(a, &net->node[i].addr) ? i : net->n;
+}
+
+static void span(struct net *net, unsigned node, bool begin)
+{
+	if (net->span)
+		net->span(net, node, begin);
+}
+
 /* ---- what the engine asks of its host ---- */
 
 static uint64_t op_now(void *ctx)
@@ -49,19 +63,20 @@ static void op_send(void *ctx, const struct ike_path *path, bool natt, const voi
 	struct net *net = from->net;
 	const struct ike_path there = {
 		.local = path->remote, .remote = path->local, .lport = path->rport, .rport = path->lport};
+	unsigned to = node_at(net, &path->remote);
 	net->sent++;
-	for (unsigned i = 0; i < net->n; i++) {
-		if (!cv_addr_eq(&net->node[i].addr, &path->remote))
-			continue;
-		uint8_t *copy = malloc(len ? len : 1);
-		MUST(copy);
-		memcpy(copy, data, len);
-		if (!net->filter || net->filter(net, from->i, copy, len))
-			enqueue(net, i, &there, natt, copy, len);
-		free(copy);
+	if (to == net->n) {
+		net->lost++;
 		return;
 	}
-	net->lost++;
+	span(net, from->i, false);
+	uint8_t *copy = malloc(len ? len : 1);
+	MUST(copy);
+	memcpy(copy, data, len);
+	if (!net->filter || net->filter(net, from->i, copy, len))
+		enqueue(net, to, &there, natt, copy, len);
+	free(copy);
+	span(net, from->i, true);
 }
 
 static void op_pk_run(void *ctx, void (*work)(void *job), void (*done)(void *job), void *job)
@@ -327,7 +342,9 @@ void net_deliver(struct net *net, unsigned max)
 		net->queue = k->next;
 		if (!net->queue)
 			net->tail = &net->queue;
+		span(net, k->to, true);
 		ike_input(net->node[k->to].ike, &k->path, k->natt, k->data, k->len);
+		span(net, k->to, false);
 		free(k);
 	}
 }
@@ -345,8 +362,13 @@ void net_run(struct net *net, uint64_t ms)
 		}
 		if (next > net->now)
 			net->now = next;
-		for (unsigned i = 0; i < net->n; i++)
+		for (unsigned i = 0; i < net->n; i++) {
+			if (ike_next_timeout(net->node[i].ike))
+				continue;
+			span(net, i, true);
 			ike_run_timers(net->node[i].ike);
+			span(net, i, false);
+		}
 		if (net->now >= end && !net->queue)
 			return;
 	}

@@ -45,6 +45,9 @@ struct net {
 	unsigned sent, lost; /* lost: to nobody */
 	/* Asked for each packet before it is queued; false = it is lost. May change the data. NULL = all pass. */
 	bool (*filter)(struct net *net, unsigned from, uint8_t *data, size_t len);
+	/* Asked when the engine of a node begins and ends to run, its call-backs left out: for measurements. May be
+	 * NULL. */
+	void (*span)(struct net *net, unsigned node, bool begin);
 	void *arg;
 };
 
