@@ -60,8 +60,10 @@ struct cfg_nexthop {
 	struct cv_addr gw;
 	const char *interface; /* INTERFACE, or GATEWAY with an explicit interface; else NULL */
 	bool global;	       /* gateway resolved in the global table (VRF-12) */
+	const char *vrf;       /* gateway resolved in this VRF (VRF-50); NULL = see global */
 	uint8_t weight;
 	const struct cfg_interface *if_ref;
+	const struct cfg_vrf *vrf_ref; /* resolved: where the gateway is looked up; NULL = the global table */
 };
 struct cfg_route {
 	const char *vrf;

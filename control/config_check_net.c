@@ -151,7 +151,7 @@ struct route_path {
 static int check_nexthop(
 	struct config_check *k, const struct cfg_route *rt, const struct cfg_nexthop *nh, const struct route_path *p)
 {
-	const struct cfg_vrf *in = nh->global ? NULL : rt->vrf_ref;
+	const struct cfg_vrf *in = nh->vrf_ref;
 
 	if (nh->type == CFG_NH_BLACKHOLE)
 		return rt->n_nh == 1 ? 0
@@ -164,8 +164,8 @@ static int check_nexthop(
 			p->vrf, p->prefix);
 	if (nh->if_ref && nh->if_ref->vrf_ref != in)
 		return check_fail(k,
-			PATH_ROUTE "/next-hop/interface: '%s' is in VRF '%s', the next hop is looked up in '%s'; mark "
-				   "it global to leave through the global table",
+			PATH_ROUTE "/next-hop/interface: '%s' is in VRF '%s', the next hop is looked up in '%s'; name "
+				   "the interface's as gateway-vrf, or mark it global, to leave through another table",
 			p->vrf, p->prefix, nh->interface, nh->if_ref->vrf ? nh->if_ref->vrf : "global",
 			in ? in->name : "global");
 	return 0;

@@ -163,6 +163,21 @@ static int refer_interface(struct config_check *k, struct cfg_interface *i)
 	return r;
 }
 
+static int refer_nexthop(
+	struct config_check *k, const struct cfg_route *rt, struct cfg_nexthop *nh, unsigned i, const char *prefix)
+{
+	const char *vrf = rt->vrf ? rt->vrf : "";
+	int r = refer(
+		k, &k->intf, nh->interface, REF(nh->if_ref), PATH_ROUTE "/next-hop[%u]/interface", vrf, prefix, i + 1);
+
+	if (!r)
+		r = refer(k, &k->vrf, nh->vrf, REF(nh->vrf_ref), PATH_ROUTE "/next-hop[%u]/gateway-vrf", vrf, prefix,
+			i + 1);
+	if (!nh->vrf && !nh->global)
+		nh->vrf_ref = rt->vrf_ref;
+	return r;
+}
+
 static int refer_route(struct config_check *k, struct cfg_route *rt)
 {
 	const char *vrf = rt->vrf ? rt->vrf : "";
@@ -172,8 +187,7 @@ static int refer_route(struct config_check *k, struct cfg_route *rt)
 	cv_prefix_str(&rt->prefix, prefix);
 	r = refer(k, &k->vrf, rt->vrf, REF(rt->vrf_ref), PATH_ROUTE "/vrf", vrf, prefix);
 	for (unsigned i = 0; !r && i < rt->n_nh; i++)
-		r = refer(k, &k->intf, rt->nh[i].interface, REF(rt->nh[i].if_ref), PATH_ROUTE "/next-hop[%u]/interface",
-			vrf, prefix, i + 1);
+		r = refer_nexthop(k, rt, &rt->nh[i], i, prefix);
 	return r;
 }
 

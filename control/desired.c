@@ -193,14 +193,14 @@ static void build_addresses(struct build *b, const struct cfg_interface *i)
 
 #define ROUTE_ORIGIN_STATIC 1
 
-static void build_nexthop(struct cv_nexthop *to, const struct cfg_nexthop *nh, uint32_t route_vrf)
+static void build_nexthop(struct cv_nexthop *to, const struct cfg_nexthop *nh)
 {
 	to->type = nh->type == CFG_NH_GATEWAY	  ? CV_NH_GATEWAY
 		   : nh->type == CFG_NH_INTERFACE ? CV_NH_INTERFACE
 						  : CV_NH_BLACKHOLE;
 	to->weight = nh->weight;
 	to->if_id = nh->if_ref ? nh->if_ref->id : 0;
-	to->vrf_id = nh->global ? CV_VRF_GLOBAL : route_vrf;
+	to->vrf_id = vrf_id(nh->vrf_ref);
 	to->gw = nh->gw;
 }
 
@@ -218,7 +218,7 @@ static void build_route(struct build *b, const struct cfg_route *rt)
 	m->origin = ROUTE_ORIGIN_STATIC;
 	m->n_nh = (uint16_t)rt->n_nh;
 	for (unsigned i = 0; i < rt->n_nh; i++)
-		build_nexthop(&m->nh[i], &rt->nh[i], m->vrf_id);
+		build_nexthop(&m->nh[i], &rt->nh[i]);
 }
 
 /* ---- SPDs ---- */

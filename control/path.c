@@ -82,8 +82,7 @@ static const struct cfg_interface *egress(const struct cv_config *c, const struc
 		if (r->nh[0].type != CFG_NH_GATEWAY)
 			return NULL;
 		addr = r->nh[0].gw;
-		if (r->nh[0].global)
-			vrf = NULL;
+		vrf = r->nh[0].vrf_ref;
 	}
 	return NULL;
 }

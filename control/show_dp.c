@@ -264,6 +264,8 @@ static json_t *nexthop_object(const struct control *c, const struct cv_nexthop *
 		set_addr(o, "address", &nh->gw);
 	set_str(o, "interface", i ? i->name : NULL);
 	set_flag(o, "global", route_vrf != CV_VRF_GLOBAL && nh->vrf_id == CV_VRF_GLOBAL && nh->type == CV_NH_GATEWAY);
+	if (route_vrf != nh->vrf_id && nh->vrf_id != CV_VRF_GLOBAL && nh->type == CV_NH_GATEWAY)
+		set_str(o, "gateway_vrf", host_vrf_name(c, nh->vrf_id));
 	set_int(o, "weight", nh->weight);
 	return o;
 }

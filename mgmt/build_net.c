@@ -133,6 +133,7 @@ static bool next_hop(struct build *b, const struct lyd_node *n, struct cfg_nexth
 
 	nh->interface = build_text(b, n, "outgoing-interface");
 	nh->global = tree_flag(n, "global");
+	nh->vrf = build_text(b, n, "gateway-vrf");
 	nh->weight = (uint8_t)tree_number(n, "weight");
 	if (!nh->weight)
 		nh->weight = 1;
@@ -141,6 +142,8 @@ static bool next_hop(struct build *b, const struct lyd_node *n, struct cfg_nexth
 		return build_fail(b, n, "the next hop needs next-hop-address, outgoing-interface or both");
 	if (nh->global && !gw)
 		return build_fail(b, tree_child(n, "global"), "'global' needs a next-hop-address (VRF-12)");
+	if (nh->vrf && !gw)
+		return build_fail(b, tree_child(n, "gateway-vrf"), "'gateway-vrf' needs a next-hop-address (VRF-50)");
 	return !gw || build_addr(b, gw, &nh->gw);
 }
 
@@ -180,6 +183,31 @@ static bool routes_of(struct build *b, const struct lyd_node *proto, const struc
 	return true;
 }
 
+static int text_cmp(const void *a, const void *b)
+{
+	return strcmp(tree_text(*(const struct lyd_node *const *)a, "vrf"),
+		tree_text(*(const struct lyd_node *const *)b, "vrf"));
+}
+
+/* One instance for each VRF. Not a "must" of the model: libyang would look at every pair of thousands. */
+static bool one_instance_each(struct build *b, const struct lyd_node *top)
+{
+	const struct lyd_node **proto =
+		config_alloc(b->c, tree_count(top, "control-plane-protocol"), sizeof(struct lyd_node *));
+	unsigned n = 0;
+
+	for (const struct lyd_node *p = NULL; (p = tree_next(top, "control-plane-protocol", p));)
+		if (tree_text(p, "vrf"))
+			proto[n++] = p;
+	if (n)
+		qsort(proto, n, sizeof(proto[0]), text_cmp);
+	for (unsigned i = 1; i < n; i++)
+		if (!text_cmp(&proto[i - 1], &proto[i]))
+			return build_fail(b, tree_child(proto[i], "vrf"),
+				"another instance already holds the static routes of this VRF");
+	return true;
+}
+
 static bool routes(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *top = tree_child(tree_top(tree, "ietf-routing", "routing"), "control-plane-protocols");
@@ -190,6 +218,8 @@ static bool routes(struct build *b, const struct lyd_node *tree)
 		const struct lyd_node *st = tree_child(p, "static-routes");
 		n += tree_count(tree_child(st, "ipv4"), "route") + tree_count(tree_child(st, "ipv6"), "route");
 	}
+	if (!one_instance_each(b, top))
+		return false;
 	b->c->route = config_alloc(b->c, n, sizeof(*b->c->route));
 	for (p = NULL; (p = tree_next(top, "control-plane-protocol", p));) {
 		const struct lyd_node *st = tree_child(p, "static-routes");

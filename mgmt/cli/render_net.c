@@ -173,6 +173,8 @@ static void next_hop(FILE *out, const json_t *r, const json_t *h)
 	fprintf(out, "%s%s", intf ? ", " : "", intf ? intf : "");
 	if (jflag(h, "global"))
 		fprintf(out, " (global)");
+	if (jtext(h, "gateway_vrf", NULL))
+		fprintf(out, " (VRF %s)", jtext(h, "gateway_vrf", NULL));
 	if (jint(h, "weight") > 1)
 		fprintf(out, ", weight %lld", jint(h, "weight"));
 	fputc('\n', out);

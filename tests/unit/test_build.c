@@ -217,6 +217,26 @@ static void test_routes(void **state)
 			      "\"culvert-vrf:global\":true}}"),
 			&err));
 	assert_non_null(strstr(err.path, "destination-prefix='2001:db8::/32']/next-hop/culvert-vrf:global"));
+	/* VRF-50: the gateway is in one other table */
+	c = build_ok(ROUTES("ietf-ipv4-unicast-routing:ipv4",
+		"{\"destination-prefix\":\"10.0.0.0/8\",\"next-hop\":{\"next-hop-address\":\"10.9.9.9\","
+		"\"culvert-vrf:gateway-vrf\":\"red\"}}"));
+	assert_string_equal(c->route[0].nh[0].vrf, "red");
+	config_unref(c);
+	assert_null(
+		build(ROUTES("ietf-ipv4-unicast-routing:ipv4",
+			      "{\"destination-prefix\":\"10.0.0.0/8\",\"next-hop\":{\"next-hop-address\":\"10.9.9.9\","
+			      "\"culvert-vrf:global\":true,\"culvert-vrf:gateway-vrf\":\"red\"}}"),
+			&err));
+	assert_non_null(strstr(err.text, "either in the global table or in a VRF"));
+	/* one instance for each VRF */
+	assert_null(build("{\"culvert-vrf:vrfs\":{\"vrf\":[{\"name\":\"a\"},{\"name\":\"b\"}]},"
+			  "\"ietf-routing:routing\":{\"control-plane-protocols\":{\"control-plane-protocol\":["
+			  "{\"type\":\"ietf-routing:static\",\"name\":\"x\",\"culvert-vrf:vrf\":\"b\"},"
+			  "{\"type\":\"ietf-routing:static\",\"name\":\"y\",\"culvert-vrf:vrf\":\"a\"},"
+			  "{\"type\":\"ietf-routing:static\",\"name\":\"z\",\"culvert-vrf:vrf\":\"b\"}]}}}",
+		&err));
+	assert_non_null(strstr(err.text, "another instance already holds"));
 	assert_null(build(
 		ROUTES("ietf-ipv4-unicast-routing:ipv4",
 			"{\"destination-prefix\":\"10.0.0.0/8\",\"next-hop\":{\"special-next-hop\":\"receive\"}}"),

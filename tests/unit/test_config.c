@@ -257,6 +257,41 @@ static void global_nexthop(void **state)
 	assert_ptr_equal(r->nh[0].if_ref, &f->c->interface[1]);
 }
 
+/* A route of an inside VRF out of an interface of a front VRF. */
+static struct cfg_route *route_to_front(struct cv_config *c)
+{
+	struct cfg_route *r;
+
+	c->vrf[c->n_vrf++].name = "inside";
+	c->vrf[c->n_vrf++].name = "front";
+	c->interface[1].vrf = "front";
+	cfgbuild_route(c, "10.9.0.0/16", "192.0.2.2");
+	r = &c->route[c->n_route - 1];
+	r->vrf = "inside";
+	r->nh[0].interface = "wan";
+	return r;
+}
+
+static void gateway_in_no_named_vrf(void **state)
+{
+	struct fixture *f = *state;
+
+	route_to_front(f->c);
+	assert_refused(f, "/ietf-routing:routing", "gateway-vrf");
+}
+
+/* VRF-50: the gateway is in the front VRF. */
+static void gateway_in_front_vrf(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_route *r = route_to_front(f->c);
+
+	r->nh[0].vrf = "front";
+	assert_int_equal(resolve(f), 0);
+	assert_ptr_equal(r->nh[0].vrf_ref, &f->c->vrf[f->c->n_vrf - 1]);
+	assert_ptr_equal(r->vrf_ref, &f->c->vrf[f->c->n_vrf - 2]);
+}
+
 static void entry_without_peer(void **state)
 {
 	struct fixture *f = *state;
@@ -680,6 +715,8 @@ int main(void)
 		TEST(duplicate_address),
 		TEST(nexthop_in_another_vrf_needs_global),
 		TEST(global_nexthop),
+		TEST(gateway_in_no_named_vrf),
+		TEST(gateway_in_front_vrf),
 		TEST(entry_without_peer),
 		TEST(entry_without_acl),
 		TEST(transform_sets_are_1_to_6),
