@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Rules and their transactions. Live state is a list of SPDs; a transaction notes its commands, prepare() applies them
- * to a shadow of that list (an SPD is copied when it is first changed, rule objects are shared) and compiles what
- * changed, publish() swaps one pointer. A rule that is set again unchanged keeps its object and so its SAs.
+ * to a shadow of that list (an SPD that is changed gets a successor, rule objects are shared) and compiles what
+ * changed, publish() swaps one pointer. A rule that is set again unchanged keeps its object and so its SAs. One rule
+ * more or less does not visit the others: pointers to them are copied, nothing else.
  */
 #include "spd.h"
 
@@ -14,12 +15,19 @@
 #include "idmap.h"
 #include "sa.h"
 
+struct rules {
+	uint32_t n, cap;
+	struct spd_rule **r;
+};
+
 struct spd {
 	struct cv_spd conf;
-	uint32_t n, cap;
-	struct spd_rule **rule;
+	struct rules all; /* in the order of evaluation */
 	struct spd_class *class;
-	bool fresh; /* belongs to the transaction, not yet to the live list */
+	/* until it is published */
+	bool fresh;		 /* belongs to the transaction, not yet to the live list */
+	struct spd *base;	 /* the live one that it succeeds; NULL = starts empty */
+	struct rules gone, come; /* differences to base */
 };
 
 struct spd_list {
@@ -96,25 +104,33 @@ static int list_find(const struct spd_list *l, uint32_t spd_id)
 	return -1;
 }
 
-static bool spd_add_rule(struct spd *s, struct spd_rule *r)
+static bool rules_add(struct rules *l, struct spd_rule *r)
 {
-	if (s->n == s->cap) {
-		uint32_t cap = s->cap ? 2 * s->cap : 16;
-		struct spd_rule **p = realloc(s->rule, cap * sizeof(*p));
+	if (l->n == l->cap) {
+		uint32_t cap = l->cap ? 2 * l->cap : 16;
+		struct spd_rule **p = realloc(l->r, cap * sizeof(*p));
 		if (!p)
 			return false;
-		s->rule = p;
-		s->cap = cap;
+		l->r = p;
+		l->cap = cap;
 	}
-	s->rule[s->n++] = r;
+	l->r[l->n++] = r;
 	return true;
+}
+
+static void rules_free(struct rules *l)
+{
+	free(l->r);
+	*l = (struct rules){0};
 }
 
 static void spd_free(void *arg)
 {
 	struct spd *s = arg;
 	spd_class_free(s->class);
-	free(s->rule);
+	rules_free(&s->all);
+	rules_free(&s->gone);
+	rules_free(&s->come);
 	free(s);
 }
 
@@ -213,7 +229,7 @@ bool spd_rule_prepared(uint32_t rule_id)
 	return rule_id < IDMAP_MAX && shadow_rule(rule_id) != NULL;
 }
 
-/* The transaction's own copy of an SPD. */
+/* The transaction's own successor of an SPD. */
 static struct spd *shadow_own(uint32_t i)
 {
 	struct spd *old = txn.list.spd[i];
@@ -224,12 +240,7 @@ static struct spd *shadow_own(uint32_t i)
 		return NULL;
 	s->conf = old->conf;
 	s->fresh = true;
-	for (uint32_t k = 0; k < old->n; k++) {
-		if (!spd_add_rule(s, old->rule[k])) {
-			spd_free(s);
-			return NULL;
-		}
-	}
+	s->base = old;
 	return txn.list.spd[i] = s;
 }
 
@@ -255,15 +266,24 @@ static int apply_spd_set(const struct cv_spd *c, char *text)
 	return CV_OK;
 }
 
+/* Those of a list that the transaction has not replaced are removed. */
+static bool rules_forget(const struct rules *l)
+{
+	for (uint32_t k = 0; k < l->n; k++)
+		if (shadow_rule(l->r[k]->rule_id) == l->r[k] && idmap_set(&txn.rules, l->r[k]->rule_id, GONE))
+			return false;
+	return true;
+}
+
 static int apply_spd_del(uint32_t spd_id, char *text)
 {
 	int i = list_find(&txn.list, spd_id);
 	if (i < 0)
 		return fail(text, CV_ERR_NOT_FOUND, "no policy", spd_id);
 	struct spd *s = txn.list.spd[i];
-	for (uint32_t k = 0; k < s->n; k++)
-		if (shadow_rule(s->rule[k]->rule_id) == s->rule[k] && idmap_set(&txn.rules, s->rule[k]->rule_id, GONE))
-			return fail(text, CV_ERR_NO_MEMORY, "no memory for policy", spd_id);
+	const struct spd *live_one = s->fresh ? s->base : s;
+	if (!rules_forget(&s->come) || (live_one && !rules_forget(&live_one->all)))
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for policy", spd_id);
 	txn.list.spd[i] = txn.list.spd[--txn.list.n];
 	if (s->fresh)
 		spd_free(s);
@@ -281,7 +301,7 @@ static int apply_rule_set(const struct cv_spd_rule *c, char *text)
 	if (old && !memcmp(&old->conf, c, sizeof(*c)))
 		return CV_OK;
 	struct spd *s = shadow_own((uint32_t)i);
-	if (!s || s->n >= SPD_RULES_MAX)
+	if (!s || (old && !rules_add(&s->gone, old)))
 		return fail(text, CV_ERR_NO_MEMORY, "no room for rule", c->rule_id);
 	struct spd_rule *published = idmap_get(&rules, c->rule_id), *r = NULL;
 	if (published && !memcmp(&published->conf, c, sizeof(*c)))
@@ -290,7 +310,7 @@ static int apply_rule_set(const struct cv_spd_rule *c, char *text)
 		r = calloc(1, sizeof(*r));
 	if (r && r != published)
 		txn.made[txn.n_made++] = r;
-	if (!r || idmap_set(&txn.rules, c->rule_id, r) || !spd_add_rule(s, r))
+	if (!r || idmap_set(&txn.rules, c->rule_id, r) || !rules_add(&s->come, r))
 		return fail(text, CV_ERR_NO_MEMORY, "no room for rule", c->rule_id);
 	if (r == published)
 		return CV_OK;
@@ -310,7 +330,8 @@ static int apply_rule_del(const struct cv_spd_rule_ref *ref, char *text)
 	int i = list_find(&txn.list, ref->spd_id);
 	if (!r || i < 0 || r->conf.spd_id != ref->spd_id)
 		return fail(text, CV_ERR_NOT_FOUND, "no rule", ref->rule_id);
-	if (!shadow_own((uint32_t)i) || idmap_set(&txn.rules, ref->rule_id, GONE))
+	struct spd *s = shadow_own((uint32_t)i);
+	if (!s || !rules_add(&s->gone, r) || idmap_set(&txn.rules, ref->rule_id, GONE))
 		return fail(text, CV_ERR_NO_MEMORY, "no memory to remove rule", ref->rule_id);
 	return CV_OK;
 }
@@ -329,23 +350,87 @@ static int apply(const struct op *o, char *text)
 	}
 }
 
-/* Leave out what was removed or replaced, and compile. A rule that was replaced and then set back stands there twice.
- */
-static int spd_compile(struct spd *s, char *text)
+/* What the commands come to in the end: a rule may have been set, removed and set back. */
+static void differences(struct spd *s)
 {
 	static uint64_t pass;
 	uint32_t n = 0;
 	pass++;
-	for (uint32_t i = 0; i < s->n; i++) {
-		struct spd_rule *r = s->rule[i];
-		if (shadow_rule(r->rule_id) != r || r->compiled == pass)
+	for (uint32_t i = 0; i < s->gone.n; i++) {
+		struct spd_rule *r = s->gone.r[i];
+		if (!s->base || idmap_get(&rules, r->rule_id) != r || shadow_rule(r->rule_id) == r ||
+			r->compiled == pass)
 			continue;
 		r->compiled = pass;
-		s->rule[n++] = r;
+		s->gone.r[n++] = r;
 	}
-	s->n = n;
-	spd_rules_sort(s->rule, n); /* so that the next change finds them in order */
-	s->class = spd_class_build(s->rule, s->n);
+	s->gone.n = n;
+	n = 0;
+	for (uint32_t i = 0; i < s->come.n; i++) {
+		struct spd_rule *r = s->come.r[i];
+		bool stayed = s->base && idmap_get(&rules, r->rule_id) == r;
+		if (stayed || shadow_rule(r->rule_id) != r || r->compiled == pass)
+			continue;
+		r->compiled = pass;
+		s->come.r[n++] = r;
+	}
+	s->come.n = n;
+	spd_rules_sort(s->gone.r, s->gone.n);
+	spd_rules_sort(s->come.r, s->come.n);
+}
+
+/* Index of the first rule from `at` on that does not come before r. */
+static uint32_t lower_bound(const struct rules *l, uint32_t at, const struct spd_rule *r)
+{
+	uint32_t hi = l->n;
+	while (at < hi) {
+		uint32_t mid = (at + hi) / 2;
+		if (spd_rule_order(l->r[mid], r) < 0)
+			at = mid + 1;
+		else
+			hi = mid;
+	}
+	return at;
+}
+
+/* base without gone and with come, in order; copied in pieces. to has room. */
+static void rules_merge(const struct spd *s, const struct rules *base, struct rules *to)
+{
+	uint32_t at = 0, g = 0, c = 0;
+	while (g < s->gone.n || c < s->come.n) {
+		bool go = c == s->come.n || (g < s->gone.n && spd_rule_order(s->gone.r[g], s->come.r[c]) <= 0);
+		struct spd_rule *r = go ? s->gone.r[g++] : s->come.r[c++];
+		uint32_t upto = lower_bound(base, at, r);
+		if (upto > at)
+			memcpy(to->r + to->n, base->r + at, (upto - at) * sizeof(*to->r));
+		to->n += upto - at;
+		at = upto + go;
+		if (!go)
+			to->r[to->n++] = r;
+	}
+	if (base->n > at)
+		memcpy(to->r + to->n, base->r + at, (base->n - at) * sizeof(*to->r));
+	to->n += base->n - at;
+}
+
+#define CHANGE_MAX_SHARE 8u /* when more than one rule in so many changes, a new table is cheaper */
+
+static int spd_compile(struct spd *s, char *text)
+{
+	static const struct rules none;
+	const struct rules *base = s->base ? &s->base->all : &none;
+	differences(s);
+	if (base->n - s->gone.n + s->come.n > SPD_RULES_MAX)
+		return fail(text, CV_ERR_NO_MEMORY, "too many rules in policy", s->conf.spd_id);
+	s->all.cap = base->n + s->come.n;
+	s->all.r = malloc((s->all.cap + 1) * sizeof(*s->all.r));
+	if (s->all.r) {
+		rules_merge(s, base, &s->all);
+		if (s->base && (s->gone.n + s->come.n) * CHANGE_MAX_SHARE <= base->n)
+			s->class = spd_class_change(s->base->class, s->gone.r, s->gone.n, s->come.r, s->come.n);
+		else
+			s->class = spd_class_build(s->all.r, s->all.n);
+	}
 	return s->class ? CV_OK : fail(text, CV_ERR_NO_MEMORY, "no memory to compile policy", s->conf.spd_id);
 }
 
@@ -404,22 +489,36 @@ static void txn_reset(void)
 	idmap_clear(&txn.rules);
 }
 
-/* Rules of the old list that are not the published ones any more; SPDs that were copied or removed. */
+static void rules_retire(const struct rules *l)
+{
+	for (uint32_t k = 0; k < l->n; k++) {
+		struct spd_rule *r = l->r[k];
+		if (idmap_get(&rules, r->rule_id) == r)
+			continue;
+		if (!idmap_get(&rules, r->rule_id))
+			hold_rule_gone(r->rule_id);
+		dp_defer(rule_free, r);
+	}
+}
+
+/* What became of an SPD of the old list: itself, its successor, or NULL = removed (or all of it is new). */
+static struct spd *now_live(const struct spd *old)
+{
+	int now = list_find(&live, old->conf.spd_id);
+	struct spd *s = now >= 0 ? live.spd[now] : NULL;
+	return s == old || (s && s->base == old) ? s : NULL;
+}
+
+/* Rules of the old list that are not the published ones any more; SPDs that were succeeded or removed. */
 static void retire(struct spd_list *old)
 {
 	for (uint32_t i = 0; i < old->n; i++) {
-		struct spd *s = old->spd[i];
-		int now = list_find(&live, s->conf.spd_id);
-		if (now >= 0 && live.spd[now] == s)
+		struct spd *s = old->spd[i], *now = now_live(s);
+		if (now == s)
 			continue;
-		for (uint32_t k = 0; k < s->n; k++) {
-			struct spd_rule *r = s->rule[k];
-			if (idmap_get(&rules, r->rule_id) == r)
-				continue;
-			if (!idmap_get(&rules, r->rule_id))
-				hold_rule_gone(r->rule_id);
-			dp_defer(rule_free, r);
-		}
+		rules_retire(now ? &now->gone : &s->all);
+		if (now)
+			spd_class_supersede(s->class, now->class);
 		dp_defer(spd_free, s);
 	}
 }
@@ -427,17 +526,18 @@ static void retire(struct spd_list *old)
 /* Make `rules` say what the transaction decided. */
 static void rules_commit(const struct spd_list *old)
 {
-	for (uint32_t i = 0; i < old->n; i++)
-		for (uint32_t k = 0; k < old->spd[i]->n; k++) {
-			uint32_t id = old->spd[i]->rule[k]->rule_id;
-			if (!shadow_rule(id))
-				idmap_set(&rules, id, NULL);
-		}
-	for (uint32_t i = 0; i < txn.list.n; i++)
-		for (uint32_t k = 0; txn.list.spd[i]->fresh && k < txn.list.spd[i]->n; k++) {
-			struct spd_rule *r = txn.list.spd[i]->rule[k];
-			idmap_set(&rules, r->rule_id, r);
-		}
+	for (uint32_t i = 0; i < old->n; i++) {
+		const struct spd *s = old->spd[i], *now = now_live(s);
+		const struct rules *l = now ? &now->gone : &s->all; /* gone is empty where nothing has changed */
+		for (uint32_t k = 0; k < l->n; k++)
+			if (!shadow_rule(l->r[k]->rule_id))
+				idmap_set(&rules, l->r[k]->rule_id, NULL);
+	}
+	for (uint32_t i = 0; i < live.n; i++) {
+		const struct rules *l = &live.spd[i]->come;
+		for (uint32_t k = 0; k < l->n; k++)
+			idmap_set(&rules, l->r[k]->rule_id, l->r[k]);
+	}
 }
 
 static void spd_publish(void)
@@ -448,9 +548,9 @@ static void spd_publish(void)
 	}
 	struct spd_list old = live;
 	const struct spd_view *old_view = view;
-	rules_commit(&old);
 	live = txn.list;
 	txn.list = (struct spd_list){0};
+	rules_commit(&old);
 	/* SAs that already serve a changed rule are bound before workers can see the new object; an object that a later
 	 * command of the same transaction replaced was never seen by anyone */
 	for (uint32_t i = 0; i < txn.n_made; i++) {
@@ -462,8 +562,13 @@ static void spd_publish(void)
 	__atomic_store_n(&view, txn.view, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&spd_generation, 1, __ATOMIC_RELEASE);
 	retire(&old);
-	for (uint32_t i = 0; i < live.n; i++)
-		live.spd[i]->fresh = false;
+	for (uint32_t i = 0; i < live.n; i++) {
+		struct spd *s = live.spd[i];
+		s->fresh = false;
+		s->base = NULL;
+		rules_free(&s->gone);
+		rules_free(&s->come);
+	}
 	free(old.spd);
 	dp_defer(free, (void *)(uintptr_t)old_view);
 	txn_reset();
@@ -553,14 +658,14 @@ void spd_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 		const struct spd *s = live.spd[i];
 		if (req->scope && s->conf.spd_id != req->scope)
 			continue;
-		for (uint32_t k = 0; k < s->n; k++, at++) {
+		for (uint32_t k = 0; k < s->all.n; k++, at++) {
 			if (at < req->cursor)
 				continue;
 			if (out->n == max) {
 				out->next = at;
 				return;
 			}
-			const struct spd_rule *r = s->rule[k];
+			const struct spd_rule *r = s->all.r[k];
 			e[out->n++] = (struct cv_spd_rule_entry){.rule_id = r->rule_id,
 				.action = r->action,
 				.prio = r->prio,

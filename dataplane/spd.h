@@ -36,16 +36,30 @@ struct spd_rule {
 	struct spd_bindings *bind; /* published; NULL = no SA */
 	/* main only */
 	struct cv_spd_rule conf;
-	uint64_t compiled; /* the last compilation that took it in */
+	uint64_t compiled; /* the last compilation that looked at it */
 };
 
-/* ---- classifier (spd_class.c): pure, immutable once built ---- */
+/* ---- classifier (spd_class.c): pure, immutable once published ---- */
 struct spd_class;
-/* Put rules in the order of evaluation: by prio, then id. Cheap when all but a few are in place. Main. */
+/* Order of evaluation: by prio, then id. < 0, 0 or > 0. */
+int spd_rule_order(const struct spd_rule *a, const struct spd_rule *b);
+/* Put rules in that order. Main. */
 void spd_rules_sort(struct spd_rule **rule, uint32_t n);
-/* Compile n rules, in any order. They must outlive the classifier. NULL when out of memory. Main. */
+/* Compile n rules, in any order (the cheapest is that of evaluation). They must outlive the classifier. NULL when out
+ * of memory. Main. */
 struct spd_class *spd_class_build(struct spd_rule *const *rules, uint32_t n);
+/*
+ * A version of `from` without the rules in gone[], which are in it, and with those in come[]. It shares what is the
+ * same with `from`, which stays as it is, and costs no more than the changes. It is either freed again, or put into the
+ * place of `from` by spd_class_supersede() (which accepts one built anew, too), after which `from` is freed as soon as
+ * no worker looks at it. One of them at a time. NULL when out of memory. Main.
+ */
+struct spd_class *spd_class_change(const struct spd_class *from, struct spd_rule *const *gone, uint32_t n_gone,
+	struct spd_rule *const *come, uint32_t n_come);
+void spd_class_supersede(struct spd_class *old, struct spd_class *new);
 void spd_class_free(struct spd_class *c);
+/* How many rules were written into tables to make this version. */
+uint64_t spd_class_work(const struct spd_class *c);
 /* The rule that decides about a flow (written in the outbound direction), NULL = no match, which means bypass. */
 struct spd_rule *spd_class_lookup(const struct spd_class *c, const struct flow *f);
 

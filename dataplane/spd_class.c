@@ -5,6 +5,10 @@
  * finds there is checked in full (ranges, protocol, ports, VRF), so the prefixes need only be a filter and a rule
  * stands in exactly one place. VPN policies use a handful of prefix lengths, so a handful of groups. Groups are tried
  * in the order of their best rule and the search ends as soon as no group can hold a better one than was found.
+ *
+ * A classifier is never changed, but a new version of it costs only what differs: versions share buckets. The tables
+ * grow as in extendible hashing: the directory is doubled, both halves naming the same buckets, and a bucket is split
+ * when it is next changed. So no single change pays for all rules.
  */
 #include "spd.h"
 
@@ -13,23 +17,38 @@
 
 #include <rte_hash_crc.h>
 
-#define NO_RANK UINT32_MAX
+typedef unsigned __int128 order_key; /* prio << 32 | rule id: order of evaluation */
+#define NO_KEY (~(order_key)0)
 
 struct entry {
 	struct flow_sel sel;
+	order_key key;
 	uint32_t vrf;
-	uint32_t next;	  /* rank of the next entry in the same bucket, higher than this one */
-	uint32_t skip_to; /* rank of the first rule of the next map entry */
-	bool wide;	  /* later fragments match without ports */
-	bool skip;	  /* CV_RULE_SKIP_ENTRY */
+	bool wide; /* later fragments match without ports */
+	bool skip; /* CV_RULE_SKIP_ENTRY */
 	struct spd_rule *rule;
+};
+
+/* Entries whose hashes agree in the lowest `depth` bits, by rising key. It stands in every slot with those bits. */
+struct bucket {
+	uint64_t version; /* of the classifier it was made for: only that one may still change it */
+	uint32_t n, cap;
+	uint32_t depth;
+	struct entry e[];
+};
+
+/* The slots of one table; size is a power of two. */
+struct directory {
+	uint64_t version;
+	uint32_t mask; /* size - 1 */
+	uint32_t depth;
+	struct bucket *slot[];
 };
 
 struct tuple {
 	flow_addr src_mask, dst_mask;
-	uint32_t min_rank;
-	uint32_t bucket_mask;
-	uint32_t first; /* index of its first bucket */
+	order_key min_key; /* no entry has a lower one */
+	struct directory *dir;
 	uint32_t n;
 	uint8_t af, src_len, dst_len;
 	bool any_vrf;
@@ -37,9 +56,14 @@ struct tuple {
 
 struct spd_class {
 	uint32_t n, n_tuples;
-	struct entry *entry; /* by rank: order of evaluation */
-	struct tuple *tuple;
-	uint32_t *bucket; /* rank of the first entry */
+	struct tuple *tuple; /* by rising min_key; of this version alone */
+	uint64_t version;
+	uint64_t work; /* entries written to make this version */
+	/* what the version before has and this one does not: it goes with that one */
+	void **replaced;
+	uint32_t n_replaced, cap_replaced;
+	bool derived;	 /* shares with the version before, which is still the one in force */
+	bool superseded; /* shares with the version after: only `replaced` is its own */
 };
 
 static flow_addr prefix_mask(uint8_t af, unsigned len)
@@ -71,64 +95,169 @@ static inline uint32_t tuple_hash(const struct tuple *t, flow_addr src, flow_add
 	return rte_hash_crc_8byte((uint64_t)(dst >> 64), h);
 }
 
-static int rule_order(const void *a, const void *b)
+static uint32_t entry_hash(const struct tuple *t, const struct entry *e)
 {
-	const struct spd_rule *x = *(struct spd_rule *const *)a, *y = *(struct spd_rule *const *)b;
-	if (x->prio != y->prio)
-		return x->prio < y->prio ? -1 : 1;
-	return x->rule_id < y->rule_id ? -1 : x->rule_id > y->rule_id;
+	return tuple_hash(t, e->sel.src_lo, e->sel.dst_lo, e->vrf);
 }
 
-#define SORT_FEW 16u /* rules out of place that are moved one by one */
+static order_key rule_key(const struct spd_rule *r)
+{
+	return (order_key)r->prio << 32 | r->rule_id;
+}
+
+int spd_rule_order(const struct spd_rule *a, const struct spd_rule *b)
+{
+	order_key x = rule_key(a), y = rule_key(b);
+	return x < y ? -1 : x > y;
+}
+
+static int order_in_array(const void *a, const void *b)
+{
+	return spd_rule_order(*(struct spd_rule *const *)a, *(struct spd_rule *const *)b);
+}
 
 void spd_rules_sort(struct spd_rule **rule, uint32_t n)
 {
-	uint32_t out = 0;
-	for (uint32_t i = 1; i < n && out <= SORT_FEW; i++)
-		out += rule_order(&rule[i - 1], &rule[i]) > 0;
-	if (out > SORT_FEW) {
-		qsort(rule, n, sizeof(*rule), rule_order);
-		return;
+	uint32_t i = 1;
+	while (i < n && spd_rule_order(rule[i - 1], rule[i]) <= 0)
+		i++;
+	if (i < n)
+		qsort(rule, n, sizeof(*rule), order_in_array);
+}
+
+static void entry_fill(struct entry *e, struct spd_rule *r)
+{
+	*e = (struct entry){
+		.sel = r->sel,
+		.key = rule_key(r),
+		.vrf = r->vrf,
+		.skip = r->flags & CV_RULE_SKIP_ENTRY,
+		.wide = !(r->flags & CV_RULE_SKIP_ENTRY) && r->action != CV_SPD_BYPASS,
+		.rule = r,
+	};
+}
+
+/* ---- making a version: everything below changes only what is stamped with the version being made ---- */
+
+/* Note that p belongs to the version before alone. */
+static bool replace(struct spd_class *c, void *p)
+{
+	if (c->n_replaced == c->cap_replaced) {
+		uint32_t cap = c->cap_replaced ? 2 * c->cap_replaced : 16;
+		void **list = realloc(c->replaced, cap * sizeof(*list));
+		if (!list)
+			return false;
+		c->replaced = list;
+		c->cap_replaced = cap;
 	}
-	for (uint32_t i = 1; i < n && out; i++) {
-		if (rule_order(&rule[i - 1], &rule[i]) <= 0)
-			continue;
-		struct spd_rule *r = rule[i];
-		uint32_t lo = 0, hi = i;
-		while (lo < hi) { /* the first that comes after r */
-			uint32_t mid = (lo + hi) / 2;
-			if (rule_order(&rule[mid], &r) > 0)
-				hi = mid;
-			else
-				lo = mid + 1;
+	c->replaced[c->n_replaced++] = p;
+	return true;
+}
+
+/* Let go of a bucket or directory that this version will not name any more. */
+static bool let_go(struct spd_class *c, void *p, uint64_t version)
+{
+	if (version != c->version)
+		return replace(c, p);
+	free(p);
+	return true;
+}
+
+static struct bucket *bucket_new(struct spd_class *c, uint32_t cap, uint32_t depth)
+{
+	struct bucket *b = malloc(sizeof(*b) + cap * sizeof(b->e[0]));
+	if (b)
+		*b = (struct bucket){.version = c->version, .cap = cap, .depth = depth};
+	return b;
+}
+
+/* Name b in all slots of the hashes that begin like h. */
+static void slots_set(struct directory *d, uint32_t h, uint32_t depth, struct bucket *b)
+{
+	for (uint32_t i = h & ((1u << depth) - 1); i <= d->mask; i += 1u << depth)
+		d->slot[i] = b;
+}
+
+static struct directory *directory_new(struct spd_class *c, uint32_t depth)
+{
+	struct directory *d = malloc(sizeof(*d) + ((size_t)1 << depth) * sizeof(d->slot[0]));
+	if (!d)
+		return NULL;
+	*d = (struct directory){.version = c->version, .depth = depth, .mask = (1u << depth) - 1};
+	memset(d->slot, 0, ((size_t)1 << depth) * sizeof(d->slot[0]));
+	return d;
+}
+
+/* A directory of this version, with at least as many slots as the tuple will have entries. */
+static struct directory *directory_own(struct spd_class *c, struct tuple *t)
+{
+	struct directory *old = t->dir;
+	uint32_t depth = old->depth + (t->n > old->mask);
+	if (old->version == c->version && depth == old->depth)
+		return old;
+	struct directory *d = directory_new(c, depth);
+	if (!d)
+		return NULL;
+	const size_t half = ((size_t)old->mask + 1) * sizeof(old->slot[0]);
+	memcpy(d->slot, old->slot, half);
+	if (depth > old->depth)
+		memcpy(d->slot + old->mask + 1, old->slot, half);
+	t->dir = d;
+	return let_go(c, old, old->version) ? d : NULL;
+}
+
+/* A bucket that is crowded and still stands in several slots becomes two. */
+static bool bucket_split(struct spd_class *c, const struct tuple *t, uint32_t h, struct bucket *b)
+{
+	while (b->n > 1 && b->depth < t->dir->depth) {
+		struct bucket *half[2] = {bucket_new(c, b->n, b->depth + 1), bucket_new(c, b->n, b->depth + 1)};
+		if (!half[0] || !half[1]) {
+			free(half[0]);
+			free(half[1]);
+			return false;
 		}
-		memmove(&rule[lo + 1], &rule[lo], (i - lo) * sizeof(*rule));
-		rule[lo] = r;
+		for (uint32_t i = 0; i < b->n; i++) {
+			struct bucket *to = half[entry_hash(t, &b->e[i]) >> b->depth & 1u];
+			to->e[to->n++] = b->e[i];
+		}
+		c->work += b->n;
+		for (uint32_t bit = 0; bit < 2; bit++) {
+			uint32_t low = (h & ((1u << b->depth) - 1)) | bit << b->depth;
+			if (half[bit]->n == 0) {
+				free(half[bit]);
+				half[bit] = NULL;
+			}
+			slots_set(t->dir, low, b->depth + 1, half[bit]);
+		}
+		struct bucket *next = half[h >> b->depth & 1u];
+		free(b);
+		if (!next)
+			return true;
+		b = next;
 	}
+	return true;
 }
 
-static void entries_fill(struct spd_class *c, struct spd_rule *const *sorted)
+/* The bucket of h, ready for one more entry: of this version, with room. */
+static struct bucket *bucket_own(struct spd_class *c, struct directory *d, uint32_t h)
 {
-	for (uint32_t i = c->n, skip_to = c->n; i-- > 0;) {
-		struct spd_rule *r = sorted[i];
-		if (i + 1 < c->n && sorted[i + 1]->prio >> 32 != r->prio >> 32)
-			skip_to = i + 1;
-		c->entry[i] = (struct entry){
-			.sel = r->sel,
-			.vrf = r->vrf,
-			.next = NO_RANK,
-			.skip_to = skip_to,
-			.skip = r->flags & CV_RULE_SKIP_ENTRY,
-			.wide = !(r->flags & CV_RULE_SKIP_ENTRY) && r->action != CV_SPD_BYPASS,
-			.rule = r,
-		};
-	}
+	struct bucket *old = d->slot[h & d->mask];
+	if (old && old->version == c->version && old->n < old->cap)
+		return old;
+	uint32_t n = old ? old->n : 0, spare = old && old->version == c->version ? n : 1;
+	struct bucket *b = bucket_new(c, n + spare, old ? old->depth : d->depth);
+	if (!b)
+		return NULL;
+	if (n)
+		memcpy(b->e, old->e, n * sizeof(b->e[0]));
+	b->n = n;
+	c->work += n;
+	slots_set(d, h, b->depth, b);
+	return !old || let_go(c, old, old->version) ? b : NULL;
 }
 
-/* The tuple of an entry; made when it is the first of its kind. Ranks come in rising order. */
-static struct tuple *tuple_of(struct spd_class *c, uint32_t rank)
+static struct tuple *tuple_find(struct spd_class *c, const struct entry *e)
 {
-	const struct entry *e = &c->entry[rank];
 	uint8_t sl = enclosing_len(e->sel.af, e->sel.src_lo, e->sel.src_hi);
 	uint8_t dl = enclosing_len(e->sel.af, e->sel.dst_lo, e->sel.dst_hi);
 	bool any = e->vrf == CV_VRF_ANY;
@@ -137,121 +266,257 @@ static struct tuple *tuple_of(struct spd_class *c, uint32_t rank)
 		if (t->af == e->sel.af && t->src_len == sl && t->dst_len == dl && t->any_vrf == any)
 			return t;
 	}
-	struct tuple *t = &c->tuple[c->n_tuples++];
+	return NULL;
+}
+
+/* The tuple of an entry; made when it is the first of its kind (the array has room). */
+static struct tuple *tuple_of(struct spd_class *c, const struct entry *e)
+{
+	struct tuple *t = tuple_find(c, e);
+	if (t)
+		return t;
+	struct directory *d = directory_new(c, 0);
+	if (!d)
+		return NULL;
+	t = &c->tuple[c->n_tuples++];
 	*t = (struct tuple){
-		.src_mask = prefix_mask(e->sel.af, sl),
-		.dst_mask = prefix_mask(e->sel.af, dl),
-		.min_rank = rank,
 		.af = e->sel.af,
-		.src_len = sl,
-		.dst_len = dl,
-		.any_vrf = any,
+		.src_len = enclosing_len(e->sel.af, e->sel.src_lo, e->sel.src_hi),
+		.dst_len = enclosing_len(e->sel.af, e->sel.dst_lo, e->sel.dst_hi),
+		.any_vrf = e->vrf == CV_VRF_ANY,
+		.min_key = NO_KEY,
+		.dir = d,
 	};
+	t->src_mask = prefix_mask(t->af, t->src_len);
+	t->dst_mask = prefix_mask(t->af, t->dst_len);
 	return t;
 }
 
-static bool buckets_make(struct spd_class *c, const uint32_t *tuple_no)
+static bool rule_insert(struct spd_class *c, struct spd_rule *r)
 {
-	uint32_t total = 0;
-	for (uint32_t i = 0; i < c->n_tuples; i++) {
-		uint32_t size = 1;
-		while (size < 2 * c->tuple[i].n)
-			size *= 2;
-		c->tuple[i].first = total;
-		c->tuple[i].bucket_mask = size - 1;
-		total += size;
-	}
-	c->bucket = malloc((total ? total : 1) * sizeof(c->bucket[0]));
-	if (!c->bucket)
+	struct entry e;
+	entry_fill(&e, r);
+	struct tuple *t = tuple_of(c, &e);
+	if (!t)
 		return false;
-	memset(c->bucket, 0xff, total * sizeof(c->bucket[0]));
-	for (uint32_t i = c->n; i-- > 0;) { /* backwards: chains end up in rising order of rank */
-		struct entry *e = &c->entry[i];
-		const struct tuple *t = &c->tuple[tuple_no[i]];
-		uint32_t *head =
-			&c->bucket[t->first + (tuple_hash(t, e->sel.src_lo, e->sel.dst_lo, e->vrf) & t->bucket_mask)];
-		e->next = *head;
-		*head = i;
+	t->n++;
+	c->n++;
+	t->min_key = RTE_MIN(t->min_key, e.key);
+	struct directory *d = directory_own(c, t);
+	uint32_t h = entry_hash(t, &e);
+	struct bucket *b = d ? bucket_own(c, d, h) : NULL;
+	if (!b)
+		return false;
+	uint32_t at = b->n;
+	while (at && b->e[at - 1].key > e.key)
+		at--;
+	memmove(&b->e[at + 1], &b->e[at], (b->n - at) * sizeof(e));
+	b->e[at] = e;
+	b->n++;
+	c->work++;
+	return bucket_split(c, t, h, b);
+}
+
+static bool rule_remove(struct spd_class *c, struct spd_rule *r)
+{
+	struct entry e;
+	entry_fill(&e, r);
+	struct tuple *t = tuple_find(c, &e);
+	struct directory *d = directory_own(c, t);
+	if (!d)
+		return false;
+	uint32_t h = entry_hash(t, &e), keep = 0;
+	struct bucket *old = d->slot[h & d->mask], *b = NULL;
+	if (old->n > 1) {
+		b = bucket_new(c, old->n - 1, old->depth);
+		if (!b)
+			return false;
+		for (uint32_t i = 0; i < old->n; i++)
+			if (old->e[i].rule != r)
+				b->e[keep++] = old->e[i];
+		b->n = keep;
+		c->work += keep;
+	}
+	slots_set(d, h, old->depth, b);
+	t->n--;
+	c->n--;
+	return let_go(c, old, old->version);
+}
+
+static int order_of_tuples(const void *a, const void *b)
+{
+	const struct tuple *x = a, *y = b;
+	return x->min_key < y->min_key ? -1 : x->min_key > y->min_key;
+}
+
+/* Leave out tuples that became empty and sort the others. */
+static bool tuples_finish(struct spd_class *c)
+{
+	uint32_t keep = 0;
+	for (uint32_t i = 0; i < c->n_tuples; i++) {
+		if (c->tuple[i].n)
+			c->tuple[keep++] = c->tuple[i];
+		else if (!let_go(c, c->tuple[i].dir, c->tuple[i].dir->version))
+			return false;
+	}
+	c->n_tuples = keep;
+	if (keep)
+		qsort(c->tuple, keep, sizeof(*c->tuple), order_of_tuples);
+	return true;
+}
+
+/* A version with the tuples of `from` (NULL = none) and room for n more. */
+static struct spd_class *class_new(const struct spd_class *from, uint32_t n)
+{
+	static uint64_t version;
+	struct spd_class *c = calloc(1, sizeof(*c));
+	uint32_t n_tuples = from ? from->n_tuples : 0;
+	if (!c)
+		return NULL;
+	c->version = ++version;
+	c->derived = from != NULL;
+	c->tuple = aligned_alloc(64, RTE_ALIGN((n_tuples + n + 1) * sizeof(*c->tuple), 64));
+	if (!c->tuple) {
+		free(c);
+		return NULL;
+	}
+	if (n_tuples)
+		memcpy(c->tuple, from->tuple, n_tuples * sizeof(*c->tuple));
+	c->n_tuples = n_tuples;
+	c->n = from ? from->n : 0;
+	return c;
+}
+
+struct spd_class *spd_class_change(const struct spd_class *from, struct spd_rule *const *gone, uint32_t n_gone,
+	struct spd_rule *const *come, uint32_t n_come)
+{
+	struct spd_class *c = class_new(from, n_come);
+	bool ok = c != NULL;
+	for (uint32_t i = 0; ok && i < n_gone; i++)
+		ok = rule_remove(c, gone[i]);
+	for (uint32_t i = 0; ok && i < n_come; i++)
+		ok = rule_insert(c, come[i]);
+	if (ok && tuples_finish(c))
+		return c;
+	spd_class_free(c);
+	return NULL;
+}
+
+/* Tables of the size that n rules will want, twice as many slots as entries. */
+static bool tables_make(struct spd_class *c, struct spd_rule *const *rules, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct entry e;
+		entry_fill(&e, rules[i]);
+		struct tuple *t = tuple_of(c, &e);
+		if (!t)
+			return false;
+		t->n++;
+	}
+	for (uint32_t i = 0; i < c->n_tuples; i++) {
+		struct tuple *t = &c->tuple[i];
+		uint32_t depth = 1;
+		while (1u << depth < 2 * t->n)
+			depth++;
+		struct directory *d = directory_new(c, depth);
+		if (!d)
+			return false;
+		free(t->dir);
+		t->dir = d;
+		t->n = 0;
 	}
 	return true;
 }
 
-static bool class_fill(struct spd_class *c, struct spd_rule *const *rules)
-{
-	size_t n = c->n ? c->n : 1;
-	struct spd_rule **sorted = malloc(n * sizeof(*sorted));
-	uint32_t *tuple_no = malloc(n * sizeof(*tuple_no));
-	bool ok = false;
-	c->entry = aligned_alloc(64, RTE_ALIGN(n * sizeof(*c->entry), 64));
-	c->tuple = aligned_alloc(64, RTE_ALIGN(n * sizeof(*c->tuple), 64));
-	if (sorted && tuple_no && c->entry && c->tuple) {
-		if (c->n)
-			memcpy(sorted, rules, c->n * sizeof(*sorted));
-		spd_rules_sort(sorted, c->n);
-		entries_fill(c, sorted);
-		for (uint32_t i = 0; i < c->n; i++) {
-			struct tuple *t = tuple_of(c, i);
-			t->n++;
-			tuple_no[i] = (uint32_t)(t - c->tuple);
-		}
-		ok = buckets_make(c, tuple_no);
-	}
-	free(sorted);
-	free(tuple_no);
-	return ok;
-}
-
 struct spd_class *spd_class_build(struct spd_rule *const *rules, uint32_t n)
 {
-	struct spd_class *c = calloc(1, sizeof(*c));
-	if (!c)
-		return NULL;
-	c->n = n;
-	if (!class_fill(c, rules)) {
-		spd_class_free(c);
-		return NULL;
+	struct spd_class *c = class_new(NULL, n);
+	bool ok = c && tables_make(c, rules, n);
+	for (uint32_t i = 0; ok && i < n; i++)
+		ok = rule_insert(c, rules[i]);
+	if (ok && tuples_finish(c))
+		return c;
+	spd_class_free(c);
+	return NULL;
+}
+
+uint64_t spd_class_work(const struct spd_class *c)
+{
+	return c->work;
+}
+
+void spd_class_supersede(struct spd_class *old, struct spd_class *new)
+{
+	if (!new->derived)
+		return; /* built anew: they share nothing */
+	old->replaced = new->replaced;
+	old->n_replaced = new->n_replaced;
+	old->superseded = true;
+	new->replaced = NULL;
+	new->n_replaced = new->cap_replaced = 0;
+	new->derived = false;
+}
+
+/* A bucket is freed in the first of the slots that it stands in, which is looked at last. */
+static void directory_free(const struct spd_class *c, struct directory *d)
+{
+	if (c->derived && d->version != c->version)
+		return;
+	for (uint32_t i = d->mask + 1; i-- > 0;) {
+		struct bucket *b = d->slot[i];
+		if (b && i < 1u << b->depth && (!c->derived || b->version == c->version))
+			free(b);
 	}
-	return c;
+	free(d);
 }
 
 void spd_class_free(struct spd_class *c)
 {
 	if (!c)
 		return;
-	free(c->entry);
+	for (uint32_t i = 0; i < c->n_replaced && c->superseded; i++)
+		free(c->replaced[i]);
+	for (uint32_t i = 0; i < c->n_tuples && !c->superseded; i++)
+		directory_free(c, c->tuple[i].dir);
+	free(c->replaced);
 	free(c->tuple);
-	free(c->bucket);
 	free(c);
 }
 
-/* Best rank >= from in one tuple, or NO_RANK. */
-static inline uint32_t tuple_search(
-	const struct spd_class *c, const struct tuple *t, const struct flow *f, uint32_t from, uint32_t best)
+/* ---- look-up ---- */
+
+/* The best entry of one tuple with from <= key < best, or NULL. */
+static inline const struct entry *tuple_search(
+	const struct tuple *t, const struct flow *f, order_key from, order_key best)
 {
-	uint32_t h = tuple_hash(t, f->src, f->dst, f->vrf) & t->bucket_mask;
-	for (uint32_t i = c->bucket[t->first + h]; i < best; i = c->entry[i].next) {
-		const struct entry *e = &c->entry[i];
-		if (i >= from && (t->any_vrf || e->vrf == f->vrf) && flow_match(&e->sel, f, e->wide))
-			return i;
-	}
-	return NO_RANK;
+	const struct directory *d = t->dir;
+	const struct bucket *b = d->slot[tuple_hash(t, f->src, f->dst, f->vrf) & d->mask];
+	if (!b)
+		return NULL;
+	for (const struct entry *e = b->e, *end = e + b->n; e < end && e->key < best; e++)
+		if (e->key >= from && (t->any_vrf || e->vrf == f->vrf) && flow_match(&e->sel, f, e->wide))
+			return e;
+	return NULL;
 }
 
 struct spd_rule *spd_class_lookup(const struct spd_class *c, const struct flow *f)
 {
-	for (uint32_t from = 0;;) {
-		uint32_t best = c->n;
-		for (uint32_t i = 0; i < c->n_tuples && c->tuple[i].min_rank < best; i++) {
+	for (order_key from = 0;;) {
+		const struct entry *found = NULL;
+		order_key best = NO_KEY;
+		for (uint32_t i = 0; i < c->n_tuples && c->tuple[i].min_key < best; i++) {
 			if (c->tuple[i].af != f->af)
 				continue;
-			uint32_t rank = tuple_search(c, &c->tuple[i], f, from, best);
-			if (rank < best)
-				best = rank;
+			const struct entry *e = tuple_search(&c->tuple[i], f, from, best);
+			if (e) {
+				found = e;
+				best = e->key;
+			}
 		}
-		if (best >= c->n)
+		if (!found)
 			return NULL;
-		if (!c->entry[best].skip)
-			return c->entry[best].rule;
-		from = c->entry[best].skip_to;
+		if (!found->skip)
+			return found->rule;
+		from = ((best >> 64) + 1) << 64; /* the next map entry */
 	}
 }

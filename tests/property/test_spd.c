@@ -221,6 +221,181 @@ static void classifier_agrees_with_brute_force(void **state)
 	assert_true(hits < total - total / 50);
 }
 
+/* ---- versions that share ---- */
+
+static void check_version(const struct spd_class *c, struct spd_rule *const *rule, uint32_t n, uint32_t packets)
+{
+	struct spd_rule **sorted = malloc((n + 1) * sizeof(*sorted));
+	assert_non_null(sorted);
+	memcpy(sorted, rule, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), by_prio);
+	while (packets--) {
+		struct packet p;
+		struct flow f;
+		some_packet(&p);
+		to_flow(&p, &f);
+		assert_ptr_equal(ref_lookup(sorted, n, &p), spd_class_lookup(c, &f));
+	}
+	free(sorted);
+}
+
+#define POOL 160u
+
+/* rule[0..n) is the policy, the rest of the pool is not in it. Move some over the border, both ways. */
+static void shuffle(struct spd_rule **rule, uint32_t *n, struct spd_rule **gone, uint32_t *n_gone,
+	struct spd_rule **come, uint32_t *n_come)
+{
+	*n_gone = below(RTE_MIN(*n, 5u) + 1);
+	*n_come = below(RTE_MIN(POOL - *n, 5u) + 1);
+	for (uint32_t i = 0; i < *n_come; i++) { /* first, so that what goes does not come back at once */
+		uint32_t k = *n + below(POOL - *n);
+		come[i] = rule[k];
+		rule[k] = rule[*n];
+		rule[(*n)++] = come[i];
+	}
+	uint32_t old = *n - *n_come;
+	for (uint32_t i = 0; i < *n_gone; i++) {
+		uint32_t k = below(old);
+		gone[i] = rule[k];
+		rule[k] = rule[--old];
+		rule[old] = rule[--*n];
+		rule[*n] = gone[i];
+	}
+}
+
+/* A version made from another decides like one made from nothing, the other one decides as before, and a version that
+ * is thrown away takes nothing of the other with it (the sanitizers look on). */
+static void changed_classifiers_agree_with_brute_force(void **state)
+{
+	(void)state;
+	srandom(seed);
+	for (int i = 0; i < 150; i++) {
+		static struct spd_rule pool[POOL];
+		struct spd_rule *rule[POOL], *before[POOL], *gone[8], *come[8];
+		uint32_t n = below(POOL), n_gone, n_come;
+		for (uint32_t k = 0; k < POOL; k++) {
+			some_rule(k + 1, &pool[k]);
+			rule[k] = &pool[k];
+		}
+		struct spd_class *c = spd_class_build(rule, n);
+		assert_non_null(c);
+		for (int change = 0; change < 60; change++) {
+			uint32_t n_before = n;
+			memcpy(before, rule, sizeof(before));
+			shuffle(rule, &n, gone, &n_gone, come, &n_come);
+			struct spd_class *next = spd_class_change(c, gone, n_gone, come, n_come);
+			assert_non_null(next);
+			check_version(next, rule, n, 40);
+			check_version(c, before, n_before, 10);
+			if (below(4) == 0) {
+				spd_class_free(next);
+				memcpy(rule, before, sizeof(before));
+				n = n_before;
+				check_version(c, rule, n, 10);
+				continue;
+			}
+			spd_class_supersede(c, next);
+			spd_class_free(c);
+			c = next;
+		}
+		spd_class_free(c);
+	}
+}
+
+/* ---- scale ---- */
+
+#define RULES 10000u
+#define FLOWS 100000u
+#define CHANGES 300u
+#define WORK_MAX 32u /* entries written for one rule that comes or goes, of 10,000 */
+
+/* As site-to-site policies are: subnets of many sites, some hosts and services among them. */
+static void site_rule(uint32_t id, struct spd_rule *r)
+{
+	some_rule(id, r);
+	struct cv_selector *s = &r->conf.sel;
+	memset(s, 0, sizeof(*s));
+	s->src.lo = (struct cv_addr){.af = CV_AF_INET, .b = {10, (uint8_t)below(2), (uint8_t)below(256), 0}};
+	s->dst.lo = (struct cv_addr){.af = CV_AF_INET, .b = {172, 16, (uint8_t)below(64), 0}};
+	s->src.hi = s->src.lo;
+	s->dst.hi = s->dst.lo;
+	s->src.hi.b[3] = 255;
+	if (below(3))
+		s->dst.hi.b[3] = 255;
+	s->sport_hi = s->dport_hi = UINT16_MAX;
+	if (below(4) == 0) {
+		s->proto = 6;
+		s->dport_lo = s->dport_hi = (uint16_t)below(4);
+	}
+	r->conf.vrf_id = r->vrf = below(2) ? CV_VRF_ANY : 0;
+	flow_sel_from(s, &r->sel);
+}
+
+static void site_packet(struct packet *p)
+{
+	*p = (struct packet){.af = CV_AF_INET, .proto = below(2) ? 6 : 17, .dport = (uint16_t)below(6)};
+	p->src = (struct cv_addr){
+		.af = CV_AF_INET, .b = {10, (uint8_t)below(2), (uint8_t)below(256), (uint8_t)below(9)}};
+	p->dst = (struct cv_addr){.af = CV_AF_INET, .b = {172, 16, (uint8_t)below(64), (uint8_t)below(3)}};
+}
+
+/*
+ * Issue 3: one of 10,000 rules comes or goes while 100,000 flows pass. What is counted is the work, not the time: a
+ * change writes a few entries where building anew writes them all. All flows then go where a policy built anew sends
+ * them, and where brute force does.
+ */
+static void a_change_does_not_visit_the_other_rules(void **state)
+{
+	(void)state;
+	srandom(seed);
+	struct spd_rule *pool = calloc(RULES + CHANGES, sizeof(*pool)), **rule = calloc(RULES + CHANGES, sizeof(*rule));
+	struct packet *flow = calloc(FLOWS, sizeof(*flow));
+	assert_true(pool && rule && flow);
+	for (uint32_t i = 0; i < RULES + CHANGES; i++) {
+		site_rule(i + 1, &pool[i]);
+		rule[i] = &pool[i];
+	}
+	for (uint32_t i = 0; i < FLOWS; i++)
+		site_packet(&flow[i]);
+	struct spd_class *c = spd_class_build(rule, RULES);
+	assert_non_null(c);
+	assert_true(spd_class_work(c) >= RULES);
+	uint64_t worst = 0;
+	for (uint32_t i = 0; i < CHANGES; i++) {
+		uint32_t out = below(RULES);
+		struct spd_rule *gone = rule[out], *come = rule[RULES + i];
+		struct spd_class *next = spd_class_change(c, &gone, 1, &come, 1);
+		assert_non_null(next);
+		rule[out] = come;
+		worst = RTE_MAX(worst, spd_class_work(next));
+		spd_class_supersede(c, next);
+		spd_class_free(c);
+		c = next;
+	}
+	print_message(
+		"one rule of %u goes and one comes: %llu entries written at worst\n", RULES, (unsigned long long)worst);
+	assert_true(worst <= 2 * WORK_MAX);
+	qsort(rule, RULES, sizeof(*rule), by_prio);
+	struct spd_class *anew = spd_class_build(rule, RULES);
+	assert_non_null(anew);
+	uint32_t hits = 0;
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		struct flow f;
+		to_flow(&flow[i], &f);
+		const struct spd_rule *got = spd_class_lookup(c, &f);
+		assert_ptr_equal(spd_class_lookup(anew, &f), got);
+		if (i % 50 == 0)
+			assert_ptr_equal(ref_lookup(rule, RULES, &flow[i]), got);
+		hits += got != NULL;
+	}
+	assert_true(hits > FLOWS / 100 && hits < FLOWS / 100 * 99);
+	spd_class_free(anew);
+	spd_class_free(c);
+	free(flow);
+	free(rule);
+	free(pool);
+}
+
 static void mirror_is_its_own_inverse_and_keeps_icmp(void **state)
 {
 	(void)state;
@@ -258,6 +433,8 @@ int main(int argc, char **argv)
 		seed = (unsigned)strtoul(argv[1], NULL, 0);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(classifier_agrees_with_brute_force),
+		cmocka_unit_test(changed_classifiers_agree_with_brute_force),
+		cmocka_unit_test(a_change_does_not_visit_the_other_rules),
 		cmocka_unit_test(mirror_is_its_own_inverse_and_keeps_icmp),
 		cmocka_unit_test(addresses_convert_both_ways),
 	};
