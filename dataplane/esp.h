@@ -36,6 +36,7 @@ struct ipsec_worker {
 	struct crypto_op *ops[DP_VEC], *done[DP_VEC];
 	struct pkt_vec parts; /* fragments and packets on their way into esp_out */
 	const struct sa *parts_sa[DP_VEC];
+	bool cut;	     /* some outer packet of this vector is longer than its way takes */
 	struct pkt_vec nest; /* packets of an inner SA on their way into the outer one of its bundle */
 	const struct sa *nest_sa[DP_VEC];
 	struct esp_saved saved[DP_VEC]; /* by operation */

@@ -53,10 +53,11 @@ static inline void outer_ip4(const struct sa *sa, uint8_t *p, uint16_t len, uint
 	store8(p + 8, load8(sa->tmpl + 8) | (uint64_t)sum << 16);
 }
 
+/* The rest is the template's, flow label included. */
 static inline void outer_ip6(uint8_t *p, uint16_t len, uint8_t tos)
 {
 	struct rte_ipv6_hdr *ip = (void *)p;
-	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
+	ip->vtc_flow |= rte_cpu_to_be_32((uint32_t)tos << 20);
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(*ip)));
 }
 

@@ -42,8 +42,8 @@ static uint16_t inner_max(const struct sa *sa, uint32_t mtu)
 
 static inline uint16_t inner_mtu(const struct sa *sa, uint32_t generation);
 
-/* The outer packet's route and what fits through it, looked up again only when routes have changed. */
-static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
+/* Largest outer packet that reaches the peer in one piece, as far as we know. */
+static uint32_t outer_mtu(const struct sa *sa)
 {
 	uint32_t mtu = fib_path_mtu(sa->front_vrf, &sa->conf.dst);
 	if (mtu == 0)
@@ -51,8 +51,13 @@ static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
 	if (sa->conf.path_mtu && sa->conf.path_mtu < mtu)
 		mtu = sa->conf.path_mtu;
 	uint32_t learned = pmtu_get(sa->front_vrf, &sa->conf.dst);
-	if (learned && learned < mtu)
-		mtu = learned;
+	return learned && learned < mtu ? learned : mtu;
+}
+
+/* The outer packet's route and what fits through it, looked up again only when routes have changed. */
+static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
+{
+	uint32_t mtu = outer_mtu(sa);
 	const struct sa *outer = sa->flags & SA_F_NESTED ? sa_get(sa->conf.outer_index) : NULL;
 	if (outer && outer->dir == CV_SA_OUT)
 		mtu = RTE_MIN(mtu, inner_mtu(outer, generation));
@@ -205,6 +210,30 @@ static uint32_t encapsulate_run(
 
 /* ---- the stage ---- */
 
+/* Cut one outer packet to what its way takes, which may be less than what the interface takes (RFC 4301 8.2). */
+static uint32_t cut_one(struct worker *w, struct rte_mbuf *m, struct rte_mbuf **part)
+{
+	const struct sa *sa = sa_get(pkt_meta(m)->sa);
+	uint16_t mtu = sa && sa->dir == CV_SA_OUT ? (uint16_t)outer_mtu(sa) : UINT16_MAX;
+	int n = pkt_meta(m)->flags & PKT_F_IP6 ? frag_ipv6(w, m, mtu, part, FRAG_MAX)
+					       : frag_ipv4(w, m, mtu, part, FRAG_MAX);
+	return n > 0 ? (uint32_t)n : 0;
+}
+
+/* Some of the outer packets were to be cut after encryption (FRAG-11): now, where their SAs are still known. */
+static void cut_after(struct worker *w, struct pkt_vec *outer)
+{
+	struct pkt_vec whole = *outer;
+	outer->n = 0;
+	for (uint32_t i = 0; i < whole.n; i++) {
+		if (outer->n + FRAG_MAX > DP_VEC) {
+			ip_forward(w, outer);
+			outer->n = 0;
+		}
+		outer->n += cut_one(w, whole.pkt[i], outer->pkt + outer->n);
+	}
+}
+
 /* Encrypted packets of one SA: what the outer packets are to routing and output. */
 static inline void finish(
 	struct worker *w, struct rte_mbuf *const *pkts, const struct sa *sa, uint32_t n, struct pkt_vec *outer)
@@ -215,6 +244,8 @@ static inline void finish(
 	const uint16_t l4_off = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
 	const uint8_t proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
 	if (unlikely(outer->n + n > DP_VEC)) { /* only fragments can make more packets than came in */
+		if (w->ipsec->cut)
+			cut_after(w, outer);
 		ip_forward(w, outer);
 		outer->n = 0;
 	}
@@ -351,6 +382,7 @@ static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, u
 	if (!v4 && max < IPV6_MIN_MTU) {
 		/* the source cannot be asked for less than this: the outer packet is cut instead (RFC 8200 5) */
 		if (rte_pktmbuf_pkt_len(m) <= IPV6_MIN_MTU) {
+			w->ipsec->cut = true;
 			parts_add(w, m, sa, outer);
 			return;
 		}
@@ -361,7 +393,8 @@ static void too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa, u
 	/* in transport mode whole datagrams only, and what comes out is cut (RFC 4303 3.3.4) */
 	if (may_cut && (sa->conf.flags & CV_SA_F_FRAG_AFTER || sa->conf.mode == CV_SA_TRANSPORT)) {
 		w->stats->events[EVENT_FRAG_AFTER]++;
-		parts_add(w, m, sa, outer); /* ip_output cuts the outer packet (FRAG-11) */
+		w->ipsec->cut = true;
+		parts_add(w, m, sa, outer);
 		return;
 	}
 	if (!v4 || !may_cut || max == 0) {
@@ -457,6 +490,7 @@ void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, s
 	spd_match(iw->cache, true, v->pkt, n, iw->verdict);
 	prefetch_sas(iw->verdict, n);
 	iw->parts.n = 0;
+	iw->cut = false;
 	struct chosen chosen = {0};
 	const uint32_t generation = fib_generation();
 	for (uint32_t i = 0; i < n; i++) {
@@ -473,5 +507,7 @@ void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, s
 	}
 	v->n = 0;
 	parts_flush(w, outer);
+	if (unlikely(iw->cut))
+		cut_after(w, outer);
 	stage_end(w, STAGE_SPD_OUT, n, mark);
 }

@@ -136,6 +136,19 @@ static bool read_quote4(const uint8_t *icmp, uint32_t len, struct quote *q)
 	return !(ip->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_OFFSET_MASK));
 }
 
+/* An outer packet that was cut after encryption (FRAG-11): its first part shows SPI and number as well. */
+static bool first_fragment(struct quote *q)
+{
+	const struct rte_ipv6_fragment_ext *f = (const struct rte_ipv6_fragment_ext *)q->l4;
+
+	if (q->l4_len < sizeof(*f) + 8 || f->frag_data & rte_cpu_to_be_16(RTE_IPV6_EHDR_FO_MASK))
+		return false;
+	q->proto = f->next_header;
+	q->l4 += sizeof(*f);
+	q->l4_len -= (uint32_t)sizeof(*f);
+	return true;
+}
+
 static bool read_quote6(const uint8_t *icmp, uint32_t len, struct quote *q)
 {
 	const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(icmp + ICMP_HDR);
@@ -152,7 +165,7 @@ static bool read_quote6(const uint8_t *icmp, uint32_t len, struct quote *q)
 	q->l4_len = len - ICMP_HDR - (uint32_t)sizeof(*ip);
 	memcpy(&mtu, icmp + 4, 4);
 	q->mtu = rte_be_to_cpu_32(mtu);
-	return true;
+	return q->proto != IPPROTO_FRAGMENT || first_fragment(q);
 }
 
 static uint32_t be32(const uint8_t *p)

@@ -11,6 +11,7 @@
 
 #include <rte_byteorder.h>
 #include <rte_errno.h>
+#include <rte_hash_crc.h>
 #include <rte_ip.h>
 #include <rte_malloc.h>
 #include <rte_udp.h>
@@ -120,6 +121,17 @@ static const char *not_done(const struct cv_sa *c)
 	return NULL;
 }
 
+/*
+ * Outer IPv6: one flow label for all packets of an SA, so that routers which spread by it keep them on one path (RFC
+ * 6437, RFC 6438); per inner flow it would show how many there are. Never 0, which says nothing.
+ */
+static uint32_t flow_label(const struct cv_sa *c)
+{
+	uint32_t h = rte_hash_crc(c->dst.b, sizeof(c->dst.b), rte_hash_crc(c->src.b, sizeof(c->src.b), c->spi));
+	h = (h ^ h >> 12) & RTE_IPV6_HDR_FL_MASK;
+	return h ? h : 1;
+}
+
 /* Outer IP, UDP and SPI as they go on the wire; lengths, ID, TOS and checksum are filled in per packet. */
 static void template_build(struct sa *sa, const struct cv_sa *c)
 {
@@ -138,7 +150,7 @@ static void template_build(struct sa *sa, const struct cv_sa *c)
 		p += sizeof(*ip);
 	} else {
 		struct rte_ipv6_hdr *ip = (void *)p;
-		ip->vtc_flow = rte_cpu_to_be_32(6u << 28);
+		ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | flow_label(c));
 		ip->proto = proto;
 		ip->hop_limits = OUTER_TTL;
 		memcpy(ip->src_addr, c->src.b, 16);

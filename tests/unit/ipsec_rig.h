@@ -62,7 +62,10 @@ void rig_protect_all(void);
 struct rte_mbuf *rig_packet(const void *bytes, size_t len);
 /* IPv4 or IPv6 with UDP, len bytes in all, contents from the seed; DF as told. */
 struct rte_mbuf *rig_udp(uint8_t af, uint32_t len, bool df, uint32_t seed);
-/* Run one packet out or in; what came back, or NULL (dropped, slow path). */
+/* Run one packet out or in; what came back, or NULL (dropped, slow path). An outer packet that was cut after encryption
+ * is put together, as the peer would; rig_parts says from how many, rig_longest how long the longest was. */
+extern unsigned rig_parts, rig_longest;
+struct rte_mbuf *rig_join(struct rte_mbuf **part, unsigned n);
 struct rte_mbuf *rig_out(struct rte_mbuf *m);
 struct rte_mbuf *rig_in(struct rte_mbuf *m);
 uint64_t rig_drops(enum drop_reason why);

@@ -388,6 +388,8 @@ static void congestion_marks_come_through(void **state)
 			rte_pktmbuf_free(m);
 		}
 	rig_assert_dropped(DROP_ESP_ECN, 1);
+	/* figure 4 marks five of the sixteen as unused: an operator can see them */
+	assert_int_equal(worker_main()->stats->events[EVENT_ECN_UNUSED], 5);
 	rig_reset();
 }
 
@@ -482,8 +484,7 @@ static void fragments_before_encryption(void **state)
 	fragment_case(CV_SA_F_COPY_DF, true, false);
 }
 
-/* One row of FRAG-9 with fragmentation after encryption: whole out of ipsec_output, for ip_output to cut, or refused.
- */
+/* One row of FRAG-9 with fragmentation after encryption: encrypted whole and cut, or refused. */
 static void after_case(uint32_t flags, uint8_t af, bool df, bool expect)
 {
 	struct cv_sa out, in;
@@ -492,14 +493,13 @@ static void after_case(uint32_t flags, uint8_t af, bool df, bool expect)
 	out.rule_id = af == CV_AF_INET ? RIG_RULE : RIG_RULE + 1;
 	rig_mtu = 1500;
 	install(&out, &in);
-	struct pkt_vec v = {.n = 1, .pkt = {rig_udp(af, 1500, df, 9)}}, bypass = {0}, outer = {0};
-	ipsec_output(worker_main(), &v, &bypass, &outer);
-	assert_int_equal(outer.n, expect);
+	struct rte_mbuf *m = rig_out(rig_udp(af, 1500, df, 9));
+	assert_int_equal(rig_parts, expect ? 2 : 0);
 	assert_int_equal(rig_n_slow, !expect);
 	assert_int_equal(worker_main()->stats->events[EVENT_FRAG_AFTER], expect);
 	if (expect) {
-		assert_true(outer.pkt[0]->pkt_len > 1500);
-		struct rte_mbuf *m = rig_in(outer.pkt[0]); /* as the peer has put it together */
+		assert_true(m->pkt_len > 1500 && rig_longest <= 1500);
+		m = rig_in(m);
 		assert_non_null(m);
 		assert_int_equal(m->pkt_len, 1500);
 		rte_pktmbuf_free(m);
@@ -523,6 +523,79 @@ static void fragments_after_encryption(void **state)
 	/* IPv6 is never fragmented on its way: as if DF were set, and only clear lets the outer packet be cut */
 	after_case(CV_SA_F_COPY_DF, CV_AF_INET6, true, false);
 	after_case(CV_SA_F_CLEAR_DF, CV_AF_INET6, true, true);
+}
+
+/* FRAG-11: the parts fit the way to the peer, not only the interface, whatever the outer family (RFC 4301 8.2). */
+static void parts_fit_a_smaller_path(void **state)
+{
+	(void)state;
+	for (unsigned combo = 0; combo < 4; combo++) {
+		struct cv_sa out, in;
+		pair(RIG_GCM, combo & 1 ? CV_AF_INET6 : CV_AF_INET, combo & 2, &out, &in);
+		out.flags |= CV_SA_F_FRAG_AFTER;
+		out.path_mtu = 1300;
+		rig_mtu = 9000;
+		install(&out, &in);
+		struct rte_mbuf *m = rig_out(rig_udp(CV_AF_INET, 4000, false, 9));
+		assert_non_null(m);
+		assert_int_equal(rig_parts, 4);
+		assert_true(rig_longest <= 1300);
+		m = rig_in(m);
+		assert_non_null(m);
+		assert_int_equal(m->pkt_len, 4000);
+		rte_pktmbuf_free(m);
+		rig_reset();
+	}
+}
+
+/* More parts than a vector holds: the first ones go on their way early, none is longer than the path takes. */
+static void a_vector_of_packets_to_cut(void **state)
+{
+	(void)state;
+	struct cv_sa out, in;
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
+	out.flags |= CV_SA_F_FRAG_AFTER;
+	out.path_mtu = 1000;
+	rig_mtu = 1500;
+	install(&out, &in);
+	struct pkt_vec v = {.n = 150}, bypass = {0}, outer = {0};
+	for (uint32_t i = 0; i < v.n; i++)
+		v.pkt[i] = rig_udp(CV_AF_INET, 1400, false, i);
+	ipsec_output(worker_main(), &v, &bypass, &outer);
+	assert_int_equal(outer.n + rig_n_forwarded, 300);
+	for (uint32_t i = 0; i < outer.n; i++)
+		assert_true(outer.pkt[i]->pkt_len <= 1000);
+	for (unsigned i = 0; i < rig_n_forwarded; i++)
+		assert_true(rig_forwarded[i]->pkt_len <= 1000);
+	rte_pktmbuf_free_bulk(outer.pkt, outer.n);
+	rig_reset();
+}
+
+/* RFC 6437, RFC 6438: one flow label for all packets of an SA, another one for another SA, none of them 0. */
+static void one_flow_label_for_an_sa(void **state)
+{
+	uint32_t last = 0;
+	(void)state;
+	for (uint32_t k = 0; k < 8; k++) {
+		struct cv_sa out, in;
+		pair(RIG_GCM, CV_AF_INET6, k & 1, &out, &in);
+		out.spi = in.spi += k << CV_SA_INDEX_BITS;
+		install(&out, &in);
+		uint32_t label = 0;
+		for (uint32_t i = 0; i < 4; i++) {
+			struct rte_mbuf *m = rig_out(rig_udp(CV_AF_INET, 100 + i, false, i));
+			uint32_t word = rte_be_to_cpu_32(rte_pktmbuf_mtod(m, struct rte_ipv6_hdr *)->vtc_flow);
+			assert_int_equal(word >> 20, 6u << 8 | 0xb8);
+			assert_true(i == 0 || label == (word & RTE_IPV6_HDR_FL_MASK));
+			label = word & RTE_IPV6_HDR_FL_MASK;
+			m = rig_in(m);
+			assert_non_null(m);
+			rte_pktmbuf_free(m);
+		}
+		assert_true(label != 0 && label != last);
+		last = label;
+		rig_reset();
+	}
 }
 
 /* FRAG-T6: what fits is left alone whatever is configured. */
@@ -576,7 +649,8 @@ static void ipv6_below_its_minimum_is_not_asked_to_shrink(void **state)
 	rig_mtu = 1290;
 	install(&out, &in);
 	struct rte_mbuf *m = rig_out(rig_udp(CV_AF_INET6, 1280, false, 1));
-	assert_non_null(m); /* the outer packet will be cut */
+	assert_non_null(m);
+	assert_int_equal(rig_parts, 2); /* the outer packet is cut */
 	rte_pktmbuf_free(m);
 	assert_null(rig_out(rig_udp(CV_AF_INET6, 1281, false, 1)));
 	assert_int_equal(rig_n_slow, 1);
@@ -753,6 +827,9 @@ int main(void)
 		rig_test(path_mtu_of_the_sa_is_respected),
 		rig_test(fragments_before_encryption),
 		rig_test(fragments_after_encryption),
+		rig_test(parts_fit_a_smaller_path),
+		rig_test(a_vector_of_packets_to_cut),
+		rig_test(one_flow_label_for_an_sa),
 		rig_test(what_fits_is_untouched),
 		rig_test(update_changes_only_the_treatment_of_df),
 		rig_test(ipv6_below_its_minimum_is_not_asked_to_shrink),

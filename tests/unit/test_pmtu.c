@@ -8,6 +8,7 @@
 
 #include "events.h"
 #include "fib.h"
+#include "frag.h"
 #include "pmtu.h"
 
 #define FRONT 9u
@@ -197,6 +198,21 @@ static void udp_encapsulation(void **state)
 	forget();
 }
 
+/* FRAG-11: of an outer IPv6 packet that this box has cut, routers quote a part; the first one shows enough. */
+static void quoted_part(void **state)
+{
+	(void)state;
+	struct rte_mbuf *m = sent(CV_AF_INET6, false), *part[FRAG_MAX];
+	assert_int_equal(frag_ipv6(worker_main(), m, 600, part, FRAG_MAX), 2);
+	assert_false(believed(too_big(part[1], 1500, 56, 1400)));
+	assert_false(believed(too_big(part[0], 1500, 55, 1400)));
+	assert_int_equal(learned(), 0);
+	assert_true(believed(too_big(part[0], 1500, 56, 1400)));
+	assert_int_equal(learned(), 1400);
+	rte_pktmbuf_free_bulk(part, 2);
+	forget();
+}
+
 static void ages(void **state)
 {
 	(void)state;
@@ -225,6 +241,7 @@ int main(void)
 		rig_test(forged_messages_are_refused),
 		rig_test(tiny_values_are_raised),
 		rig_test(udp_encapsulation),
+		rig_test(quoted_part),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
