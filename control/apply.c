@@ -29,7 +29,7 @@ void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desir
 	c->desired = desired;
 	c->installed = installed ? desired : NULL;
 	ids_commit(c->ids);
-	/* IKE asks path_local_addr() and entries_for() about the new configuration while it switches */
+	/* IKE asks path_local_addr() and entry_serves() about the new configuration while it switches */
 	ike_set_config(c->ike, cfg);
 	child_left(c->children, true);
 	child_egress(c->children);

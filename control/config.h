@@ -351,6 +351,7 @@ struct cv_config {
 	unsigned n_transform_set;
 	struct cfg_crypto_map *map;
 	unsigned n_map;
+	const struct cfg_entry_index *entry_index; /* config_resolve() */
 	struct cfg_arena *arena;
 	unsigned refs;
 };
@@ -384,6 +385,12 @@ const struct cfg_psk *config_psk_by_addr(const struct cv_config *c, const struct
 	const struct cv_addr *local, const struct cv_addr *peer);
 const struct cfg_psk *config_psk_by_name(const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf,
 	const struct cv_addr *local, const char *name);
+/*
+ * The map entries, manual ones left out, that name the peer's address or are open to peers by their identity (VRF-25,
+ * 39): in the order of the configuration, until take() returns false.
+ */
+void config_peer_entries(const struct cv_config *c, const struct cv_addr *peer,
+	bool (*take)(void *arg, const struct cfg_map_entry *e), void *arg);
 /* Is something with this binding in service at a local address (SAFENET-1..8)? */
 bool config_binding_has(const struct cfg_binding *b, uint32_t fvrf, const struct cv_addr *local);
 

@@ -59,6 +59,7 @@ int config_check_network(struct config_check *k); /* config_check_net.c: VRFs, i
 int config_check_ike(struct config_check *k);	  /* config_check_ike.c: policies, proposals, keyrings, profiles */
 int config_check_crypto(struct config_check *k);  /* config_check_map.c: transform sets, maps */
 void config_index_free(struct config_check *k);
+void config_index_entries(struct cv_config *c); /* config_entries.c; everything else is resolved */
 /* config_pki.c: names to p->trust; needs every trust point loaded. */
 int config_trust_of(struct config_check *k, struct cfg_ike_profile *p);
 

@@ -290,5 +290,7 @@ int config_resolve(
 	(void)((r = config_load_pki(&k)) || (r = config_index(&k)) || (r = config_references(&k)) ||
 		(r = config_check_network(&k)) || (r = config_check_ike(&k)) || (r = config_check_crypto(&k)));
 	config_index_free(&k);
+	if (!r)
+		config_index_entries(c);
 	return r;
 }

@@ -209,33 +209,23 @@ static int host_local_addr(void *ctx, const struct cfg_map_entry *entry, const s
 	return path_local_addr(ctx, entry, remote, local, vrf);
 }
 
-static unsigned add_entries(const struct cfg_crypto_map *m, const struct cfg_map_entry **out, unsigned n, unsigned max)
-{
-	for (unsigned i = 0; i < m->n_entry && n < max; i++)
-		if (!m->entry[i].manual) /* IPSEC-26: they negotiate nothing */
-			out[n++] = &m->entry[i];
-	return n;
-}
-
-/* Maps whose tunnels end at path->local: on the interface that has it, or naming that interface as local-address. */
-static unsigned host_entries_for(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max)
+/* The map's tunnels end at path->local: it is on the interface that has it, or names that interface as local-address.
+ */
+static bool host_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
 {
 	const struct control *c = ctx;
 	const struct cv_config *cfg = c->running;
-	unsigned n = 0;
+	const struct cfg_crypto_map *m = entry->map;
 
 	for (unsigned i = 0; cfg && i < cfg->n_interface; i++) {
 		const struct cfg_interface *ifc = &cfg->interface[i];
 
-		if ((ifc->vrf_ref ? ifc->vrf_ref->id : CV_VRF_GLOBAL) != path->vrf || !path_if_has(ifc, &path->local))
-			continue;
-		if (ifc->map_ref && !ifc->map_ref->local_ref)
-			n = add_entries(ifc->map_ref, out, n, max);
-		for (unsigned m = 0; m < cfg->n_map; m++)
-			if (cfg->map[m].local_ref == ifc)
-				n = add_entries(&cfg->map[m], out, n, max);
+		if ((m->local_ref ? m->local_ref == ifc : ifc->map_ref == m) &&
+			(ifc->vrf_ref ? ifc->vrf_ref->id : CV_VRF_GLOBAL) == path->vrf &&
+			path_if_has(ifc, &path->local))
+			return true;
 	}
-	return n;
+	return false;
 }
 
 static void host_acquire_failed(void *ctx, uint32_t rule_id)
@@ -309,7 +299,7 @@ const struct ike_ops host_ike_ops = {
 	.child_out_idle_s = child_out_idle_s,
 	.acquire_failed = host_acquire_failed,
 	.local_addr = host_local_addr,
-	.entries_for = host_entries_for,
+	.entry_serves = host_entry_serves,
 	.load = host_load,
 	.event = host_ike_event,
 	.vault_write = host_vault_write,

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -17,14 +16,14 @@
 struct hash_row {
 	enum ike_prf prf;
 	const char *digest;
-	uint8_t len;
+	uint8_t len, block; /* bytes */
 };
 static const struct hash_row hashes[] = {
-	{IKE_PRF_HMAC_MD5, "MD5", 16},
-	{IKE_PRF_HMAC_SHA1, "SHA1", 20},
-	{IKE_PRF_HMAC_SHA256, "SHA256", 32},
-	{IKE_PRF_HMAC_SHA384, "SHA384", 48},
-	{IKE_PRF_HMAC_SHA512, "SHA512", 64},
+	{IKE_PRF_HMAC_MD5, "MD5", 16, 64},
+	{IKE_PRF_HMAC_SHA1, "SHA1", 20, 64},
+	{IKE_PRF_HMAC_SHA256, "SHA256", 32, 64},
+	{IKE_PRF_HMAC_SHA384, "SHA384", 48, 128},
+	{IKE_PRF_HMAC_SHA512, "SHA512", 64, 128},
 };
 
 struct integ_row {
@@ -77,38 +76,72 @@ size_t ikec_integ_len(enum ike_integ integ)
 }
 
 /* Fetching an algorithm takes locks and string look-ups: done once per process. */
-static EVP_MAC *hmac;
-static pthread_once_t hmac_once = PTHREAD_ONCE_INIT;
+#define N_HASH (sizeof(hashes) / sizeof(hashes[0]))
+static EVP_MD *fetched[N_HASH];
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
-static void fetch_hmac(void)
+static void fetch_all(void)
 {
-	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	for (size_t i = 0; i < N_HASH; i++)
+		fetched[i] = EVP_MD_fetch(NULL, hashes[i].digest, NULL);
+}
+
+static const EVP_MD *digest_of(const struct hash_row *h)
+{
+	pthread_once(&fetch_once, fetch_all);
+	return fetched[h - hashes];
+}
+
+static int hash_in(EVP_MD_CTX *ctx, const EVP_MD *md, const void *first, size_t first_len, const struct ikec_iov *iov,
+	int n_iov, uint8_t *out)
+{
+	int ok = ctx && md && EVP_DigestInit_ex2(ctx, md, NULL) && EVP_DigestUpdate(ctx, first, first_len);
+	for (int i = 0; ok && i < n_iov; i++)
+		ok = EVP_DigestUpdate(ctx, iov[i].base, iov[i].len);
+	return ok && EVP_DigestFinal_ex(ctx, out, NULL) ? 0 : -EIO;
+}
+
+static int digest(const struct hash_row *h, const struct ikec_iov *iov, int n_iov, uint8_t *out)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int err = hash_in(ctx, digest_of(h), NULL, 0, iov, n_iov, out);
+	EVP_MD_CTX_free(ctx);
+	return err;
+}
+
+/* RFC 2104. By hand, because EVP_MAC looks up its digest by name at each initialisation: three times the work. */
+static int hmac(
+	const struct hash_row *h, const void *key, size_t key_len, const struct ikec_iov *iov, int n_iov, uint8_t *out)
+{
+	uint8_t pad[128] = {0}, inner[IKEC_PRF_MAX];
+	struct ikec_iov k = {key, key_len}, hashed = {inner, h->len};
+	const EVP_MD *md = digest_of(h);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int err = 0;
+	if (key_len > h->block)
+		err = hash_in(ctx, md, NULL, 0, &k, 1, pad);
+	else if (key_len)
+		memcpy(pad, key, key_len);
+	for (unsigned i = 0; i < h->block; i++)
+		pad[i] ^= 0x36;
+	err = err ? err : hash_in(ctx, md, pad, h->block, iov, n_iov, inner);
+	for (unsigned i = 0; i < h->block; i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	err = err ? err : hash_in(ctx, md, pad, h->block, &hashed, 1, out);
+	EVP_MD_CTX_free(ctx);
+	cv_secret_zero(pad, sizeof(pad));
+	cv_secret_zero(inner, sizeof(inner));
+	return err;
 }
 
 int ikec_prf(enum ike_prf prf, const void *key, size_t key_len, const struct ikec_iov *iov, int n_iov, uint8_t *out)
 {
 	const struct hash_row *h = hash_row(prf);
-	static const uint8_t empty;
 	if (ikec_aesmac_is(prf))
 		return ikec_aesmac_prf(prf, key, key_len, iov, n_iov, out);
 	if (!h)
 		return -ENOTSUP;
-	pthread_once(&hmac_once, fetch_hmac);
-	EVP_MAC_CTX *ctx = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-	if (!ctx)
-		return -EIO;
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)h->digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	/* a NULL key means "keep the last one" to OpenSSL: an empty key needs an address */
-	int ok = EVP_MAC_init(ctx, key_len ? key : &empty, key_len, params);
-	for (int i = 0; ok && i < n_iov; i++)
-		ok = iov[i].len == 0 || EVP_MAC_update(ctx, iov[i].base, iov[i].len);
-	size_t len = 0;
-	ok = ok && EVP_MAC_final(ctx, out, &len, h->len) && len == h->len;
-	EVP_MAC_CTX_free(ctx);
-	return ok ? 0 : -EIO;
+	return hmac(h, key, key_len, iov, n_iov, out);
 }
 
 int ikec_prf_plus(enum ike_prf prf, const void *key, size_t key_len, const void *seed, size_t seed_len, uint8_t *out,
@@ -133,28 +166,15 @@ int ikec_prf_plus(enum ike_prf prf, const void *key, size_t key_len, const void 
 	return err;
 }
 
-static int digest(const char *name, const struct ikec_iov *iov, int n_iov, uint8_t *out)
-{
-	EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ok = md && ctx && EVP_DigestInit_ex(ctx, md, NULL);
-	for (int i = 0; ok && i < n_iov; i++)
-		ok = EVP_DigestUpdate(ctx, iov[i].base, iov[i].len);
-	ok = ok && EVP_DigestFinal_ex(ctx, out, NULL);
-	EVP_MD_CTX_free(ctx);
-	EVP_MD_free(md);
-	return ok ? 0 : -EIO;
-}
-
 int ikec_hash(enum ike_prf prf, const struct ikec_iov *iov, int n_iov, uint8_t *out)
 {
 	const struct hash_row *h = hash_row(prf);
-	return h ? digest(h->digest, iov, n_iov, out) : -ENOTSUP;
+	return h ? digest(h, iov, n_iov, out) : -ENOTSUP;
 }
 
 int ikec_sha1(const struct ikec_iov *iov, int n_iov, uint8_t out[20])
 {
-	return digest("SHA1", iov, n_iov, out);
+	return digest(hash_row(IKE_PRF_HMAC_SHA1), iov, n_iov, out);
 }
 
 int ikec_integ(enum ike_integ integ, const void *key, const struct ikec_iov *iov, int n_iov, uint8_t *out)

@@ -108,11 +108,8 @@ struct ike_ops {
 	 * -ENETUNREACH. */
 	int (*local_addr)(void *ctx, const struct cfg_map_entry *entry, const struct cv_addr *remote,
 		struct cv_addr *local, uint32_t *vrf);
-	/*
-	 * As responder: the map entries applied where path->local lives, in order, for selector and peer checks
-	 * (IPSEC-36, 46, 47). Returns how many were written.
-	 */
-	unsigned (*entries_for)(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max);
+	/* As responder: is the entry's map applied where path->local lives (IPSEC-36, 46, 47)? */
+	bool (*entry_serves)(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry);
 	void (*event)(void *ctx, const struct ike_event *ev);
 	/* Shortage of CPU and memory in percent, for call admission control (CAC-13). NULL = never short. */
 	uint32_t (*load)(void *ctx);

@@ -166,15 +166,29 @@ uint64_t ike_entry_lifetime_kb(const struct ike *ike, const struct cfg_map_entry
 	return e->lifetime_kb ? e->lifetime_kb : ike->cfg->ipsec_lifetime_kb;
 }
 
-unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const struct ike_path *path,
-	const struct cfg_map_entry **out, unsigned max)
+struct found_entries {
+	struct ike *ike;
+	const struct ike_version *v;
+	const struct ike_path *path;
+	const struct cfg_map_entry **out;
+	unsigned n, max;
+};
+
+static bool take_entry(void *arg, const struct cfg_map_entry *e)
 {
-	unsigned n = ike->ops.entries_for(ike->ctx, path, out, max), kept = 0;
-	for (unsigned i = 0; i < n; i++)
-		if (ike_version_of(out[i]) == v &&
-			config_binding_has(&out[i]->profile_ref->local, path->vrf, &path->local))
-			out[kept++] = out[i];
-	return kept;
+	struct found_entries *f = arg;
+	if (ike_version_of(e) == f->v && config_binding_has(&e->profile_ref->local, f->path->vrf, &f->path->local) &&
+		f->ike->ops.entry_serves(f->ike->ctx, f->path, e))
+		f->out[f->n++] = e;
+	return f->n < f->max;
+}
+
+unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const struct ike_path *path,
+	const struct cv_addr *peer, const struct cfg_map_entry **out, unsigned max)
+{
+	struct found_entries f = {.ike = ike, .v = v, .path = path, .out = out, .max = max};
+	config_peer_entries(ike->cfg, peer, take_entry, &f);
+	return f.n;
 }
 
 bool ike_entry_has_peer(const struct cfg_map_entry *e, const struct cv_addr *peer)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A new configuration under living SAs: what goes on, what ends (IPSEC-24, 75; a change touches what it changes). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "ike_internal.h"
@@ -10,15 +11,18 @@ static bool str_eq(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static int seq_cmp(const void *key, const void *entry)
+{
+	uint32_t seq = *(const uint32_t *)key, other = ((const struct cfg_map_entry *)entry)->seq;
+	return (seq > other) - (seq < other);
+}
+
 const struct cfg_map_entry *ike_entry_find(const struct cv_config *cfg, const char *map, uint32_t seq)
 {
-	for (unsigned m = 0; m < cfg->n_map; m++) {
-		if (!str_eq(cfg->map[m].name, map))
-			continue;
-		for (unsigned i = 0; i < cfg->map[m].n_entry; i++)
-			if (cfg->map[m].entry[i].seq == seq)
-				return &cfg->map[m].entry[i];
-	}
+	for (unsigned m = 0; m < cfg->n_map; m++)
+		if (str_eq(cfg->map[m].name, map))
+			return bsearch(
+				&seq, cfg->map[m].entry, cfg->map[m].n_entry, sizeof(*cfg->map[m].entry), seq_cmp);
 	return NULL;
 }
 

@@ -402,10 +402,13 @@ void ike_sa_save(struct ike_sa *sa);
 void ike_sa_move(struct ike_sa *sa, const struct cv_addr *remote, uint16_t rport);
 /* (Re)start the NAT keepalive timer as the SA's flags and profile say. */
 void ike_keepalive_arm(struct ike_sa *sa);
-/* The map entries where path->local lives whose profile speaks v and serves that address (SAFENET-10), at most max. */
+/*
+ * The map entries where path->local lives whose profile speaks v and serves that address (SAFENET-10), and that name
+ * the peer or are open to peers by their identity; at most max.
+ */
 unsigned ike_entries_for(struct ike *ike, const struct ike_version *v, const struct ike_path *path,
-	const struct cfg_map_entry **out, unsigned max);
-#define IKE_ENTRIES_MAX 16384 /* more map entries on one interface are not looked at for the peers' requests */
+	const struct cv_addr *peer, const struct cfg_map_entry **out, unsigned max);
+#define IKE_ENTRIES_MAX 16384 /* more entries for one peer are not looked at */
 bool ike_entry_has_peer(const struct cfg_map_entry *e, const struct cv_addr *peer);
 static inline const struct ike_version *ike_version_of(const struct cfg_map_entry *e)
 {

@@ -380,7 +380,7 @@ static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool n
 		if (worth_a_line(ike))
 			cv_notice("ike", "IKEv1: aggressive mode refused: no profile allows it with a preshared key");
 		/* strangers get no answer */
-		if (ike_entries_for(ike, &ike_v1, path, e, IKE_ENTRIES_MAX))
+		if (ike_entries_for(ike, &ike_v1, path, &path->remote, e, IKE_ENTRIES_MAX))
 			v1_notify_clear(ike, path, natt, h, V1_N_INVALID_EXCHANGE_TYPE);
 		return;
 	}
@@ -393,7 +393,7 @@ static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool n
 static bool aggressive_allowed(struct ike *ike, const struct ike_path *path)
 {
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
-	unsigned n = ike_entries_for(ike, &ike_v1, path, e, IKE_ENTRIES_MAX);
+	unsigned n = ike_entries_for(ike, &ike_v1, path, &path->remote, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n; i++)
 		if (e[i]->profile_ref->aggressive_psk)
 			return true;

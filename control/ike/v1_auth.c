@@ -130,7 +130,7 @@ bool v1_identity_ok(struct v1_sa *v)
 		return false;
 	const struct cfg_ike_profile *was = p;
 	const struct cfg_psk *used = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
-	unsigned n = ike_entries_for(v->sa.ike, &ike_v1, &v->sa.path, e, IKE_ENTRIES_MAX);
+	unsigned n = ike_entries_for(v->sa.ike, &ike_v1, &v->sa.path, &v->sa.peer, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n; i++) {
 		p = e[i]->profile_ref;
 		if (!ike_id_matches(p, &v->id_peer))

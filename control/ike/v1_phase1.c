@@ -150,7 +150,7 @@ const struct cfg_map_entry *v1_entry_for_peer(
 	struct ike *ike, const struct ike_path *path, v1_entry_fit *fit, const struct ike_id *id)
 {
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
-	unsigned n = ike_entries_for(ike, &ike_v1, path, e, IKE_ENTRIES_MAX);
+	unsigned n = ike_entries_for(ike, &ike_v1, path, &path->remote, e, IKE_ENTRIES_MAX);
 	for (int dynamic = 0; dynamic < 2; dynamic++)
 		for (unsigned i = 0; i < n; i++)
 			if ((dynamic ? e[i]->profile_ref->n_match != 0 : ike_entry_has_peer(e[i], &path->remote)) &&

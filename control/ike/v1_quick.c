@@ -629,7 +629,7 @@ static void respond(struct v1_qm *q, const struct v1_msg *m)
 		return;
 	}
 	unsigned err = v1_get_selector(v, m, false, &want);
-	unsigned n = ike_entries_for(ike, &ike_v1, &v->sa.path, es, IKE_ENTRIES_MAX);
+	unsigned n = ike_entries_for(ike, &ike_v1, &v->sa.path, &v->sa.peer, es, IKE_ENTRIES_MAX);
 	e = err || !v->sa.profile ? NULL : ike_entry_for_flow(es, n, &v->sa.peer, v->sa.profile, &want);
 	if (e && v->gave.af && !(cv_addr_eq(&want.dst.lo, &v->gave) && cv_addr_eq(&want.dst.hi, &v->gave)))
 		e = NULL; /* VRF-48: a peer speaks for the address that it was given, and no other */

@@ -270,15 +270,14 @@ const struct v2_task_ops v2_auth_task = {
 static const struct cfg_map_entry *select_entry(struct v2_sa *sa)
 {
 	struct ike *ike = sa->sa.ike;
-	const struct cfg_map_entry **e = calloc(IKE_ENTRIES_MAX, sizeof(*e)), *found = NULL;
-	unsigned n = e ? ike_entries_for(ike, &ike_v2, &sa->sa.path, e, IKE_ENTRIES_MAX) : 0;
+	const struct cfg_map_entry *e[IKE_ENTRIES_MAX], *found = NULL;
+	unsigned n = ike_entries_for(ike, &ike_v2, &sa->sa.path, &sa->sa.path.remote, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n && !found; i++)
 		if (ike_id_matches(e[i]->profile_ref, &sa->id_peer))
 			found = e[i];
 	for (unsigned i = 0; i < n && !found; i++)
 		if (!e[i]->profile_ref->n_match && ike_entry_has_peer(e[i], &sa->sa.path.remote))
 			found = e[i];
-	free(e);
 	return found;
 }
 

@@ -162,8 +162,8 @@ void v2_child_install(struct v2_sa *sa, struct v2_child *c)
 static const struct cfg_map_entry *choose_flow(
 	struct v2_sa *sa, const struct v2_ts_pl *tsi, const struct v2_ts_pl *tsr, struct cv_selector *out)
 {
-	const struct cfg_map_entry **e = calloc(IKE_ENTRIES_MAX, sizeof(*e)), *best = NULL;
-	unsigned n = e ? ike_entries_for(sa->sa.ike, &ike_v2, &sa->sa.path, e, IKE_ENTRIES_MAX) : 0;
+	const struct cfg_map_entry *e[IKE_ENTRIES_MAX], *best = NULL;
+	unsigned n = ike_entries_for(sa->sa.ike, &ike_v2, &sa->sa.path, &sa->sa.peer, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < tsi->n; i++)
 		for (unsigned r = 0; r < tsr->n; r++) {
 			struct cv_selector sel;
@@ -176,7 +176,6 @@ static const struct cfg_map_entry *choose_flow(
 				*out = sel;
 			}
 		}
-	free(e);
 	return best;
 }
 

@@ -191,9 +191,9 @@ static void respond_done(struct ike_job *j)
 static const struct cfg_ike_profile *choose_profile(struct ike *ike, const struct ike_path *path,
 	const struct v2_sa_pl *offer, uint16_t ke_group, struct v2_suite *suite, struct v2_proposal *prop, bool *known)
 {
-	const struct cfg_map_entry **e = calloc(IKE_ENTRIES_MAX, sizeof(*e));
+	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
 	const struct cfg_ike_profile *found = NULL;
-	unsigned n = e ? ike_entries_for(ike, &ike_v2, path, e, IKE_ENTRIES_MAX) : 0;
+	unsigned n = ike_entries_for(ike, &ike_v2, path, &path->remote, e, IKE_ENTRIES_MAX);
 	*known = false;
 	for (int by_id = 0; by_id < 2 && !found; by_id++)
 		for (unsigned i = 0; i < n && !found; i++) {
@@ -205,7 +205,6 @@ static const struct cfg_ike_profile *choose_profile(struct ike *ike, const struc
 			if (v2_choose_ike(p, offer, ke_group, suite, prop) == 0)
 				found = p;
 		}
-	free(e);
 	return found;
 }
 

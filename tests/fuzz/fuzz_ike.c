@@ -77,13 +77,10 @@ static int op_local_addr(
 	return 0;
 }
 
-static unsigned op_entries_for(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max)
+static bool op_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
 {
-	unsigned n = 0;
 	(void)ctx, (void)path;
-	for (unsigned i = 0; i < cfg->map->n_entry && n < max; i++)
-		out[n++] = &cfg->map->entry[i];
-	return n;
+	return entry->map == cfg->map;
 }
 
 static const struct ike_ops ops = {
@@ -95,7 +92,7 @@ static const struct ike_ops ops = {
 	.vault_free = op_vault_free,
 	.event = op_event,
 	.local_addr = op_local_addr,
-	.entries_for = op_entries_for,
+	.entry_serves = op_entry_serves,
 };
 
 static void profiles(struct cv_config *c)

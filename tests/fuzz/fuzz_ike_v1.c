@@ -120,11 +120,10 @@ static void op_pk_run(void *ctx, void (*work)(void *job), void (*done)(void *job
 	work(job);
 	done(job);
 }
-static unsigned op_entries_for(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max)
+static bool op_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
 {
-	(void)ctx, (void)path, (void)max;
-	out[0] = &cfg->map->entry[0];
-	return 1;
+	(void)ctx, (void)path;
+	return entry == &cfg->map->entry[0];
 }
 static void op_event(void *ctx, const struct ike_event *ev)
 {
@@ -132,7 +131,7 @@ static void op_event(void *ctx, const struct ike_event *ev)
 }
 
 static const struct ike_ops ops = {
-	.now_ms = op_now, .send = op_send, .pk_run = op_pk_run, .entries_for = op_entries_for, .event = op_event};
+	.now_ms = op_now, .send = op_send, .pk_run = op_pk_run, .entry_serves = op_entry_serves, .event = op_event};
 
 static void datagrams(const uint8_t *data, size_t size)
 {

@@ -147,14 +147,9 @@ static int op_local_addr(void *ctx, const struct cfg_map_entry *entry, const str
 	return 0;
 }
 
-static unsigned op_entries_for(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max)
+static bool op_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
 {
-	const struct cv_config *c = ((struct net_node *)ctx)->cfg;
-	unsigned n = 0;
-	(void)path;
-	for (; n < c->map->n_entry && n < max; n++)
-		out[n] = &c->map->entry[n];
-	return n;
+	return cv_addr_eq(&path->local, &((struct net_node *)ctx)->addr) && entry->map;
 }
 
 static void op_event(void *ctx, const struct ike_event *ev)
@@ -197,7 +192,7 @@ static const struct ike_ops ops = {
 	.child_out_idle_s = op_idle,
 	.acquire_failed = op_acquire_failed,
 	.local_addr = op_local_addr,
-	.entries_for = op_entries_for,
+	.entry_serves = op_entry_serves,
 	.event = op_event,
 	.load = op_load,
 	.vault_write = op_vault_write,

@@ -282,14 +282,11 @@ static int op_local_addr(void *ctx, const struct cfg_map_entry *entry, const str
 	return 0;
 }
 
-static unsigned op_entries_for(void *ctx, const struct ike_path *path, const struct cfg_map_entry **out, unsigned max)
+static bool op_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
 {
 	struct pair_host *h = ctx;
-	unsigned n = 0;
 	assert_true(cv_addr_eq(&path->local, &h->addr));
-	for (unsigned i = 0; i < h->cfg->map[0].n_entry && n < max; i++)
-		out[n++] = &h->cfg->map[0].entry[i];
-	return n;
+	return entry->map == &h->cfg->map[0];
 }
 
 static void op_event(void *ctx, const struct ike_event *ev)
@@ -339,7 +336,7 @@ static const struct ike_ops ops = {
 	.child_out_idle_s = op_child_out_idle_s,
 	.acquire_failed = op_acquire_failed,
 	.local_addr = op_local_addr,
-	.entries_for = op_entries_for,
+	.entry_serves = op_entry_serves,
 	.event = op_event,
 	.vault_write = op_vault_write,
 	.vault_free = op_vault_free,

@@ -613,6 +613,89 @@ static void longest_key_prefix_wins(void **state)
 	assert_null(config_psk_by_name(f->c, NULL, 0, NULL, "gw"));
 }
 
+#define MANY 200u
+
+static uint32_t dice(uint32_t *seed, uint32_t below)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return (*seed >> 16) % below;
+}
+
+/* A map of many entries: one to three of 40 peers each, some more than once; every seventh takes peers by identity. */
+static void many_entries(struct cv_config *c, uint32_t *seed)
+{
+	struct cfg_crypto_map *m = &c->map[0];
+	struct cfg_ike_profile *p = config_alloc(c, 2, sizeof(*p));
+
+	c->ike_profile = p;
+	c->n_ike_profile = 2;
+	p[0].version = p[1].version = CFG_IKEV2;
+	p[0].name = "named";
+	p[1].name = "open";
+	p[1].match = config_alloc(c, 1, sizeof(*p[1].match));
+	p[1].match[0] = (struct cfg_identity){.type = CFG_ID_FQDN, .text = "spoke.example"};
+	p[1].n_match = 1;
+	m->entry = config_alloc(c, MANY, sizeof(*m->entry));
+	m->n_entry = 0;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct cfg_map_entry *e = cfgbuild_entry(c, m, i + 1, "site2", "198.51.100.1");
+
+		e->ike_profile = i % 7 ? "named" : "open";
+		e->n_peer = 1 + dice(seed, 3);
+		for (unsigned k = 0; k < e->n_peer; k++) {
+			e->peer[k] = e->peer[0];
+			if (i % 5 == 4) /* the other family, the same first octets */
+				e->peer[k].af = CV_AF_INET6;
+			e->peer[k].b[3] = (uint8_t)(1 + dice(seed, 40));
+		}
+	}
+}
+
+struct taken {
+	const struct cfg_map_entry *e[MANY];
+	unsigned n;
+};
+
+static bool take(void *arg, const struct cfg_map_entry *e)
+{
+	struct taken *t = arg;
+
+	assert_true(t->n < MANY);
+	t->e[t->n++] = e;
+	return true;
+}
+
+/* IPSEC-46, VRF-25: the index gives what a walk over all entries would, in the same order. */
+static void entries_of_a_peer(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t seed = 4711;
+
+	many_entries(f->c, &seed);
+	if (config_resolve(f->c, f->err, NULL, NULL))
+		fail_msg("%s", f->err);
+	for (unsigned i = 0; i < 84; i++) {
+		uint8_t af = i & 1 ? CV_AF_INET6 : CV_AF_INET;
+		struct cv_addr peer = {.af = af, .b = {198, 51, 100, (uint8_t)(i / 2)}};
+		struct taken t = {.n = 0};
+		unsigned n = 0;
+
+		config_peer_entries(f->c, &peer, take, &t);
+		for (unsigned j = 0; j < MANY; j++) {
+			const struct cfg_map_entry *e = &f->c->map[0].entry[j];
+			bool fits = j % 7 == 0;
+
+			for (unsigned k = 0; k < e->n_peer; k++)
+				fits |= cv_addr_eq(&e->peer[k], &peer);
+			if (!fits)
+				continue;
+			assert_true(n < t.n);
+			assert_ptr_equal(t.e[n++], e);
+		}
+		assert_int_equal(n, t.n);
+	}
+}
+
 /* IPSEC-35, IPSEC-T3. */
 static void deny_permit_overlap_warns(void **state)
 {
@@ -743,6 +826,7 @@ int main(void)
 		TEST(key_of_another_vrf_is_not_used),
 		TEST(key_without_vrf_is_global),
 		TEST(longest_key_prefix_wins),
+		TEST(entries_of_a_peer),
 		TEST(deny_permit_overlap_warns),
 		TEST(permit_any_warns),
 		TEST(any_after_deny_says_so),
