@@ -276,6 +276,7 @@ struct cfg_map_entry {
 	const struct cfg_manual *manual; /* an ipsec-manual entry; NULL = IKE */
 	bool auto_start;		 /* negotiate without waiting for traffic */
 	uint32_t replay_window;		 /* packets; 0 = off; CFG_REPLAY_GLOBAL until config_resolve() */
+	bool replay_own;		 /* replay_window is the entry's, not the global one (REPLAY-5) */
 	uint32_t idle_s;		 /* 0 = idle SAs stay; config_resolve() fills in the global value */
 	bool idle_own;			 /* idle_s is the entry's, not the global one (IDLE-5) */
 	const char *ike_profile;	 /* NULL = the map's, else a profile-less IKEv2 default */

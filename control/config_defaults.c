@@ -116,7 +116,8 @@ static void inherit(struct cv_config *c)
 		for (unsigned j = 0; j < c->map[i].n_entry; j++) {
 			struct cfg_map_entry *e = &c->map[i].entry[j];
 
-			if (e->replay_window == CFG_REPLAY_GLOBAL)
+			e->replay_own = e->replay_window != CFG_REPLAY_GLOBAL;
+			if (!e->replay_own)
 				e->replay_window = c->replay_window;
 			e->idle_own = e->idle_s;
 			e->idle_s = e->idle_s ? e->idle_s : c->idle_s;

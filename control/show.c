@@ -292,6 +292,8 @@ static const struct verb shows[] = {
 	{"crypto map", show_map},
 	{"crypto ipsec transform-set", show_transform_set},
 	{"crypto ipsec security-association lifetime", show_sa_lifetime},
+	{"crypto ipsec security-association replay", show_sa_replay},
+	{"crypto ipsec security-association idle-time", show_sa_idle_time},
 	{"access-lists", show_access_lists},
 };
 

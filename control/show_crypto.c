@@ -58,7 +58,7 @@ struct sa_filter {
 	struct cv_addr peer;
 	const char *map;
 	const struct cfg_interface *ifc;
-	int vrf; /* inside */
+	int vrf; /* inside; with a peer the front one, as in `clear crypto sa` */
 };
 
 static json_t *ident(const struct cv_range *r, uint8_t proto, uint16_t port_lo, uint16_t port_hi)
@@ -112,7 +112,8 @@ static void flow_base(struct show *s, json_t *o, const struct rule_ref *r, const
 {
 	json_t *flags;
 
-	set_vrf(s->c, o, "protected_vrf", r->ivrf);
+	set_vrf(s->c, o, "protected_vrf", r->ivrf); /* VRF-16 */
+	set_vrf(s->c, o, "front_vrf", r->fvrf);
 	json_object_set_new(o, "local_ident", ident(&sel->src, sel->proto, sel->sport_lo, sel->sport_hi));
 	json_object_set_new(o, "remote_ident", ident(&sel->dst, sel->proto, sel->dport_lo, sel->dport_hi));
 	set_addr(o, "current_peer", &r->entry->peer[0]);
@@ -177,10 +178,11 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 {
 	const struct algo_encr *encr = algo_encr_get(ch->suite.encr);
 	char text[ALGO_SUITE_STR];
-	struct cv_sa_counters n;
+	struct cv_sa_counters n, shown;
 	json_t *o = json_object();
 
 	child_counters(ch, dir, &n);
+	child_counters_shown(ch, dir, &shown);
 	set_str(o, "direction", dir == CV_SA_IN ? "inbound" : "outbound");
 	set_str(o, "protocol", encr ? "esp" : "ah");
 	set_int(o, "spi", dir == CV_SA_IN ? ch->spi_in : ch->spi_out);
@@ -203,6 +205,11 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 		set_str(o, "idle_source", r->entry->idle_own ? "map" : "global");
 	}
 	set_int(o, "idle_seconds", child_quiet_s(ch));
+	set_int(o, "packets", shown.packets);
+	set_int(o, "bytes", shown.bytes);
+	set_int(o, "replay_drops", shown.replay_drops);
+	set_int(o, "auth_errors", shown.auth_errors);
+	set_int(o, "other_errors", shown.other_errors);
 	set_str(o, "status", ch->released ? "DELETING" : "ACTIVE");
 	return o;
 }
@@ -233,7 +240,7 @@ static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, 
 static bool rule_wanted(struct show *s, const struct sa_filter *f, const struct rule_ref *r)
 {
 	return (!f->map || !strcmp(f->map, r->entry->map->name)) && (!f->ifc || rule_interface(s->c, r) == f->ifc) &&
-	       (f->vrf < 0 || (uint32_t)f->vrf == r->ivrf);
+	       (f->vrf < 0 || (uint32_t)f->vrf == (cv_addr_bits(&f->peer) ? r->fvrf : r->ivrf));
 }
 
 static void child_flows(struct show *s, const struct sa_filter *f, json_t *interfaces, json_t *flows)
@@ -290,6 +297,41 @@ static void idle_flows(struct show *s, const struct sa_filter *f, json_t *interf
 	}
 }
 
+/* The sequence numbers that the dataplane knows, by the number of the SA, until the dump has ended. */
+#define SEQUENCES "sequences"
+
+static void on_sa(void *arg, const void *entry, size_t size)
+{
+	struct show *s = arg;
+	struct cv_sa_entry e;
+	char key[16];
+
+	if (size < sizeof(e))
+		return;
+	memcpy(&e, entry, sizeof(e)); /* alignment */
+	snprintf(key, sizeof(key), "%u", e.ref.index);
+	set_int(json_object_get(s->out, SEQUENCES), key, e.seq);
+}
+
+static void add_sequences(struct show *s)
+{
+	const json_t *seq = json_object_get(s->out, SEQUENCES);
+	json_t *ifc, *flow, *sa, *n;
+	size_t i, k, m;
+	char key[16];
+
+	json_array_foreach (s->list, i, ifc)
+		json_array_foreach (json_object_get(ifc, "flows"), k, flow)
+			json_array_foreach (json_object_get(flow, "sas"), m, sa) {
+				snprintf(key, sizeof(key), "%u",
+					(unsigned)json_integer_value(json_object_get(sa, "conn_id")));
+				n = json_object_get(seq, key);
+				if (n)
+					json_object_set(sa, "sequence", n);
+			}
+	json_object_del(s->out, SEQUENCES);
+}
+
 void show_ipsec_sa(struct show *s)
 {
 	struct sa_filter f = {.map = arg_str(s, "map")};
@@ -306,5 +348,11 @@ void show_ipsec_sa(struct show *s)
 	idle_flows(s, &f, interfaces, flows);
 	json_decref(flows);
 	json_decref(interfaces);
-	show_answer(s);
+	if (!arg_flag(s, "detail") || !dpclient_is_up(s->c->dp)) {
+		show_answer(s);
+		return;
+	}
+	json_object_set_new(s->out, SEQUENCES, json_object());
+	s->finish = add_sequences;
+	show_dump(s, CV_DUMP_SA, 0, on_sa);
 }

@@ -227,6 +227,60 @@ void show_sa_lifetime(struct show *s)
 	show_answer(s);
 }
 
+/* A member of an answer for each entry that says something of its own; NULL = it does not. */
+static void own_settings(struct show *s, json_t *(*setting)(const struct cfg_map_entry *e))
+{
+	const struct cv_config *c = s->c->running;
+	json_t *list = set_array(s->out, "entries");
+
+	for (unsigned i = 0; c && i < c->n_map; i++)
+		for (unsigned k = 0; k < c->map[i].n_entry; k++) {
+			json_t *o = setting(&c->map[i].entry[k]);
+
+			if (!o)
+				continue;
+			set_str(o, "map", c->map[i].name);
+			set_int(o, "sequence", c->map[i].entry[k].seq);
+			json_array_append_new(list, o);
+		}
+}
+
+static json_t *window_of(const struct cfg_map_entry *e)
+{
+	json_t *o = e->replay_own ? json_object() : NULL;
+
+	if (o)
+		set_int(o, "window_size", e->replay_window);
+	return o;
+}
+
+static json_t *idle_time_of(const struct cfg_map_entry *e)
+{
+	json_t *o = e->idle_own ? json_object() : NULL;
+
+	if (o)
+		set_int(o, "idle_time", e->idle_s);
+	return o;
+}
+
+void show_sa_replay(struct show *s)
+{
+	const struct cv_config *c = s->c->running;
+
+	set_int(s->out, "window_size", c ? c->replay_window : CFG_REPLAY_DEFAULT);
+	own_settings(s, window_of);
+	show_answer(s);
+}
+
+void show_sa_idle_time(struct show *s)
+{
+	const struct cv_config *c = s->c->running;
+
+	set_int(s->out, "idle_time", c ? c->idle_s : 0);
+	own_settings(s, idle_time_of);
+	show_answer(s);
+}
+
 void show_transform_set(struct show *s)
 {
 	transform_sets(s, false);

@@ -88,6 +88,8 @@ void show_peer(struct show *s);
 void show_map(struct show *s);
 void show_transform_set(struct show *s);
 void show_sa_lifetime(struct show *s);
+void show_sa_replay(struct show *s);
+void show_sa_idle_time(struct show *s);
 void show_access_lists(struct show *s);
 
 void show_call_admission(struct show *s);

@@ -34,10 +34,12 @@ static const struct cli_arg show_session[] = {
 };
 static const struct cli_arg show_ipsec_sa[] = {
 	FLAG("detail", "With all counters"),
+	FLAG("address", "Only the SAs, by front VRF and peer"),
+	FLAG("identity", "Only the flows, without their SAs"),
 	WITH("peer", "ADDRESS", "Only SAs with this peer", CLI_TEXT),
 	WITH("map", "NAME", "Only SAs of this crypto map", CLI_NAME),
 	WITH("interface", "NAME", "Only SAs of this interface", CLI_NAME),
-	WITH("vrf", "NAME", "Only SAs with this inside VRF", CLI_NAME),
+	WITH("vrf", "NAME", "Only SAs with this inside VRF; with 'peer', this front VRF", CLI_NAME),
 	END,
 };
 static const struct cli_arg show_detail[] = {
@@ -209,6 +211,10 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto ipsec transform-set", "Transform sets", show_set, render_transform_set),
 	SHOW("crypto ipsec security-association lifetime", "Lifetimes of SAs whose map entry sets none", NULL,
 		render_sa_lifetime),
+	SHOW("crypto ipsec security-association replay", "Replay windows, for all and by map entry", NULL,
+		render_sa_replay),
+	SHOW("crypto ipsec security-association idle-time", "When idle SAs go, for all and by map entry", NULL,
+		render_sa_idle_time),
 	SHOW("crypto isakmp sa", "IKEv1 SAs", show_detail, render_isakmp_sa),
 	SHOW("crypto isakmp policy", "IKEv1 policies, with the built-in ones", NULL, render_isakmp_policy),
 	SHOW("crypto isakmp profile", "IKE profiles", NULL, render_isakmp_profile),

@@ -45,6 +45,8 @@ RENDERER(render_ipsec_sa);
 RENDERER(render_crypto_map);
 RENDERER(render_transform_set);
 RENDERER(render_sa_lifetime);
+RENDERER(render_sa_replay);
+RENDERER(render_sa_idle_time);
 RENDERER(render_access_lists);
 /* render_net.c */
 RENDERER(render_version);

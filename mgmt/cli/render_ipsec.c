@@ -37,6 +37,13 @@ static void one_sa(FILE *out, const json_t *sa, const char *map, bool detail)
 	if (jint(sa, "replay_window"))
 		fprintf(out, "  replay window size: %lld", jint(sa, "replay_window"));
 	if (detail) {
+		fprintf(out, "\n        #pkts: %lld, bytes: %lld, replay: %lld, auth failed: %lld, other errors: %lld",
+			jint(sa, "packets"), jint(sa, "bytes"), jint(sa, "replay_drops"), jint(sa, "auth_errors"),
+			jint(sa, "other_errors"));
+		if (json_object_get(sa, "sequence"))
+			fprintf(out, "\n        %s sequence number: %lld",
+				strcmp(jtext(sa, "direction", ""), "inbound") == 0 ? "highest received" : "last sent",
+				jint(sa, "sequence"));
 		fprintf(out, "\n        idle: %lld seconds", jint(sa, "idle_seconds"));
 		if (jint(sa, "idle_limit"))
 			fprintf(out, " of %lld (%s)", jint(sa, "idle_limit"), jtext(sa, "idle_source", "global"));
@@ -72,14 +79,17 @@ static void flow_counters(FILE *out, const json_t *f, bool detail)
 		fprintf(out, "    #pkts replay failed (rcv): %lld\n", jint(f, "replay_errors"));
 }
 
-static void flow(FILE *out, const json_t *f, const char *map, bool detail)
+static void flow(FILE *out, const json_t *f, const char *map, const json_t *request)
 {
+	const bool detail = jflag(request, "detail");
 	static const char *const directions[] = {"inbound", "outbound"}, *const protocols[] = {"esp", "ah", "pcp"};
 	long long spi = jint(f, "current_outbound_spi");
 	size_t i;
 	json_t *flag;
 
 	fprintf(out, "\n   protected vrf: %s\n", jvrf(f, "protected_vrf"));
+	if (detail || json_object_get(f, "front_vrf"))
+		fprintf(out, "   front vrf: %s\n", jvrf(f, "front_vrf"));
 	ident(out, "local ", json_object_get(f, "local_ident"));
 	ident(out, "remote", json_object_get(f, "remote_ident"));
 	fprintf(out, "   current_peer %s port %lld\n", jtext(f, "current_peer", "(none)"),
@@ -99,9 +109,55 @@ static void flow(FILE *out, const json_t *f, const char *map, bool detail)
 		fprintf(out, "     df-bit %s, fragmentation %s\n", jtext(f, "df_bit", "copy"),
 			jtext(f, "fragmentation", "before-encryption"));
 	fprintf(out, "     current outbound spi: 0x%llX(%lld)\n", spi, spi);
-	for (unsigned d = 0; d < 2; d++)
+	for (unsigned d = 0; d < 2 && !jflag(request, "identity"); d++)
 		for (unsigned p = 0; p < 3; p++)
 			sas_of(out, f, directions[d], protocols[p], map, detail);
+}
+
+/* An SA with whom it is shared. */
+struct addressed {
+	const json_t *flow, *sa;
+	const char *map;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct addressed *x = a, *y = b;
+	int r = strcmp(jvrf(x->flow, "front_vrf"), jvrf(y->flow, "front_vrf"));
+
+	if (!r)
+		r = strcmp(jtext(x->flow, "current_peer", ""), jtext(y->flow, "current_peer", ""));
+	return r ? r : strcmp(jtext(x->sa, "protocol", "esp"), jtext(y->sa, "protocol", "esp"));
+}
+
+/* `address`: the SAs by front VRF and peer, then by protocol. */
+static void by_addresses(FILE *out, const json_t *interfaces, bool detail)
+{
+	struct addressed *all = NULL;
+	size_t i, k, m, n = 0;
+	json_t *in, *f, *sa;
+
+	json_array_foreach (interfaces, i, in)
+		json_array_foreach (json_object_get(in, "flows"), k, f)
+			json_array_foreach (json_object_get(f, "sas"), m, sa) {
+				all = realloc(all, (n + 1) * sizeof(*all));
+				if (!all)
+					abort();
+				all[n++] = (struct addressed){f, sa, jtext(in, "crypto_map", "?")};
+			}
+	if (n)
+		qsort(all, n, sizeof(*all), by_address);
+	for (i = 0; i < n; i++) {
+		if (i == 0 ||
+			strcmp(jtext(all[i].flow, "current_peer", ""), jtext(all[i - 1].flow, "current_peer", "")) ||
+			strcmp(jvrf(all[i].flow, "front_vrf"), jvrf(all[i - 1].flow, "front_vrf")))
+			fprintf(out, "%sfvrf/address: %s/%s\n", i ? "\n" : "", jvrf(all[i].flow, "front_vrf"),
+				jtext(all[i].flow, "current_peer", "?"));
+		fprintf(out, "   protocol: %s, %s\n", jtext(all[i].sa, "protocol", "esp"),
+			jtext(all[i].sa, "direction", "?"));
+		one_sa(out, all[i].sa, all[i].map, detail);
+	}
+	free(all);
 }
 
 RENDERER(render_ipsec_sa)
@@ -109,12 +165,16 @@ RENDERER(render_ipsec_sa)
 	size_t i, k;
 	json_t *in, *f;
 
+	if (jflag(request, "address")) {
+		by_addresses(out, json_object_get(result, "interfaces"), jflag(request, "detail"));
+		return;
+	}
 	json_array_foreach (json_object_get(result, "interfaces"), i, in) {
 		fprintf(out, "%sinterface: %s\n", i ? "\n" : "", jtext(in, "interface", "?"));
 		fprintf(out, "    Crypto map tag: %s, local addr %s\n", jtext(in, "crypto_map", "?"),
 			jtext(in, "local_address", "?"));
 		json_array_foreach (json_object_get(in, "flows"), k, f)
-			flow(out, f, jtext(in, "crypto_map", "?"), jflag(request, "detail"));
+			flow(out, f, jtext(in, "crypto_map", "?"), request);
 	}
 }
 
@@ -198,6 +258,50 @@ RENDERER(render_sa_lifetime)
 	(void)request;
 	fprintf(out, "Security association lifetime: %lld kilobytes/%lld seconds\n", jint(result, "life_kb"),
 		jint(result, "life_seconds"));
+}
+
+static void window(FILE *out, long long size)
+{
+	if (size)
+		fprintf(out, "window size %lld packets\n", size);
+	else
+		fprintf(out, "disabled\n");
+}
+
+RENDERER(render_sa_replay)
+{
+	size_t i;
+	json_t *e;
+
+	(void)request;
+	fprintf(out, "Security association replay: ");
+	window(out, jint(result, "window_size"));
+	json_array_foreach (json_object_get(result, "entries"), i, e) {
+		fprintf(out, "  Crypto Map \"%s\" %lld: ", jtext(e, "map", "?"), jint(e, "sequence"));
+		window(out, jint(e, "window_size"));
+	}
+}
+
+static void idle_time(FILE *out, long long seconds)
+{
+	if (seconds)
+		fprintf(out, "%lld seconds\n", seconds);
+	else
+		fprintf(out, "disabled\n");
+}
+
+RENDERER(render_sa_idle_time)
+{
+	size_t i;
+	json_t *e;
+
+	(void)request;
+	fprintf(out, "Security association idle-time: ");
+	idle_time(out, jint(result, "idle_time"));
+	json_array_foreach (json_object_get(result, "entries"), i, e) {
+		fprintf(out, "  Crypto Map \"%s\" %lld: ", jtext(e, "map", "?"), jint(e, "sequence"));
+		idle_time(out, jint(e, "idle_time"));
+	}
 }
 
 static void acl_end(FILE *out, const json_t *l, const char *addr, const char *port)

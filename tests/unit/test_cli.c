@@ -245,6 +245,15 @@ static void shows(cli_render render, const char *json, const char *request, cons
 	free(text);
 }
 
+static void shows_not(cli_render render, const char *json, const char *request, const char *line)
+{
+	char *text = rendered(render, json, request);
+
+	assert_non_null(text);
+	assert_null(strstr(text, line));
+	free(text);
+}
+
 /* MON-T3, MON-T4 */
 static void test_render_session(void **state)
 {
@@ -289,7 +298,9 @@ static void test_render_ipsec_sa(void **state)
 		"{\"direction\": \"inbound\", \"protocol\": \"esp\", \"spi\": 305419896, \"transform\": \"esp-gcm "
 		"128\","
 		"\"mode\": \"Tunnel\", \"udp_encaps\": true, \"conn_id\": 5, \"life_kb\": 100, \"life_seconds\": 200,"
-		"\"iv_size\": 8, \"replay_window\": 64}]}]}]}";
+		"\"iv_size\": 8, \"replay_window\": 64, \"packets\": 7, \"bytes\": 700, \"replay_drops\": 2, "
+		"\"auth_errors\": 3,"
+		"\"other_errors\": 4, \"sequence\": 9}]}]}]}";
 	static const char *const lines[] = {"interface: wan\n", "Crypto map tag: vpn, local addr 192.0.2.1",
 		"protected vrf: red", "local  ident (addr/mask/prot/port): (10.1.0.0/255.255.255.0/0/0)",
 		"remote ident (addr/mask/prot/port): (10.2.0.0/255.255.255.0/6/443)",
@@ -299,8 +310,35 @@ static void test_render_ipsec_sa(void **state)
 		"in use settings ={Tunnel UDP-Encaps, }", "remaining key lifetime (k/sec): (100/200)",
 		"IV size: 8 bytes", "replay detection support: Y", "outbound pcp sas:", NULL};
 
+	static const char *const by_address[] = {
+		"fvrf/address: (none)/192.0.2.2\n   protocol: esp, inbound\n", "spi: 0x12345678(305419896)", NULL};
+	static const char *const detail[] = {"protected vrf: red\n   front vrf: (none)\n",
+		"#pkts: 7, bytes: 700, replay: 2, auth failed: 3, other errors: 4",
+		"highest received sequence number: 9", NULL};
+
 	(void)state;
 	shows(render_ipsec_sa, answer, "{}", lines);
+	shows(render_ipsec_sa, answer, "{\"address\": true}", by_address);
+	shows(render_ipsec_sa, answer, "{\"detail\": true}", detail);
+	shows_not(render_ipsec_sa, answer, "{\"identity\": true}", "spi: 0x12345678");
+}
+
+/* REPLAY-6, IDLE-4: the settings, for all and by entry. */
+static void test_render_sa_settings(void **state)
+{
+	static const char *const replay[] = {"Security association replay: window size 1024 packets\n",
+		"Crypto Map \"vpn\" 10: window size 64 packets\n", "Crypto Map \"vpn\" 20: disabled\n", NULL};
+	static const char *const idle[] = {
+		"Security association idle-time: disabled\n", "Crypto Map \"vpn\" 10: 600 seconds\n", NULL};
+
+	(void)state;
+	shows(render_sa_replay,
+		"{\"window_size\": 1024, \"entries\": [{\"map\": \"vpn\", \"sequence\": 10, \"window_size\": 64},"
+		"{\"map\": \"vpn\", \"sequence\": 20, \"window_size\": 0}]}",
+		"{}", replay);
+	shows(render_sa_idle_time,
+		"{\"idle_time\": 0, \"entries\": [{\"map\": \"vpn\", \"sequence\": 10, \"idle_time\": 600}]}", "{}",
+		idle);
 }
 
 static void test_render_net(void **state)
@@ -412,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_render_session),
 		cmocka_unit_test(test_render_ipsec_sa),
+		cmocka_unit_test(test_render_sa_settings),
 		cmocka_unit_test(test_render_net),
 		cmocka_unit_test(test_render_admission),
 		cmocka_unit_test(test_render_anything),

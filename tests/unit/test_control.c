@@ -486,6 +486,13 @@ static void tunnel_comes_up(void **state)
 	flow = json_array_get(json_object_get(s, "flows"), 0);
 	assert_int_equal(json_array_size(json_object_get(flow, "sas")), 2);
 	json_decref(answer);
+	answer = ask(f, &f->r[0], "{\"show\": \"crypto ipsec sa\", \"detail\": true}", true);
+	s = json_array_get(json_object_get(answer, "interfaces"), 0);
+	flow = json_array_get(json_object_get(s, "flows"), 0);
+	assert_true(json_is_integer(
+		json_object_get(json_array_get(json_object_get(flow, "sas"), 0), "sequence"))); /* the dataplane's */
+	assert_null(json_object_get(answer, "sequences"));
+	json_decref(answer);
 }
 
 /* A killed culvertd finds its IKE SAs again, and its SAs are not touched. */
@@ -850,9 +857,10 @@ static void every_show_answers(void **state)
 	static const char *const words[] = {"version", "dataplane", "crypto engine", "interfaces", "arp", "nd",
 		"ip route", "ipv6 route", "drops", "workers", "crypto session", "crypto ipsec sa", "crypto isakmp sa",
 		"crypto ikev2 sa", "crypto ike stats", "crypto isakmp policy", "crypto isakmp profile",
-		"crypto isakmp key", "crypto isakmp peer", "crypto map", "crypto ipsec transform-set", "access-lists"};
+		"crypto isakmp key", "crypto isakmp peer", "crypto map", "crypto ipsec transform-set", "access-lists",
+		"crypto ipsec security-association replay", "crypto ipsec security-association idle-time"};
 	struct fixture *f = *state;
-	char request[64], *text;
+	char request[96], *text;
 	json_t *a;
 
 	bring_up(f);
