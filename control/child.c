@@ -139,6 +139,10 @@ static void drop_out(struct child *ch)
 static void child_destroy(struct child_table *t, struct child *ch)
 {
 	drop_out(ch);
+	if (ch->ah)
+		ch->ah->esp = NULL;
+	if (ch->esp)
+		ch->esp->ah = NULL;
 	t->child[ch->id] = NULL;
 	number_free(t, ch->id);
 	free(ch);
@@ -316,11 +320,12 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->spi = out ? ch->spi_out : ch->spi_in;
 	sa->dir = dir;
 	sa->mode = ch->transport ? CV_SA_TRANSPORT : CV_SA_TUNNEL;
+	sa->outer_index = ch->ah ? child_index(ch->ah, out ? CHILD_OUT : CHILD_IN) : 0;
 	sa->ipproto = ch->suite.encr ? IPPROTO_ESP : IPPROTO_AH;
 	sa->encr = ch->suite.encr;
 	sa->integ = ch->suite.encr ? ch->suite.integ : ch->suite.ah;
 	sa->flags = ch->egress | (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | (ch->esn ? CV_SA_F_ESN : 0) |
-		    (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY);
+		    (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY) | (ch->bundled ? CV_SA_F_BUNDLED : 0);
 	sa->replay_window = ch->replay_window;
 	sa->front_vrf = ch->path.vrf;
 	sa->inside_vrf = ch->ivrf;
@@ -331,7 +336,8 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->udp_dst = out ? ch->path.rport : ch->path.lport;
 	sa->n_sel = (uint16_t)ch->n_sel;
 	memcpy(sa->sel, ch->sel, ch->n_sel * sizeof(sa->sel[0]));
-	set_limits(sa, ch);
+	if (!ch->bundled) /* those of ESP inside are reached first */
+		set_limits(sa, ch);
 }
 
 static void send_del(struct child *ch, unsigned half)
@@ -343,14 +349,22 @@ static void send_del(struct child *ch, unsigned half)
 	ch->halves &= (uint8_t)~half;
 }
 
+/* Of both pairs of a bundle; outbound the inner one first, so that nothing leaves with AH or ESP alone. */
+static void send_del_both(struct child *ch, unsigned half)
+{
+	send_del(ch, half);
+	if (ch->ah)
+		send_del(ch->ah, half);
+}
+
 static void all_answered(struct child *ch)
 {
 	struct child_table *t = ch->c->children;
 	void (*cb)(void *arg, int err) = ch->cb;
 
 	if (ch->err) { /* all or nothing */
-		send_del(ch, CHILD_OUT);
-		send_del(ch, CHILD_IN);
+		send_del_both(ch, CHILD_OUT);
+		send_del_both(ch, CHILD_IN);
 	} else if ((cb || ch->manual) && !ch->released) {
 		session_child(ch->c->sessions, ch, true);
 	}
@@ -359,20 +373,39 @@ static void all_answered(struct child *ch)
 	if (cb)
 		cb(ch->arg, ch->err);
 	ch->pending--;
+	if (ch->ah)
+		child_put(t, ch->ah);
 	child_put(t, ch);
+}
+
+/* The pair that IKE knows counts the answers to all of a bundle, so it is not freed before the other one. */
+static struct child *head_of(struct child *ch)
+{
+	return ch->bundled ? ch->esp : ch;
+}
+
+static void pending_add(struct child *ch)
+{
+	ch->pending++;
+	if (ch->bundled)
+		ch->esp->pending++;
 }
 
 static void half_answered(struct child *ch, unsigned half, int err, const struct cv_reply *rep)
 {
+	struct child *head = head_of(ch);
+
 	if (err) {
 		ch->halves &= (uint8_t)~half;
-		if (!ch->err)
-			ch->err = err == -EREMOTEIO && rep->err == CV_ERR_UNSUPPORTED ? -ENOTSUP : err;
+		if (!head->err)
+			head->err = err == -EREMOTEIO && rep->err == CV_ERR_UNSUPPORTED ? -ENOTSUP : err;
 		cv_warn("control", "IPsec SA 0x%08x: %s", half == CHILD_OUT ? ch->spi_out : ch->spi_in,
 			rep ? (rep->text[0] ? rep->text : dp_err_str(rep->err)) : "no dataplane");
 	}
-	if (--ch->pending == 0)
-		all_answered(ch);
+	if (head != ch)
+		ch->pending--;
+	if (--head->pending == 0)
+		all_answered(head);
 }
 
 static void in_answered(void *arg, int err, const struct cv_reply *rep)
@@ -385,14 +418,15 @@ static void out_answered(void *arg, int err, const struct cv_reply *rep)
 	half_answered(arg, CHILD_OUT, err, rep);
 }
 
-static void send_add(struct child *ch, unsigned half, const struct cv_sa *sa)
+static void send_add(struct child *ch, unsigned half, const struct cv_sa *sa,
+	void (*answered)(void *arg, int err, const struct cv_reply *rep))
 {
-	ch->pending++;
+	pending_add(ch);
 	ch->halves |= (uint8_t)half;
 	ch->seen |= (uint8_t)half;
 	slot_counters(dpclient_stats(ch->c->dp), sa->index, &ch->base[half == CHILD_OUT]);
 	/* cannot fail: the caller has looked that there is a connection */
-	dpclient_command(ch->c->dp, CV_CMD_SA_ADD, sa, sizeof(*sa), half == CHILD_IN ? in_answered : out_answered, ch);
+	dpclient_command(ch->c->dp, CV_CMD_SA_ADD, sa, sizeof(*sa), answered, ch);
 }
 
 /* ---- ike_ops ---- */
@@ -412,6 +446,8 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->udp_encap = p->udp_encap;
 	ch->initiator = p->initiator;
 	ch->suite = p->suite;
+	if (p->suite.encr)
+		ch->suite.ah = CV_INTEG_NONE; /* of a bundle: bundle_from_params() */
 	ch->esn = p->esn;
 	ch->transport = p->transport;
 	ch->n_sel = p->n_sel <= CV_SA_SEL_MAX ? p->n_sel : CV_SA_SEL_MAX;
@@ -423,6 +459,36 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->rule_id = desired_rule(c->desired, p->rule_id) ? p->rule_id : rule_for(c, p);
 	ch->egress = egress_flags(ch);
 	return ch;
+}
+
+/*
+ * The pair of AH around esp, number id: in transport mode whatever the mode of ESP, since the packet that it covers has
+ * the outer IP header already (RFC 4301 4.4.2, 5).
+ */
+static bool bundle_from_params(struct child *esp, uint32_t id, const struct ike_child_params *p)
+{
+	struct child *ah = malloc(sizeof(*ah));
+
+	if (!ah)
+		return false;
+	*ah = *esp;
+	ah->id = id;
+	ah->spi_in = p->ah_spi_in;
+	ah->spi_out = p->ah_spi_out;
+	ah->suite = (struct algo_suite){.ah = p->suite.ah};
+	ah->transport = ah->bundled = true;
+	ah->esp = esp;
+	esp->ah = ah;
+	return true;
+}
+
+static void table_put(struct child_table *t, struct child *ch)
+{
+	t->state[ch->id] = PAIR_USED;
+	t->child[ch->id] = ch;
+	t->n_held += !ch->bundled;
+	if (ch->ah)
+		table_put(t, ch->ah);
 }
 
 void child_path_mtu(struct child_table *t, uint32_t fvrf, const struct cv_addr *remote, uint16_t mtu)
@@ -438,9 +504,11 @@ static void inherit(struct child_table *t, struct child *ch)
 	uint64_t quiet = UINT64_MAX;
 
 	for (const struct child *o = child_next(t, 0); o; o = child_next(t, o->id)) {
-		if (o != ch && o->path.vrf == ch->path.vrf && cv_addr_eq(&o->path.remote, &ch->path.remote))
+		if (o == ch || o->bundled)
+			continue;
+		if (o->path.vrf == ch->path.vrf && cv_addr_eq(&o->path.remote, &ch->path.remote))
 			ch->path_mtu = o->path_mtu;
-		if (o != ch && o->rule_id == ch->rule_id && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
+		if (o->rule_id == ch->rule_id && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
 			!memcmp(o->sel, ch->sel, sizeof(o->sel)) && child_quiet_s(o) < quiet)
 			quiet = child_quiet_s(o);
 	}
@@ -448,18 +516,46 @@ static void inherit(struct child_table *t, struct child *ch)
 		ch->active_ms = ch->added_ms - quiet * 1000;
 }
 
+/* A pair to the dataplane, or its outbound half to ch->out for later. */
+static void install(struct child *ch, const uint8_t *in, const uint8_t *out, uint16_t key_len, bool inbound_only)
+{
+	struct cv_sa sa;
+
+	fill_common(&sa, ch, CV_SA_IN);
+	sa.key_len = key_len;
+	memcpy(sa.key, in, key_len);
+	send_add(ch, CHILD_IN, &sa, in_answered);
+	fill_common(&sa, ch, CV_SA_OUT);
+	sa.key_len = key_len;
+	memcpy(sa.key, out, key_len);
+	if (inbound_only) {
+		ch->out = malloc(sizeof(sa));
+		if (!ch->out)
+			abort();
+		*ch->out = sa;
+	} else {
+		send_add(ch, CHILD_OUT, &sa, out_answered);
+	}
+	cv_secret_zero(&sa, sizeof(sa));
+}
+
+static bool reserved(const struct child_table *t, uint32_t id)
+{
+	return id < PAIRS && t->state[id] == PAIR_RESERVED;
+}
+
 int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys *keys, uint32_t *child_id,
 	void (*cb)(void *arg, int err), void *arg)
 {
 	struct control *c = ctx;
 	struct child_table *t = c->children;
-	uint32_t id = p->index_in / 2;
+	uint32_t id = p->index_in / 2, ah_id = p->ah_index_in / 2;
 	struct child *ch;
-	struct cv_sa sa;
 
 	if (!dpclient_is_up(c->dp))
 		return -ENOTCONN;
-	if (id >= PAIRS || t->state[id] != PAIR_RESERVED || keys->len > CV_SA_KEY_MAX)
+	if (!reserved(t, id) || keys->len > CV_SA_KEY_MAX || keys->ah_len > CV_SA_KEY_MAX ||
+		(keys->ah_len && !reserved(t, ah_id)))
 		return -EINVAL;
 	ch = child_from_params(c, id, p);
 	if (!ch)
@@ -468,30 +564,19 @@ int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys
 		free(ch);
 		return -ENOENT;
 	}
-	t->state[id] = PAIR_USED;
-	t->child[id] = ch;
-	t->n_held++;
+	if (keys->ah_len && !bundle_from_params(ch, ah_id, p)) {
+		free(ch);
+		return -ENOMEM;
+	}
+	table_put(t, ch);
 	if (p->rekey)
 		inherit(t, ch);
 	*child_id = id;
 	ch->cb = cb;
 	ch->arg = arg;
-	fill_common(&sa, ch, CV_SA_IN);
-	sa.key_len = keys->len;
-	memcpy(sa.key, keys->in, keys->len);
-	send_add(ch, CHILD_IN, &sa);
-	fill_common(&sa, ch, CV_SA_OUT);
-	sa.key_len = keys->len;
-	memcpy(sa.key, keys->out, keys->len);
-	if (p->inbound_only) {
-		ch->out = malloc(sizeof(sa));
-		if (!ch->out)
-			abort();
-		*ch->out = sa;
-	} else {
-		send_add(ch, CHILD_OUT, &sa);
-	}
-	cv_secret_zero(&sa, sizeof(sa));
+	if (ch->ah) /* first: the inner SA names the outer one */
+		install(ch->ah, keys->ah_in, keys->ah_out, keys->ah_len, p->inbound_only);
+	install(ch, keys->in, keys->out, keys->len, p->inbound_only);
 	cv_secret_zero(keys, sizeof(*keys));
 	return 0;
 }
@@ -500,7 +585,7 @@ static void activated(void *arg, int err, const struct cv_reply *rep)
 {
 	struct child *ch = arg;
 	struct control *c = ch->c;
-	uint32_t id = ch->id;
+	uint32_t id = head_of(ch)->id;
 
 	half_answered(ch, CHILD_OUT, err, rep);
 	ch = child_get(c->children, id);
@@ -508,52 +593,67 @@ static void activated(void *arg, int err, const struct cv_reply *rep)
 		ike_child_expire(c->ike, id, true);
 }
 
-void child_activate(void *ctx, uint32_t child_id)
+static void activate(struct child *ch)
 {
-	struct control *c = ctx;
-	struct child *ch = child_get(c->children, child_id);
-	struct cv_sa *sa;
+	struct cv_sa *sa = ch->out;
 
-	if (!ch || !ch->out || !dpclient_is_up(c->dp))
+	if (!sa)
 		return;
-	sa = ch->out;
 	sa->src = ch->path.local; /* the peer may have moved meanwhile */
 	sa->dst = ch->path.remote;
 	sa->udp_src = ch->path.lport;
 	sa->udp_dst = ch->path.rport;
-	ch->pending++;
-	ch->halves |= CHILD_OUT;
-	ch->seen |= CHILD_OUT;
-	slot_counters(dpclient_stats(c->dp), sa->index, &ch->base[1]);
-	dpclient_command(c->dp, CV_CMD_SA_ADD, sa, sizeof(*sa), activated, ch);
+	send_add(ch, CHILD_OUT, sa, activated);
 	drop_out(ch);
+}
+
+void child_activate(void *ctx, uint32_t child_id)
+{
+	struct control *c = ctx;
+	struct child *ch = child_get(c->children, child_id);
+
+	if (!ch || !dpclient_is_up(c->dp))
+		return;
+	if (ch->ah)
+		activate(ch->ah);
+	activate(ch);
+}
+
+/* Out of IKE's hands: no more sending, receiving for linger_ms. Perhaps it is gone afterwards. */
+static void release(struct child_table *t, struct child *ch, uint32_t linger_ms)
+{
+	struct child *before;
+
+	ch->released = true;
+	drop_out(ch);
+	send_del(ch, CHILD_OUT);
+	if (!linger_ms || !(ch->halves & CHILD_IN)) {
+		send_del(ch, CHILD_IN);
+		child_put(t, ch);
+		return;
+	}
+	ch->linger_until_ms = now_ms(t) + linger_ms;
+	TAILQ_FOREACH_REVERSE(before, &t->linger, child_list, link)
+	if (before->linger_until_ms <= ch->linger_until_ms)
+		break;
+	if (before)
+		TAILQ_INSERT_AFTER(&t->linger, before, ch, link);
+	else
+		TAILQ_INSERT_HEAD(&t->linger, ch, link);
 }
 
 void child_del(void *ctx, uint32_t child_id, uint32_t linger_ms)
 {
 	struct control *c = ctx;
-	struct child *ch = child_get(c->children, child_id), *before;
+	struct child *ch = child_get(c->children, child_id), *ah = ch ? ch->ah : NULL;
 
-	if (!ch || ch->released)
+	if (!ch || ch->released || ch->bundled)
 		return;
-	ch->released = true;
 	c->children->n_held--;
 	session_child(c->sessions, ch, false);
-	drop_out(ch);
-	send_del(ch, CHILD_OUT);
-	if (!linger_ms || !(ch->halves & CHILD_IN)) {
-		send_del(ch, CHILD_IN);
-		child_put(c->children, ch);
-		return;
-	}
-	ch->linger_until_ms = host_now_ms(c) + linger_ms;
-	TAILQ_FOREACH_REVERSE(before, &c->children->linger, child_list, link)
-	if (before->linger_until_ms <= ch->linger_until_ms)
-		break;
-	if (before)
-		TAILQ_INSERT_AFTER(&c->children->linger, before, ch, link);
-	else
-		TAILQ_INSERT_HEAD(&c->children->linger, ch, link);
+	release(c->children, ch, linger_ms);
+	if (ah)
+		release(c->children, ah, linger_ms);
 }
 
 uint64_t child_run_linger(struct child_table *t, uint64_t now)
@@ -591,12 +691,12 @@ void child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool 
 	struct control *c = ctx;
 	struct child *ch = child_get(c->children, child_id);
 
-	if (!ch)
-		return;
-	ch->path = *path;
-	ch->udp_encap = udp_encap;
-	send_update(ch, CHILD_IN);
-	send_update(ch, CHILD_OUT);
+	for (; ch; ch = ch->ah) {
+		ch->path = *path;
+		ch->udp_encap = udp_encap;
+		send_update(ch, CHILD_IN);
+		send_update(ch, CHILD_OUT);
+	}
 }
 
 void child_egress(struct child_table *t)
@@ -615,49 +715,64 @@ void child_egress(struct child_table *t)
 
 /* ---- manual pairs ---- */
 
+/* The number that the operator's SPI asks for, 0 = it is taken. */
+static uint32_t manual_number(const struct child_table *t, uint32_t spi_in)
+{
+	uint32_t id = (spi_in & (CV_SA_MAX - 1)) / 2;
+
+	return id < CHILD_MANUAL_MAX && t->state[id] == PAIR_FREE ? id : 0;
+}
+
 static struct child *manual_new(struct child_table *t, const struct ike_child_params *p)
 {
-	uint32_t id = (p->spi_in & (CV_SA_MAX - 1)) / 2;
-	struct child *ch = id < CHILD_MANUAL_MAX && t->state[id] == PAIR_FREE ? child_from_params(t->c, id, p) : NULL;
+	const bool bundle = p->suite.encr && p->suite.ah;
+	uint32_t id = manual_number(t, p->spi_in), ah_id = bundle ? manual_number(t, p->ah_spi_in) : 0;
+	struct child *ch = id && (ah_id || !bundle) ? child_from_params(t->c, id, p) : NULL;
 
 	if (!ch)
 		return NULL;
 	ch->manual = true;
 	ch->odd = p->spi_in & 1;
 	ch->replay_window = 0; /* IPSEC-10 */
-	t->state[id] = PAIR_USED;
-	t->child[id] = ch;
-	t->n_held++;
+	if (bundle && !bundle_from_params(ch, ah_id, p)) {
+		free(ch);
+		return NULL;
+	}
+	if (ch->ah)
+		ch->ah->odd = p->ah_spi_in & 1;
+	table_put(t, ch);
 	return ch;
+}
+
+static uint16_t key_join(const struct cfg_session_key *k, uint8_t out[CV_SA_KEY_MAX])
+{
+	if (k->cipher_len)
+		memcpy(out, k->cipher, k->cipher_len);
+	if (k->auth_len)
+		memcpy(out + k->cipher_len, k->auth, k->auth_len);
+	return (uint16_t)(k->cipher_len + k->auth_len);
 }
 
 int child_add_manual(struct child_table *t, const struct ike_child_params *p, const struct cfg_manual *keys)
 {
 	struct child *ch = manual_new(t, p);
-	struct cv_sa sa;
+	uint8_t in[CV_SA_KEY_MAX], out[CV_SA_KEY_MAX];
 
 	if (!ch)
 		return -EBUSY;
-	for (unsigned half = CHILD_IN; half <= CHILD_OUT; half++) {
-		const struct cfg_session_key *k = half == CHILD_IN ? &keys->in : &keys->out;
-
-		fill_common(&sa, ch, half == CHILD_IN ? CV_SA_IN : CV_SA_OUT);
-		sa.key_len = (uint16_t)(k->cipher_len + k->auth_len);
-		if (k->cipher_len)
-			memcpy(sa.key, k->cipher, k->cipher_len);
-		if (k->auth_len)
-			memcpy(sa.key + k->cipher_len, k->auth, k->auth_len);
-		send_add(ch, half, &sa);
-		cv_secret_zero(&sa, sizeof(sa));
-	}
+	if (ch->ah)
+		install(ch->ah, keys->in.ah_auth, keys->out.ah_auth, (uint16_t)keys->in.ah_auth_len, false);
+	uint16_t len = key_join(&keys->in, in);
+	key_join(&keys->out, out);
+	install(ch, in, out, len, false);
+	cv_secret_zero(in, sizeof(in));
+	cv_secret_zero(out, sizeof(out));
 	return 0;
 }
 
 void child_adopt_manual(struct child_table *t, const struct ike_child_params *p)
 {
-	struct child *ch = manual_new(t, p);
-
-	if (ch)
+	for (struct child *ch = manual_new(t, p); ch; ch = ch->ah)
 		ch->halves = CHILD_IN | CHILD_OUT; /* what of them is really there, the dump says */
 }
 
@@ -668,17 +783,37 @@ struct control *child_table_owner(const struct child_table *t)
 	return t->c;
 }
 
-void child_adopt(struct child_table *t, uint32_t id, uint32_t index_in, const struct ike_child_params *p)
+static bool adoptable(const struct child_table *t, uint32_t index_in)
 {
+	return index_in < CV_SA_MAX && !(index_in & 1) && !t->child[index_in / 2];
+}
+
+void child_adopt(struct child_table *t, const struct ike_child_params *p, uint32_t id)
+{
+	const bool bundle = p->ah_index_in;
 	struct child *ch;
 
-	if (id >= PAIRS || index_in != 2 * id || t->child[id] || !(ch = child_from_params(t->c, id, p)))
+	if (p->index_in != 2 * id || !adoptable(t, p->index_in) || (bundle && !adoptable(t, p->ah_index_in)) ||
+		!(ch = child_from_params(t->c, id, p)))
 		return;
-	t->state[id] = PAIR_USED;
-	t->child[id] = ch;
-	t->n_held++;
-	ch->halves = CHILD_IN | CHILD_OUT; /* what of them is really there, the dump says */
+	if (bundle && !bundle_from_params(ch, p->ah_index_in / 2, p)) {
+		free(ch);
+		return;
+	}
+	table_put(t, ch);
 	session_adopt(t->c->sessions, ch);
+	for (; ch; ch = ch->ah)
+		ch->halves = CHILD_IN | CHILD_OUT; /* what of them is really there, the dump says */
+}
+
+static bool both_halves(const struct child *ch)
+{
+	return ch->halves & CHILD_IN && (ch->halves & CHILD_OUT || ch->out);
+}
+
+bool child_complete(const struct child *ch)
+{
+	return both_halves(ch) && (!ch->ah || both_halves(ch->ah));
 }
 
 void child_linger_check(struct child_table *t, struct child *ch)

@@ -47,6 +47,13 @@ struct child {
 	bool esn, transport;
 	bool manual; /* of an entry with session keys: not IKE's */
 	bool odd;    /* manual: the inbound SA has the odd one of the two indexes, because its SPI has */
+	/*
+	 * A bundle (IPSEC-18) is two pairs: that of ESP is the one IKE knows, that of AH goes around it and lives and
+	 * dies with it. Either may be NULL once the other is gone.
+	 */
+	struct child *ah;  /* of the pair of ESP */
+	struct child *esp; /* of the pair of AH */
+	bool bundled;	   /* this is the pair of AH */
 	struct cv_selector sel[CV_SA_SEL_MAX];
 	unsigned n_sel;
 	uint32_t lifetime_s, replay_window;
@@ -76,12 +83,19 @@ void child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool 
 uint32_t child_idle_s(void *ctx, uint32_t child_id);
 uint32_t child_out_idle_s(void *ctx, uint32_t child_id);
 
-/* NULL when there is none, or ref's SPI is not its. */
+/* NULL when there is none, or ref's SPI is not its; of a bundle either pair. */
 struct child *child_by_ref(struct child_table *t, const struct cv_sa_ref *ref);
 struct child *child_get(struct child_table *t, uint32_t id);
-/* Next pair after number `after` (0 to start), or NULL. */
+/* Next pair after number `after` (0 to start), or NULL; of a bundle both come. */
 struct child *child_next(struct child_table *t, uint32_t after);
 unsigned child_count(const struct child_table *t); /* those IKE knows */
+/* The number IKE knows a pair by: of a bundle that of its ESP pair, 0 when that is gone. */
+static inline uint32_t child_ike_id(const struct child *ch)
+{
+	return ch->bundled ? (ch->esp ? ch->esp->id : 0) : ch->id;
+}
+/* Is everything that belongs to it in the dataplane? An outbound half that waits for its activation counts. */
+bool child_complete(const struct child *ch);
 
 /* Take over a pair that a restored IKE SA names. */
 void child_restore(struct child_table *t, const struct ike_child_info *info);
@@ -131,7 +145,7 @@ uint64_t child_run_linger(struct child_table *t, uint64_t now_ms);
 
 /* Between child.c and child_sync.c. */
 struct control *child_table_owner(const struct child_table *t);
-void child_adopt(struct child_table *t, uint32_t id, uint32_t index_in, const struct ike_child_params *p);
+void child_adopt(struct child_table *t, const struct ike_child_params *p, uint32_t id);
 void child_linger_check(struct child_table *t, struct child *ch); /* a released pair may have nothing left to do */
 
 #endif

@@ -10,7 +10,7 @@
 
 void child_restore(struct child_table *t, const struct ike_child_info *info)
 {
-	child_adopt(t, info->child_id, info->index_in, info->params);
+	child_adopt(t, info->params, info->child_id);
 }
 
 /* ---- SYNC ---- */
@@ -67,9 +67,9 @@ void child_sync_end(struct child_table *t, bool all_lost)
 			child_linger_check(t, ch);
 			continue;
 		}
-		if (ch->manual)
-			continue; /* manual_install */
-		if (all_lost || (ch->halves & CHILD_IN && (ch->halves & CHILD_OUT || ch->out)))
+		if (ch->manual || ch->bundled)
+			continue; /* manual_install; the pair of ESP */
+		if (all_lost || child_complete(ch))
 			continue;
 		cv_notice("control", "IPsec SA 0x%08x is not in the dataplane any more", ch->spi_in);
 		ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = id});
@@ -99,14 +99,16 @@ void child_left(struct child_table *t, bool committed)
 	struct control *c = child_table_owner(t);
 	uint32_t id = 0;
 
+	for (struct child *ch = child_next(t, 0); committed && ch; ch = child_next(t, ch->id))
+		if (ch->leaving)
+			ch->halves = 0;
 	for (struct child *ch; (ch = child_next(t, id));) {
 		id = ch->id;
 		if (!ch->leaving)
 			continue;
 		ch->leaving = false;
-		if (!committed)
+		if (!committed || (ch->bundled && !ch->released))
 			continue;
-		ch->halves = 0;
 		if (ch->released)
 			child_linger_check(t, ch);
 		else if (ch->manual)

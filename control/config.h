@@ -255,7 +255,10 @@ struct cfg_transform_set {
 struct cfg_session_key {
 	uint32_t spi; /* host order */
 	const uint8_t *cipher, *auth;
-	size_t cipher_len, auth_len; /* bytes; auth is AH's key when the transform set is AH */
+	size_t cipher_len, auth_len; /* bytes; auth is AH's key when the transform set is AH alone */
+	uint32_t ah_spi;	     /* of AH together with ESP; 0 = none */
+	const uint8_t *ah_auth;
+	size_t ah_auth_len;
 };
 struct cfg_manual {
 	struct cfg_session_key in, out;

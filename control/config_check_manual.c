@@ -18,9 +18,14 @@ static int check_keys(struct config_check *k, const struct cfg_map_entry *e, con
 {
 	const struct algo_encr *encr = algo_encr_get(s.encr);
 	const struct algo_integ *integ = algo_integ_get(encr ? s.integ : s.ah);
+	const struct algo_integ *outer = encr ? algo_integ_get(s.ah) : NULL;
 	int r = check_key(k, e, dir, "cipher", key->cipher_len, encr ? encr->key_len : 0);
 
-	return r ? r : check_key(k, e, dir, "authenticator", key->auth_len, integ ? integ->key_len : 0);
+	r = r ? r : check_key(k, e, dir, "authenticator", key->auth_len, integ ? integ->key_len : 0);
+	if (!r && !outer != !key->ah_spi)
+		return check_fail(k, PATH_ENTRY "/session-key/%s/ah: %s", e->map->name, e->seq, dir,
+			outer ? "missing; the transform set has AH around ESP" : "only with AH and ESP in one set");
+	return r ? r : check_key(k, e, dir, "ah/authenticator", key->ah_auth_len, outer ? outer->key_len : 0);
 }
 
 static int check_manual_set(struct config_check *k, const struct cfg_map_entry *e)
@@ -29,9 +34,6 @@ static int check_manual_set(struct config_check *k, const struct cfg_map_entry *
 	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
 	const struct algo_integ *ah = algo_integ_get(t->suite.ah);
 
-	if (encr && ah)
-		return check_fail(k, PATH_ENTRY "/transform-set: '%s' has AH and ESP; a manual entry takes one of them",
-			e->map->name, e->seq, t->name);
 	if ((encr && encr->salt_len) || (ah && ah->salt_len))
 		return check_fail(k,
 			PATH_ENTRY
@@ -47,6 +49,15 @@ static int check_manual_set(struct config_check *k, const struct cfg_map_entry *
 }
 
 #define SPI_LOW(spi) ((spi) & (CV_SA_MAX - 1))
+static int check_spi(struct config_check *k, const struct cfg_map_entry *e, const char *leaf, uint32_t spi)
+{
+	if (SPI_LOW(spi) >= 256 && SPI_LOW(spi) <= MANUAL_SPI_MAX)
+		return 0;
+	return check_fail(k,
+		PATH_ENTRY "/session-key/inbound/%s: %u; an inbound SPI is 256..%u, or that plus a multiple of %u",
+		e->map->name, e->seq, leaf, spi, MANUAL_SPI_MAX, CV_SA_MAX);
+}
+
 int config_check_manual(struct config_check *k, const struct cfg_map_entry *e)
 {
 	const struct cfg_manual *m = e->manual;
@@ -61,37 +72,44 @@ int config_check_manual(struct config_check *k, const struct cfg_map_entry *e)
 		return check_fail(k,
 			PATH_ENTRY "/session-key: not with level per-host, auto-start or pfs, which are IKE's", map,
 			e->seq);
-	if (SPI_LOW(m->in.spi) < 256 || SPI_LOW(m->in.spi) > MANUAL_SPI_MAX)
-		return check_fail(k,
-			PATH_ENTRY
-			"/session-key/inbound/spi: %u; an inbound SPI is 256..%u, or that plus a multiple of %u",
-			map, e->seq, m->in.spi, MANUAL_SPI_MAX, CV_SA_MAX);
-	(void)((r = check_manual_set(k, e)) || (r = check_keys(k, e, "inbound", &m->in, e->ts_ref[0]->suite)) ||
+	(void)((r = check_spi(k, e, "spi", m->in.spi)) ||
+		(r = m->in.ah_spi ? check_spi(k, e, "ah/spi", m->in.ah_spi) : 0) || (r = check_manual_set(k, e)) ||
+		(r = check_keys(k, e, "inbound", &m->in, e->ts_ref[0]->suite)) ||
 		(r = check_keys(k, e, "outbound", &m->out, e->ts_ref[0]->suite)));
 	return r;
+}
+
+#define SPI_PAIRS ((MANUAL_SPI_MAX + 1) / 2)
+static int claim_spi(struct config_check *k, const struct cfg_map_entry **user, const struct cfg_map_entry *e,
+	const char *leaf, uint32_t spi)
+{
+	const struct cfg_map_entry **u = &user[SPI_LOW(spi) / 2];
+
+	if (*u)
+		return check_fail(k,
+			PATH_ENTRY
+			"/session-key/inbound/%s: %u is too close to one of crypto map %s entry %u; inbound SPIs, of "
+			"AH and of ESP, must differ in more than the last bit",
+			e->map->name, e->seq, leaf, spi, (*u)->map->name, (*u)->seq);
+	*u = e;
+	return 0;
 }
 
 /* An inbound SPI is an index; the two of a pair belong together. */
 int config_check_manual_spis(struct config_check *k)
 {
-	static const struct cfg_map_entry *user[(MANUAL_SPI_MAX + 1) / 2];
+	static const struct cfg_map_entry *user[SPI_PAIRS];
+	int r = 0;
 
 	memset(user, 0, sizeof(user));
 	for (unsigned i = 0; i < k->c->n_map; i++)
-		for (unsigned j = 0; j < k->c->map[i].n_entry; j++) {
-			const struct cfg_map_entry *e = &k->c->map[i].entry[j], **u;
+		for (unsigned j = 0; !r && j < k->c->map[i].n_entry; j++) {
+			const struct cfg_map_entry *e = &k->c->map[i].entry[j];
 
-			if (!e->manual)
-				continue;
-			u = &user[SPI_LOW(e->manual->in.spi) / 2];
-			if (*u)
-				return check_fail(k,
-					PATH_ENTRY
-					"/session-key/inbound/spi: %u is too close to %u of crypto map %s entry "
-					"%u; inbound SPIs must differ in more than the last bit",
-					e->map->name, e->seq, e->manual->in.spi, (*u)->manual->in.spi, (*u)->map->name,
-					(*u)->seq);
-			*u = e;
+			if (e->manual)
+				r = claim_spi(k, user, e, "spi", e->manual->in.spi);
+			if (!r && e->manual && e->manual->in.ah_spi)
+				r = claim_spi(k, user, e, "ah/spi", e->manual->in.ah_spi);
 		}
-	return 0;
+	return r;
 }

@@ -117,12 +117,12 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 
 static int check_bundle(struct config_check *k, const struct cfg_map_entry *e)
 {
-	for (unsigned i = 0; i < e->n_transform_set; i++)
+	for (unsigned i = 0; i < e->n_transform_set && e->profile_ref->version == CFG_IKEV2; i++)
 		if (e->ts_ref[i]->suite.encr && e->ts_ref[i]->suite.ah)
 			return check_fail(k,
 				PATH_ENTRY
-				"/transform-set: '%s' has AH and ESP, and is not negotiated (RFC 7296 has no "
-				"bundles); a set with one of them",
+				"/transform-set: '%s' has AH and ESP, which IKEv2 does not negotiate together "
+				"(RFC 7296 1.2 has no bundles); a set with one of them, or an IKEv1 profile",
 				e->map->name, e->seq, e->ts_ref[i]->name);
 	return 0;
 }

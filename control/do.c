@@ -104,9 +104,9 @@ void clear_sa(struct show *s)
 		if (counters)
 			clear_child_counters(ch);
 		else if (ch->manual)
-			child_del(c, id, 0);
+			child_del(c, child_ike_id(ch), 0);
 		else
-			ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = id});
+			ike_clear(c->ike, &(struct ike_match){.fvrf = -1, .ivrf = -1, .child_id = child_ike_id(ch)});
 	}
 	manual_install(c); /* IPSEC-71 */
 	answer_cleared(s, n);

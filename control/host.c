@@ -91,7 +91,7 @@ static void on_expire(struct control *c, const void *body)
 	struct child *ch = child_by_ref(c->children, &e->ref);
 
 	if (ch && !ch->released)
-		ike_child_expire(c->ike, ch->id, e->hard);
+		ike_child_expire(c->ike, child_ike_id(ch), e->hard);
 }
 
 static void on_peer(struct control *c, const void *body)
@@ -100,7 +100,7 @@ static void on_peer(struct control *c, const void *body)
 	struct child *ch = child_by_ref(c->children, &p->ref);
 
 	if (ch && !ch->released)
-		ike_peer_moved(c->ike, ch->id, &p->addr, p->port);
+		ike_peer_moved(c->ike, child_ike_id(ch), &p->addr, p->port);
 }
 
 static void on_link(struct control *c, const void *body)

@@ -33,8 +33,9 @@ static uint32_t shortest(const struct cv_config *cfg)
 static bool has_company(struct control *c, const struct child *ch)
 {
 	for (const struct child *o = child_next(c->children, 0); o; o = child_next(c->children, o->id))
-		if (o != ch && !o->released && o->path.vrf == ch->path.vrf && o->path.rport == ch->path.rport &&
-			cv_addr_eq(&o->path.remote, &ch->path.remote) && cv_addr_eq(&o->path.local, &ch->path.local))
+		if (o != ch && o != ch->ah && !o->released && o->path.vrf == ch->path.vrf &&
+			o->path.rport == ch->path.rport && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
+			cv_addr_eq(&o->path.local, &ch->path.local))
 			return true;
 	return false;
 }
@@ -69,7 +70,7 @@ static bool look(struct control *c)
 		uint64_t quiet;
 
 		id = ch->id; /* the pair may be gone afterwards */
-		if (!limit || ch->released)
+		if (!limit || ch->released || ch->bundled)
 			continue;
 		quiet = child_quiet_s(ch);
 		if (quiet < limit)

@@ -13,7 +13,7 @@ static struct child *pair_of_rule(struct control *c, uint32_t rule_id)
 {
 	for (struct child *ch = child_next(c->children, 0); ch && ch->id < CHILD_MANUAL_MAX;
 		ch = child_next(c->children, ch->id))
-		if (ch->manual && !ch->released && ch->rule_id == rule_id)
+		if (ch->manual && !ch->bundled && !ch->released && ch->rule_id == rule_id)
 			return ch;
 	return NULL;
 }
@@ -33,6 +33,8 @@ static int params_of(const struct rule_ref *r, struct ike_child_params *p)
 	p->suite = e->ts_ref[0]->suite;
 	p->spi_in = e->manual->in.spi;
 	p->spi_out = e->manual->out.spi;
+	p->ah_spi_in = e->manual->in.ah_spi;
+	p->ah_spi_out = e->manual->out.ah_spi;
 	p->sel[0] = r->line->sel;
 	p->n_sel = 1;
 	p->transport = e->ts_ref[0]->transport && ike_flow_is_peers(&p->sel[0], &p->path);
@@ -68,9 +70,9 @@ void manual_install(struct control *c)
 		return;
 	for (struct child *ch = child_next(c->children, 0), *next; ch; ch = next) {
 		next = child_next(c->children, ch->id);
-		if (!ch->manual || ch->released || ch->pending)
+		if (!ch->manual || ch->bundled || ch->released || ch->pending)
 			continue;
-		if (ch->halves == (CHILD_IN | CHILD_OUT))
+		if (child_complete(ch))
 			session_child(c->sessions, ch, true); /* adopted */
 		else
 			child_del(c, ch->id, 0); /* the dataplane has lost or refused it: made anew */

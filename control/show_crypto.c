@@ -152,6 +152,13 @@ static void add_counters(
 	add_int(o, "replay_errors", in->replay_drops);
 }
 
+static unsigned ah_size(const struct algo_integ *i, bool v6)
+{
+	unsigned ah = 12 + (i ? i->iv_len + i->icv_len : 0), align = v6 ? 8 : 4;
+
+	return (ah + align - 1) / align * align;
+}
+
 /*
  * The largest packet before encapsulation that needs no fragments: in transport mode the packet with its own header.
  * RFC 4303 2 and 4302 2.2: padding to the cipher's block, an AH of a multiple of 4 (IPv6: 8) bytes.
@@ -164,14 +171,24 @@ static unsigned inner_mtu(const struct child *ch, unsigned path_mtu)
 	unsigned ip = v6 ? 40 : 20, outer = ip + (ch->udp_encap ? 8 : 0), own = ch->transport ? ip : 0;
 
 	if (!e) {
-		unsigned ah = 12 + (i ? i->iv_len + i->icv_len : 0), align = v6 ? 8 : 4;
-		outer += (ah + align - 1) / align * align;
+		outer += ah_size(i, v6);
 		return path_mtu > outer ? path_mtu - outer + own : 0;
 	}
+	if (ch->ah)
+		outer += ah_size(algo_integ_get(ch->ah->suite.ah), v6);
 	outer += 8 + e->iv_len + (i ? i->icv_len : e->icv_len);
 	if (path_mtu < outer + e->block)
 		return 0;
 	return (path_mtu - outer) / e->block * e->block - 2 + own;
+}
+
+/* What goes wrong with AH of a bundle is wrong with the flow; a packet of it is counted by ESP inside. */
+static void add_bundled(json_t *o, const struct cv_sa_counters *in, const struct cv_sa_counters *out)
+{
+	struct cv_sa_counters n_in = *in, n_out = *out;
+
+	n_in.packets = n_out.packets = 0;
+	add_counters(o, (struct algo_suite){0}, &n_in, &n_out);
 }
 
 static json_t *sa_object(struct show *s, const struct child *ch, const struct rule_ref *r, enum cv_sa_dir dir)
@@ -221,10 +238,14 @@ static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, 
 
 	child_counters_shown(ch, CV_SA_IN, &in);
 	child_counters_shown(ch, CV_SA_OUT, &out);
-	add_counters(o, ch->suite, &in, &out);
+	if (ch->bundled)
+		add_bundled(o, &in, &out);
+	else
+		add_counters(o, ch->suite, &in, &out);
 	if (ch->path_mtu)
 		set_int(o, "path_mtu", ch->path_mtu);
-	set_int(o, "ip_mtu", inner_mtu(ch, (unsigned)json_integer_value(json_object_get(o, "path_mtu"))));
+	if (!ch->bundled)
+		set_int(o, "ip_mtu", inner_mtu(ch, (unsigned)json_integer_value(json_object_get(o, "path_mtu"))));
 	set_addr(o, "current_peer", &ch->path.remote);
 	set_int(o, "current_peer_port", ch->path.rport);
 	set_addr(o, "local_endpoint", &ch->path.local);
@@ -232,7 +253,8 @@ static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, 
 	if (ch->halves & CHILD_IN)
 		json_array_append_new(sas, sa_object(s, ch, r, CV_SA_IN));
 	if (ch->halves & CHILD_OUT) {
-		set_int(o, "current_outbound_spi", ch->spi_out);
+		if (!ch->bundled)
+			set_int(o, "current_outbound_spi", ch->spi_out);
 		json_array_append_new(sas, sa_object(s, ch, r, CV_SA_OUT));
 	}
 }

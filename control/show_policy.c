@@ -384,7 +384,7 @@ static void pairs_collect(const struct control *c, struct entry_pairs *out)
 	for (const struct child *ch = child_next(c->children, 0); ch; ch = child_next(c->children, ch->id)) {
 		const struct rule_ref *r = desired_rule(c->desired, ch->rule_id);
 
-		if (r && !ch->released && out->n < child_count(c->children))
+		if (r && !ch->released && !ch->bundled && out->n < child_count(c->children))
 			out->p[out->n++] = (struct entry_pair){r->entry, ch};
 	}
 	qsort(out->p, out->n, sizeof(*out->p), pair_cmp);

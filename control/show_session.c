@@ -245,8 +245,10 @@ static void add_child(struct sessions *x, const struct child *ch)
 	if (!flow)
 		flow = flow_new(o, r, &ch->sel[0]);
 	set_int(flow, "active_sas", get_int(flow, "active_sas") + n); /* MON-17: SAs, not pairs */
-	add_direction(json_object_get(flow, "in"), ch, CV_SA_IN);
-	add_direction(json_object_get(flow, "out"), ch, CV_SA_OUT);
+	if (!ch->bundled) {					      /* ESP inside counts the packets of the flow */
+		add_direction(json_object_get(flow, "in"), ch, CV_SA_IN);
+		add_direction(json_object_get(flow, "out"), ch, CV_SA_OUT);
+	}
 	if (n == 2 && !ch->released)
 		set_flag(o, "has_sa", true);
 	mark_rule(x, ch->rule_id);

@@ -62,9 +62,13 @@ static bool session_key(struct build *b, const struct lyd_node *n, struct cfg_se
 {
 	const struct lyd_node *cipher = tree_child(n, "cipher"), *auth = tree_child(n, "authenticator");
 
+	const struct lyd_node *ah = tree_child(n, "ah"), *ah_auth = tree_child(ah, "authenticator");
+
 	k->spi = (uint32_t)tree_number(n, "spi");
+	k->ah_spi = (uint32_t)tree_number(ah, "spi");
 	return (!cipher || build_secret(b, cipher, true, &k->cipher, &k->cipher_len)) &&
-	       (!auth || build_secret(b, auth, true, &k->auth, &k->auth_len));
+	       (!auth || build_secret(b, auth, true, &k->auth, &k->auth_len)) &&
+	       (!ah_auth || build_secret(b, ah_auth, true, &k->ah_auth, &k->ah_auth_len));
 }
 
 /* NULL, and true, when the entry has no session keys. */

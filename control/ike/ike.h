@@ -29,6 +29,8 @@ bool ike_flow_is_peers(const struct cv_selector *sel, const struct ike_path *pat
 struct ike_child_keys {
 	uint8_t in[CV_SA_KEY_MAX], out[CV_SA_KEY_MAX];
 	uint16_t len;
+	uint8_t ah_in[CV_SA_KEY_MAX], ah_out[CV_SA_KEY_MAX]; /* of the AH SAs of a bundle */
+	uint16_t ah_len;				     /* 0 = no bundle */
 };
 struct ike_child_params {
 	const struct cfg_map_entry *entry;
@@ -40,6 +42,8 @@ struct ike_child_params {
 	bool transport;		  /* transport mode; the selectors' hosts are the two ends of path (IPSEC-21) */
 	uint32_t spi_in, spi_out; /* host order */
 	uint32_t index_in;	  /* from alloc_spi */
+	/* The suite is AH and ESP (RFC 4301 4.4.2): of the AH SAs around those of ESP, which the three above are of. */
+	uint32_t ah_spi_in, ah_spi_out, ah_index_in;
 	struct cv_selector sel[CV_SA_SEL_MAX]; /* written as outbound: src is our side */
 	unsigned n_sel;
 	uint32_t lifetime_s; /* hard, seconds; soft and jitter are the engine's business (it owns the rekey timers) */
@@ -137,10 +141,10 @@ void ike_input(struct ike *ike, const struct ike_path *path, bool natt, const ui
 void ike_acquire(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
 	const struct cv_selector *trigger);
 /*
- * A peer (path->remote, front VRF and our address in path) sends ESP or AH (proto 50, 51) with an SPI that we have no
+ * A peer (path->remote, front VRF and our address in path) sends ESP or AH (ipproto 50, 51) with an SPI that we have no
  * SA for: tell it over an established IKE SA (ISPI-1). False: there is none, nothing was sent.
  */
-bool ike_invalid_spi(struct ike *ike, const struct ike_path *path, uint8_t proto, uint32_t spi);
+bool ike_invalid_spi(struct ike *ike, const struct ike_path *path, uint8_t ipproto, uint32_t spi);
 /* A soft or hard limit of bytes, packets or sequence numbers was reached. */
 void ike_child_expire(struct ike *ike, uint32_t child_id, bool hard);
 /* All pairs are gone from the dataplane (it restarted): rekey every child over the living IKE SAs. */

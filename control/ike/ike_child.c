@@ -24,6 +24,20 @@ struct ike_child *ike_child_new(struct ike_sa *sa, size_t size)
 	return c;
 }
 
+int ike_child_bundle(struct ike_child *c)
+{
+	struct ike *ike = c->sa->ike;
+	return c->p.ah_index_in ? 0 : ike->ops.alloc_spi(ike->ctx, &c->p.ah_spi_in, &c->p.ah_index_in);
+}
+
+void ike_child_unbundle(struct ike_child *c)
+{
+	struct ike *ike = c->sa->ike;
+	if (c->p.ah_index_in)
+		ike->ops.free_spi(ike->ctx, c->p.ah_index_in);
+	c->p.ah_index_in = c->p.ah_spi_in = c->p.ah_spi_out = 0;
+}
+
 static void life_fire(struct ike *ike, struct ike_timer *t)
 {
 	struct ike_child *c = IKE_CONTAINER(t, struct ike_child, life);
@@ -117,8 +131,10 @@ void ike_child_remove(struct ike_child *c, uint32_t linger_ms)
 	ike_child_unindex(c);
 	if (c->child_id)
 		ike->ops.child_del(ike->ctx, c->child_id, linger_ms);
-	else if (c->has_spi)
+	else if (c->has_spi) {
 		ike->ops.free_spi(ike->ctx, c->p.index_in);
+		ike_child_unbundle(c);
+	}
 	if (c->sa->v->child_fini)
 		c->sa->v->child_fini(c);
 	TAILQ_REMOVE(&c->sa->children, c, link);

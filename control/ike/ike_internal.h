@@ -464,17 +464,26 @@ struct ike_child *ike_child_by_id(struct ike *ike, uint32_t child_id);
 /* By the SPI that we send with / that we receive on. */
 struct ike_child *ike_child_by_spi_out(struct ike_sa *sa, uint32_t spi);
 struct ike_child *ike_child_by_spi_in(struct ike_sa *sa, uint32_t spi);
-/* The number of ESP (3) or AH (2) in notifies, deletes and proposals, the same in both versions of IKE. */
-static inline uint8_t ike_child_proto(const struct ike_child_params *p)
+/* Its AH SA needs an inbound SPI too, unless it has one: 0 or -ENOSPC. */
+int ike_child_bundle(struct ike_child *c);
+/* Give it back: the suite is no bundle. */
+void ike_child_unbundle(struct ike_child *c);
+/* AH and ESP together. */
+static inline bool ike_suite_bundle(struct algo_suite s)
 {
-	return p->suite.encr == CV_ENCR_NONE ? 2 : 3;
+	return s.encr != CV_ENCR_NONE && s.ah != CV_INTEG_NONE;
+}
+/* The number of ESP (3) or AH (2) in notifies, deletes and proposals, the same in both versions of IKE. */
+static inline uint8_t ike_child_proto(const struct ike_child_params *cp)
+{
+	return cp->suite.encr == CV_ENCR_NONE ? 2 : 3;
 }
 /* The same for what an entry would rather have. */
 static inline uint8_t ike_entry_proto(const struct cfg_map_entry *e)
 {
 	return e->ts_ref[0]->suite.encr == CV_ENCR_NONE ? 2 : 3;
 }
-/* Key bytes of one SA of a suite that is ESP or AH alone. */
+/* Key bytes of one SA of a suite: of ESP when it has both. */
 static inline size_t ike_suite_key_len(struct algo_suite s)
 {
 	return s.encr == CV_ENCR_NONE ? algo_key_len(CV_ENCR_NONE, s.ah) : algo_key_len(s.encr, s.integ);

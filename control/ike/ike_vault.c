@@ -12,7 +12,7 @@
 #include "ike_internal.h"
 #include "ike_private.h"
 
-#define RECORD_MAGIC 0x32454b49u /* "IKE2": bump the digit when the layout changes */
+#define RECORD_MAGIC 0x33454b49u /* "IKE3": bump the digit when the layout changes */
 #define RECORD_FIRST 4096u	 /* bytes: most SAs have one child */
 #define RESUME_MS 2000		 /* what fell due while there was no process happens a little after the restore */
 
@@ -137,6 +137,9 @@ static void put_child(struct ike_wbuf *w, const struct ike_child *c)
 	ike_put_u32(w, c->p.spi_in);
 	ike_put_u32(w, c->p.spi_out);
 	ike_put_u32(w, c->p.index_in);
+	ike_put_u32(w, c->p.ah_spi_in);
+	ike_put_u32(w, c->p.ah_spi_out);
+	ike_put_u32(w, c->p.ah_index_in);
 	ike_put_u8(w, c->p.suite.encr);
 	ike_put_u8(w, c->p.suite.integ);
 	ike_put_u8(w, c->p.suite.ah);
@@ -254,6 +257,9 @@ static int get_child(struct ike_sa *sa, struct ike_rbuf *r)
 	c->p.spi_in = ike_get_u32(r);
 	c->p.spi_out = ike_get_u32(r);
 	c->p.index_in = ike_get_u32(r);
+	c->p.ah_spi_in = ike_get_u32(r);
+	c->p.ah_spi_out = ike_get_u32(r);
+	c->p.ah_index_in = ike_get_u32(r);
 	c->p.suite.encr = ike_get_u8(r);
 	c->p.suite.integ = ike_get_u8(r);
 	c->p.suite.ah = ike_get_u8(r);

@@ -192,12 +192,19 @@ static void sa_rekey(struct ike_sa *sa)
 
 /* ---- the end of an SA ---- */
 
+static void tell_deleted(struct v1_sa *v, const struct ike_child_params *p)
+{
+	v1_send_delete_child(v, ike_child_proto(p), p->spi_in);
+	if (ike_suite_bundle(p->suite))
+		v1_send_delete_child(v, V1_PROTO_AH, p->ah_spi_in);
+}
+
 static void tell_peer(struct v1_sa *v)
 {
 	struct ike_child *c;
 	TAILQ_FOREACH (c, &v->sa.children, link)
 		if (c->child_id)
-			v1_send_delete_child(v, ike_child_proto(&c->p), c->p.spi_in);
+			tell_deleted(v, &c->p);
 	v1_send_delete_sa(v);
 }
 
@@ -321,17 +328,27 @@ static void child_delete(struct ike_child *c)
 		return;
 	}
 	if (best && c->child_id)
-		v1_send_delete_child(best, ike_child_proto(&c->p), c->p.spi_in);
+		tell_deleted(best, &c->p);
 	ike_child_remove(c, c->state == IKE_CHILD_REKEYED ? IKE_LINGER_MS : 0);
 	ike_sa_save(sa);
+}
+
+static struct ike_child *child_by_proto(struct ike_sa *sa, uint8_t proto, uint32_t spi)
+{
+	struct ike_child *c;
+	TAILQ_FOREACH (c, &sa->children, link)
+		if (spi && ((c->p.spi_out == spi && ike_child_proto(&c->p) == proto) ||
+				   (c->p.ah_spi_out == spi && proto == V1_PROTO_AH)))
+			return c;
+	return NULL;
 }
 
 void v1_child_deleted_by_peer(struct v1_sa *v, uint8_t proto, uint32_t spi)
 {
 	struct ike_sa *sa = NULL;
 	while ((sa = ike_sa_next_by_addr(v->sa.ike, v->sa.path.vrf, &v->sa.peer, sa))) {
-		struct ike_child *c = v1_same_peer(sa, &v->sa) ? ike_child_by_spi_out(sa, spi) : NULL;
-		if (!c || ike_child_proto(&c->p) != proto)
+		struct ike_child *c = v1_same_peer(sa, &v->sa) ? child_by_proto(sa, proto, spi) : NULL;
+		if (!c)
 			continue;
 		ike_child_remove(c, IKE_LINGER_MS);
 		ike_sa_save(sa);

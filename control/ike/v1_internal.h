@@ -119,6 +119,14 @@ enum v1_qm_state {
 	V1_QM_DONE,	   /* answers repeats only */
 };
 
+/* One transform of those that were chosen together: of AH, of ESP. */
+#define V1_PARTS_MAX 2u
+struct v1_part {
+	uint8_t proto, trans_num, trans_id;
+	uint16_t attrs_len;
+	uint8_t attrs[256];
+};
+
 struct v1_child;
 struct v1_qm {
 	TAILQ_ENTRY(v1_qm) link;
@@ -132,11 +140,13 @@ struct v1_qm {
 	struct v1_buf ni, nr;
 	enum ike_group group; /* of PFS */
 	struct ikec_dh *dh;
-	struct v1_ke peer_ke;		       /* len 0: no KE payload */
-	bool commit;			       /* the responder asked to wait for CONNECTED */
-	uint8_t prop_num, trans_num, trans_id; /* what was chosen, to be echoed */
-	uint8_t attrs[256], id_ci[64], id_cr[64];
-	uint16_t attrs_len, id_ci_len, id_cr_len;
+	struct v1_ke peer_ke; /* len 0: no KE payload */
+	bool commit;	      /* the responder asked to wait for CONNECTED */
+	uint8_t prop_num;     /* what was chosen, to be echoed: its number and its parts */
+	unsigned n_part;
+	struct v1_part part[V1_PARTS_MAX];
+	uint8_t id_ci[64], id_cr[64];
+	uint16_t id_ci_len, id_cr_len;
 	bool has_ids, cut_lifetime; /* cut: we granted less than the initiator asked for */
 	uint64_t started_ms;
 	uint32_t done_child; /* initiator: the child that came of it */
@@ -160,9 +170,9 @@ static inline struct v1_child *v1_child_of(struct ike_child *c)
 {
 	return (struct v1_child *)c;
 }
-static inline struct v1_span v1_span_of(const void *p, size_t len)
+static inline struct v1_span v1_span_of(const void *data, size_t len)
 {
-	return (struct v1_span){p, len};
+	return (struct v1_span){data, len};
 }
 static inline const uint8_t *v1_cky_i(const struct v1_sa *v)
 {
@@ -401,7 +411,7 @@ void v1_child_gone(struct ike_child *c);
 void v1_child_resume(struct ike_child *c); /* after a restore: an outbound SA that was still held back is released */
 /* A newer pair for the same flow, or NULL. */
 struct ike_child *v1_child_sibling(const struct ike_child *c);
-/* Body of the SA payload of a quick mode: the offer of an entry, or the one transform chosen. */
+/* Body of the SA payload of a quick mode: the offer of an entry, or what was chosen, one transform of each protocol. */
 bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o);
 void v1_quick_answer(const struct v1_qm *q, struct v1_out *o);
 /*
@@ -454,6 +464,7 @@ struct v1_sa *v1_start(struct ike *ike, const struct cfg_map_entry *entry, const
 /* Make sure that a phase 1 SA to the peer of sa is there or under way. */
 void v1_need_phase1(struct ike_sa *sa);
 void v1_deleted_by_peer(struct v1_sa *v);
+/* By one of its SPIs: of a bundle all goes (ISPI-7). */
 void v1_child_deleted_by_peer(struct v1_sa *v, uint8_t proto, uint32_t spi);
 
 #endif

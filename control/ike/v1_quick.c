@@ -175,6 +175,8 @@ static void install(struct v1_qm *q, struct v1_span gxy)
 {
 	struct ike_child *c = &q->child->c;
 	struct ike_child_keys keys;
+	if (!ike_suite_bundle(c->p.suite)) /* AH around it was offered, and not chosen */
+		ike_child_unbundle(c);
 	if (v1_quick_keys(q, gxy, &keys)) {
 		v1_quick_fail(q, "key derivation failed");
 		return;
@@ -280,6 +282,14 @@ static void pair_ready(struct v1_sa *v, struct v1_dh *d)
 	send_1(q);
 }
 
+static bool wants_bundle(const struct cfg_map_entry *e)
+{
+	for (unsigned i = 0; i < e->n_transform_set; i++)
+		if (ike_suite_bundle(e->ts_ref[i]->suite))
+			return true;
+	return false;
+}
+
 /* Begin a quick mode for a flow. Returns false, with nothing left behind, when there is no room. */
 static bool quick_start(struct v1_sa *v, const struct cfg_map_entry *e, uint32_t rule_id, const struct cv_selector *sel,
 	struct ike_req *req, struct ike_child *old)
@@ -306,7 +316,9 @@ static bool quick_start(struct v1_sa *v, const struct cfg_map_entry *e, uint32_t
 	c->p.rekey = old != NULL;
 	c->p.lifetime_s = ike_entry_lifetime_s(ike, e);
 	c->p.lifetime_kb = ike_entry_lifetime_kb(ike, e);
-	if (q->group == IKE_GROUP_NONE)
+	if (wants_bundle(e) && ike_child_bundle(c))
+		v1_quick_fail(q, "no room for another IPsec SA");
+	else if (q->group == IKE_GROUP_NONE)
 		send_1(q);
 	else if (v1_dh_run(v, q->group, &none, NULL, q->msgid, pair_ready))
 		v1_quick_fail(q, "out of memory");
@@ -657,6 +669,10 @@ static void respond(struct v1_qm *q, const struct v1_msg *m)
 	}
 	if (!ke_fits(q)) {
 		refuse(q, V1_N_INVALID_KEY_INFORMATION, m, "invalid Diffie-Hellman value from peer");
+		return;
+	}
+	if (ike_suite_bundle(c->p.suite) && ike_child_bundle(c)) {
+		v1_quick_fail(q, "no room for another IPsec SA");
 		return;
 	}
 	q->nr.len = V1_NONCE_LEN;

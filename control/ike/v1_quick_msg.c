@@ -49,19 +49,26 @@ static void be32(uint8_t out[4], uint32_t v)
 
 /* ---- offer and answer ---- */
 
-static uint8_t proto_of(struct algo_suite s)
+/* The protocols of a set, outermost first: its proposals, which share one number (RFC 2408 4.2). */
+static unsigned protos_of(struct algo_suite s, uint8_t proto[V1_PARTS_MAX])
 {
-	return s.encr == CV_ENCR_NONE ? V1_PROTO_AH : V1_PROTO_ESP;
+	unsigned n = 0;
+	if (s.ah != CV_INTEG_NONE)
+		proto[n++] = V1_PROTO_AH;
+	if (s.encr != CV_ENCR_NONE)
+		proto[n++] = V1_PROTO_ESP;
+	return n;
 }
 
-static uint8_t transform_id(struct algo_suite s)
+static uint8_t transform_id(struct algo_suite s, uint8_t proto)
 {
-	return (uint8_t)(s.encr == CV_ENCR_NONE ? algo_integ_get(s.ah)->v1_ah : algo_encr_get(s.encr)->v1);
+	return (uint8_t)(proto == V1_PROTO_AH ? algo_integ_get(s.ah)->v1_ah : algo_encr_get(s.encr)->v1);
 }
 
-static void put_transform_attrs(const struct v1_qm *q, struct v1_out *o, const struct cfg_transform_set *t)
+static void put_transform_attrs(
+	const struct v1_qm *q, struct v1_out *o, const struct cfg_transform_set *t, uint8_t proto)
 {
-	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
+	const struct algo_encr *encr = proto == V1_PROTO_ESP ? algo_encr_get(t->suite.encr) : NULL;
 	const struct algo_integ *integ = algo_integ_get(encr ? t->suite.integ : t->suite.ah);
 	const struct ike_child_params *p = &q->child->c.p;
 	v1_out_attr(o, V1_P2_LIFE_TYPE, V1_LIFE_SECONDS);
@@ -88,30 +95,46 @@ static void begin_sa(struct v1_out *o)
 	v1_out_u32(o, 1);
 }
 
-static size_t begin_prop(const struct v1_qm *q, struct v1_out *o, bool more, uint8_t num, uint8_t proto, uint8_t n)
+static size_t begin_prop(const struct v1_qm *q, struct v1_out *o, bool more, uint8_t num, uint8_t proto, uint8_t n,
+	struct algo_suite suite)
 {
+	const struct ike_child_params *p = &q->child->c.p;
 	uint8_t spi[4];
-	be32(spi, q->child->c.p.spi_in);
+	be32(spi, proto == V1_PROTO_AH && ike_suite_bundle(suite) ? p->ah_spi_in : p->spi_in);
 	return v1_out_prop(o, more, num, proto, spi, 4, n);
 }
 
-/* IKEv1 has a number for all of it, and it is one SA: AH together with ESP has none here. */
+/* IKEv1 has a number for all of it. */
 static bool offerable(const struct cfg_transform_set *t)
 {
 	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
-	const struct algo_integ *integ = algo_integ_get(encr ? t->suite.integ : t->suite.ah);
-	if (!encr)
-		return integ && integ->v1_ah && integ->v1_auth;
-	return t->suite.ah == CV_INTEG_NONE && encr->v1 && (!integ || integ->v1_auth);
+	const struct algo_integ *integ = algo_integ_get(t->suite.integ), *ah = algo_integ_get(t->suite.ah);
+	return (!ah || (ah->v1_ah && ah->v1_auth)) && (!encr || (encr->v1 && (!integ || integ->v1_auth)));
 }
 
-/* Transform sets of one protocol that follow each other are one proposal, so that the order stays (IPSEC-49). */
+/* Transform sets of one protocol that follow each other are one proposal, so that the order stays (IPSEC-49); a bundle
+ * has a number of its own. */
 static unsigned same_proto(const struct cfg_transform_set *const *t, unsigned n)
 {
+	uint8_t first[V1_PARTS_MAX] = {0}, next[V1_PARTS_MAX] = {0};
 	unsigned k = 1;
-	while (k < n && proto_of(t[k]->suite) == proto_of(t[0]->suite))
+	if (protos_of(t[0]->suite, first) > 1)
+		return 1;
+	while (k < n && protos_of(t[k]->suite, next) == 1 && next[0] == first[0])
 		k++;
 	return k;
+}
+
+static void put_prop(const struct v1_qm *q, struct v1_out *o, bool more, uint8_t num, uint8_t proto,
+	const struct cfg_transform_set *const *t, unsigned n)
+{
+	size_t prop = begin_prop(q, o, more, num, proto, (uint8_t)n, t[0]->suite);
+	for (unsigned i = 0; i < n; i++) {
+		size_t at = v1_out_trans(o, i + 1 < n, (uint8_t)(i + 1), transform_id(t[i]->suite, proto));
+		put_transform_attrs(q, o, t[i], proto);
+		v1_out_sub_end(o, at);
+	}
+	v1_out_sub_end(o, prop);
 }
 
 bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o)
@@ -127,15 +150,12 @@ bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o)
 		return false;
 	begin_sa(o);
 	for (unsigned first = 0, k; first < n; first += k) {
+		uint8_t proto[V1_PARTS_MAX];
+		unsigned parts = protos_of(t[first]->suite, proto);
 		k = same_proto(t + first, n - first);
-		size_t prop = begin_prop(q, o, first + k < n, ++num, proto_of(t[first]->suite), (uint8_t)k);
-		for (unsigned i = 0; i < k; i++) {
-			const struct cfg_transform_set *set = t[first + i];
-			size_t at = v1_out_trans(o, i + 1 < k, (uint8_t)(i + 1), transform_id(set->suite));
-			put_transform_attrs(q, o, set);
-			v1_out_sub_end(o, at);
-		}
-		v1_out_sub_end(o, prop);
+		num++;
+		for (unsigned i = 0; i < parts; i++)
+			put_prop(q, o, i + 1 < parts || first + k < n, num, proto[i], t + first, k);
 	}
 	v1_out_end(o);
 	return true;
@@ -144,53 +164,118 @@ bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o)
 void v1_quick_answer(const struct v1_qm *q, struct v1_out *o)
 {
 	begin_sa(o);
-	size_t prop = begin_prop(q, o, false, q->prop_num, proto_of(q->child->c.p.suite), 1);
-	size_t t = v1_out_trans(o, false, q->trans_num, q->trans_id);
-	v1_out_put(o, q->attrs, q->attrs_len);
-	v1_out_sub_end(o, t);
-	v1_out_sub_end(o, prop);
+	for (unsigned i = 0; i < q->n_part; i++) {
+		const struct v1_part *part = &q->part[i];
+		size_t prop = begin_prop(q, o, i + 1 < q->n_part, q->prop_num, part->proto, 1, q->child->c.p.suite);
+		size_t t = v1_out_trans(o, false, part->trans_num, part->trans_id);
+		v1_out_put(o, part->attrs, part->attrs_len);
+		v1_out_sub_end(o, t);
+		v1_out_sub_end(o, prop);
+	}
 	v1_out_end(o);
 }
 
-/* False: something in it is not known. */
-static bool suite_of(uint8_t proto, const struct v1_trans *t, const struct v1_p2_attrs *a, struct algo_suite *s)
+/* The proposals of one number: what is to be had together. More than V1_PARTS_MAX are no bundle of ours. */
+struct v1_group {
+	uint8_t num;
+	unsigned n, main; /* main: that of ESP, or of AH alone; it decides about mode, lifetimes and PFS */
+	struct v1_prop p[V1_PARTS_MAX];
+};
+
+/* all: where rest is a part of. */
+static bool group_next(struct v1_span all, struct v1_span *rest, struct v1_group *g)
 {
-	const struct algo_integ *integ = algo_integ_by_v1_auth(a->auth);
-	const struct algo_encr *encr = algo_encr_by_v1(t->id, a->key_bits);
-	if (a->unknown || a->esn > 1 || (a->auth && !integ))
-		return false;
-	if (proto == V1_PROTO_AH) {
-		/* the transform and its attribute say the same (RFC 2407 4.4.3) */
-		if (!integ || algo_integ_by_v1_ah(t->id) != integ)
-			return false;
-		*s = (struct algo_suite){.ah = (uint8_t)integ->id};
-		return true;
+	struct v1_prop p, o;
+	while (v1_prop_next(rest, &p)) {
+		struct v1_span walk = all;
+		bool first = true;
+		*g = (struct v1_group){.num = p.num};
+		while (v1_prop_next(&walk, &o)) {
+			if (o.num != p.num)
+				continue;
+			if (g->n == 0)
+				first = o.transforms.p == p.transforms.p;
+			if (g->n < V1_PARTS_MAX) {
+				g->main = o.proto == V1_PROTO_ESP ? g->n : g->main;
+				g->p[g->n] = o;
+			}
+			g->n++;
+		}
+		if (first)
+			return true;
 	}
-	if (proto != V1_PROTO_ESP || !encr)
-		return false;
-	*s = (struct algo_suite){.encr = (uint8_t)encr->id, .integ = (uint8_t)(integ ? integ->id : CV_INTEG_NONE)};
-	return true;
+	return false;
 }
 
-/* The entry's transform set that a transform is: algorithms, sequence numbers, mode. */
-static const struct cfg_transform_set *set_of(const struct v1_qm *q, const struct cfg_map_entry *e, uint8_t proto,
-	const struct v1_trans *t, const struct v1_p2_attrs *a, const struct ike_child_params *cp, bool *transport,
-	const char **why)
+/* Is this transform of a protocol what the set has there? */
+static bool says(
+	const struct cfg_transform_set *set, uint8_t proto, const struct v1_trans *t, const struct v1_p2_attrs *a)
 {
-	struct algo_suite s;
-	if (!suite_of(proto, t, a, &s))
-		return NULL;
-	*transport = a->encap == encap_of(q->sa, true);
-	for (unsigned i = 0; i < e->n_transform_set; i++) {
-		const struct cfg_transform_set *set = e->ts_ref[i];
-		if (!algo_suite_equal(set->suite, s) || set->esn != (a->esn == 1))
-			continue;
-		/* tunnel mode carries every flow, also that of a transport mode set */
-		if (*transport ? may_transport(q, set, cp) : !a->encap || a->encap == encap_of(q->sa, false))
-			return set;
-		*why = "encapsulation mode not acceptable";
+	const struct algo_integ *integ = algo_integ_by_v1_auth(a->auth);
+	if (a->unknown || a->esn != set->esn || (a->auth && !integ))
+		return false;
+	if (proto == V1_PROTO_AH) /* the transform and its attribute say the same (RFC 2407 4.4.3) */
+		return integ && algo_integ_by_v1_ah(t->id) == integ && set->suite.ah == integ->id;
+	const struct algo_encr *encr = proto == V1_PROTO_ESP ? algo_encr_by_v1(t->id, a->key_bits) : NULL;
+	return encr && set->suite.encr == encr->id && set->suite.integ == (integ ? integ->id : CV_INTEG_NONE);
+}
+
+/* What a set has in common with a group. */
+struct v1_match {
+	struct v1_trans t[V1_PARTS_MAX];
+	struct v1_p2_attrs a; /* of the main part */
+	bool transport;
+};
+
+static bool mode_ok(const struct v1_qm *q, const struct cfg_transform_set *set, const struct ike_child_params *cp,
+	struct v1_match *m, const char **why)
+{
+	m->transport = m->a.encap == encap_of(q->sa, true);
+	/* tunnel mode carries every flow, also that of a transport mode set */
+	if (m->transport ? may_transport(q, set, cp) : !m->a.encap || m->a.encap == encap_of(q->sa, false))
+		return true;
+	*why = "encapsulation mode not acceptable";
+	return false;
+}
+
+/* A part beside the main one. Around a tunnel of ESP, AH is one too for some, for others it has transport mode, which
+ * is what it does; on the wire it is the same. */
+static bool side_fits(const struct v1_qm *q, const struct cfg_transform_set *set, const struct v1_prop *p,
+	const struct v1_p2_attrs *main, struct v1_trans *t)
+{
+	struct v1_span rest = p->transforms;
+	struct v1_p2_attrs a;
+	while (v1_trans_next(&rest, t)) {
+		v1_p2_attrs_read(t->attrs, &a);
+		if (says(set, p->proto, t, &a) && (!a.group || a.group == main->group) &&
+			(!a.encap || a.encap == main->encap || a.encap == encap_of(q->sa, true)))
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+static bool same_protos(const struct cfg_transform_set *set, const struct v1_group *g)
+{
+	uint8_t proto[V1_PARTS_MAX];
+	unsigned n = protos_of(set->suite, proto), found = 0;
+	for (unsigned i = 0; i < n && g->n == n; i++)
+		for (unsigned k = 0; k < n; k++)
+			found += g->p[k].proto == proto[i];
+	return g->n == n && found == n;
+}
+
+/* The set, with transform t of the group's main part. */
+static bool match(const struct v1_qm *q, const struct cfg_transform_set *set, const struct v1_group *g,
+	const struct v1_trans *t, const struct ike_child_params *cp, struct v1_match *m, const char **why)
+{
+	v1_p2_attrs_read(t->attrs, &m->a);
+	if (!same_protos(set, g) || !says(set, g->p[g->main].proto, t, &m->a) || !mode_ok(q, set, cp, m, why))
+		return false;
+	for (unsigned i = 0; i < g->n; i++)
+		if (i != g->main && !side_fits(q, set, &g->p[i], &m->a, &m->t[i]))
+			return false;
+	m->t[g->main] = *t;
+	return true;
 }
 
 static uint32_t spi_of(struct v1_span s)
@@ -229,83 +314,118 @@ static void cut_lifetimes(struct v1_qm *q, struct ike_child_params *p, const str
 		p->lifetime_kb = a->life_kb;
 }
 
-/* A number that several proposals carry is a bundle (AH and ESP, compression): not for us. */
-static bool bundled(struct v1_span props, uint8_t num)
+static bool spis_ok(const struct v1_group *g)
 {
-	struct v1_prop p;
-	unsigned n = 0;
-	while (v1_prop_next(&props, &p))
-		n += p.num == num;
-	return n > 1;
+	for (unsigned i = 0; i < g->n && g->n <= V1_PARTS_MAX; i++)
+		if (!spi_of(g->p[i].spi))
+			return false;
+	return g->n <= V1_PARTS_MAX;
 }
 
-static bool try_transform(struct v1_qm *q, const struct cfg_map_entry *e, const struct v1_prop *p,
-	const struct v1_trans *t, bool has_ke, struct ike_child_params *cp, const char **why)
+/* What was agreed. */
+static void take(struct v1_qm *q, const struct cfg_transform_set *set, const struct v1_group *g,
+	const struct v1_match *m, struct ike_child_params *cp)
 {
-	struct v1_p2_attrs a;
-	bool transport;
-	v1_p2_attrs_read(t->attrs, &a);
-	*why = "no proposal chosen";
-	const struct cfg_transform_set *set = set_of(q, e, p->proto, t, &a, cp, &transport, why);
-	if (!set || t->attrs.len > sizeof(q->attrs))
-		return false;
-	if (!pfs_ok(q, e, &a, has_ke, why))
-		return false;
-	q->prop_num = p->num;
-	q->trans_num = t->num;
-	q->trans_id = t->id;
-	q->attrs_len = (uint16_t)t->attrs.len;
-	memcpy(q->attrs, t->attrs.p, t->attrs.len);
-	q->group = group_from_v1(a.group);
 	cp->suite = set->suite;
 	cp->esn = set->esn;
-	cp->transport = transport;
-	cp->spi_out = spi_of(p->spi);
-	cut_lifetimes(q, cp, &a);
+	cp->transport = m->transport;
+	cp->spi_out = spi_of(g->p[g->main].spi);
+	for (unsigned i = 0; i < g->n; i++)
+		if (i != g->main && g->p[i].proto == V1_PROTO_AH)
+			cp->ah_spi_out = spi_of(g->p[i].spi);
+	cut_lifetimes(q, cp, &m->a);
+}
+
+/* Keep what the answer has to repeat. */
+static bool keep_parts(struct v1_qm *q, const struct v1_group *g, const struct v1_match *m)
+{
+	q->prop_num = g->num;
+	q->n_part = 0;
+	for (unsigned i = 0; i < g->n; i++) {
+		struct v1_part *part = &q->part[q->n_part++];
+		if (m->t[i].attrs.len > sizeof(part->attrs))
+			return false;
+		*part = (struct v1_part){.proto = g->p[i].proto,
+			.trans_num = m->t[i].num,
+			.trans_id = m->t[i].id,
+			.attrs_len = (uint16_t)m->t[i].attrs.len};
+		memcpy(part->attrs, m->t[i].attrs.p, part->attrs_len);
+	}
 	return true;
+}
+
+static bool try_transform(struct v1_qm *q, const struct cfg_map_entry *e, const struct v1_group *g,
+	const struct v1_trans *t, bool has_ke, struct ike_child_params *cp, const char **why)
+{
+	struct v1_match m;
+	*why = "no proposal chosen";
+	for (unsigned i = 0; i < e->n_transform_set; i++) {
+		if (!match(q, e->ts_ref[i], g, t, cp, &m, why))
+			continue;
+		if (!pfs_ok(q, e, &m.a, has_ke, why) || !keep_parts(q, g, &m))
+			return false;
+		q->group = group_from_v1(m.a.group);
+		take(q, e->ts_ref[i], g, &m, cp);
+		return true;
+	}
+	return false;
 }
 
 unsigned v1_quick_choose(struct v1_qm *q, const struct cfg_map_entry *e, struct v1_span sa_body, bool has_ke,
 	struct ike_child_params *cp, const char **why)
 {
-	struct v1_span all = v1_sa_props(sa_body), props = all;
-	struct v1_prop p;
+	struct v1_span all = v1_sa_props(sa_body), rest = all;
+	struct v1_group g;
 	struct v1_trans t;
 	*why = "no proposal chosen";
-	while (v1_prop_next(&props, &p)) {
-		if (!spi_of(p.spi) || bundled(all, p.num))
+	while (group_next(all, &rest, &g)) {
+		if (!spis_ok(&g))
 			continue;
-		while (v1_trans_next(&p.transforms, &t))
-			if (try_transform(q, e, &p, &t, has_ke, cp, why))
+		struct v1_span transforms = g.p[g.main].transforms;
+		while (v1_trans_next(&transforms, &t))
+			if (try_transform(q, e, &g, &t, has_ke, cp, why))
 				return 0;
 	}
 	return V1_N_NO_PROPOSAL_CHOSEN;
 }
 
+/* One group, and one transform of each of its parts. */
+static bool answer_sound(struct v1_span sa_body, struct v1_group *g, struct v1_trans *t)
+{
+	struct v1_span all = v1_sa_props(sa_body), rest = all;
+	struct v1_group more;
+	if (!group_next(all, &rest, g) || group_next(all, &rest, &more) || !spis_ok(g))
+		return false;
+	for (unsigned i = 0; i < g->n; i++) {
+		struct v1_span transforms = g->p[i].transforms;
+		struct v1_trans one;
+		if (!v1_trans_next(&transforms, &one) || transforms.len)
+			return false;
+		if (i == g->main)
+			*t = one;
+	}
+	return true;
+}
+
 unsigned v1_quick_accept(struct v1_qm *q, struct v1_span sa_body, bool has_ke, const char **why)
 {
 	struct ike_child_params *cp = &q->child->c.p;
-	struct v1_span props = v1_sa_props(sa_body);
-	struct v1_prop p;
+	struct v1_group g;
 	struct v1_trans t;
-	struct v1_p2_attrs a;
+	struct v1_match m;
 	*why = "answer is not one of the proposals";
-	bool transport;
-	if (!v1_prop_next(&props, &p) || props.len || !spi_of(p.spi) || !v1_trans_next(&p.transforms, &t) ||
-		p.transforms.len)
+	if (!answer_sound(sa_body, &g, &t))
 		return V1_N_BAD_PROPOSAL_SYNTAX;
-	v1_p2_attrs_read(t.attrs, &a);
-	const struct cfg_transform_set *set = set_of(q, cp->entry, p.proto, &t, &a, cp, &transport, why);
-	if (!set)
-		return V1_N_NO_PROPOSAL_CHOSEN;
-	if (a.group != group_v1(q->group) || has_ke != (q->group != IKE_GROUP_NONE))
-		return V1_N_NO_PROPOSAL_CHOSEN;
-	cp->suite = set->suite;
-	cp->esn = set->esn;
-	cp->transport = transport;
-	cp->spi_out = spi_of(p.spi);
-	cut_lifetimes(q, cp, &a);
-	return 0;
+	for (unsigned i = 0; i < cp->entry->n_transform_set; i++) {
+		const struct cfg_transform_set *set = cp->entry->ts_ref[i];
+		if (!match(q, set, &g, &t, cp, &m, why))
+			continue;
+		if (m.a.group != group_v1(q->group) || has_ke != (q->group != IKE_GROUP_NONE))
+			return V1_N_NO_PROPOSAL_CHOSEN;
+		take(q, set, &g, &m, cp);
+		return 0;
+	}
+	return V1_N_NO_PROPOSAL_CHOSEN;
 }
 
 /* ---- flows ---- */
@@ -377,12 +497,21 @@ int v1_quick_keys(struct v1_qm *q, struct v1_span gxy, struct ike_child_keys *ke
 	const struct ike_child_params *p = &q->child->c.p;
 	struct v1_span ni = v1_span_of(q->ni.p, q->ni.len), nr = v1_span_of(q->nr.p, q->nr.len);
 	uint8_t spi[4];
-	uint8_t proto = proto_of(p->suite);
+	uint8_t proto = ike_child_proto(p);
+	memset(keys, 0, sizeof(*keys));
 	keys->len = (uint16_t)ike_suite_key_len(p->suite);
 	if (!keys->len || keys->len > CV_SA_KEY_MAX)
 		return -ENOTSUP;
 	be32(spi, p->spi_in);
 	int err = v1_keymat(&q->sa->k, gxy, proto, spi, ni, nr, keys->in, keys->len);
 	be32(spi, p->spi_out);
-	return err ? err : v1_keymat(&q->sa->k, gxy, proto, spi, ni, nr, keys->out, keys->len);
+	err = err ? err : v1_keymat(&q->sa->k, gxy, proto, spi, ni, nr, keys->out, keys->len);
+	if (err || !ike_suite_bundle(p->suite))
+		return err;
+	/* each SA of a bundle has keys of its own: protocol and SPI go into them (RFC 2409 5.5) */
+	keys->ah_len = algo_key_len(CV_ENCR_NONE, p->suite.ah);
+	be32(spi, p->ah_spi_in);
+	err = v1_keymat(&q->sa->k, gxy, V1_PROTO_AH, spi, ni, nr, keys->ah_in, keys->ah_len);
+	be32(spi, p->ah_spi_out);
+	return err ? err : v1_keymat(&q->sa->k, gxy, V1_PROTO_AH, spi, ni, nr, keys->ah_out, keys->ah_len);
 }

@@ -202,6 +202,8 @@ static int op_child_add(void *ctx, const struct ike_child_params *p, struct ike_
 	assert_non_null(p->entry);
 	assert_true(p->n_sel >= 1);
 	assert_true(p->lifetime_s > 0);
+	assert_int_equal(p->suite.encr && p->suite.ah, keys->ah_len != 0);
+	assert_int_equal(p->suite.encr && p->suite.ah, p->ah_index_in != 0);
 	*child_id = c->id;
 	c->p = *p;
 	c->keys = *keys;
@@ -241,6 +243,8 @@ static void op_child_del(void *ctx, uint32_t child_id, uint32_t linger_ms)
 	c->in_until = h->pair->now + linger_ms;
 	if (!linger_ms)
 		c->used = c->inbound = false;
+	if (c->p.ah_index_in)
+		h->child[c->p.ah_index_in].used = false;
 }
 
 static void op_child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool udp_encap)
@@ -705,6 +709,13 @@ unsigned pair_n_children(struct pair *p, int i)
 	return n;
 }
 
+static bool same_ah(const struct pair_child *a, const struct pair_child *b)
+{
+	return a->p.ah_spi_in == b->p.ah_spi_out && a->p.ah_spi_out == b->p.ah_spi_in &&
+	       a->keys.ah_len == b->keys.ah_len && !memcmp(a->keys.ah_in, b->keys.ah_out, a->keys.ah_len) &&
+	       !memcmp(a->keys.ah_out, b->keys.ah_in, a->keys.ah_len);
+}
+
 static bool has_counterpart(struct pair *p, int other, const struct pair_child *c)
 {
 	for (unsigned k = 1; k < PAIR_CHILD_MAX; k++) {
@@ -715,7 +726,7 @@ static bool has_counterpart(struct pair *p, int other, const struct pair_child *
 		cv_selector_mirror(&o->p.sel[0], &mirror);
 		return o->p.spi_out == c->p.spi_in && algo_suite_equal(o->p.suite, c->p.suite) &&
 		       o->keys.len == c->keys.len && memcmp(o->keys.in, c->keys.out, c->keys.len) == 0 &&
-		       memcmp(o->keys.out, c->keys.in, c->keys.len) == 0 &&
+		       memcmp(o->keys.out, c->keys.in, c->keys.len) == 0 && same_ah(o, c) &&
 		       cv_selector_contains(&mirror, &c->p.sel[0]) && cv_selector_contains(&c->p.sel[0], &mirror);
 	}
 	return false;

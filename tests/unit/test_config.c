@@ -367,13 +367,59 @@ static void manual_refuses_counter_modes(void **state)
 	assert_refused(f, ENTRY "/transform-set", "counter mode");
 }
 
-static void manual_refuses_bundle(void **state)
+static void manual_bundle_needs_both_keys(void **state)
 {
 	struct fixture *f = *state;
 
 	manual_entry(f);
 	f->c->transform_set[0].suite.ah = CV_INTEG_HMAC_SHA256_128;
-	assert_refused(f, ENTRY "/transform-set", "AH and ESP");
+	assert_refused(f, KEYS "/inbound/ah", "AH around ESP");
+}
+
+static const uint8_t ah_key[32];
+
+static void manual_bundle(void **state) /* IPSEC-18, 68 */
+{
+	struct fixture *f = *state;
+	struct cfg_manual *m = manual_entry(f);
+
+	f->c->transform_set[0].suite.ah = CV_INTEG_HMAC_SHA256_128;
+	m->in.ah_spi = m->out.ah_spi = 258;
+	m->in.ah_auth = m->out.ah_auth = ah_key;
+	m->in.ah_auth_len = m->out.ah_auth_len = sizeof(ah_key);
+	assert_int_equal(resolve(f), 0);
+}
+
+static void manual_bundle_key_lengths(void **state) /* IPSEC-68 */
+{
+	struct fixture *f = *state;
+	struct cfg_manual *m = manual_entry(f);
+
+	f->c->transform_set[0].suite.ah = CV_INTEG_HMAC_SHA256_128;
+	m->in.ah_spi = m->out.ah_spi = 258;
+	m->in.ah_auth = m->out.ah_auth = ah_key;
+	m->in.ah_auth_len = m->out.ah_auth_len = 20;
+	assert_refused(f, KEYS "/inbound/ah/authenticator", "40 hexadecimal digits; the transform set needs 64");
+}
+
+static void manual_bundle_spis_differ(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_manual *m = manual_entry(f);
+
+	f->c->transform_set[0].suite.ah = CV_INTEG_HMAC_SHA256_128;
+	m->in.ah_spi = m->out.ah_spi = 256;
+	m->in.ah_auth = m->out.ah_auth = ah_key;
+	m->in.ah_auth_len = m->out.ah_auth_len = sizeof(ah_key);
+	assert_refused(f, KEYS "/inbound/ah/spi", "too close");
+}
+
+static void manual_ah_needs_its_transform(void **state)
+{
+	struct fixture *f = *state;
+
+	manual_entry(f)->in.ah_spi = 258;
+	assert_refused(f, KEYS "/inbound/ah", "only with AH and ESP");
 }
 
 static void manual_has_one_set(void **state) /* IPSEC-67 */
@@ -386,12 +432,12 @@ static void manual_has_one_set(void **state) /* IPSEC-67 */
 	assert_refused(f, KEYS, "one peer and one transform set");
 }
 
-static void bundle_is_not_negotiated(void **state)
+static void bundle_is_not_negotiated_by_ikev2(void **state)
 {
 	struct fixture *f = *state;
 
 	f->c->transform_set[0].suite.ah = CV_INTEG_HMAC_SHA256_128;
-	assert_refused(f, ENTRY "/transform-set", "not negotiated");
+	assert_refused(f, ENTRY "/transform-set", "IKEv2 does not negotiate");
 }
 
 static void encryption_alone_is_legacy(void **state) /* RFC 8221 section 4 */
@@ -808,9 +854,13 @@ int main(void)
 		TEST(manual_key_lengths),
 		TEST(manual_inbound_spi),
 		TEST(manual_refuses_counter_modes),
-		TEST(manual_refuses_bundle),
+		TEST(manual_bundle_needs_both_keys),
+		TEST(manual_bundle),
+		TEST(manual_bundle_key_lengths),
+		TEST(manual_bundle_spis_differ),
+		TEST(manual_ah_needs_its_transform),
 		TEST(manual_has_one_set),
-		TEST(bundle_is_not_negotiated),
+		TEST(bundle_is_not_negotiated_by_ikev2),
 		TEST(legacy_needs_permission),
 		TEST(legacy_with_permission_warns),
 		TEST(pfs_group_is_known),

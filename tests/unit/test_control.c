@@ -48,10 +48,13 @@ static void router_start(struct fixture *f, struct router *r)
 	r->stopped = false;
 }
 
+static bool bundled; /* AH around ESP, and so IKEv1: for the tests of bundles */
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
+	bundled = false;
 	cv_log_set_level(CV_LOG_ERR);
 	uv_loop_init(&f->loop);
 	uv_timer_init(&f->loop, &f->tick);
@@ -355,6 +358,21 @@ static void refused_configuration_can_be_replaced(void **state)
 
 /* ---- two routers ---- */
 
+static void with_bundle(struct cv_config *c)
+{
+	struct cfg_ike_profile *p = &c->ike_profile[c->n_ike_profile++];
+
+	*p = (struct cfg_ike_profile){.name = "v1",
+		.version = CFG_IKEV1,
+		.lifetime_s = 86400,
+		.nat_traversal = true,
+		.nat_keepalive_s = 20,
+		.dpd_mode = CFG_DPD_OFF};
+	c->map[0].entry[0].ike_profile = "v1";
+	c->transform_set[0].suite = (struct algo_suite){
+		.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128, .ah = CV_INTEG_HMAC_SHA512_256};
+}
+
 static struct cv_config *side(int n)
 {
 	struct cv_config *c = cfgbuild_gateway();
@@ -370,6 +388,8 @@ static struct cv_config *side(int n)
 	cfgbuild_line(&c->acl[0], 10, true, lan[n], lan[!n]);
 	assert_int_equal(cv_addr_parse(peer[n], &c->map[0].entry[0].peer[0]), 0);
 	assert_int_equal(cv_prefix_parse(peer[n], &c->keyring[0].psk[0].peer), 0);
+	if (bundled)
+		with_bundle(c);
 	return c;
 }
 
@@ -425,7 +445,8 @@ static void assert_paired(struct router *a, struct router *b)
 /* IKE has heard that its pair is in the dataplane: from then on it is in the vault too. */
 static bool child_established(struct fixture *f, struct router *r)
 {
-	json_t *a = ask(f, r, "{\"show\": \"crypto ikev2 sa\"}", true);
+	const char *what = bundled ? "{\"show\": \"crypto isakmp sa\"}" : "{\"show\": \"crypto ikev2 sa\"}";
+	json_t *a = ask(f, r, what, true);
 	json_t *child = json_array_get(json_object_get(json_array_get(json_object_get(a, "sas"), 0), "children"), 0);
 	const char *text = json_string_value(json_object_get(child, "state"));
 	bool yes = text && !strcmp(text, "established");
@@ -552,6 +573,141 @@ static void lost_connection_keeps_the_tunnel(void **state)
 	WAIT(f, in_force(f, r));
 	assert_int_equal(state_of(r).kept, 2);
 	assert_true(fakedp_digest(r->dp) == digest);
+}
+
+/* ---- bundles (IPSEC-18): a pair of ESP, a pair of AH around it ---- */
+
+/* The two SAs of a direction, whichever has the lower index. */
+static void bundle_of(struct router *r, enum cv_sa_dir dir, struct cv_sa *esp, struct cv_sa *ah)
+{
+	struct cv_sa a, b;
+
+	assert_true(fakedp_sa(r->dp, dir, 0, &a) && fakedp_sa(r->dp, dir, 1, &b));
+	*esp = a.ipproto == 50 ? a : b;
+	*ah = a.ipproto == 50 ? b : a;
+	assert_int_equal(esp->ipproto, 50);
+	assert_int_equal(ah->ipproto, 51);
+}
+
+static void assert_bundle(struct router *r)
+{
+	for (enum cv_sa_dir dir = CV_SA_OUT; dir <= CV_SA_IN; dir++) {
+		struct cv_sa esp, ah;
+
+		bundle_of(r, dir, &esp, &ah);
+		assert_int_equal(esp.outer_index, ah.index);
+		assert_int_equal(ah.outer_index, 0);
+		assert_true(ah.flags & CV_SA_F_BUNDLED && !(esp.flags & CV_SA_F_BUNDLED));
+		assert_int_equal(esp.mode, CV_SA_TUNNEL);
+		assert_int_equal(ah.mode, CV_SA_TRANSPORT); /* inside the outer header that ESP made */
+		assert_int_equal(ah.key_len, 64);
+		assert_int_equal(esp.key_len, 64);
+		assert_memory_not_equal(ah.key, esp.key, 64);
+		assert_true(ah.soft_bytes == 0 && esp.soft_bytes != 0);
+	}
+}
+
+static void assert_bundles_paired(struct router *a, struct router *b)
+{
+	struct cv_sa out[2], in[2];
+
+	assert_bundle(a);
+	bundle_of(a, CV_SA_OUT, &out[0], &out[1]);
+	bundle_of(b, CV_SA_IN, &in[0], &in[1]);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(out[i].spi, in[i].spi);
+		assert_memory_equal(out[i].key, in[i].key, out[i].key_len);
+	}
+}
+
+static void bring_up_bundle(struct fixture *f)
+{
+	bundled = true;
+	start_both(f);
+	trigger(&f->r[0]);
+	WAIT(f, state_of(&f->r[0]).sas == 4 && state_of(&f->r[1]).sas == 4);
+	WAIT(f, child_established(f, &f->r[0]) && child_established(f, &f->r[1]));
+	assert_bundles_paired(&f->r[0], &f->r[1]);
+	assert_bundles_paired(&f->r[1], &f->r[0]);
+}
+
+static void bundle_comes_up_and_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	json_t *answer, *s, *flow, *sas;
+
+	bring_up_bundle(f);
+	WAIT(f, session_is(f, r, "UP-ACTIVE"));
+	s = session0(f, r, &answer);
+	flow = json_array_get(json_object_get(s, "flows"), 0);
+	assert_int_equal(json_integer_value(json_object_get(flow, "active_sas")), 4); /* MON-17 */
+	json_decref(answer);
+	answer = ask(f, r, "{\"show\": \"crypto ipsec sa\"}", true);
+	s = json_array_get(json_object_get(answer, "interfaces"), 0);
+	assert_int_equal(json_array_size(json_object_get(s, "flows")), 1);
+	sas = json_object_get(json_array_get(json_object_get(s, "flows"), 0), "sas");
+	assert_int_equal(json_array_size(sas), 4);
+	unsigned ah = 0;
+	for (size_t i = 0; i < 4; i++)
+		ah += !strcmp(json_string_value(json_object_get(json_array_get(sas, i), "protocol")), "ah");
+	assert_int_equal(ah, 2);
+	json_decref(answer);
+	/* IPSEC-T13's peer command, by the SPI of AH */
+	struct cv_sa esp, outer;
+	char clear[128];
+	bundle_of(r, CV_SA_IN, &esp, &outer);
+	snprintf(clear, sizeof(clear), "{\"clear\": \"crypto sa\", \"spi\": %u}", outer.spi);
+	json_decref(ask(f, r, clear, false));
+	WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
+}
+
+static void bundle_survives_culvertd(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	uint64_t digest;
+
+	bring_up_bundle(f);
+	digest = fakedp_digest(r->dp);
+	router_stop(f, r, false);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, side(0)), "");
+	WAIT(f, in_force(f, r));
+	assert_int_equal(state_of(r).kept, 4);
+	assert_int_equal(state_of(r).changed, 0);
+	assert_true(fakedp_digest(r->dp) == digest);
+	json_decref(ask(f, r, "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
+}
+
+static void bundle_comes_back_after_a_dataplane_restart(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+
+	bring_up_bundle(f);
+	fakedp_down(r->dp);
+	WAIT(f, !in_force(f, r));
+	fakedp_up(r->dp, true);
+	WAIT(f, in_force(f, r));
+	WAIT(f, state_of(r).sas == 4 && state_of(&f->r[1]).sas == 4);
+	assert_bundles_paired(r, &f->r[1]);
+	assert_bundles_paired(&f->r[1], r);
+}
+
+static void removed_line_takes_its_bundle_along(void **state)
+{
+	struct fixture *f = *state;
+	bundled = true;
+	struct cv_config *next = side(0);
+
+	bring_up_bundle(f);
+	next->acl[0].n_line = 0;
+	cfgbuild_line(&next->acl[0], 10, true, "10.1.0.0/24", "10.77.0.0/24");
+	assert_string_equal(apply(f, &f->r[0], next), "");
+	assert_int_equal(state_of(&f->r[0]).sas, 0);
+	WAIT(f, state_of(&f->r[1]).sas == 0);
 }
 
 /* Design promise 4: what the change does not touch goes on. */
@@ -905,6 +1061,10 @@ int main(int argc, char **argv)
 		TEST(tunnel_survives_culvertd),
 		TEST(children_come_back_after_a_dataplane_restart),
 		TEST(lost_connection_keeps_the_tunnel),
+		TEST(bundle_comes_up_and_goes),
+		TEST(bundle_survives_culvertd),
+		TEST(bundle_comes_back_after_a_dataplane_restart),
+		TEST(removed_line_takes_its_bundle_along),
 		TEST(unrelated_change_leaves_the_tunnel),
 		TEST(removed_line_takes_its_tunnel_along),
 		TEST(refused_change_leaves_the_tunnel),

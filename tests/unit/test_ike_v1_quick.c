@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* IKEv1, two engines against each other: quick mode, what it agrees on and what it refuses. */
 #include "ike_v1_env.h"
+#include "v1_internal.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 /* ---- quick mode ---- */
@@ -43,6 +45,121 @@ static void every_transform(void **state)
 			n++;
 		}
 	assert_true(n > 60);
+}
+
+/* ---- bundles: AH and ESP under one number (RFC 2408 4.2; IPSEC-18) ---- */
+
+static const struct algo_suite bundle[] = {
+	{.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128, .ah = CV_INTEG_HMAC_SHA512_256},
+	{.encr = CV_ENCR_AES128_GCM16, .ah = CV_INTEG_HMAC_SHA1_96},
+	{.encr = CV_ENCR_AES128_CBC, .ah = CV_INTEG_HMAC_SHA256_128},
+	{.encr = CV_ENCR_NULL, .integ = CV_INTEG_HMAC_SHA1_96, .ah = CV_INTEG_AES_XCBC_96}};
+#define N_BUNDLE (sizeof(bundle) / sizeof(bundle[0]))
+
+static unsigned slots(int host)
+{
+	unsigned n = 0;
+	for (unsigned k = 1; k < PAIR_CHILD_MAX; k++)
+		n += p->h[host].child[k].used;
+	return n;
+}
+
+static void bundles(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_BUNDLE; i++) {
+		under_test = bundle[i];
+		start(tweak_alg);
+		up();
+		const struct pair_child *a = pair_newest(p, 0), *b = pair_newest(p, 1);
+		assert_true(algo_suite_equal(a->p.suite, under_test) && algo_suite_equal(b->p.suite, under_test));
+		assert_int_equal(a->keys.ah_len, algo_key_len(CV_ENCR_NONE, under_test.ah));
+		assert_int_equal(a->keys.len, algo_key_len(under_test.encr, under_test.integ));
+		assert_true(a->p.ah_spi_in && a->p.ah_spi_in == b->p.ah_spi_out && b->p.ah_spi_in == a->p.ah_spi_out);
+		assert_memory_equal(a->keys.ah_in, b->keys.ah_out, a->keys.ah_len);
+		assert_memory_not_equal(a->keys.ah_in, a->keys.in, 16);
+		teardown(NULL);
+	}
+}
+
+static void tweak_bundle_short(struct cv_config *c, int host)
+{
+	tweak_short(c, host);
+	transform_sets(c, bundle, 2);
+}
+
+/* Rekeyed without loss, over the death of a process, and nothing is left of the old ones. */
+static void bundles_are_renewed(void **state)
+{
+	(void)state;
+	start(tweak_bundle_short);
+	up();
+	traffic_for(400000);
+	pair_restart(p, 1);
+	traffic_for(800000);
+	nothing_lost();
+	assert_true(p->h[0].ike && pair_stat(p, 0, "child_rekeyed") + pair_stat(p, 1, "child_rekeyed") >= 3);
+	assert_true(pair_newest(p, 0)->p.ah_spi_in != 0);
+	assert_true(pair_until(p, two_agree, 60000));
+	for (int i = 0; i < 2; i++)
+		ike_clear(p->h[i].ike, &(struct ike_match){.fvrf = -1, .ivrf = -1});
+	pair_run(p, 100000);
+	assert_int_equal(slots(0) + slots(1), 0);
+}
+
+static void tweak_some_bundles(struct cv_config *c, int host)
+{
+	static const struct algo_suite left[] = {
+		{.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128, .ah = CV_INTEG_HMAC_SHA512_256},
+		{.ah = CV_INTEG_HMAC_SHA256_128}, {.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128}};
+	static const struct algo_suite right[] = {{.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128},
+		{.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128, .ah = CV_INTEG_HMAC_SHA1_96}};
+	transform_sets(c, host ? right : left, host ? 2 : 3);
+}
+
+/* A set with AH is not the one without it; the SPI that AH would have had is given back. */
+static void bundle_or_not(void **state)
+{
+	(void)state;
+	for (int who = 0; who < 2; who++) {
+		start(tweak_some_bundles);
+		pair_acquire(p, who, 0);
+		pair_run(p, 1000);
+		assert_true(pair_children_agree(p, 1));
+		assert_int_equal(pair_newest(p, who)->p.suite.ah, CV_INTEG_NONE);
+		assert_int_equal(pair_newest(p, who)->p.ah_index_in, 0);
+		assert_int_equal(slots(0), 1);
+		assert_int_equal(slots(1), 1);
+		teardown(NULL);
+	}
+}
+
+/* ISPI-7: a peer that deletes the AH SA alone has ended the bundle; an SPI of AH that is no child's ends nothing. */
+static void bundle_dies_with_its_ah(void **state)
+{
+	(void)state;
+	under_test = bundle[0];
+	start(tweak_alg);
+	up();
+	p->traffic_ms = 0;
+	const struct pair_child *a = pair_newest(p, 0);
+	struct ike_sa *sa = ike_sa_next_by_addr(p->h[0].ike, a->p.path.vrf, &a->p.path.remote, NULL);
+	assert_non_null(sa);
+	const uint32_t nobody[] = {a->p.ah_spi_in + 1, a->p.spi_in, a->p.ah_spi_out};
+	for (size_t i = 0; i < 3; i++)
+		v1_send_delete_child(v1_of(sa), V1_PROTO_AH, nobody[i]);
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_children(p, 1), 1);
+	/* the same when we have lost it and a packet of the peer tells us so (ISPI-1) */
+	const struct ike_path path = a->p.path;
+	const uint32_t ah = a->p.ah_spi_in;
+	ike_invalid_spi(p->h[0].ike, &path, IPPROTO_AH, ah); /* we have it */
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_children(p, 1), 1);
+	ike_child_remove(ike_child_by_spi_in(sa, a->p.spi_in), 0);
+	assert_true(ike_invalid_spi(p->h[0].ike, &path, IPPROTO_AH, ah));
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_children(p, 1), 0);
 }
 
 /* The initiator's order decides among what both have (VRF-47). */
@@ -321,6 +438,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		V1_TEST(every_transform),
+		V1_TEST(bundles),
+		V1_TEST(bundles_are_renewed),
+		V1_TEST(bundle_or_not),
+		V1_TEST(bundle_dies_with_its_ah),
 		V1_TEST(peers_order),
 		V1_TEST(no_common_transform),
 		V1_TEST(pfs),

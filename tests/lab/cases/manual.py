@@ -95,3 +95,67 @@ def esp(lab):
     # And without the entry there are no SAs.
     culvert.commit(cfg.base())
     require("spi:" not in culvert.cli("show", "crypto", "ipsec", "sa").stdout, "SAs of no entry")
+
+
+AH_SPI = {"out": 1002, "in": 260}
+AH_KEY = {"out": "c3" * 32, "in": "d4" * 32}
+
+
+def _bundle_peer(peer):
+    """AH around ESP on Linux: the template that is applied first is the inner one. align4: by itself Linux pads AH in
+    IPv4 as in IPv6, and takes nothing else."""
+    lines = ["set -e; ip xfrm state flush; ip xfrm policy flush"]
+    ends = {"out": (GW_WAN[4], NEXT_HOP[4]), "in": (NEXT_HOP[4], GW_WAN[4])}
+    for way, (src, dst) in ends.items():
+        lines.append(f"ip xfrm state add src {src} dst {dst} proto esp spi {SPI[way]} reqid 1 mode tunnel "
+                     + ESP.format(cipher="0x" + CIPHER[way], auth="0x" + AUTH[way]))
+        lines.append(f"ip xfrm state add src {src} dst {dst} proto ah spi {AH_SPI[way]} reqid 2 mode transport "
+                     f"flag align4 auth-trunc 'hmac(sha256)' 0x{AH_KEY[way]} 128")
+    for way, src, dst, outer in (("out", REMOTE[4], LAN[4], ends["in"]), ("in", LAN[4], REMOTE[4], ends["out"]),
+                                 ("fwd", LAN[4], REMOTE[4], ends["out"])):
+        lines.append(f"ip xfrm policy add src {src} dst {dst} dir {way} "
+                     f"tmpl src {outer[0]} dst {outer[1]} proto esp reqid 1 mode tunnel "
+                     f"tmpl src {outer[0]} dst {outer[1]} proto ah reqid 2 mode transport")
+    peer.sh("\n".join(lines))
+
+
+def bundle(lab):
+    """IPSEC-T13, IPSEC-18: AH and ESP in one set, AH outside. Linux takes our packets and we take its; the SAs are there
+    at start, come back after a clear and after the death of either process; show has both protocols."""
+    site = Site(lab)
+    peer = site.boot_peer()
+    _bundle_peer(peer)
+    config = _config()
+    ipsec = config["culvert-ipsec:ipsec"]
+    ipsec["transform-set"][0]["transform"] = ["ah-sha256-hmac", "esp-aes", "esp-sha256-hmac"]
+    keys = ipsec["crypto-map"][0]["entry"][0]["session-key"]
+    for way in ("in", "out"):
+        keys[f"{way}bound"]["ah"] = {"spi": AH_SPI[way], "authenticator": AH_KEY[way]}
+    culvert = Culvert(lab).start(config)
+    capture = site.capture()
+    site.ping_until_works()
+    site.ping(count=5, size=100)
+    site.ping(count=3, source="host-b", size=3000)
+    capture.stop()
+    whole = capture.count("ip.proto == 51 && ah.next_header == 50")
+    require(whole >= 22 and capture.count("esp") == whole, f"{whole} of AH with ESP:\n" + capture.show("esp"))
+    require(capture.count("icmp && !esp") == 0, capture.show("icmp"))
+    text = culvert.cli("show", "crypto", "ipsec", "sa").stdout
+    for spi in ("0x101(257)", "0x3E8(1000)", "0x104(260)", "0x3EA(1002)"):
+        require(f"spi: {spi}" in text, text)
+    require("transform: ah-sha256-hmac ," in text and "transform: esp-aes esp-sha256-hmac ," in text, text)
+    require(AH_KEY["in"] not in text + culvert.running(), "a session key is printed")
+    errors = peer.xfrm_errors()
+    require(not errors, f"the peer's kernel counted {errors}")
+    culvert.cli("clear", "crypto", "sa")
+    wait_until(lambda: site.ping(count=1, check=False).received, 5, "the manual SAs to come back")
+    with site.stream() as stream:
+        culvert.kill_control()
+        culvert.start_control()
+        site.ping(count=3)
+    require(stream.lost == 0, f"the death of the control process lost packets: {stream.result}")
+    culvert.kill_dataplane()
+    culvert.start_dataplane()
+    wait_until(lambda: site.ping(count=1, check=False).received, 20, "the manual SAs in a new dataplane")
+    culvert.commit(cfg.base())
+    require("spi:" not in culvert.cli("show", "crypto", "ipsec", "sa").stdout, "SAs of no entry")
