@@ -100,6 +100,7 @@ static void add_default_profile(struct cv_config *c)
 	p->dpd_retry_s = 5;
 	p->nat_traversal = true;
 	p->nat_keepalive_s = 20;
+	p->window_size = 8;
 	p->builtin = true;
 }
 

@@ -58,91 +58,15 @@ void v2_set_timer(struct v2_sa *sa, struct ike_timer *t, void (*fire)(struct ike
 struct v2_sa *v2_sa_new(struct ike *ike)
 {
 	struct v2_sa *sa = (struct v2_sa *)ike_sa_new(ike, &ike_v2, sizeof(*sa));
-	if (sa)
-		TAILQ_INIT(&sa->tasks);
+	if (!sa)
+		return NULL;
+	TAILQ_INIT(&sa->tasks);
+	TAILQ_INIT(&sa->active);
+	TAILQ_INIT(&sa->answers);
+	sa->peer_window = sa->own_window = 1;
+	sa->init.sa = sa;
 	return sa;
 }
-
-/* ---- tasks ---- */
-
-struct v2_task *v2_task_new(const struct v2_task_ops *ops)
-{
-	struct v2_task *t = calloc(1, sizeof(*t));
-	if (!t)
-		abort(); /* an exchange that is forgotten leaves the two ends with different ideas */
-	t->ops = ops;
-	return t;
-}
-
-void v2_task_free(struct v2_task *t)
-{
-	if (t->ops->fini)
-		t->ops->fini(t);
-	ikec_dh_free(t->dh);
-	free(t);
-}
-
-bool v2_have_task(const struct v2_sa *sa, const struct v2_task_ops *ops)
-{
-	const struct v2_task *t;
-	if (sa->cur && sa->cur->ops == ops)
-		return true;
-	TAILQ_FOREACH (t, &sa->tasks, link)
-		if (t->ops == ops)
-			return true;
-	return false;
-}
-
-static void queue_fire(struct ike *ike, struct ike_timer *t)
-{
-	(void)ike;
-	v2_queue_run(IKE_CONTAINER(t, struct v2_sa, queue_timer));
-}
-
-void v2_queue_run(struct v2_sa *sa)
-{
-	struct v2_task *t;
-	uint64_t now = ike_now(sa->sa.ike), soonest = UINT64_MAX;
-	if (sa->cur || sa->sa.dead || sa->sa.phase == IKE_PHASE_HALF_OPEN)
-		return; /* the next look comes with the answer, or the establishment */
-	TAILQ_FOREACH (t, &sa->tasks, link) {
-		if (t->not_before_ms <= now)
-			break;
-		if (t->not_before_ms < soonest)
-			soonest = t->not_before_ms;
-	}
-	if (!t) {
-		if (soonest != UINT64_MAX)
-			v2_set_timer(sa, &sa->queue_timer, queue_fire, soonest - now);
-		return;
-	}
-	TAILQ_REMOVE(&sa->tasks, t, link);
-	sa->cur = t;
-	sa->cur_sent = false;
-	t->ops->start(sa, t);
-}
-
-void v2_task_queue(struct v2_sa *sa, struct v2_task *t)
-{
-	TAILQ_INSERT_TAIL(&sa->tasks, t, link);
-	v2_queue_run(sa);
-}
-
-void v2_task_queue_first(struct v2_sa *sa, struct v2_task *t)
-{
-	TAILQ_INSERT_HEAD(&sa->tasks, t, link);
-	v2_queue_run(sa);
-}
-
-void v2_task_drop(struct v2_sa *sa, struct v2_task *t)
-{
-	if (sa->cur == t)
-		sa->cur = NULL;
-	v2_task_free(t);
-	v2_queue_run(sa);
-}
-
-/* ---- requests ---- */
 
 void v2_header(const struct v2_sa *sa, struct v2_hdr *h, uint8_t exchange, uint32_t msgid, bool response)
 {
@@ -152,105 +76,6 @@ void v2_header(const struct v2_sa *sa, struct v2_hdr *h, uint8_t exchange, uint3
 	h->exchange = exchange;
 	h->flags = (uint8_t)((sa->sa.initiator ? V2_FLAG_INITIATOR : 0) | (response ? V2_FLAG_RESPONSE : 0));
 	h->msgid = msgid;
-}
-
-static uint64_t repeat_ms(const struct v2_sa *sa)
-{
-	if (sa->cur && sa->cur->dpd && sa->sa.profile && sa->sa.profile->dpd_retry_s)
-		return sa->sa.profile->dpd_retry_s * 1000ull;
-	return ike_backoff_ms(sa->tries);
-}
-
-static void rexmit_fire(struct ike *ike, struct ike_timer *t)
-{
-	struct v2_sa *sa = IKE_CONTAINER(t, struct v2_sa, rexmit);
-	if (sa->tries >= IKE_RETRIES) {
-		if (sa->cur && sa->cur->dpd)
-			ike->stats.dpd_dead++;
-		if (!(sa->cur && sa->cur->delete_ike))
-			ike_peer_dead(&sa->sa);
-		ike_sa_destroy(&sa->sa, sa->cur && sa->cur->delete_ike ? NULL : "peer not responding");
-		return;
-	}
-	sa->tries++;
-	sa->sa.retransmits++;
-	ike->stats.tx_retransmits++;
-	v2_send_all(sa, &sa->out);
-	v2_set_timer(sa, t, rexmit_fire, repeat_ms(sa));
-}
-
-void v2_request_send(struct v2_sa *sa)
-{
-	sa->tries = 0;
-	ike_sa_save(&sa->sa); /* a restarted process must know the message id and what was sent with it */
-	v2_send_all(sa, &sa->out);
-	v2_set_timer(sa, &sa->rexmit, rexmit_fire, repeat_ms(sa));
-}
-
-/* After a restore: the request goes on being repeated. */
-void v2_request_resume(struct v2_sa *sa)
-{
-	v2_set_timer(sa, &sa->rexmit, rexmit_fire, 100);
-}
-
-void v2_request_stop(struct v2_sa *sa)
-{
-	ike_timer_stop(sa->sa.ike, &sa->rexmit);
-	v2_buf_free(&sa->out);
-}
-
-void v2_task_send(struct v2_sa *sa, struct v2_task *t)
-{
-	uint8_t buf[IKE_MSG_MAX];
-	struct v2_enc e;
-	struct v2_hdr h;
-	v2_header(sa, &h, t->ops->exchange, sa->next_msgid, false);
-	v2_enc_header(&e, buf, sizeof(buf), &h);
-	v2_enc_sk(&e, v2_iv_len(&sa->suite));
-	t->ops->build(sa, t, &e);
-	if (v2_seal_all(sa, &e, &sa->out) != 0) {
-		cv_err("ike", "cannot build %s request", t->ops->name);
-		if (sa->sa.phase == IKE_PHASE_HALF_OPEN) /* nothing else would ever end it */
-			ike_sa_destroy(&sa->sa, "cannot build a request");
-		else
-			v2_task_drop(sa, t);
-		return;
-	}
-	sa->next_msgid++;
-	sa->cur_sent = true;
-	v2_request_send(sa);
-}
-
-/* ---- responses ---- */
-
-void v2_resp_begin(struct v2_sa *sa, struct v2_enc *e, uint8_t *buf)
-{
-	struct v2_hdr h;
-	v2_header(sa, &h, sa->answer_exchange, sa->peer_msgid, true);
-	v2_enc_header(e, buf, IKE_MSG_MAX, &h);
-	v2_enc_sk(e, v2_iv_len(&sa->suite));
-}
-
-void v2_respond(struct v2_sa *sa, struct v2_enc *e)
-{
-	sa->answering = false;
-	sa->answer_child = NULL;
-	if (v2_seal_all(sa, e, &sa->resp) != 0) {
-		ike_sa_destroy(&sa->sa, "cannot build a response");
-		return;
-	}
-	sa->peer_msgid++;
-	ike_sa_save(&sa->sa);
-	v2_send_all(sa, &sa->resp);
-}
-
-void v2_respond_notify(struct v2_sa *sa, uint16_t type, const void *data, size_t len)
-{
-	uint8_t buf[IKE_MSG_MAX];
-	struct v2_enc e;
-	v2_resp_begin(sa, &e, buf);
-	v2_enc_notify(&e, type, data, len);
-	v2_respond(sa, &e);
 }
 
 /* ---- input ---- */
@@ -305,16 +130,16 @@ static void follow_peer(struct v2_sa *sa, const struct ike_path *path, bool natt
 		ike_sa_move(&sa->sa, &path->remote, path->rport);
 }
 
-static void malformed_request(struct v2_sa *sa)
+static void malformed_request(struct v2_sa *sa, struct v2_answer *a)
 {
-	v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+	v2_respond_notify(sa, a, V2_N_INVALID_SYNTAX, NULL, 0);
 	ike_sa_destroy(&sa->sa, "invalid syntax");
 }
 
 static void dispatch_request(struct v2_sa *sa, struct v2_msg *m)
 {
 	if (m->critical) {
-		v2_respond_notify(sa, V2_N_UNSUPPORTED_CRITICAL_PAYLOAD, &m->critical, 1);
+		v2_respond_notify(sa, m->answer, V2_N_UNSUPPORTED_CRITICAL_PAYLOAD, &m->critical, 1);
 		return;
 	}
 	switch (m->h.exchange) {
@@ -328,7 +153,7 @@ static void dispatch_request(struct v2_sa *sa, struct v2_msg *m)
 		v2_info_request(sa, m);
 		return;
 	default:
-		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
 	}
 }
 
@@ -336,20 +161,20 @@ static void input_request(
 	struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy, uint8_t **whole)
 {
 	struct ike *ike = sa->sa.ike;
+	struct v2_answer *a;
 	bool fatal, half_open = sa->sa.phase == IKE_PHASE_HALF_OPEN;
-	if (sa->peer_msgid && m->h.msgid == sa->peer_msgid - 1 && sa->resp.p) {
-		/* a repetition: prove it is the peer's before answering again */
+	enum v2_request_is is = v2_request_is(sa, m->h.msgid, &a);
+	if (is == V2_REQUEST_REPEATED) { /* prove it is the peer's before answering again */
 		struct v2_view inner;
 		if (m->frag_num > 1)
 			return; /* the first of the repeated fragments speaks for all (RFC 7383 2.6.1) */
 		if (v2_open(sa, m, copy, &inner) == -EBADMSG)
 			return;
 		ike->stats.rx_retransmits++;
-		v2_send_all(sa, &sa->resp);
+		v2_send_all(sa, &a->resp);
 		return;
 	}
-	if (m->h.msgid != sa->peer_msgid || sa->answering || (m->h.exchange == V2_IKE_AUTH) != half_open ||
-		(half_open && sa->sa.initiator)) {
+	if (is != V2_REQUEST_NEW || (m->h.exchange == V2_IKE_AUTH) != half_open || (half_open && sa->sa.initiator)) {
 		ike->stats.rx_unexpected++;
 		return;
 	}
@@ -358,11 +183,10 @@ static void input_request(
 		return;
 	sa->sa.rx++;
 	sa->sa.last_rx_ms = ike_now(ike);
-	sa->answering = true;
-	sa->answer_exchange = m->h.exchange;
+	m->answer = v2_answer_open(sa, m->h.msgid, m->h.exchange);
 	follow_peer(sa, path, natt);
 	if (fatal)
-		malformed_request(sa);
+		malformed_request(sa, m->answer);
 	else
 		dispatch_request(sa, m);
 }
@@ -371,9 +195,8 @@ static void input_response(
 	struct v2_sa *sa, const struct ike_path *path, bool natt, struct v2_msg *m, uint8_t *copy, uint8_t **whole)
 {
 	struct ike *ike = sa->sa.ike;
-	struct v2_task *t = sa->cur;
 	bool fatal;
-	if (!t || !sa->cur_sent || m->h.msgid != sa->next_msgid - 1 || m->h.exchange != t->ops->exchange) {
+	if (!v2_task_expected(sa, m->h.msgid, m->h.exchange)) {
 		ike->stats.rx_unexpected++;
 		return;
 	}
@@ -382,14 +205,14 @@ static void input_response(
 		return;
 	sa->sa.rx++;
 	sa->sa.last_rx_ms = ike_now(ike);
-	v2_request_stop(sa);
+	struct v2_task *t = v2_task_answered(sa, m->h.msgid);
 	if (sa->sa.phase != IKE_PHASE_HALF_OPEN)
 		follow_peer(sa, path, natt);
 	if (fatal || m->critical) {
+		v2_task_free(sa, t);
 		ike_sa_destroy(&sa->sa, "invalid response from peer");
 		return;
 	}
-	sa->cur = NULL;
 	t->ops->response(sa, t, m);
 	if (sa->sa.dead)
 		return;
@@ -459,24 +282,13 @@ static void sa_fini(struct ike_sa *base)
 {
 	struct v2_sa *sa = v2_of(base);
 	struct ike *ike = base->ike;
-	struct v2_task *t;
-	ike_timer_stop(ike, &sa->rexmit);
-	ike_timer_stop(ike, &sa->queue_timer);
+	v2_window_fini(sa);
 	ike_timer_stop(ike, &sa->dpd);
 	ike_timer_stop(ike, &sa->half_open);
-	if (sa->cur)
-		v2_task_free(sa->cur);
-	sa->cur = NULL;
-	while ((t = TAILQ_FIRST(&sa->tasks))) {
-		TAILQ_REMOVE(&sa->tasks, t, link);
-		v2_task_free(t);
-	}
 	ikec_dh_free(sa->dh);
 	sa->dh = NULL;
 	v2_buf_free(&sa->init_req);
 	v2_buf_free(&sa->init_resp);
-	v2_buf_free(&sa->out);
-	v2_buf_free(&sa->resp);
 	v2_frags_fini(sa);
 	v2_buf_free(&sa->own_auth);
 	pki_tp_unref(sa->own_tp);
@@ -507,6 +319,8 @@ static void show(const struct ike_sa *base, json_t *o)
 		json_object_set_new(o, "peer_certificate", json_string(sa->peer_subject));
 	json_object_set_new(o, "next_request", json_integer(sa->next_msgid));
 	json_object_set_new(o, "next_expected", json_integer(sa->peer_msgid));
+	json_object_set_new(o, "window", json_integer(sa->own_window));
+	json_object_set_new(o, "peer_window", json_integer(sa->peer_window));
 }
 
 static void ids(const struct ike_sa *base, const struct ike_id **local, const struct ike_id **peer)

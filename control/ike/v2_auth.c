@@ -75,18 +75,20 @@ static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, IKE_GROUP_NONE);
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
 	v2_enc_child_notifies(e, c);
+	v2_enc_window(sa, e);
 }
 
 static void auth_signed(struct v2_sa *sa, struct v2_msg *m, const char *why)
 {
 	(void)m;
-	if (why || !sa->cur || sa->cur->ops != &v2_auth_task) {
+	struct v2_task *t = v2_task_active(sa, &v2_auth_task);
+	if (why || !t) {
 		if (why)
 			cv_warn("ike", "cannot authenticate to the peer: %s", why);
 		ike_sa_destroy(&sa->sa, why); /* without its task nobody wants it any more */
 		return;
 	}
-	v2_task_send(sa, sa->cur);
+	v2_task_send(sa, t);
 }
 
 void v2_auth_start(struct v2_sa *sa)
@@ -123,8 +125,7 @@ void v2_auth_start(struct v2_sa *sa)
 	t = v2_task_new(&v2_auth_task);
 	t->child = c;
 	c->task = t;
-	sa->cur = t;
-	sa->cur_sent = false;
+	v2_task_keep(sa, t);
 	if (by_key)
 		v2_task_send(sa, t);
 	else
@@ -180,6 +181,7 @@ static void peer_accepted(struct v2_sa *sa, struct v2_child *c, struct v2_msg *m
 {
 	const struct v2_notify *err = v2_find_error(m);
 	const char *why;
+	v2_take_window(sa, m);
 	auth_done(sa);
 	if (c && (err || !m->sa.p)) {
 		first_child_failed(sa, c, err ? v2_notify_name(err->type) : "no child in the response");
@@ -194,24 +196,20 @@ static void peer_accepted(struct v2_sa *sa, struct v2_child *c, struct v2_msg *m
 }
 
 /* The task is over; its child, when it lives. */
-static struct v2_child *end_task(struct v2_task *t)
+static struct v2_child *end_task(struct v2_sa *sa, struct v2_task *t)
 {
 	struct v2_child *c = t->child;
 	t->child = NULL;
 	if (c)
 		c->task = NULL;
-	v2_task_free(t);
+	v2_task_free(sa, t);
 	return c;
 }
 
 static void peer_verified(struct v2_sa *sa, struct v2_msg *m, const char *why)
 {
-	struct v2_task *t = sa->cur && sa->cur->ops == &v2_auth_task ? sa->cur : NULL;
-	struct v2_child *c = NULL;
-	if (t) {
-		sa->cur = NULL;
-		c = end_task(t);
-	}
+	struct v2_task *t = v2_task_active(sa, &v2_auth_task);
+	struct v2_child *c = t ? end_task(sa, t) : NULL;
 	if (why)
 		auth_failed(sa, why);
 	else
@@ -222,7 +220,7 @@ static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 {
 	const struct v2_notify *err = v2_find_error(m);
 	if (!m->idr.p || !m->auth.p) {
-		end_task(t);
+		end_task(sa, t);
 		if (err && err->type == V2_N_AUTHENTICATION_FAILED)
 			sa->sa.ike->stats.auth_failed++;
 		ike_sa_destroy(&sa->sa, err ? v2_notify_name(err->type) : "invalid response from peer");
@@ -230,17 +228,16 @@ static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 	}
 	id_take(&sa->id_peer, m->idr);
 	if (sa->sa.profile->n_match && !ike_id_matches(sa->sa.profile, &sa->id_peer)) {
-		end_task(t);
+		end_task(sa, t);
 		auth_failed(sa, "identity does not match the profile");
 		return;
 	}
 	if (sa->sa.profile->remote_auth == CFG_METHOD_SIGNATURE) {
-		sa->cur = t; /* keeps the window closed, and the child known, until the signature is judged */
-		sa->cur_sent = false;
+		v2_task_keep(sa, t); /* and the child with it, until the signature is judged */
 		v2_cert_run(sa, m, true, false, peer_verified);
 		return;
 	}
-	struct v2_child *c = end_task(t);
+	struct v2_child *c = end_task(sa, t);
 	if (peer_authentic(sa, m))
 		peer_accepted(sa, c, m);
 	else
@@ -286,7 +283,7 @@ static void refuse(struct v2_sa *sa, const char *reason)
 	char id[IKE_ID_MAX + 1];
 	sa->sa.ike->stats.auth_failed++;
 	cv_warn("ike", "peer %s refused: %s", ike_id_str(&sa->id_peer, id, sizeof(id)), reason);
-	v2_respond_notify(sa, V2_N_AUTHENTICATION_FAILED, NULL, 0);
+	v2_respond_notify(sa, sa->auth_answer, V2_N_AUTHENTICATION_FAILED, NULL, 0);
 	ike_sa_destroy(&sa->sa, "authentication failed");
 }
 
@@ -295,7 +292,7 @@ static void auth_answer(struct v2_sa *sa, struct v2_child *c, uint16_t error)
 {
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
-	v2_resp_begin(sa, &e, buf);
+	v2_resp_begin(sa, sa->auth_answer, &e, buf);
 	v2_enc_id(&e, V2_PL_IDR, &sa->id_local);
 	v2_enc_certs(&e, sa);
 	if (enc_own_auth(sa, &e) != 0) {
@@ -306,14 +303,15 @@ static void auth_answer(struct v2_sa *sa, struct v2_child *c, uint16_t error)
 		v2_enc_notify(&e, error, NULL, 0);
 	else
 		v2_child_enc_answer(&e, c);
+	v2_enc_window(sa, &e);
 	auth_done(sa);
-	v2_respond(sa, &e);
+	v2_respond(sa, sa->auth_answer, &e);
 }
 
 static void responder_installed(struct ike_child *c, int err)
 {
 	struct v2_sa *sa = v2_of(c->sa);
-	sa->answer_child = NULL;
+	v2_child_of(c)->answer = NULL;
 	if (err)
 		ike_child_remove(c, 0);
 	auth_answer(sa, v2_child_of(c), err ? V2_N_NO_ADDITIONAL_SAS : 0);
@@ -332,6 +330,7 @@ static void peer_admitted(struct v2_sa *sa, struct v2_msg *m)
 	sa->sa.state = V2_AUTH_RCVD;
 	ike_timer_stop(sa->sa.ike, &sa->half_open);
 	sa->sa.peer = sa->sa.path.remote;
+	v2_take_window(sa, m);
 	if (v2_find_notify(m, V2_N_INITIAL_CONTACT))
 		ike_initial_contact(&sa->sa);
 	uint16_t error = v2_child_from_offer(sa, m, false, &c);
@@ -339,7 +338,7 @@ static void peer_admitted(struct v2_sa *sa, struct v2_msg *m)
 		auth_answer(sa, NULL, error);
 		return;
 	}
-	sa->answer_child = c;
+	c->answer = sa->auth_answer;
 	c->c.installed = responder_installed;
 	v2_child_install(sa, c);
 }
@@ -368,6 +367,7 @@ static const char *meet_peer(struct v2_sa *sa, const struct v2_msg *m)
 
 void v2_auth_request(struct v2_sa *sa, struct v2_msg *m)
 {
+	sa->auth_answer = m->answer;
 	if (m->idi.p)
 		id_take(&sa->id_peer, m->idi);
 	if (!m->idi.p || !m->auth.p || !m->sa.p || !m->tsi.p || !m->tsr.p) {

@@ -111,25 +111,20 @@ void v2_child_fini(struct ike_child *base)
 		c->job->c = NULL;
 	c->job = NULL;
 	c->task = NULL;
+	struct v2_answer *a = c->answer;
+	c->answer = NULL;
 	if (t) {
-		struct v2_task *q;
 		t->child = NULL;
-		TAILQ_FOREACH (q, &sa->tasks, link)
-			if (q == t)
-				break;
-		if (q)
-			TAILQ_REMOVE(&sa->tasks, t, link);
-		if (sa->cur != t)
-			v2_task_free(t);
-		else if (!sa->cur_sent && !base->sa->dead)
+		if (t->place == V2_TASK_STARTED && !base->sa->dead)
 			v2_task_drop(sa, t);
+		else if (t->place != V2_TASK_SENT) /* else the answer ends it */
+			v2_task_free(sa, t);
 	}
-	if (sa->answer_child == c && sa->answering && !base->sa->dead) {
-		sa->answer_child = NULL;
-		if (sa->answer_exchange == V2_IKE_AUTH)
+	if (a && !base->sa->dead) {
+		if (a->exchange == V2_IKE_AUTH)
 			v2_auth_child_gone(sa);
 		else
-			v2_respond_notify(sa, V2_N_NO_ADDITIONAL_SAS, NULL, 0);
+			v2_respond_notify(sa, a, V2_N_NO_ADDITIONAL_SAS, NULL, 0);
 		settle_collision(sa, c->old_spi);
 	}
 }
@@ -289,14 +284,14 @@ void v2_child_withdrawn(struct v2_sa *sa, uint32_t spi_in)
 
 /*
  * The delete of the old pair is the usual sign that the peer receives on the new one. Should it not come, two others
- * will do: packets on the new pair, or a later request (the window of one means that our answer has arrived).
+ * will do: packets on the new pair, or a request so much later that the window tells that our answer has arrived.
  */
 static void activate_fire(struct ike *ike, struct ike_timer *t)
 {
 	struct v2_child *c = IKE_CONTAINER(t, struct v2_child, activate);
 	struct v2_sa *sa = v2_of(c->c.sa);
 	bool old_gone = !ike_child_by_spi_in(&sa->sa, c->old_spi);
-	if (old_gone || sa->peer_msgid != c->answer_msgid + 1 ||
+	if (old_gone || sa->peer_msgid - c->answer_msgid > sa->own_window ||
 		ike->ops.child_idle_s(ike->ctx, c->c.child_id) != UINT32_MAX)
 		ike_child_activate(&c->c);
 	else
@@ -308,7 +303,7 @@ static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_c
 {
 	struct v2_child *own = own_rekey(sa, old->c.p.spi_in);
 	old->successor_spi = c->c.p.spi_in;
-	if (own && ((sa->cur == own->task && sa->cur_sent) || own->c.state != IKE_CHILD_NEGOTIATING || own->job)) {
+	if (own && (own->task->place == V2_TASK_SENT || own->c.state != IKE_CHILD_NEGOTIATING || own->job)) {
 		own->task->collided = true;
 		own->task->rival_spi = c->c.p.spi_in;
 		own->task->rival_nonce = *v2_nonce_min(&c->ni, &c->nr);
@@ -317,7 +312,6 @@ static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_c
 		if (own)
 			ike_child_remove(&own->c, 0);
 	}
-	c->answer_msgid = sa->peer_msgid;
 	v2_set_timer(sa, &c->activate, activate_fire, ACTIVATE_MS);
 }
 
@@ -332,9 +326,10 @@ static void settle_collision(struct v2_sa *sa, uint32_t old_spi)
 static void answer_failed(struct v2_sa *sa, struct v2_child *c, uint16_t notify)
 {
 	uint32_t old_spi = c->old_spi;
-	sa->answer_child = NULL;
+	struct v2_answer *a = c->answer;
+	c->answer = NULL;
 	ike_child_remove(&c->c, 0);
-	v2_respond_notify(sa, notify, NULL, 0);
+	v2_respond_notify(sa, a, notify, NULL, 0);
 	settle_collision(sa, old_spi);
 }
 
@@ -342,6 +337,7 @@ static void answer_installed(struct ike_child *base, int err)
 {
 	struct v2_child *c = v2_child_of(base);
 	struct v2_sa *sa = v2_of(base->sa);
+	struct v2_answer *a = c->answer;
 	struct ike_child *old = c->old_spi ? ike_child_by_spi_in(&sa->sa, c->old_spi) : NULL;
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
@@ -349,14 +345,15 @@ static void answer_installed(struct ike_child *base, int err)
 		answer_failed(sa, c, V2_N_TEMPORARY_FAILURE);
 		return;
 	}
-	sa->answer_child = NULL;
+	c->answer = NULL;
+	c->answer_msgid = a->msgid;
 	if (old) {
 		base->rekeys = old->rekeys + 1;
 		note_replacement(sa, v2_child_of(old), c);
 	} else if (base->p.inbound_only) {
 		ike_child_activate(base); /* the old one died while this one was made */
 	}
-	v2_resp_begin(sa, &e, buf);
+	v2_resp_begin(sa, a, &e, buf);
 	v2_enc_child_chosen(&e, c);
 	v2_enc_blob(&e, V2_PL_NONCE, c->nr.b, c->nr.len);
 	if (c->task && c->task->dh)
@@ -364,9 +361,9 @@ static void answer_installed(struct ike_child *base, int err)
 	v2_enc_child_ts(&e, base->p.sel, base->p.n_sel, false);
 	v2_enc_child_notifies(&e, c);
 	if (c->task)
-		v2_task_free(c->task);
+		v2_task_free(sa, c->task);
 	c->task = NULL;
-	v2_respond(sa, &e);
+	v2_respond(sa, a, &e);
 	if (!sa->sa.dead)
 		settle_collision(sa, c->old_spi);
 }
@@ -393,19 +390,57 @@ static void answer_shared(struct v2_child *c, struct v2_child_job *job)
 	answer_install(c);
 }
 
-static void respond_group(struct v2_sa *sa, enum ike_group g)
+/* Does an answer that makes a child have still to come? Then the peer may know SPIs that we do not. */
+static bool child_to_come(const struct v2_sa *sa)
 {
-	uint8_t b[2] = {(uint8_t)(g >> 8), (uint8_t)g};
-	v2_respond_notify(sa, V2_N_INVALID_KE_PAYLOAD, b, 2);
+	const struct v2_task *t;
+	TAILQ_FOREACH (t, &sa->active, link)
+		if (t->ops == &v2_new_child_task && t->place == V2_TASK_SENT)
+			return true;
+	return false;
 }
 
-static void respond_not_found(struct v2_sa *sa, uint8_t proto, uint32_t spi)
+void v2_child_gone(struct v2_sa *sa, uint32_t spi_out)
+{
+	if (child_to_come(sa))
+		sa->gone[sa->n_gone++ % (sizeof(sa->gone) / sizeof(sa->gone[0]))] = spi_out;
+}
+
+/* Has the peer deleted the pair already that its answer brings? */
+static bool is_gone(struct v2_sa *sa, uint32_t spi_out)
+{
+	unsigned max = sizeof(sa->gone) / sizeof(sa->gone[0]), n = sa->n_gone < max ? sa->n_gone : max;
+	bool found = false;
+	for (unsigned i = 0; i < n; i++)
+		found |= sa->gone[i] == spi_out;
+	if (!child_to_come(sa))
+		sa->n_gone = 0;
+	return found;
+}
+
+static void respond_group(struct v2_sa *sa, struct v2_answer *a, enum ike_group g)
+{
+	uint8_t b[2] = {(uint8_t)(g >> 8), (uint8_t)g};
+	v2_respond_notify(sa, a, V2_N_INVALID_KE_PAYLOAD, b, 2);
+}
+
+static void respond_not_found(struct v2_sa *sa, struct v2_answer *a, uint8_t proto, uint32_t spi)
 {
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
-	v2_resp_begin(sa, &e, buf);
+	v2_resp_begin(sa, a, &e, buf);
 	v2_enc_notify_spi(&e, V2_N_CHILD_SA_NOT_FOUND, proto, spi);
-	v2_respond(sa, &e);
+	v2_respond(sa, a, &e);
+}
+
+/* Is a rekey of this child by the peer being answered? */
+static bool answer_for(const struct v2_sa *sa, uint32_t old_spi)
+{
+	struct ike_child *c;
+	TAILQ_FOREACH (c, &sa->sa.children, link)
+		if (v2_child_of(c)->answer && v2_child_of(c)->old_spi == old_spi)
+			return true;
+	return false;
 }
 
 /* RFC 7296 2.25.1: which child a request rekeys. True when *old is to be used; false when the answer has been sent. */
@@ -417,12 +452,17 @@ static bool find_rekeyed(struct v2_sa *sa, const struct v2_msg *m, struct ike_ch
 		return true;
 	uint32_t spi = n->spi.len == 4 ? v2_get32(n->spi.p) : 0;
 	*old = ike_child_by_spi_out(&sa->sa, spi);
-	if (!*old || n->proto != ike_child_proto(&(*old)->p)) {
-		respond_not_found(sa, n->proto, spi);
+	if (!*old && child_to_come(sa)) { /* perhaps it is known in a moment */
+		v2_respond_notify(sa, m->answer, V2_N_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
-	if ((*old)->state != IKE_CHILD_ESTABLISHED && (*old)->state != IKE_CHILD_REKEYING) {
-		v2_respond_notify(sa, V2_N_TEMPORARY_FAILURE, NULL, 0);
+	if (!*old || n->proto != ike_child_proto(&(*old)->p)) {
+		respond_not_found(sa, m->answer, n->proto, spi);
+		return false;
+	}
+	if (((*old)->state != IKE_CHILD_ESTABLISHED && (*old)->state != IKE_CHILD_REKEYING) ||
+		answer_for(sa, (*old)->p.spi_in)) {
+		v2_respond_notify(sa, m->answer, V2_N_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
 	return true;
@@ -433,14 +473,14 @@ static void create_child(struct v2_sa *sa, struct v2_msg *m)
 	struct ike_child *old;
 	struct v2_child *c;
 	if (!m->tsi.p || !m->tsr.p) {
-		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
 	if (!find_rekeyed(sa, m, &old))
 		return;
 	uint16_t error = v2_child_from_offer(sa, m, true, &c);
 	if (error) {
-		v2_respond_notify(sa, error, NULL, 0);
+		v2_respond_notify(sa, m->answer, error, NULL, 0);
 		return;
 	}
 	v2_nonce_take(&c->ni, m->nonce);
@@ -455,10 +495,10 @@ static void create_child(struct v2_sa *sa, struct v2_msg *m)
 	if (c->pfs && (!m->ke.p || m->ke_group != c->pfs || m->ke.len != ikec_group_pub_len(c->pfs))) {
 		enum ike_group g = c->pfs;
 		ike_child_remove(&c->c, 0);
-		respond_group(sa, g);
+		respond_group(sa, m->answer, g);
 		return;
 	}
-	sa->answer_child = c;
+	c->answer = m->answer;
 	if (c->pfs)
 		dh_run(c, NULL, c->pfs, m->ke, answer_shared);
 	else
@@ -469,7 +509,7 @@ void v2_create_child_request(struct v2_sa *sa, struct v2_msg *m)
 {
 	struct v2_sa_pl offer;
 	if (!m->sa.p || !m->nonce.p) {
-		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
 	v2_parse_sa(m->sa, &offer);
@@ -478,8 +518,8 @@ void v2_create_child_request(struct v2_sa *sa, struct v2_msg *m)
 		return;
 	}
 	/* RFC 7296 2.25.2: not while the IKE SA itself is being replaced or closed */
-	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || (sa->cur && sa->cur->ops == &v2_rekey_ike_task)) {
-		v2_respond_notify(sa, V2_N_TEMPORARY_FAILURE, NULL, 0);
+	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || sa->answering_rekey || v2_task_active(sa, &v2_rekey_ike_task)) {
+		v2_respond_notify(sa, m->answer, V2_N_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
 	create_child(sa, m);
@@ -487,7 +527,7 @@ void v2_create_child_request(struct v2_sa *sa, struct v2_msg *m)
 
 /* ---- initiator ---- */
 
-static void child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason)
+void v2_child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason)
 {
 	struct ike_req *req = c->c.req;
 	struct ike_child *old = c->old_spi ? ike_child_by_spi_in(&sa->sa, c->old_spi) : NULL;
@@ -509,7 +549,7 @@ static void start_with_pair(struct v2_child *c, struct v2_child_job *job)
 	struct v2_sa *sa = v2_of(c->c.sa);
 	struct v2_task *t = c->task;
 	if (job->err) {
-		child_failed(sa, c, "Diffie-Hellman group not available");
+		v2_child_failed(sa, c, "Diffie-Hellman group not available");
 		return;
 	}
 	t->dh = job->dh;
@@ -608,11 +648,11 @@ static void own_installed(struct ike_child *base, int err)
 	struct v2_sa *sa = v2_of(base->sa);
 	if (err) {
 		v2_send_delete(sa, ike_child_proto(&base->p), base->p.spi_in);
-		child_failed(sa, c, "refused by the dataplane");
+		v2_child_failed(sa, c, "refused by the dataplane");
 		return;
 	}
 	/* the peer's rekey of the same child is being answered: wait until it is known who wins */
-	c->task->finished = c->old_spi && sa->answer_child && sa->answer_child->old_spi == c->old_spi;
+	c->task->finished = c->old_spi && answer_for(sa, c->old_spi);
 	if (!c->task->finished)
 		own_complete(sa, c);
 }
@@ -624,7 +664,7 @@ static void own_complete(struct v2_sa *sa, struct v2_child *c)
 	t->child = NULL;
 	if (c->old_spi)
 		rekey_installed(sa, c, t);
-	v2_task_free(t);
+	v2_task_free(sa, t);
 	ike_sa_save(&sa->sa);
 }
 
@@ -633,7 +673,7 @@ static void own_shared(struct v2_child *c, struct v2_child_job *job)
 	struct v2_sa *sa = v2_of(c->c.sa);
 	if (job->err) {
 		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
-		child_failed(sa, c, "bad Diffie-Hellman value from peer");
+		v2_child_failed(sa, c, "bad Diffie-Hellman value from peer");
 		return;
 	}
 	c->c.installed = own_installed;
@@ -672,7 +712,7 @@ static void child_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 		v2_task_queue_first(sa, t);
 		return;
 	}
-	child_failed(sa, c, v2_notify_name(err->type));
+	v2_child_failed(sa, c, v2_notify_name(err->type));
 }
 
 static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
@@ -683,7 +723,7 @@ static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 	if (!c) { /* removed meanwhile: the peer may have made it */
 		if (!err && t->n_spi)
 			v2_send_delete(sa, t->spi_proto, t->spi[0]);
-		v2_task_free(t);
+		v2_task_free(sa, t);
 		return;
 	}
 	if (err && !m->sa.p) {
@@ -693,7 +733,11 @@ static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 	if (!m->nonce.p || v2_child_from_answer(sa, m, c, &why) != 0 ||
 		(c->pfs && (!m->ke.p || m->ke_group != c->pfs || m->ke.len > IKEC_DH_PUB_MAX))) {
 		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
-		child_failed(sa, c, why);
+		v2_child_failed(sa, c, why);
+		return;
+	}
+	if (is_gone(sa, c->c.p.spi_out)) {
+		v2_child_failed(sa, c, "deleted by peer");
 		return;
 	}
 	v2_nonce_take(&c->nr, m->nonce);

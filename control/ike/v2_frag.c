@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Fragments of IKEv2 messages (RFC 7383): each is encrypted and authenticated by itself, so that only the peer can make
- * this end keep any. One message each way is put together at a time, within bounds of number and size. A finished
- * message, whole or in fragments, is kept as the sequence of datagrams that it is sent as: each tells its own length.
+ * this end keep any. As many messages each way are put together as the window has, within bounds of number and size. A
+ * finished message, whole or in fragments, is kept as the sequence of datagrams that it is sent as: each tells its own
+ * length.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #define UDP_MARKER 12u	      /* UDP header and non-ESP marker around a message */
 
 struct v2_frags {
+	struct v2_frags *next;
 	uint32_t msgid;
 	uint16_t total, have;
 	uint8_t first; /* type of the first payload, from fragment number one */
@@ -29,8 +31,8 @@ struct v2_frags {
 static void frags_free(struct v2_frags **slot)
 {
 	struct v2_frags *f = *slot;
-	*slot = NULL;
-	for (unsigned i = 0; f && i < FRAG_MAX; i++) {
+	*slot = f->next;
+	for (unsigned i = 0; i < FRAG_MAX; i++) {
 		if (f->piece[i].p)
 			cv_secret_zero(f->piece[i].p, f->piece[i].len);
 		free(f->piece[i].p);
@@ -40,27 +42,40 @@ static void frags_free(struct v2_frags **slot)
 
 void v2_frags_fini(struct v2_sa *sa)
 {
-	frags_free(&sa->frags[0]);
-	frags_free(&sa->frags[1]);
+	for (unsigned i = 0; i < 2; i++)
+		while (sa->frags[i])
+			frags_free(&sa->frags[i]);
 }
 
 /* ---- receiving ---- */
 
-/* The message that fragment m belongs to. A larger total replaces a smaller one: the peer has chosen smaller pieces. */
-static struct v2_frags *frags_for(struct v2_frags **slot, const struct v2_msg *m)
+/*
+ * The place of the message that fragment m belongs to; NULL when there can be none. A larger total replaces a smaller
+ * one: the peer has chosen smaller pieces. Where the window is full, the one begun first was given up by the peer.
+ */
+static struct v2_frags **frags_for(struct v2_frags **list, unsigned window, const struct v2_msg *m)
 {
-	struct v2_frags *f = *slot;
-	if (m->frag_total > FRAG_MAX || (f && f->msgid == m->h.msgid && m->frag_total < f->total))
+	struct v2_frags **slot = list, *f;
+	unsigned n = 0;
+	for (; *slot && (*slot)->msgid != m->h.msgid; slot = &(*slot)->next)
+		n++;
+	if (m->frag_total > FRAG_MAX || (*slot && m->frag_total < (*slot)->total))
 		return NULL;
-	if (f && f->msgid == m->h.msgid && f->total == m->frag_total)
-		return f;
-	frags_free(slot);
+	if (*slot && (*slot)->total == m->frag_total)
+		return slot;
+	if (!*slot && n >= window)
+		for (slot = list; (*slot)->next;)
+			slot = &(*slot)->next;
+	if (*slot)
+		frags_free(slot);
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return NULL;
 	f->msgid = m->h.msgid;
 	f->total = m->frag_total;
-	return *slot = f;
+	f->next = *list;
+	*list = f;
+	return list;
 }
 
 static int join(struct v2_frags *f, uint8_t **whole, struct v2_view *inner)
@@ -80,8 +95,9 @@ static int join(struct v2_frags *f, uint8_t **whole, struct v2_view *inner)
 
 int v2_frag_add(struct v2_sa *sa, const struct v2_msg *m, struct v2_view *inner, uint8_t *first, uint8_t **whole)
 {
-	struct v2_frags **slot = &sa->frags[m->h.flags & V2_FLAG_RESPONSE ? 1 : 0];
-	struct v2_frags *f = frags_for(slot, m);
+	bool response = m->h.flags & V2_FLAG_RESPONSE;
+	struct v2_frags **slot = frags_for(&sa->frags[response], response ? sa->peer_window : sa->own_window, m);
+	struct v2_frags *f = slot ? *slot : NULL;
 	unsigned i = m->frag_num - 1u;
 	if (!f || f->piece[i].p)
 		return -EAGAIN;

@@ -13,20 +13,21 @@ static void info_start(struct v2_sa *sa, struct v2_task *t)
 
 static void info_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 {
-	(void)sa;
 	if (t->delete_ike)
 		v2_enc_delete_ike(e);
 	else if (t->n_spi)
 		v2_enc_delete_children(e, t->spi_proto, t->spi, t->n_spi);
 	if (t->notify)
 		v2_enc_notify(e, t->notify, NULL, 0);
+	if (t->window)
+		v2_enc_window(sa, e);
 }
 
 static void info_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 {
-	(void)m;
+	v2_take_window(sa, m);
 	if (t->delete_ike) {
-		v2_task_free(t);
+		v2_task_free(sa, t);
 		ike_sa_destroy(&sa->sa, NULL);
 		return;
 	}
@@ -36,7 +37,7 @@ static void info_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 		if (c)
 			ike_child_remove(c, IKE_LINGER_MS);
 	}
-	v2_task_free(t);
+	v2_task_free(sa, t);
 }
 
 const struct v2_task_ops v2_info_task = {
@@ -54,6 +55,7 @@ void v2_send_delete(struct v2_sa *sa, uint8_t proto, uint32_t spi_in)
 	t->spi[0] = spi_in;
 	t->n_spi = 1;
 	v2_task_queue(sa, t);
+	ike_sa_save(&sa->sa); /* it may have to wait for its place in the window */
 }
 
 void v2_child_delete(struct ike_child *c)
@@ -86,10 +88,8 @@ void v2_send_notify(struct v2_sa *sa, uint16_t type)
 static void queue_delete(struct v2_sa *sa)
 {
 	struct v2_task *t;
-	while ((t = TAILQ_FIRST(&sa->tasks))) {
-		TAILQ_REMOVE(&sa->tasks, t, link);
-		v2_task_free(t);
-	}
+	while ((t = TAILQ_FIRST(&sa->tasks)))
+		v2_task_free(sa, t);
 	t = v2_task_new(&v2_info_task);
 	t->delete_ike = true;
 	ike_sa_closing(&sa->sa);
@@ -159,7 +159,7 @@ static void dpd_fire(struct ike *ike, struct ike_timer *timer)
 {
 	struct v2_sa *sa = IKE_CONTAINER(timer, struct v2_sa, dpd);
 	/* any request under way is a liveness check already */
-	if (!sa->cur && sa->sa.profile && sa->sa.phase == IKE_PHASE_ESTABLISHED && liveness_due(sa)) {
+	if (TAILQ_EMPTY(&sa->active) && sa->sa.profile && sa->sa.phase == IKE_PHASE_ESTABLISHED && liveness_due(sa)) {
 		struct v2_task *t = v2_task_new(&v2_info_task);
 		t->dpd = true;
 		ike->stats.dpd_sent++;
@@ -186,24 +186,31 @@ static void delete_children(
 	struct v2_sa *sa, const struct v2_delete *d, uint8_t proto, uint32_t *spi, unsigned *n, unsigned max)
 {
 	for (unsigned i = 0; i < d->n && d->proto == proto; i++) {
-		struct ike_child *c = ike_child_by_spi_out(&sa->sa, v2_get32(d->spis + 4u * i));
-		if (!c || *n == max || c->state < IKE_CHILD_ESTABLISHED || ike_child_proto(&c->p) != proto)
+		uint32_t spi_out = v2_get32(d->spis + 4u * i);
+		struct ike_child *c = ike_child_by_spi_out(&sa->sa, spi_out);
+		if (!c)
+			v2_child_gone(sa, spi_out);
+		if (!c || *n == max || ike_child_proto(&c->p) != proto)
 			continue;
 		spi[(*n)++] = c->p.spi_in;
+		if (c->state < IKE_CHILD_ESTABLISHED) {
+			v2_child_failed(sa, v2_child_of(c), "deleted by peer");
+			continue;
+		}
 		v2_child_withdrawn(sa, c->p.spi_in);
 		v2_child_replaced(sa, v2_child_of(c));
 		ike_child_remove(c, IKE_LINGER_MS);
 	}
 }
 
-static void deleted_by_peer(struct v2_sa *sa)
+static void deleted_by_peer(struct v2_sa *sa, struct v2_answer *a)
 {
 	struct ike_sa *base = &sa->sa;
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
 	v2_rekey_yield(sa);
-	v2_resp_begin(sa, &e, buf);
-	v2_respond(sa, &e);
+	v2_resp_begin(sa, a, &e, buf);
+	v2_respond(sa, a, &e);
 	ike_sa_destroy(base, base->phase == IKE_PHASE_CLOSING ? NULL : "deleted by peer");
 }
 
@@ -224,17 +231,21 @@ void v2_info_request(struct v2_sa *sa, struct v2_msg *m)
 	struct v2_enc e;
 	for (unsigned i = 0; i < m->n_delete; i++)
 		if (m->del[i].proto == V2_PROTO_IKE) {
-			deleted_by_peer(sa);
+			deleted_by_peer(sa, m->answer);
 			return;
 		}
-	v2_resp_begin(sa, &e, buf);
+	v2_resp_begin(sa, m->answer, &e, buf);
+	if (v2_find_notify(m, V2_N_SET_WINDOW_SIZE)) {
+		v2_take_window(sa, m);
+		v2_enc_window(sa, &e);
+	}
 	for (uint8_t proto = V2_PROTO_AH; proto <= V2_PROTO_ESP; proto++, n = 0) {
 		for (unsigned i = 0; i < m->n_delete; i++)
 			delete_children(sa, &m->del[i], proto, spi, &n, 64);
 		if (n)
 			v2_enc_delete_children(&e, proto, spi, n);
 	}
-	v2_respond(sa, &e);
+	v2_respond(sa, m->answer, &e);
 	if (!sa->sa.dead)
 		invalid_spi(sa, v2_find_notify(m, V2_N_INVALID_SPI));
 	if (!sa->sa.dead && v2_find_notify(m, V2_N_AUTHENTICATION_FAILED)) {

@@ -342,8 +342,8 @@ static void send_init_request(struct v2_sa *sa)
 	}
 	v2_buf_set(&sa->init_req, buf, e.len);
 	sa->sa.state = V2_INIT_SENT;
-	v2_buf_set(&sa->out, buf, e.len);
-	v2_request_send(sa);
+	v2_buf_set(&sa->init.out, buf, e.len);
+	v2_request_send(sa, &sa->init);
 }
 
 static void initiate_work(struct ike_job *j)
@@ -409,14 +409,14 @@ static void retry_init(struct v2_sa *sa, const struct v2_msg *m)
 	if (cookie && cookie->data.len > 0 && cookie->data.len <= sizeof(sa->cookie)) {
 		memcpy(sa->cookie, cookie->data.p, cookie->data.len);
 		sa->cookie_len = (uint8_t)cookie->data.len;
-		v2_request_stop(sa);
+		v2_request_stop(sa, &sa->init);
 		send_init_request(sa);
 		return;
 	}
 	if (ke && ke->data.len == 2 && v2_group_offered(sa->sa.profile, v2_get16(ke->data.p)) &&
 		v2_get16(ke->data.p) != sa->want_group) {
 		sa->want_group = v2_get16(ke->data.p);
-		v2_request_stop(sa);
+		v2_request_stop(sa, &sa->init);
 		make_key_pair(sa);
 		return;
 	}
@@ -472,7 +472,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	struct init_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return;
-	v2_request_stop(sa);
+	v2_request_stop(sa, &sa->init);
 	sa->suite = suite;
 	memcpy(sa->sa.spi_r, m->h.spi_r, IKE_SPI_LEN);
 	v2_nonce_take(&sa->nr, m->nonce);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * IKEv2's private structures. An exchange that we start is a task: struct v2_task_ops builds the request and takes the
- * response; tasks queue behind each other (window of one message, RFC 7296 2.3). An exchange that the peer starts is
- * answered by one v2_*_request function, which ends with v2_respond(), perhaps later (public-key work, dataplane).
+ * response; as many tasks are under way as the peer's window has room for (RFC 7296 2.3), the others queue. An exchange
+ * that the peer starts is answered by one v2_*_request function, which ends with v2_respond(), perhaps later
+ * (public-key work, dataplane); struct v2_answer stands for it meanwhile, and for its repetition later.
  */
 #ifndef CONTROL_IKE_V2_INT_H
 #define CONTROL_IKE_V2_INT_H
@@ -51,13 +52,24 @@ void v2_buf_free(struct v2_buf *b);
 
 struct v2_sa;
 struct v2_task;
+
+/* A message that is repeated until it is answered (RFC 7296 2.1, 2.4). */
+struct v2_request {
+	struct v2_sa *sa;
+	struct v2_task *task; /* NULL: IKE_SA_INIT */
+	struct v2_buf out;    /* as sent */
+	unsigned tries;
+	struct ike_timer rexmit;
+};
+
 struct v2_task_ops {
 	const char *name;
 	uint8_t exchange;
-	uint8_t kind; /* enum v2_task_kind, for the vault */
+	uint8_t kind;	/* enum v2_task_kind, for the vault */
+	bool exclusive; /* nothing else may be under way beside it */
 	/*
-	 * The task has the window. Either call v2_task_send() now or from a job later, or v2_task_drop() when there is
-	 * nothing to do any more.
+	 * The task has a place in the window. Either call v2_task_send() now or from a job later, or v2_task_drop()
+	 * when there is nothing to do any more.
 	 */
 	void (*start)(struct v2_sa *sa, struct v2_task *t);
 	/* Write the payloads inside SK. */
@@ -69,8 +81,17 @@ struct v2_task_ops {
 	void (*fini)(struct v2_task *t);
 };
 enum v2_task_kind { V2_TASK_OTHER = 0, V2_TASK_CHILD, V2_TASK_REKEY_IKE };
+enum v2_task_place {
+	V2_TASK_NOWHERE = 0, /* new, or answered */
+	V2_TASK_QUEUED,
+	V2_TASK_STARTED, /* has a place in the window, but no message yet (or any more) */
+	V2_TASK_SENT,
+};
 struct v2_task {
 	TAILQ_ENTRY(v2_task) link;
+	enum v2_task_place place;
+	uint32_t msgid; /* SENT */
+	struct v2_request req;
 	const struct v2_task_ops *ops;
 	uint64_t not_before_ms;
 	uint32_t spi[8]; /* delete: our inbound SPIs; rekey: [0] = inbound SPI of the old child */
@@ -85,6 +106,7 @@ struct v2_task {
 	bool no_rekey;	 /* REKEY_SA is left out: the peer does not know the old child */
 	bool dpd;	 /* liveness check: its own retry interval */
 	bool delete_ike; /* delete of the whole SA */
+	bool window;	 /* informational: announce our window */
 	uint16_t notify; /* informational: send this notify */
 	/* a rekey of the same object by the peer, answered while ours was under way (RFC 7296 2.8.1) */
 	bool collided;
@@ -97,6 +119,18 @@ struct v2_task {
 	uint8_t kind_before; /* of a restored request: the kind of the task that died with the process */
 };
 TAILQ_HEAD(v2_task_list, v2_task);
+
+/* A request of the peer: being worked on, or answered and to be answered again if it is repeated (RFC 7296 2.3). */
+struct v2_answer {
+	TAILQ_ENTRY(v2_answer) link;
+	uint32_t msgid;
+	uint8_t exchange;
+	bool open;	    /* not answered yet */
+	struct v2_buf resp; /* else */
+};
+TAILQ_HEAD(v2_answer_list, v2_answer);
+
+#define V2_WINDOW_MAX 64u /* requests; what a peer claims beyond it is not used */
 
 struct v2_sa {
 	struct ike_sa sa; /* first */
@@ -112,7 +146,7 @@ struct v2_sa {
 	struct ike_id id_local, id_peer;
 
 	bool peer_frag;		   /* both ends do fragmentation */
-	struct v2_frags *frags[2]; /* being put together: a request, a response; NULL = none */
+	struct v2_frags *frags[2]; /* being put together: requests, responses; newest first */
 
 	/* signatures (v2_cert.c) */
 	uint16_t peer_hashes;	/* bit per hash algorithm that the peer takes; 0 = it does not know RFC 7427 */
@@ -121,23 +155,22 @@ struct v2_sa {
 	uint8_t own_auth_method;
 	char *peer_subject; /* of the peer's certificate; NULL = it had none */
 
-	/* our requests */
+	/* our requests (v2_window.c) */
 	uint32_t next_msgid;
-	struct v2_task *cur;
-	bool cur_sent;
-	struct v2_task_list tasks;
-	struct v2_buf out; /* the request under way, as sent */
-	unsigned tries;
-	struct ike_timer rexmit;
+	uint8_t peer_window;	      /* how many the peer takes at a time; 1 until it says more */
+	struct v2_task_list active;   /* have a place in the window */
+	struct v2_task_list tasks;    /* wait for one */
+	struct v2_request init;	      /* IKE_SA_INIT, which is no task */
 	struct ike_timer queue_timer; /* a task with not_before_ms */
 	uint64_t iv_last;
 
-	/* the peer's requests */
-	uint32_t peer_msgid; /* the one expected next */
-	bool answering;	     /* the request peer_msgid is being worked on */
-	uint8_t answer_exchange;
-	struct v2_buf resp; /* answer to peer_msgid - 1 */
-	struct v2_child *answer_child;
+	/* the peer's requests (v2_window.c) */
+	uint32_t peer_msgid;	       /* the lowest that has not come in */
+	uint8_t own_window;	       /* how many we take at a time; 1 until we have said more */
+	struct v2_answer_list answers; /* at most own_window */
+	struct v2_answer *auth_answer; /* to IKE_AUTH */
+	uint32_t gone[16];	       /* SPIs that the peer deleted before we knew them (v2_child.c) */
+	unsigned n_gone;
 	bool answering_rekey; /* of the IKE SA */
 
 	struct ike_timer dpd;
@@ -154,10 +187,11 @@ struct v2_child {
 	uint32_t old_spi;	/* inbound SPI of the child that this one replaces, 0 = none */
 	uint32_t successor_spi; /* inbound SPI of the child that replaces this one, 0 = none */
 	struct ike_timer activate;
-	uint32_t answer_msgid; /* responder: of the request that made it */
-	struct v2_task *task;  /* our task that negotiates it, until installed */
-	bool for_auth;	       /* made in IKE_AUTH */
-	bool redundant;	       /* lost a collision: delete as soon as it is in */
+	uint32_t answer_msgid;	  /* responder: of the request that made it */
+	struct v2_task *task;	  /* our task that negotiates it, until installed */
+	struct v2_answer *answer; /* the peer's request that it is made for, until answered */
+	bool for_auth;		  /* made in IKE_AUTH */
+	bool redundant;		  /* lost a collision: delete as soon as it is in */
 	struct v2_child_job *job;
 	struct cv_selector want; /* what was asked for: a successor asks for the same again (RFC 7296 2.9.2) */
 };
@@ -267,28 +301,62 @@ void v2_enc_child_ts(struct v2_enc *e, const struct cv_selector *sel, unsigned n
 /* One selector from a local and a remote TS. False when families or protocols do not go together. */
 bool v2_ts_pair(const struct v2_ts *local, const struct v2_ts *remote, struct cv_selector *out);
 
-/* ---- v2.c: tasks, messages ---- */
+/* ---- v2_window.c: our requests, the peer's, and the windows of both ---- */
 
 struct v2_task *v2_task_new(const struct v2_task_ops *ops);
+/* Release t wherever it is. Nothing is sent, and nothing else starts. */
+void v2_task_free(struct v2_sa *sa, struct v2_task *t);
 void v2_task_queue(struct v2_sa *sa, struct v2_task *t);
 void v2_task_queue_first(struct v2_sa *sa, struct v2_task *t);
+/* Give t a place in the window now: IKE_AUTH, or a task whose answer is in but not judged yet. */
+void v2_task_keep(struct v2_sa *sa, struct v2_task *t);
 void v2_task_send(struct v2_sa *sa, struct v2_task *t);
-void v2_task_free(struct v2_task *t);
-/* Give up a task that has the window but sent nothing. */
+/* Give up a task that has a place in the window but sent nothing: another may start. */
 void v2_task_drop(struct v2_sa *sa, struct v2_task *t);
+/* Out of queue and window, still to be freed. */
+void v2_task_detach(struct v2_sa *sa, struct v2_task *t);
+/* From the queue of one SA to that of another, without starting it. */
+void v2_task_move(struct v2_sa *to, struct v2_sa *from, struct v2_task *t);
+/* The task of this kind that has a place in the window; NULL = none. */
+struct v2_task *v2_task_active(const struct v2_sa *sa, const struct v2_task_ops *ops);
+/* The same, or one that waits. */
+bool v2_have_task(const struct v2_sa *sa, const struct v2_task_ops *ops);
 void v2_queue_run(struct v2_sa *sa);
-/* Send sa->out and repeat until answered (RFC 7296 2.1, 2.4). */
-void v2_request_send(struct v2_sa *sa);
-void v2_request_resume(struct v2_sa *sa); /* after a restore */
-void v2_request_stop(struct v2_sa *sa);
-/* Start an encrypted response to the request being answered. */
-void v2_resp_begin(struct v2_sa *sa, struct v2_enc *e, uint8_t *buf);
+/* The task that response m answers, out of the window now; NULL when there is none. */
+struct v2_task *v2_task_answered(struct v2_sa *sa, uint32_t msgid);
+/* Is a request under way with this message id and exchange? */
+bool v2_task_expected(const struct v2_sa *sa, uint32_t msgid, uint8_t exchange);
+/* A request sent by an earlier process: go on repeating it. */
+void v2_task_resume(struct v2_sa *sa, struct v2_task *t, uint32_t msgid, const void *out, size_t len);
+/* Send r->out and repeat until v2_request_stop(). */
+void v2_request_send(struct v2_sa *sa, struct v2_request *r);
+void v2_request_stop(struct v2_sa *sa, struct v2_request *r);
+
+/* What to do with the peer's request of this id: work on it, answer it again (*a), or nothing. */
+enum v2_request_is { V2_REQUEST_NEW, V2_REQUEST_REPEATED, V2_REQUEST_UNEXPECTED };
+enum v2_request_is v2_request_is(const struct v2_sa *sa, uint32_t msgid, struct v2_answer **a);
+/* A new one, authenticated: its place in our window. What the peer has seen answered is forgotten. */
+struct v2_answer *v2_answer_open(struct v2_sa *sa, uint32_t msgid, uint8_t exchange);
+/* One that an earlier process has answered. */
+void v2_answer_resume(struct v2_sa *sa, uint32_t msgid, const void *resp, size_t len);
+/* Start an encrypted response to the request that a stands for. */
+void v2_resp_begin(struct v2_sa *sa, const struct v2_answer *a, struct v2_enc *e, uint8_t *buf);
 /* Seal, save the SA, keep for repetition, send. */
-void v2_respond(struct v2_sa *sa, struct v2_enc *e);
-void v2_respond_notify(struct v2_sa *sa, uint16_t type, const void *data, size_t len);
+void v2_respond(struct v2_sa *sa, struct v2_answer *a, struct v2_enc *e);
+void v2_respond_notify(struct v2_sa *sa, struct v2_answer *a, uint16_t type, const void *data, size_t len);
+
+/* SET_WINDOW_SIZE (RFC 7296 2.3): from now on we take as many as the profile says. Nothing is written for one. */
+void v2_enc_window(struct v2_sa *sa, struct v2_enc *e);
+void v2_take_window(struct v2_sa *sa, const struct v2_msg *m);
+/* The successor of an SA starts with windows of one: who made it announces its own again, to a peer that has answered
+ * so before. */
+void v2_window_succeed(struct v2_sa *to, const struct v2_sa *from);
+void v2_window_fini(struct v2_sa *sa);
+
+/* ---- v2.c: messages ---- */
+
 void v2_header(const struct v2_sa *sa, struct v2_hdr *h, uint8_t exchange, uint32_t msgid, bool response);
 struct v2_sa *v2_sa_new(struct ike *ike);
-bool v2_have_task(const struct v2_sa *sa, const struct v2_task_ops *ops);
 void v2_set_timer(struct v2_sa *sa, struct ike_timer *t, void (*fire)(struct ike *, struct ike_timer *), uint64_t ms);
 int v2_nonce_take(struct v2_nonce *n, struct v2_view v);
 void v2_nonce_make(struct v2_nonce *n);
@@ -326,6 +394,10 @@ void v2_child_install(struct v2_sa *sa, struct v2_child *c);
 void v2_child_enc_answer(struct v2_enc *e, const struct v2_child *c);
 void v2_child_fini(struct ike_child *c);
 extern const struct v2_task_ops v2_new_child_task;
+/* It did not come to be; its wish is told so, and an old pair that it was to replace goes on. */
+void v2_child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason);
+/* The peer deletes a pair of this SPI that we do not know: perhaps the answer that makes it is still to come. */
+void v2_child_gone(struct v2_sa *sa, uint32_t spi_out);
 /* The peer deletes a successor instead of the old pair (its process was restarted): the old one counts again. */
 void v2_child_withdrawn(struct v2_sa *sa, uint32_t spi_in);
 /* The successor of c, which so far only receives, takes over sending. False when there is none. */

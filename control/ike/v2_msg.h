@@ -54,6 +54,7 @@ enum v2_notify_type {
 	V2_N_NAT_DETECTION_DESTINATION_IP = 16389,
 	V2_N_COOKIE = 16390,
 	V2_N_REKEY_SA = 16393,
+	V2_N_SET_WINDOW_SIZE = 16385,
 	V2_N_USE_TRANSPORT_MODE = 16391,
 	V2_N_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
 	V2_N_IKEV2_FRAGMENTATION_SUPPORTED = 16430,
@@ -81,6 +82,8 @@ enum { V2_TS_IPV4 = 7, V2_TS_IPV6 = 8 };
 #define V2_TS_MAX 8u
 #define V2_CERT_MAX PKI_CHAIN_MAX
 #define V2_CERTREQ_MAX 4u
+
+struct v2_answer;
 
 struct v2_view {
 	const uint8_t *p; /* NULL = absent */
@@ -154,7 +157,8 @@ struct v2_msg {
 	struct v2_view certreq[V2_CERTREQ_MAX]; /* key ids of CAs, PKI_KEYID_LEN bytes each */
 	struct v2_view inner;			/* decrypted payloads; the first has type inner_first */
 	uint8_t inner_first;
-	bool url_cert; /* hash and URL was sent although we never ask for it: nothing is ever fetched */
+	struct v2_answer *answer; /* of a request: what it is answered with */
+	bool url_cert;		  /* hash and URL was sent although we never ask for it: nothing is ever fetched */
 	bool skipped_eap, skipped_cp;
 };
 

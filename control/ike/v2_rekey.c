@@ -12,7 +12,8 @@
 
 struct rekey_job {
 	struct ike_job j;
-	struct v2_task *task; /* initiator; freed here when the SA has died meanwhile */
+	struct v2_task *task;	  /* initiator */
+	struct v2_answer *answer; /* responder */
 	struct ikec_dh *dh;
 	enum ike_group group;
 	uint8_t peer[IKEC_DH_PUB_MAX];
@@ -122,12 +123,12 @@ void v2_adopt(struct v2_sa *to, struct v2_sa *from)
 	to->sa.ike->stats.sa_rekeyed++;
 	ike_sa_established(&to->sa, to->sa.profile ? to->sa.profile->lifetime_s : 0);
 	v2_dpd_arm(to);
+	v2_window_succeed(to, from);
 	while ((t = TAILQ_FIRST(&from->tasks))) {
-		TAILQ_REMOVE(&from->tasks, t, link);
-		if (t->ops == &v2_rekey_ike_task || t->dpd)
-			v2_task_free(t);
+		if (t->ops == &v2_rekey_ike_task || t->dpd || t->window)
+			v2_task_free(from, t);
 		else
-			TAILQ_INSERT_TAIL(&to->tasks, t, link);
+			v2_task_move(to, from, t);
 	}
 	ike_sa_save(&to->sa);
 	ike_sa_save(&from->sa); /* drops its record */
@@ -143,7 +144,8 @@ static struct v2_sa *rival_of(struct v2_sa *sa, const struct v2_task *t)
 
 bool v2_rekey_yield(struct v2_sa *sa)
 {
-	struct v2_sa *rival = sa->cur && sa->cur->ops == &v2_rekey_ike_task ? rival_of(sa, sa->cur) : NULL;
+	struct v2_task *t = v2_task_active(sa, &v2_rekey_ike_task);
+	struct v2_sa *rival = t ? rival_of(sa, t) : NULL;
 	if (!rival)
 		return false;
 	v2_adopt(rival, sa);
@@ -156,8 +158,10 @@ bool v2_rekey_yield(struct v2_sa *sa)
 static bool child_busy(const struct v2_sa *sa)
 {
 	const struct ike_child *c;
-	if (sa->cur && (sa->cur->ops == &v2_new_child_task || sa->cur->n_spi))
-		return true;
+	const struct v2_task *t;
+	TAILQ_FOREACH (t, &sa->active, link)
+		if (t->ops == &v2_new_child_task || t->n_spi)
+			return true;
 	TAILQ_FOREACH (c, &sa->sa.children, link)
 		if (c->state == IKE_CHILD_INSTALLING || v2_child_of((struct ike_child *)(uintptr_t)c)->job)
 			return true;
@@ -166,38 +170,37 @@ static bool child_busy(const struct v2_sa *sa)
 
 static void settle(struct v2_sa *sa, struct v2_task *t, struct v2_sa *own);
 
-static void send_answer(struct v2_sa *sa, const struct rekey_job *job, const uint8_t *spi)
+static void send_answer(struct v2_sa *sa, struct rekey_job *job, const uint8_t *spi)
 {
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
-	v2_resp_begin(sa, &e, buf);
+	v2_resp_begin(sa, job->answer, &e, buf);
 	v2_enc_ike_chosen(&e, &job->suite, job->proposal_num, spi, IKE_SPI_LEN);
 	v2_enc_blob(&e, V2_PL_NONCE, job->nr.b, job->nr.len);
 	v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
-	v2_respond(sa, &e);
+	v2_respond(sa, job->answer, &e);
 }
 
 /* The peer's rekey is answered with the new SA n (NULL: refused). Is ours under way as well? */
 static void answer_settle(struct v2_sa *sa, struct v2_sa *n, const struct rekey_job *job)
 {
-	struct v2_task *t = sa->cur && sa->cur->ops == &v2_rekey_ike_task ? sa->cur : NULL;
-	if (n && t && (sa->cur_sent || t->answered)) {
+	struct v2_task *t = v2_task_active(sa, &v2_rekey_ike_task);
+	if (n && t && (t->place == V2_TASK_SENT || t->answered)) {
 		t->collided = true;
 		memcpy(t->rival_sa, n->sa.spi_r, IKE_SPI_LEN);
 		t->rival_nonce = *v2_nonce_min(&job->ni, &job->nr);
 	} else if (n) {
-		sa->cur = t ? NULL : sa->cur; /* ours had not been sent yet */
-		if (t)
-			v2_task_free(t);
+		if (t) /* ours had not been sent yet */
+			v2_task_free(sa, t);
 		v2_adopt(n, sa);
 		return;
 	}
 	struct ike_sa *own = t && t->finished ? ike_sa_by_spi(sa->sa.ike, &ike_v2, t->new_spi) : NULL;
 	if (!own)
 		return;
-	sa->cur = NULL;
+	v2_task_detach(sa, t);
 	settle(sa, t, v2_of(own));
-	v2_task_free(t);
+	v2_task_free(sa, t);
 }
 
 static void answer_done(struct ike_job *j)
@@ -212,7 +215,7 @@ static void answer_done(struct ike_job *j)
 		if (n)
 			send_answer(sa, job, spi);
 		else
-			v2_respond_notify(sa, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
+			v2_respond_notify(sa, job->answer, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
 		if (!sa->sa.dead)
 			answer_settle(sa, n, job);
 	}
@@ -224,24 +227,25 @@ void v2_rekey_ike_request(struct v2_sa *sa, struct v2_msg *m, const struct v2_sa
 	struct v2_suite suite;
 	struct v2_proposal prop;
 	if (!m->ke.p || m->ke.len > IKEC_DH_PUB_MAX) {
-		v2_respond_notify(sa, V2_N_INVALID_SYNTAX, NULL, 0);
+		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
-	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || !sa->sa.profile || child_busy(sa)) {
-		v2_respond_notify(sa, V2_N_TEMPORARY_FAILURE, NULL, 0);
+	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || !sa->sa.profile || sa->answering_rekey || child_busy(sa)) {
+		v2_respond_notify(sa, m->answer, V2_N_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
 	if (v2_choose_ike(sa->sa.profile, offer, m->ke_group, &suite, &prop) != 0 || prop.spi.len != IKE_SPI_LEN) {
 		sa->sa.ike->stats.no_proposal_chosen++;
-		v2_respond_notify(sa, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
+		v2_respond_notify(sa, m->answer, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
 		return;
 	}
 	if (suite.group != m->ke_group || m->ke.len != ikec_group_pub_len(suite.group)) {
 		uint8_t g[2] = {(uint8_t)(suite.group >> 8), (uint8_t)suite.group};
-		v2_respond_notify(sa, V2_N_INVALID_KE_PAYLOAD, g, 2);
+		v2_respond_notify(sa, m->answer, V2_N_INVALID_KE_PAYLOAD, g, 2);
 		return;
 	}
 	struct rekey_job *job = job_new(sa, suite.group, answer_done);
+	job->answer = m->answer;
 	job->suite = suite;
 	job->proposal_num = prop.num;
 	memcpy(job->peer_spi, prop.spi.p, IKE_SPI_LEN);
@@ -259,7 +263,7 @@ static void pair_done(struct ike_job *j)
 {
 	struct rekey_job *job = (struct rekey_job *)j;
 	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
-	if (sa && sa->cur && sa->cur == job->task && !sa->cur_sent) {
+	if (sa && v2_task_active(sa, &v2_rekey_ike_task) == job->task && job->task->place == V2_TASK_STARTED) {
 		job->task->dh = job->dh;
 		job->dh = NULL;
 		if (job->task->dh)
@@ -278,7 +282,6 @@ static void rekey_start(struct v2_sa *sa, struct v2_task *t)
 	}
 	/* children in the making would be caught between the two SAs (RFC 7296 2.25.2) */
 	if (child_busy(sa)) {
-		sa->cur = NULL;
 		t->not_before_ms = ike_now(sa->sa.ike) + 1000;
 		v2_task_queue(sa, t);
 		return;
@@ -327,12 +330,12 @@ static void finish_done(struct ike_job *j)
 			n = successor_new(sa, job, true, t->new_spi);
 		t->finished = n && sa->answering_rekey; /* then answer_settle() decides, knowing both */
 		if (!t->finished) {
-			sa->cur = NULL;
+			v2_task_detach(sa, t);
 			if (n)
 				settle(sa, t, n);
 			else
 				ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
-			v2_task_free(t);
+			v2_task_free(sa, t);
 		}
 	}
 	job_fini(job);
@@ -344,13 +347,13 @@ static void rekey_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 	struct v2_sa *rival = rival_of(sa, t);
 	if (rival) {
 		v2_adopt(rival, sa); /* the peer's exchange stands alone */
-		v2_task_free(t);
+		v2_task_free(sa, t);
 		return;
 	}
 	if (++t->retries > RETRY_MAX || (err && err->type != V2_N_TEMPORARY_FAILURE && !g)) {
 		cv_warn("ike", "rekeying of the IKE SA failed: %s",
 			err ? v2_notify_name(err->type) : "invalid response from peer");
-		v2_task_free(t);
+		v2_task_free(sa, t);
 		return; /* it lives until its hard limit; then traffic brings up a new one */
 	}
 	if (g && v2_group_offered(sa->sa.profile, g)) {
@@ -370,7 +373,7 @@ static void rekey_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 	struct v2_proposal prop;
 	const struct v2_notify *err = v2_find_error(m);
 	if (!sa->sa.profile || sa->sa.phase != IKE_PHASE_ESTABLISHED) {
-		v2_task_free(t);
+		v2_task_free(sa, t);
 		return;
 	}
 	if (!m->sa.p || !m->ke.p || !m->nonce.p || m->ke.len > IKEC_DH_PUB_MAX || v2_parse_sa(m->sa, &answer) != 0 ||
@@ -390,8 +393,7 @@ static void rekey_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 	job->ni = t->ni;
 	v2_nonce_take(&job->nr, m->nonce);
 	t->answered = true;
-	sa->cur = t; /* keeps the window closed until the new SA has taken over */
-	sa->cur_sent = false;
+	v2_task_keep(sa, t); /* nothing else starts until the new SA has taken over */
 	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
 }
 
@@ -399,6 +401,7 @@ const struct v2_task_ops v2_rekey_ike_task = {
 	.name = "CREATE_CHILD_SA (IKE)",
 	.exchange = V2_CREATE_CHILD_SA,
 	.kind = V2_TASK_REKEY_IKE,
+	.exclusive = true,
 	.start = rekey_start,
 	.build = rekey_build,
 	.response = rekey_response,

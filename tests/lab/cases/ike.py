@@ -10,6 +10,9 @@ def _negotiate(lab, version, role, daemon, **options):
     capture = vpn.site.capture()
     vpn.up(role).require_traffic()
     require(vpn.daemon.ike_count() >= 1 and vpn.daemon.child_count() >= 1, vpn.daemon.sas())
+    if version == 2:  # neither daemon announces a window of more than one message (RFC 7296 2.3)
+        sa = vpn.culvert.show("crypto", "ikev2", "sa")["sas"][0]
+        require((sa["window"], sa["peer_window"]) == (8, 1), sa)
     # pluto has no policy in the kernel until it has processed the last message of quick mode, and the answer to our first
     # packet may be quicker than that.
     capture.stop().require_only_esp(30, peer_may_leak=daemon is Libreswan)
