@@ -310,6 +310,14 @@ static uint32_t egress_flags(const struct child *ch)
 	       (i->fragment == CFG_FRAG_AFTER ? CV_SA_F_FRAG_AFTER : 0);
 }
 
+/* The tunnel interface whose pair it is, 0 = none. */
+static uint32_t tunnel_of(const struct child *ch)
+{
+	const struct rule_ref *r = desired_rule(ch->c->desired, ch->rule_id);
+
+	return r && r->entry->map->tunnel ? r->entry->map->tunnel->id : 0;
+}
+
 static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir dir)
 {
 	bool out = dir == CV_SA_OUT;
@@ -330,6 +338,7 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->front_vrf = ch->path.vrf;
 	sa->inside_vrf = ch->ivrf;
 	sa->rule_id = ch->rule_id;
+	sa->tunnel_if = tunnel_of(ch);
 	sa->src = out ? ch->path.local : ch->path.remote;
 	sa->dst = out ? ch->path.remote : ch->path.local;
 	sa->udp_src = out ? ch->path.lport : ch->path.rport;
@@ -442,7 +451,7 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->spi_in = p->spi_in;
 	ch->spi_out = p->spi_out;
 	ch->path = p->path;
-	ch->ivrf = p->entry->profile_ref->vrf_ref ? p->entry->profile_ref->vrf_ref->id : p->path.vrf;
+	ch->ivrf = config_inside_vrf(p->entry->profile_ref, p->path.vrf);
 	ch->udp_encap = p->udp_encap;
 	ch->initiator = p->initiator;
 	ch->suite = p->suite;

@@ -72,6 +72,18 @@ struct cv_config *config_new(void)
 	return c;
 }
 
+uint32_t config_inside_vrf(const struct cfg_ike_profile *p, uint32_t fvrf)
+{
+	if (p && p->vrf_ref)
+		return p->vrf_ref->id;
+	return p && p->inside_global ? CV_VRF_GLOBAL : fvrf;
+}
+
+const struct cfg_vrf *config_front_vrf(const struct cfg_interface *i)
+{
+	return i->tunnel ? i->tunnel->vrf_ref : i->vrf_ref;
+}
+
 void *config_alloc(struct cv_config *c, size_t n, size_t size)
 {
 	struct cfg_arena *a = c->arena;

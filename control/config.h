@@ -24,11 +24,26 @@ struct cfg_vrf {
 enum cfg_df_bit { CFG_DF_DEFAULT = 0, CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
 enum cfg_fragment { CFG_FRAG_DEFAULT = 0, CFG_FRAG_BEFORE, CFG_FRAG_AFTER };
 
-enum cfg_if_type { CFG_IF_ETHERNET = 1, CFG_IF_VLAN, CFG_IF_LOOPBACK };
+enum cfg_if_type { CFG_IF_ETHERNET = 1, CFG_IF_VLAN, CFG_IF_LOOPBACK, CFG_IF_TUNNEL };
 struct cfg_if_addr {
 	struct cv_addr addr;
 	uint8_t plen;
 };
+
+enum cfg_tunnel_mode { CFG_TUNNEL_IPSEC_IPV4 = 1, CFG_TUNNEL_IPSEC_IPV6 };
+/* Where a tunnel interface leads, and what protects it (VTI-16). */
+struct cfg_tunnel {
+	enum cfg_tunnel_mode mode;
+	const char *source_if; /* NULL = source is given */
+	struct cv_addr source; /* source_if: filled in by config_resolve() */
+	struct cv_addr destination;
+	const char *vrf;     /* that routes outer packets; NULL = global (VTI-15) */
+	const char *profile; /* of IPsec; NULL = no protection */
+	bool shared;	     /* refused (VTI-12) */
+	bool no_initiate;    /* the peer begins (VTI-29) */
+	const struct cfg_vrf *vrf_ref;
+};
+
 struct cfg_interface {
 	const char *name;
 	const char *description;
@@ -44,8 +59,9 @@ struct cfg_interface {
 	const char *vrf; /* NULL = global */
 	struct cfg_if_addr *addr;
 	unsigned n_addr;
-	const char *crypto_map; /* NULL = none (IPSEC-42) */
-	enum cfg_df_bit df_bit; /* after config_resolve() never DEFAULT */
+	const char *crypto_map;	   /* NULL = none (IPSEC-42); of a protected tunnel: its own (config_tunnel.c) */
+	struct cfg_tunnel *tunnel; /* TUNNEL */
+	enum cfg_df_bit df_bit;	   /* after config_resolve() never DEFAULT */
 	enum cfg_fragment fragment;
 	/* resolved */
 	uint32_t id;
@@ -234,7 +250,10 @@ struct cfg_ike_profile {
 	const struct cfg_ike_proposal **proposal_ref;
 	const struct cfg_vrf *vrf_ref;
 	const struct cfg_vrf *match_fvrf_ref;
+	bool inside_global; /* of a tunnel: without vrf_ref the inside VRF is the global one, not the front VRF */
 };
+/* VRF-4, 5: the inside VRF of what the profile negotiates in a front VRF. */
+uint32_t config_inside_vrf(const struct cfg_ike_profile *p, uint32_t fvrf);
 
 /* What an operator notes about a peer (MON-6..10): informational only, looked up by the address seen on the wire. */
 struct cfg_peer {
@@ -297,6 +316,16 @@ struct cfg_crypto_map {
 	struct cfg_map_entry *entry; /* ascending seq */
 	unsigned n_entry;
 	const struct cfg_interface *local_ref;
+	const struct cfg_interface *tunnel; /* whose only policy this is: any to any, no narrower (VTI-17) */
+};
+/* Front VRF of what ends at this interface, NULL = global: a tunnel's is not that of its own packets. */
+const struct cfg_vrf *config_front_vrf(const struct cfg_interface *i);
+
+/* An IPsec profile: a policy without peer and access list, for tunnels (VTI-16). */
+struct cfg_ipsec_profile {
+	const char *name;
+	const char *description;
+	struct cfg_map_entry policy;
 };
 
 /* Call admission control for IKE (CAC-*). 0 = no limit. */
@@ -354,8 +383,10 @@ struct cv_config {
 	unsigned n_peer;
 	struct cfg_transform_set *transform_set;
 	unsigned n_transform_set;
-	struct cfg_crypto_map *map;
+	struct cfg_crypto_map *map; /* those of tunnels last */
 	unsigned n_map;
+	struct cfg_ipsec_profile *ipsec_profile;
+	unsigned n_ipsec_profile;
 	const struct cfg_entry_index *entry_index; /* config_resolve() */
 	struct cfg_arena *arena;
 	unsigned refs;

@@ -95,6 +95,9 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 {
 	bool permits = false, denied = false, warned = false;
 
+	if (e->map->tunnel)
+		return 0;
+
 	for (unsigned i = 0; i < e->acl_ref->n_line; i++) {
 		const struct cfg_acl_line *l = &e->acl_ref->line[i];
 
@@ -228,6 +231,8 @@ static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 				k, PATH_ENTRY ": sequence numbers are 1..65535, unique, and ascend", m->name, seq);
 		r = check_entry(k, &m->entry[i]);
 	}
+	if (m->tunnel) /* one entry, of its own */
+		return r;
 	unsigned *chain = calloc((size_t)k->c->n_acl + m->n_entry + 1, sizeof(*chain));
 
 	for (unsigned i = 0; !r && chain && i < m->n_entry; i++) {
@@ -254,7 +259,7 @@ static int check_own_address(struct config_check *k, const struct cfg_interface 
 {
 	char text[CV_ADDR_STR];
 
-	for (unsigned j = 0; j < i->n_addr; j++)
+	for (unsigned j = 0; !i->tunnel && j < i->n_addr; j++)
 		if (cv_addr_eq(&i->addr[j].addr, peer))
 			return check_fail(k, PATH_ENTRY "/peer: %s is this router's own address on '%s'", e->map->name,
 				e->seq, cv_addr_str(peer, text), i->name);
@@ -265,10 +270,14 @@ static int check_own_address(struct config_check *k, const struct cfg_interface 
 static bool key_at(const struct cv_config *c, const struct cfg_interface *end, const struct cfg_map_entry *e,
 	const struct cv_addr *peer)
 {
+	const struct cfg_vrf *front = config_front_vrf(end);
+
+	if (end->tunnel)
+		return config_psk_lookup(c, e->profile_ref, front, &end->tunnel->source, peer);
 	for (unsigned n = 0; n < end->n_addr; n++)
-		if (config_psk_lookup(c, e->profile_ref, end->vrf_ref, &end->addr[n].addr, peer))
+		if (config_psk_lookup(c, e->profile_ref, front, &end->addr[n].addr, peer))
 			return true;
-	return config_psk_lookup(c, e->profile_ref, end->vrf_ref, NULL, peer) != NULL;
+	return config_psk_lookup(c, e->profile_ref, front, NULL, peer) != NULL;
 }
 
 /* IKE-31: without a key the peer cannot be authenticated. Keys by hostname are only known when the peer shows its
@@ -277,6 +286,7 @@ static int check_applied_entry(
 	struct config_check *k, const struct cfg_interface *i, const struct cfg_map_entry *e, bool named_key)
 {
 	const struct cfg_interface *end = e->map->local_ref ? e->map->local_ref : i;
+	const struct cfg_vrf *front = config_front_vrf(i);
 	char text[CV_ADDR_STR];
 	int r = 0;
 
@@ -290,7 +300,7 @@ static int check_applied_entry(
 		check_warn(k,
 			PATH_ENTRY "/peer: no preshared key for %s in a keyring of front VRF '%s'%s%s, so IKE cannot "
 				   "authenticate it",
-			e->map->name, e->seq, cv_addr_str(&e->peer[j], text), i->vrf ? i->vrf : "global",
+			e->map->name, e->seq, cv_addr_str(&e->peer[j], text), front ? front->name : "global",
 			e->profile_ref->n_keyring ? " named by profile " : "",
 			e->profile_ref->n_keyring ? e->profile_ref->name : "");
 	}
@@ -320,7 +330,7 @@ int config_check_crypto(struct config_check *k)
 		r = config_check_manual_spis(k);
 	for (unsigned i = 0; !r && i < c->n_interface; i++) {
 		const struct cfg_interface *ifc = &c->interface[i];
-		bool named_key = ifc->map_ref && has_named_key(c, ifc->vrf_ref);
+		bool named_key = ifc->map_ref && has_named_key(c, config_front_vrf(ifc));
 
 		for (unsigned j = 0; !r && ifc->map_ref && j < ifc->map_ref->n_entry; j++)
 			r = check_applied_entry(k, ifc, &ifc->map_ref->entry[j], named_key);

@@ -94,7 +94,7 @@ static int check_if_map(struct config_check *k, const struct cfg_interface *i)
 {
 	unsigned n = 0;
 
-	if (!i->map_ref)
+	if (!i->map_ref || i->tunnel)
 		return 0;
 	if (i->type == CFG_IF_LOOPBACK)
 		return check_fail(k,
@@ -128,8 +128,11 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 		break;
 	case CFG_IF_LOOPBACK:
 		break;
+	case CFG_IF_TUNNEL:
+		r = config_check_tunnel(k, i);
+		break;
 	default:
-		return check_fail(k, PATH_IF "/type: unknown; ethernet, vlan or loopback", i->name);
+		return check_fail(k, PATH_IF "/type: unknown; ethernet, vlan, loopback or tunnel", i->name);
 	}
 	if (!r && i->mtu && (i->mtu < 68 || i->mtu > 9216))
 		return check_fail(k, PATH_IF "/culvert-platform:mtu: %u; 68..9216", i->name, i->mtu);
@@ -286,6 +289,8 @@ int config_check_network(struct config_check *k)
 		r = check_route(k, &c->route[i]);
 	if (!r)
 		r = check_route_duplicates(k);
+	if (!r)
+		r = config_check_tunnel_paths(k);
 	for (unsigned i = 0; !r && i < c->n_acl; i++)
 		r = check_acl(k, &c->acl[i]);
 	return r;

@@ -47,7 +47,7 @@ static void *copy(struct cv_config *c, const void *from, size_t n, size_t size)
 }
 
 /* The array with room for extra more elements at its end. */
-static void *grow(struct cv_config *c, const void *array, unsigned n, unsigned extra, size_t size)
+void *config_grow(struct cv_config *c, const void *array, unsigned n, unsigned extra, size_t size)
 {
 	void *p = config_alloc(c, n + extra, size);
 
@@ -90,7 +90,7 @@ static void add_default_profile(struct cv_config *c)
 
 	if (has_profile(c, DEFAULT_PROFILE_NAME))
 		return;
-	c->ike_profile = grow(c, c->ike_profile, c->n_ike_profile, 1, sizeof(*p));
+	c->ike_profile = config_grow(c, c->ike_profile, c->n_ike_profile, 1, sizeof(*p));
 	p = &c->ike_profile[c->n_ike_profile++];
 	p->name = DEFAULT_PROFILE_NAME;
 	p->version = CFG_IKEV2;
@@ -105,7 +105,7 @@ static void add_default_profile(struct cv_config *c)
 }
 
 /* What an entry or an interface does not say is the global value (REPLAY-5, IDLE-5, FRAG-4). */
-static void inherit(struct cv_config *c)
+void config_inherit(struct cv_config *c)
 {
 	for (unsigned i = 0; i < c->n_interface; i++) {
 		struct cfg_interface *ifc = &c->interface[i];
@@ -121,7 +121,8 @@ static void inherit(struct cv_config *c)
 			if (!e->replay_own)
 				e->replay_window = c->replay_window;
 			e->idle_own = e->idle_s;
-			e->idle_s = e->idle_s ? e->idle_s : c->idle_s;
+			if (!c->map[i].tunnel && !e->idle_s) /* a tunnel is always on (VTI-18) */
+				e->idle_s = c->idle_s;
 		}
 }
 
@@ -131,7 +132,7 @@ static void add_default_transform_sets(struct cv_config *c)
 	static const char *const algorithm[] = {"aes256-gcm16", "aes256-cbc-sha256-128"};
 	static const char *const name[] = {DEFAULT_TS_1, DEFAULT_TS_0};
 
-	c->transform_set = grow(c, c->transform_set, c->n_transform_set, COUNT(name), sizeof(*c->transform_set));
+	c->transform_set = config_grow(c, c->transform_set, c->n_transform_set, COUNT(name), sizeof(*c->transform_set));
 	for (unsigned i = 0; i < COUNT(name); i++) {
 		struct cfg_transform_set *t = &c->transform_set[c->n_transform_set];
 
@@ -151,10 +152,9 @@ void config_add_builtins(struct cv_config *c)
 	if (!c->no_default_transform_set)
 		add_default_transform_sets(c);
 
-	c->ike_proposal = grow(c, c->ike_proposal, c->n_ike_proposal, 2, sizeof(*c->ike_proposal));
+	c->ike_proposal = config_grow(c, c->ike_proposal, c->n_ike_proposal, 2, sizeof(*c->ike_proposal));
 	c->ike_proposal[c->n_ike_proposal++] = sha2_proposal(c, "default-gcm", aead_encr, COUNT(aead_encr), true);
 	c->ike_proposal[c->n_ike_proposal++] = sha2_proposal(c, "default-cbc", cbc_encr, COUNT(cbc_encr), false);
 
 	add_default_profile(c);
-	inherit(c);
 }

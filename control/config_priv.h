@@ -24,6 +24,8 @@
 #define PATH_IPSEC "/culvert-ipsec:ipsec"
 #define PATH_TS "/culvert-ipsec:ipsec/transform-set[name='%s']"
 #define PATH_MAP "/culvert-ipsec:ipsec/crypto-map[name='%s']"
+#define PATH_IPSEC_PROFILE "/culvert-ipsec:ipsec/profile[name='%s']"
+#define PATH_TUNNEL PATH_IF "/culvert-tunnel:tunnel"
 #define PATH_ENTRY PATH_MAP "/entry[sequence='%u']"
 
 /* Objects of one kind sorted by name: references are looked up in it, and duplicates are neighbours. */
@@ -52,6 +54,8 @@ void *check_find(const struct name_index *ix, const char *name);
 
 /* The steps, in this order. 0 or -EINVAL with the error written. */
 void config_add_builtins(struct cv_config *c);	  /* config_defaults.c */
+int config_add_tunnels(struct config_check *k);	  /* config_tunnel.c: policies and IKE profiles of tunnels */
+void config_inherit(struct cv_config *c);	  /* config_defaults.c: values an entry or interface does not have */
 int config_load_pki(struct config_check *k);	  /* config_pki.c: the files of trust points */
 int config_index(struct config_check *k);	  /* config_resolve.c: names, duplicates */
 int config_references(struct config_check *k);	  /* config_resolve.c: names to pointers */
@@ -62,6 +66,10 @@ void config_index_free(struct config_check *k);
 void config_index_entries(struct cv_config *c); /* config_entries.c; everything else is resolved */
 /* config_pki.c: names to p->trust; needs every trust point loaded. */
 int config_trust_of(struct config_check *k, struct cfg_ike_profile *p);
+
+/* config_tunnel.c: what an interface of type tunnel needs, references resolved; loops of routes. */
+int config_check_tunnel(struct config_check *k, const struct cfg_interface *i);
+int config_check_tunnel_paths(struct config_check *k);
 
 /* config_check_manual.c: an entry with session keys, its transform sets and peers resolved; all of their SPIs. */
 int config_check_manual(struct config_check *k, const struct cfg_map_entry *e);
@@ -79,6 +87,9 @@ int config_index_keys(struct config_check *k, struct cfg_keyring *kr);
 
 /* Inbound SPIs of manual entries: child.h says why. */
 #define MANUAL_SPI_MAX 4095u
+
+/* A copy of the array of n elements with room for extra more at its end. */
+void *config_grow(struct cv_config *c, const void *array, unsigned n, unsigned extra, size_t size);
 
 #define DEFAULT_IKE_LIFETIME_S 86400u
 #define DEFAULT_PROFILE_NAME "default"

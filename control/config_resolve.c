@@ -153,6 +153,21 @@ static int refer(struct config_check *k, const struct name_index *ix, const char
 
 #define REF(field) ((const void **)(void *)&(field))
 
+static int refer_tunnel(struct config_check *k, struct cfg_interface *i)
+{
+	struct cfg_tunnel *t = i->tunnel;
+	const struct cfg_interface *from;
+	int r;
+
+	if ((r = refer(k, &k->vrf, t->vrf, REF(t->vrf_ref), PATH_TUNNEL "/vrf", i->name)) ||
+		(r = refer(k, &k->intf, t->source_if, REF(from), PATH_TUNNEL "/source-interface", i->name)))
+		return r;
+	for (unsigned j = 0; from && j < from->n_addr && !t->source.af; j++)
+		if (from->addr[j].addr.af == t->destination.af)
+			t->source = from->addr[j].addr;
+	return 0;
+}
+
 static int refer_interface(struct config_check *k, struct cfg_interface *i)
 {
 	int r;
@@ -160,7 +175,7 @@ static int refer_interface(struct config_check *k, struct cfg_interface *i)
 	(void)((r = refer(k, &k->vrf, i->vrf, REF(i->vrf_ref), PATH_IF "/culvert-vrf:vrf", i->name)) ||
 		(r = refer(k, &k->intf, i->parent, REF(i->parent_ref), PATH_IF "/culvert-platform:parent", i->name)) ||
 		(r = refer(k, &k->map, i->crypto_map, REF(i->map_ref), PATH_IF "/culvert-ipsec:crypto-map", i->name)));
-	return r;
+	return r || !i->tunnel ? r : refer_tunnel(k, i);
 }
 
 static int refer_nexthop(
@@ -236,7 +251,7 @@ static int refer_entry(struct config_check *k, struct cfg_crypto_map *m, struct 
 		e->transform_set[e->n_transform_set++] = DEFAULT_TS_0;
 	}
 	e->ts_ref = config_alloc(k->c, e->n_transform_set, sizeof(*e->ts_ref));
-	r = refer(k, &k->acl, e->acl, REF(e->acl_ref), PATH_ENTRY "/access-list", m->name, e->seq);
+	r = m->tunnel ? 0 : refer(k, &k->acl, e->acl, REF(e->acl_ref), PATH_ENTRY "/access-list", m->name, e->seq);
 	if (!r)
 		r = refer(k, &k->profile, profile, REF(e->profile_ref), PATH_ENTRY "/ike-profile", m->name, e->seq);
 	for (unsigned i = 0; !r && i < e->n_transform_set; i++)
@@ -287,6 +302,9 @@ int config_resolve(
 
 	err[0] = '\0';
 	config_add_builtins(c);
+	if (config_add_tunnels(&k))
+		return -EINVAL;
+	config_inherit(c);
 	(void)((r = config_load_pki(&k)) || (r = config_index(&k)) || (r = config_references(&k)) ||
 		(r = config_check_network(&k)) || (r = config_check_ike(&k)) || (r = config_check_crypto(&k)));
 	config_index_free(&k);

@@ -132,6 +132,29 @@ static int build_port(struct build *b, const struct cfg_interface *i, uint32_t *
 	return 0;
 }
 
+static enum cv_if_type if_type(enum cfg_if_type type)
+{
+	switch (type) {
+	case CFG_IF_ETHERNET:
+		return CV_IF_ETHERNET;
+	case CFG_IF_VLAN:
+		return CV_IF_VLAN;
+	case CFG_IF_TUNNEL:
+		return CV_IF_TUNNEL;
+	default:
+		return CV_IF_LOOPBACK;
+	}
+}
+
+static void build_tunnel(struct cv_tunnel *m, const struct cfg_tunnel *t)
+{
+	m->mode = CV_TUNNEL_IPSEC;
+	m->inner_af = t->mode == CFG_TUNNEL_IPSEC_IPV6 ? CV_AF_INET6 : CV_AF_INET;
+	m->front_vrf = vrf_id(t->vrf_ref);
+	m->src = t->source;
+	m->dst = t->destination;
+}
+
 static int build_interface(struct build *b, struct cfg_interface *i)
 {
 	uint32_t port = 0, parent = i->parent_ref ? i->parent_ref->id : 0;
@@ -148,7 +171,7 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 		return r;
 	m = add(b, i->type == CFG_IF_VLAN ? OBJ_VLAN : OBJ_IF, sizeof(*m));
 	m->if_id = i->id;
-	m->type = i->type == CFG_IF_ETHERNET ? CV_IF_ETHERNET : i->type == CFG_IF_VLAN ? CV_IF_VLAN : CV_IF_LOOPBACK;
+	m->type = if_type(i->type);
 	m->port_id = port;
 	m->parent_id = parent;
 	m->vlan_id = i->vlan_id;
@@ -158,6 +181,8 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	m->has_mac = i->has_mac;
 	memcpy(m->mac, i->mac, sizeof(m->mac));
 	name_copy(m->name, i->name);
+	if (i->tunnel)
+		build_tunnel(&m->tunnel, i->tunnel);
 	return 0;
 }
 
@@ -251,7 +276,7 @@ static int build_rule(
 	int r;
 
 	/* VRF-4, 5: the inside VRF is the profile's, else the front VRF. */
-	ref.ivrf = e->profile_ref->vrf_ref ? e->profile_ref->vrf_ref->id : s->fvrf;
+	ref.ivrf = config_inside_vrf(e->profile_ref, s->fvrf);
 	path_set(b, PATH_ENTRY "/access-list", e->map->name, e->seq);
 	/* SAs belong to a rule: one that protects something else is another rule. */
 	snprintf(key, sizeof(key), "%s|%u|%u|%d|%d|%u|%s", s->name, e->seq, l->seq, l->permit, e->per_host, ref.ivrf,
@@ -290,15 +315,28 @@ static int build_rules(struct build *b, const struct spd_scope *s)
 	return r;
 }
 
+/* A tunnel that ends elsewhere is another one: its SAs go with its rule. */
+static void spd_key(char key[static KEY_MAX], const struct cfg_crypto_map *map, const struct cfg_interface *only)
+{
+	char src[CV_ADDR_STR], dst[CV_ADDR_STR];
+	const struct cfg_tunnel *t = map->tunnel ? map->tunnel->tunnel : NULL;
+
+	if (t)
+		snprintf(key, KEY_MAX, "%s@%u|%u|%s|%s", map->name, map->tunnel->id, vrf_id(t->vrf_ref),
+			cv_addr_str(&t->source, src), cv_addr_str(&t->destination, dst));
+	else
+		snprintf(key, KEY_MAX, "%s@%s", map->name, only ? only->name : "*");
+}
+
 static int build_spd(struct build *b, const struct cfg_crypto_map *map, const struct cfg_interface *only)
 {
 	const struct cfg_interface *local = map->local_ref ? map->local_ref : only;
-	struct spd_scope s = {.map = map, .local = local, .fvrf = vrf_id(local->vrf_ref)};
+	struct spd_scope s = {.map = map, .local = local, .fvrf = vrf_id(config_front_vrf(local))};
 	char key[KEY_MAX];
 	struct cv_spd *m;
 	int r;
 
-	snprintf(key, sizeof(key), "%s@%s", map->name, only ? only->name : "*");
+	spd_key(key, map, only);
 	s.name = key;
 	path_set(b, PATH_MAP, map->name);
 	r = number(b, ID_SPD, key, &s.spd_id);
@@ -309,7 +347,7 @@ static int build_spd(struct build *b, const struct cfg_crypto_map *map, const st
 	for (unsigned i = 0; i < b->cfg->n_interface; i++) {
 		const struct cfg_interface *ifc = &b->cfg->interface[i];
 
-		if (ifc->map_ref == map && (!only || ifc == only))
+		if (ifc->map_ref == map && (!only || ifc == only) && !map->tunnel) /* tunnels ask no policy */
 			m->if_id[m->n_if++] = ifc->id;
 	}
 	return build_rules(b, &s);

@@ -108,7 +108,7 @@ static void on_link(struct control *c, const void *body)
 	const struct cv_evt_link *l = body;
 	for (unsigned i = 0; c->running && i < c->running->n_interface; i++)
 		if (c->running->interface[i].id == l->if_id)
-			cv_notice("control", "interface %s: link %s", c->running->interface[i].name,
+			cv_notice("control", "interface %s: line protocol %s", c->running->interface[i].name,
 				l->up ? "up" : "down");
 }
 
@@ -220,9 +220,10 @@ static bool host_entry_serves(void *ctx, const struct ike_path *path, const stru
 	for (unsigned i = 0; cfg && i < cfg->n_interface; i++) {
 		const struct cfg_interface *ifc = &cfg->interface[i];
 
+		const struct cfg_vrf *front = config_front_vrf(ifc);
+
 		if ((m->local_ref ? m->local_ref == ifc : ifc->map_ref == m) &&
-			(ifc->vrf_ref ? ifc->vrf_ref->id : CV_VRF_GLOBAL) == path->vrf &&
-			path_if_has(ifc, &path->local))
+			(front ? front->id : CV_VRF_GLOBAL) == path->vrf && path_if_has(ifc, &path->local))
 			return true;
 	}
 	return false;

@@ -11,6 +11,8 @@
 
 const struct cv_addr *path_if_addr(const struct cfg_interface *i, uint8_t af)
 {
+	if (i->tunnel)
+		return i->tunnel->source.af == af ? &i->tunnel->source : NULL;
 	for (unsigned j = 0; j < i->n_addr; j++)
 		if (i->addr[j].addr.af == af)
 			return &i->addr[j].addr;
@@ -19,6 +21,8 @@ const struct cv_addr *path_if_addr(const struct cfg_interface *i, uint8_t af)
 
 bool path_if_has(const struct cfg_interface *i, const struct cv_addr *a)
 {
+	if (i->tunnel)
+		return cv_addr_eq(&i->tunnel->source, a);
 	for (unsigned j = 0; j < i->n_addr; j++)
 		if (cv_addr_eq(&i->addr[j].addr, a))
 			return true;
@@ -94,7 +98,9 @@ static int local_of(const struct cfg_interface *i, uint8_t af, struct cv_addr *l
 	if (!a)
 		return -ENETUNREACH;
 	*local = *a;
-	*vrf = i->vrf_ref ? i->vrf_ref->id : CV_VRF_GLOBAL;
+	const struct cfg_vrf *front = config_front_vrf(i);
+
+	*vrf = front ? front->id : CV_VRF_GLOBAL;
 	return 0;
 }
 
@@ -107,6 +113,8 @@ int path_local_addr(const struct control *c, const struct cfg_map_entry *e, cons
 
 	if (rule && rule->entry == e)
 		return local_of(rule->local, remote->af, local, vrf);
+	if (e->map->tunnel)
+		return local_of(e->map->tunnel, remote->af, local, vrf);
 	if (e->map->local_ref)
 		return local_of(e->map->local_ref, remote->af, local, vrf);
 	for (unsigned i = 0; i < cfg->n_interface; i++) {

@@ -257,9 +257,7 @@ void session_config(struct session_table *t)
 
 static uint32_t event_ivrf(const struct ike_event *ev)
 {
-	const struct cfg_vrf *v = ev->entry ? ev->entry->profile_ref->vrf_ref : NULL;
-
-	return v ? v->id : ev->path->vrf;
+	return config_inside_vrf(ev->entry ? ev->entry->profile_ref : NULL, ev->path->vrf);
 }
 
 static void set_identity(struct session *s, const struct ike_event *ev)

@@ -56,7 +56,8 @@ void debug_event(struct control *c, const struct ike_event *ev)
 		ctx.fvrf = vrf_text(c, ev->path->vrf);
 	}
 	if (ev->entry)
-		ctx.ivrf = ev->entry->profile_ref->vrf_ref ? ev->entry->profile_ref->vrf_ref->name : ctx.fvrf;
+		ctx.ivrf = vrf_text(
+			c, config_inside_vrf(ev->entry->profile_ref, ev->path ? ev->path->vrf : CV_VRF_GLOBAL));
 	enum debug_area area = ev->entry && ev->entry->profile_ref->version == CFG_IKEV1 ? DEBUG_ISAKMP : DEBUG_IKEV2;
 	bool either = !ev->entry && debug_passes(&c->debug, DEBUG_ISAKMP, DEBUG_ON, error, &ctx);
 	if (either || debug_passes(&c->debug, area, DEBUG_ON, error, &ctx))

@@ -88,10 +88,27 @@ void show_engine(struct show *s)
 
 /* ---- interfaces ---- */
 
+static json_t *tunnel_object(const struct cfg_tunnel *t)
+{
+	static const char *const mode[] = {
+		[CFG_TUNNEL_IPSEC_IPV4] = "IPsec/IP", [CFG_TUNNEL_IPSEC_IPV6] = "IPsec/IPv6"};
+	json_t *o = json_object();
+
+	set_str(o, "protocol", mode[t->mode]);
+	set_addr(o, "source", &t->source);
+	set_str(o, "source_interface", t->source_if);
+	set_addr(o, "destination", &t->destination);
+	set_str(o, "vrf", t->vrf);
+	set_str(o, "profile", t->profile);
+	return o;
+}
+
 static void if_config(const struct cfg_interface *i, json_t *o)
 {
-	static const char *const type[] = {
-		[CFG_IF_ETHERNET] = "ethernet", [CFG_IF_VLAN] = "vlan", [CFG_IF_LOOPBACK] = "loopback"};
+	static const char *const type[] = {[CFG_IF_ETHERNET] = "ethernet",
+		[CFG_IF_VLAN] = "vlan",
+		[CFG_IF_LOOPBACK] = "loopback",
+		[CFG_IF_TUNNEL] = "tunnel"};
 	json_t *addresses;
 
 	set_str(o, "name", i->name);
@@ -104,7 +121,10 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 	if (i->type == CFG_IF_VLAN)
 		set_int(o, "vlan_id", i->vlan_id);
 	set_str(o, "vrf", i->vrf);
-	set_str(o, "crypto_map", i->crypto_map);
+	if (i->tunnel)
+		json_object_set_new(o, "tunnel", tunnel_object(i->tunnel));
+	else
+		set_str(o, "crypto_map", i->crypto_map);
 	addresses = set_array(o, "addresses");
 	for (unsigned j = 0; j < i->n_addr; j++) {
 		char addr[CV_ADDR_STR], text[CV_ADDR_STR + 8];
@@ -152,7 +172,7 @@ static void on_if(void *arg, const void *entry, size_t size)
 		set_int(o, "mtu", e->mtu);
 		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0], e->mac[1], e->mac[2], e->mac[3],
 			e->mac[4], e->mac[5]);
-		if (i->type != CFG_IF_LOOPBACK) {
+		if (i->type == CFG_IF_ETHERNET || i->type == CFG_IF_VLAN) {
 			set_str(o, "mac", mac);
 			set_int(o, "speed_mbps", e->speed_mbps);
 		}

@@ -39,16 +39,24 @@ static void pair_key(char buf[static 160], const struct endpoints *e)
 	snprintf(buf, 160, "%u|%u|%s", e->fvrf, e->ivrf, cv_addr_str(&e->remote, remote));
 }
 
-/* Interfaces are found by the local address: that is where the tunnel ends. */
+/* Interfaces are found by the local address: that is where the tunnel ends. A tunnel interface is known by both ends.
+ */
 static const char *interface_of(const struct control *c, const struct endpoints *e)
 {
+	const char *name = NULL;
+
 	for (unsigned i = 0; c->running && i < c->running->n_interface; i++) {
 		const struct cfg_interface *ifc = &c->running->interface[i];
+		const struct cfg_vrf *front = config_front_vrf(ifc);
 
-		if ((ifc->vrf_ref ? ifc->vrf_ref->id : CV_VRF_GLOBAL) == e->fvrf && path_if_has(ifc, &e->local))
+		if ((front ? front->id : CV_VRF_GLOBAL) != e->fvrf || !path_if_has(ifc, &e->local))
+			continue;
+		if (ifc->tunnel && cv_addr_eq(&ifc->tunnel->destination, &e->remote))
 			return ifc->name;
+		if (!ifc->tunnel && !name)
+			name = ifc->name;
 	}
-	return NULL;
+	return name;
 }
 
 static json_t *session_new(struct sessions *x, const struct endpoints *e)

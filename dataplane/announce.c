@@ -38,7 +38,7 @@ void announce_addresses(const struct dp_if *was, const struct dp_if *is)
 	bool all = !was || !was->link || memcmp(was->mac, is->mac, 6) != 0;
 	struct announcement a = {.if_id = is->id, .left = ANNOUNCE_TIMES, .due_ms = dp_now_ms()};
 
-	if (!is->link || is->type == CV_IF_LOOPBACK)
+	if (!is->link || !iface_has_port(is))
 		return;
 	for (uint32_t i = 0; i < is->n_addr; i++) {
 		a.addr = is->addr[i].addr;

@@ -146,7 +146,7 @@ static enum cv_err open_file(struct capture *c, char *text)
 enum cv_err capture_command(const struct cv_cmd_capture *req, char *text)
 {
 	const struct dp_if *ifp = iface_get(req->if_id);
-	const struct port *port = ifp == NULL || ifp->type == CV_IF_LOOPBACK ? NULL : port_worker_view(ifp->port_id);
+	const struct port *port = ifp == NULL || !iface_has_port(ifp) ? NULL : port_worker_view(ifp->port_id);
 	if (port == NULL)
 		return refuse(text, CV_ERR_NOT_FOUND, "no such interface, or it has no port");
 	struct capture *running = capture_by_port[port->port_id];

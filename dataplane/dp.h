@@ -66,8 +66,10 @@ struct pkt_meta {
 	uint16_t l4_off;  /* from the IP header */
 	uint16_t frag;	  /* 0 whole, 1 first fragment, 2 later fragment */
 	uint32_t trace_id;
-	uint8_t slow; /* enum slow_reason */
-	uint8_t pad[7];
+	uint8_t slow;	 /* enum slow_reason */
+	uint8_t tunnels; /* tunnel interfaces it has been sent into so far, and the last of them (VTI-41) */
+	uint16_t tunnel;
+	uint8_t pad[4];
 	uint64_t scratch; /* between two adjacent stages of one module */
 };
 _Static_assert(sizeof(struct pkt_meta) == 64, "one cache line");

@@ -22,6 +22,9 @@
 	X(MTU_DF, "mtu-df", "larger than the MTU and must not be fragmented")                                          \
 	X(FRAG_FAIL, "fragment-failed", "could not be fragmented")                                                     \
 	X(REASS_FAIL, "reassembly-failed", "fragments incomplete in time, overlapping, or table full")                 \
+	X(TUNNEL_DOWN, "tunnel-down", "the tunnel interface is down, or lost its SA this moment")                      \
+	X(TUNNEL_FAMILY, "tunnel-family", "the tunnel does not carry this IP version (VTI-8)")                         \
+	X(TUNNEL_LOOP, "tunnel-recursion", "the way to a tunnel's other end leads into that tunnel (VTI-41)")          \
 	X(TX_FULL, "tx-full", "transmit queue of the device was full")                                                 \
 	X(LOCAL_UNKNOWN, "local-no-listener", "addressed to this router, but nothing listens")                         \
 	X(MULTICAST, "multicast", "multicast or broadcast that is not handled")                                        \

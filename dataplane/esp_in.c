@@ -15,6 +15,7 @@
 #include "events.h"
 #include "iphdr.h"
 #include "trace.h"
+#include "tunnel.h"
 
 #define ECN_MASK 3u
 #define ECN_NOT_ECT 0u
@@ -575,6 +576,8 @@ static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint
 	run.packets = n_inner - inner->n;
 	run.bytes = bytes;
 	run.top = top;
+	if (unlikely(run.sa->in.tunnel))
+		n_inner = inner->n + tunnel_decrypted(w, run.sa, inner->pkt + inner->n, n_inner - inner->n);
 	inner->n = n_inner;
 	run_close(w, &run, now_s);
 }

@@ -482,6 +482,25 @@ static inline void prefetch_sas(const struct spd_verdict *v, uint32_t n)
 	}
 }
 
+void ipsec_protect(
+	struct worker *w, struct rte_mbuf **pkts, uint32_t n, const struct sa *sa, uint16_t mtu, struct pkt_vec *outer)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	const uint16_t max = RTE_MIN(mtu, inner_mtu(sa, fib_generation()));
+	iw->parts.n = 0;
+	iw->cut = false;
+	for (uint32_t i = 0; i < n; i++) {
+		pkt_meta(pkts[i])->rule = sa->rule_id;
+		if (likely(rte_pktmbuf_pkt_len(pkts[i]) <= max))
+			parts_add(w, pkts[i], sa, outer);
+		else
+			too_big(w, pkts[i], sa, max, outer);
+	}
+	parts_flush(w, outer);
+	if (unlikely(iw->cut))
+		cut_after(w, outer);
+}
+
 void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, struct pkt_vec *outer)
 {
 	struct ipsec_worker *iw = w->ipsec;

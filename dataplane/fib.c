@@ -62,7 +62,7 @@ static uint16_t word_mtu(uint32_t word)
 {
 	if (FIB_KIND(word) == FIB_ADJ)
 		return adj_table[FIB_NUM(word)].mtu;
-	if (FIB_KIND(word) != FIB_GLEAN)
+	if (FIB_KIND(word) != FIB_GLEAN && FIB_KIND(word) != FIB_TUNNEL)
 		return 0;
 	const struct dp_if *ifp = iface_get(FIB_NUM(word));
 

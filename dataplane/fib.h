@@ -21,13 +21,14 @@ enum fib_kind {
 	FIB_BLACKHOLE = 4, /* discard */
 	FIB_GROUP = 5,	   /* ECMP: number: group */
 	FIB_BROADCAST = 6, /* subnet broadcast address; number: interface id */
+	FIB_TUNNEL = 7,	   /* into a tunnel (tunnel.h); number: interface id */
 };
 #define FIB_WORD(kind, num) ((uint32_t)(kind) << 28 | (uint32_t)(num))
 #define FIB_KIND(word) ((enum fib_kind)((word) >> 28))
 #define FIB_NUM(word) ((word)&0x0fffffffu)
 
 #define FIB_GROUP_BUCKETS 64u
-/* Weighted next hops spread over buckets; a bucket holds a FIB_ADJ, FIB_GLEAN or FIB_BLACKHOLE word. */
+/* Weighted next hops spread over buckets; a bucket holds a FIB_ADJ, FIB_GLEAN, FIB_TUNNEL or FIB_BLACKHOLE word. */
 struct fib_group {
 	uint32_t bucket[FIB_GROUP_BUCKETS];
 };
@@ -78,8 +79,9 @@ static inline void fib_generation_bump(void)
 
 /* ---- main: called by iface.c inside a transaction, before fib_module.prepare ---- */
 enum fib_source { FIB_SRC_LOCAL = 0, FIB_SRC_CONNECTED = 1, FIB_SRC_ROUTE = 2 };
-/* Add or remove an interface's own prefix. word is FIB_LOCAL, FIB_BROADCAST (source LOCAL) or FIB_GLEAN (CONNECTED).
- * Several interfaces may bring the same connected prefix: the first wins until it goes. 0 or enum cv_err. */
+/* Add or remove an interface's own prefix. word is FIB_LOCAL, FIB_BROADCAST (source LOCAL), FIB_GLEAN or FIB_TUNNEL
+ * (CONNECTED). Several interfaces may bring the same connected prefix: the first wins until it goes. 0 or enum cv_err.
+ */
 int fib_if_prefix_add(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word);
 int fib_if_prefix_del(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word);
 /* The state of this interface changed: routes through it must be looked at again in prepare. */

@@ -9,6 +9,7 @@
 #include "iphdr.h"
 #include "neigh.h"
 #include "trace.h"
+#include "tunnel.h"
 #include "tx.h"
 #include "worker.h"
 
@@ -347,7 +348,8 @@ static bool to_link_local(struct rte_mbuf *m)
 	       ip6_is_link_local(rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr);
 }
 
-/* meta->adj from route word to adjacency (0 = not resolved yet) and meta->if_tx. */
+/* meta->adj from route word to adjacency (0 = not resolved yet; a tunnel has none and keeps its word) and meta->if_tx.
+ */
 static inline bool resolve(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
@@ -368,6 +370,10 @@ static inline bool resolve(struct worker *w, struct rte_mbuf *m)
 		else
 			meta->adj = neigh_find(meta->if_tx, CV_AF_INET,
 				neigh_key4(rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr));
+		return true;
+	case FIB_TUNNEL:
+		meta->if_tx = FIB_NUM(word);
+		meta->adj = word;
 		return true;
 	case FIB_LOCAL: /* made here, for ourselves */
 		dp_slow(w, m, SLOW_LOCAL);
@@ -422,12 +428,14 @@ static inline bool take_hop(struct worker *w, struct rte_mbuf *m)
 	return false;
 }
 
-/* Resolve, take a hop off, and put aside what leaves by an interface with an SPD. Packets with the route word of the
- * one before go the same way, unless it is a group's or a subnet's. */
-static void route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
+/* Resolve, take a hop off, and put aside what leaves by an interface with an SPD, or by a tunnel: true when there is
+ * any of the latter. Packets with the route word of the one before go the same way, unless it is a group's or a
+ * subnet's. */
+static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 {
 	uint32_t last_word = UINT32_MAX, last_adj = 0, last_if = 0;
-	bool last = false;
+	uint32_t exempt = PKT_F_PROTECTED | PKT_F_BYPASS; /* from being put aside */
+	bool last = false, tunnel = false;
 	unsigned keep = 0, n_secure = 0;
 
 	for (unsigned i = 0; i < v->n; i++) {
@@ -441,8 +449,14 @@ static void route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 		} else if (likely(resolve(w, m))) {
 			last_word = FIB_KIND(word) == FIB_ADJ ? word : UINT32_MAX;
 			last_adj = meta->adj;
-			if (meta->if_tx != last_if)
+			if (meta->if_tx != last_if) {
 				last = ipsec_on_interface(last_if = meta->if_tx);
+				exempt = PKT_F_PROTECTED | PKT_F_BYPASS;
+			}
+			if (unlikely(FIB_KIND(last_adj) == FIB_TUNNEL)) {
+				last = tunnel = true;
+				exempt = 0; /* a tunnel may lead through another one */
+			}
 		} else {
 			continue;
 		}
@@ -451,13 +465,14 @@ static void route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 		if (likely(!(flags & (PKT_F_LOCAL_OUT | PKT_F_PROTECTED))) && unlikely(!take_hop(w, m)))
 			continue;
 		trace_step(m, "route", "VRF %u interface %u adjacency %u", meta->vrf, meta->if_tx, meta->adj);
-		if (last && !(flags & (PKT_F_PROTECTED | PKT_F_BYPASS)))
+		if (last && !(flags & exempt))
 			secure->pkt[n_secure++] = m;
 		else
 			v->pkt[keep++] = m;
 	}
 	v->n = keep;
 	secure->n = n_secure;
+	return tunnel;
 }
 
 static void route_and_send(struct worker *w, struct pkt_vec *v)
@@ -467,17 +482,21 @@ static void route_and_send(struct worker *w, struct pkt_vec *v)
 	unsigned n = v->n;
 
 	secure.n = bypass.n = outer.n = 0;
-	route(w, v, &secure);
+	bool tunnel = route(w, v, &secure);
 	stage_end(w, STAGE_ROUTE, n, mark);
 	if (v->n)
 		ip_output(w, v);
 	if (!secure.n)
 		return;
-	ipsec_output(w, &secure, &bypass, &outer);
+	if (unlikely(tunnel))
+		tunnel_output(w, &secure, &outer);
+	if (likely(secure.n))
+		ipsec_output(w, &secure, &bypass, &outer);
 	if (bypass.n)
 		ip_output(w, &bypass);
 	if (outer.n)
-		route_and_send(w, &outer); /* looked up already; PKT_F_PROTECTED ends the recursion here */
+		route_and_send(
+			w, &outer); /* looked up already; PKT_F_PROTECTED, or tunnel.c, ends the recursion here */
 }
 
 void ip_forward(struct worker *w, struct pkt_vec *v)

@@ -10,6 +10,7 @@
 #include "fib.h"
 #include "neigh.h"
 #include "port.h"
+#include "tunnel.h"
 #include "vrf.h"
 
 #define MTU_MIN 68u
@@ -25,7 +26,7 @@ const struct iface_view *iface_view_current = &no_interfaces;
  */
 static struct {
 	bool open;
-	bool ports_changed; /* a port came, went or changed: derive everything again at the next chance */
+	bool ports_changed; /* a port or a tunnel came, went or changed: derive everything again at the next chance */
 	struct dp_if *by_id[CV_IF_MAX];
 	struct iface_view *view; /* built by prepare */
 } staged;
@@ -77,7 +78,7 @@ static void staged_remove(uint32_t id)
 static int if_set(const struct cv_if *cmd, char *text)
 {
 	const char *wrong = cmd->if_id == 0 || cmd->if_id >= CV_IF_MAX				    ? "id"
-			    : cmd->type < CV_IF_ETHERNET || cmd->type > CV_IF_LOOPBACK		    ? "type"
+			    : cmd->type < CV_IF_ETHERNET || cmd->type > CV_IF_TUNNEL		    ? "type"
 			    : cmd->type == CV_IF_ETHERNET && cmd->port_id >= CV_PORT_MAX	    ? "port"
 			    : cmd->type == CV_IF_VLAN && (cmd->vlan_id == 0 || cmd->vlan_id > 4094) ? "VLAN id"
 			    : cmd->mtu < MTU_MIN || cmd->mtu > MTU_MAX				    ? "MTU"
@@ -197,7 +198,7 @@ static void make_link_local(struct dp_if *ifp)
 	const uint8_t ll[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
 
 	memset(ifp->link_local, 0, sizeof(ifp->link_local));
-	if (ifp->type != CV_IF_LOOPBACK && has_ipv6(ifp))
+	if (iface_has_port(ifp) && has_ipv6(ifp))
 		memcpy(ifp->link_local, ll, sizeof(ll));
 }
 
@@ -206,13 +207,15 @@ static void derive(struct dp_if *ifp)
 {
 	const struct cv_if *cfg = &ifp->cfg;
 	const struct cv_if *eth = cfg->type == CV_IF_VLAN ? &staged.by_id[cfg->parent_id]->cfg : cfg;
-	const struct port *port = cfg->type == CV_IF_LOOPBACK ? NULL : port_worker_view(eth->port_id);
 
 	ifp->vrf_id = cfg->vrf_id;
 	ifp->type = (uint8_t)cfg->type;
+	const struct port *port = iface_has_port(ifp) ? port_worker_view(eth->port_id) : NULL;
+
 	ifp->mtu = cfg->mtu;
+	ifp->tunnel_af = cfg->tunnel.inner_af;
 	ifp->vlan_id = cfg->type == CV_IF_VLAN ? cfg->vlan_id : 0;
-	ifp->port_id = cfg->type == CV_IF_LOOPBACK ? 0 : eth->port_id;
+	ifp->port_id = iface_has_port(ifp) ? eth->port_id : 0;
 	memset(ifp->mac, 0, sizeof(ifp->mac));
 	if (cfg->has_mac)
 		memcpy(ifp->mac, cfg->mac, 6);
@@ -220,8 +223,8 @@ static void derive(struct dp_if *ifp)
 		memcpy(ifp->mac, eth->mac, 6);
 	else if (port)
 		memcpy(ifp->mac, port->mac, 6);
-	ifp->up = cfg->admin_up && eth->admin_up && (port || cfg->type == CV_IF_LOOPBACK);
-	ifp->link = ifp->up && (cfg->type == CV_IF_LOOPBACK || port->up);
+	ifp->up = cfg->admin_up && eth->admin_up && (port || !iface_has_port(ifp));
+	ifp->link = ifp->up && (port ? port->up : cfg->type != CV_IF_TUNNEL || tunnel_line(ifp));
 	make_link_local(ifp);
 }
 
@@ -232,6 +235,11 @@ static int check_one(uint32_t id, char *text)
 
 	if (!vrf_exists(cfg->vrf_id)) {
 		snprintf(text, 128, "interface %u is in VRF %u, which does not exist", id, cfg->vrf_id);
+		return CV_ERR_NOT_FOUND;
+	}
+	if (cfg->type == CV_IF_TUNNEL && !vrf_exists(cfg->tunnel.front_vrf)) {
+		snprintf(text, 128, "interface %u: VRF %u of its outer packets does not exist", id,
+			cfg->tunnel.front_vrf);
 		return CV_ERR_NOT_FOUND;
 	}
 	if (cfg->type == CV_IF_VLAN && (!parent || parent->cfg.type != CV_IF_ETHERNET)) {
@@ -287,8 +295,8 @@ static int each_prefix(const struct dp_if *ifp, prefix_fn fn)
 		if (rc || !ifp->link || ifp->type == CV_IF_LOOPBACK || a->plen == bits)
 			continue;
 		cv_prefix_mask(&subnet);
-		rc = fn(ifp->vrf_id, &subnet, FIB_WORD(FIB_GLEAN, ifp->id));
-		if (rc || a->addr.af == CV_AF_INET6 || a->plen > 30)
+		rc = fn(ifp->vrf_id, &subnet, FIB_WORD(iface_has_port(ifp) ? FIB_GLEAN : FIB_TUNNEL, ifp->id));
+		if (rc || a->addr.af == CV_AF_INET6 || a->plen > 30 || !iface_has_port(ifp))
 			continue;
 		cv_prefix_to_range(&subnet, &range);
 		host.addr = range.hi;
@@ -328,7 +336,7 @@ static int view_add(struct iface_view *v, const struct dp_if *ifp, char *text)
 	struct iface_port_map *map = (struct iface_port_map *)(uintptr_t)v->port[ifp->port_id];
 
 	v->by_id[ifp->id] = ifp;
-	if (ifp->type == CV_IF_LOOPBACK)
+	if (!iface_has_port(ifp))
 		return 0;
 	if (!map)
 		v->port[ifp->port_id] = map = calloc(1, sizeof(*map));
@@ -374,6 +382,16 @@ static int iface_prepare(char *text)
 	return rc;
 }
 
+static void tell_link(const struct dp_if *ifp)
+{
+	struct cv_msg msg = {.h = {.type = CV_EVT_LINK, .len = sizeof(msg.h) + sizeof(struct cv_evt_link)}};
+	struct cv_evt_link *e = (struct cv_evt_link *)msg.body;
+
+	e->if_id = ifp->id;
+	e->up = ifp->link;
+	dp_event(&msg);
+}
+
 static void iface_publish(void)
 {
 	const struct iface_view *old = iface_view_current;
@@ -387,7 +405,9 @@ static void iface_publish(void)
 		if (was == is)
 			continue;
 		neigh_if_changed(was, is);
-		if (is && is->up && is->type != CV_IF_LOOPBACK)
+		if (is && was && is->link != was->link)
+			tell_link(is);
+		if (is && is->up && iface_has_port(is))
 			port_want_mtu(is->port_id, is->mtu);
 		if (is)
 			announce_addresses(was, is);
@@ -426,6 +446,11 @@ const struct dp_module iface_module = {
 void iface_port_changed(uint32_t port_id)
 {
 	(void)port_id;
+	staged.ports_changed = true;
+}
+
+void iface_tunnel_changed(void)
+{
 	staged.ports_changed = true;
 }
 
@@ -504,7 +529,7 @@ void iface_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 	out->entry_size = sizeof(struct cv_if_entry);
 	for (uint64_t i = req->cursor ? req->cursor : 1; i < CV_IF_MAX; i++) {
 		const struct dp_if *ifp = iface_get((uint32_t)i);
-		const struct port *port = ifp && ifp->type != CV_IF_LOOPBACK ? port_worker_view(ifp->port_id) : NULL;
+		const struct port *port = ifp && iface_has_port(ifp) ? port_worker_view(ifp->port_id) : NULL;
 		struct cv_if_entry e = {0};
 
 		if (!ifp)
@@ -522,6 +547,7 @@ void iface_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 		snprintf(e.driver, sizeof(e.driver), "%s",
 			port			      ? port->driver
 			: ifp->type == CV_IF_LOOPBACK ? "loopback"
+			: ifp->type == CV_IF_TUNNEL   ? "tunnel"
 						      : "");
 		memcpy(out->entries + out->n++ * sizeof(e), &e, sizeof(e));
 	}

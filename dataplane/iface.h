@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Interfaces: Ethernet, VLAN sub-interfaces and loopbacks, their addresses, MTU, MAC, VRF and admin state.
+ * Interfaces: Ethernet, VLAN sub-interfaces, loopbacks and tunnels, their addresses, MTU, MAC, VRF and admin state.
  *
  * Workers see complete, immutable struct dp_if objects behind one published table (iface_view); a transaction replaces
  * the table with one pointer store and frees what it replaced after quiescence. A pointer got from it stays valid until
@@ -17,13 +17,14 @@ struct dp_if {
 	uint32_t id;
 	uint32_t vrf_id;
 	uint32_t port_id;
-	uint16_t vlan_id;	/* 0 = untagged */
-	uint16_t mtu;		/* IP MTU in bytes */
-	uint8_t type;		/* enum cv_if_type */
-	bool up;		/* admin up (its own and its parent's) and the port is there */
-	uint8_t mac[6];		/* source address of what it sends, destination of what it takes */
-	bool link;		/* up, and the port has link: what routes through it need */
-	uint8_t link_local[16]; /* fe80:: address made of the MAC (RFC 4291 2.5.1); zero for loopbacks */
+	uint16_t vlan_id;  /* 0 = untagged */
+	uint16_t mtu;	   /* IP MTU in bytes */
+	uint8_t type;	   /* enum cv_if_type */
+	bool up;	   /* admin up (its own and its parent's) and the port is there */
+	uint8_t mac[6];	   /* source address of what it sends, destination of what it takes */
+	uint8_t tunnel_af; /* TUNNEL: CV_AF_* of what it carries */
+	bool link;	   /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
+	uint8_t link_local[16]; /* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
 	/* below: main lcore only */
 	struct cv_if cfg;
 	uint32_t n_addr;
@@ -66,8 +67,16 @@ bool iface_source(const struct dp_if *ifp, uint8_t af, const struct cv_addr *tow
 /* Main: does this interface own the address (configured, or its link-local one)? */
 bool iface_owns(const struct dp_if *ifp, const struct cv_addr *a);
 
+/* Has it a device: Ethernet and VLAN? */
+static inline bool iface_has_port(const struct dp_if *ifp)
+{
+	return ifp->type == CV_IF_ETHERNET || ifp->type == CV_IF_VLAN;
+}
+
 /* Main, any time: a port came, went, or its link or MAC changed. Noted; applied by iface_refresh(). */
 void iface_port_changed(uint32_t port_id);
+/* Main, any time: the same for what the line protocol of a tunnel follows (tunnel.h). */
+void iface_tunnel_changed(void);
 /* Main, from fwd_tick(): apply noted port changes, unless a transaction is in progress. */
 void iface_refresh(void);
 

@@ -282,7 +282,7 @@ void neigh_slow(struct worker *w, struct rte_mbuf *m)
 
 	if (FIB_KIND(word) == FIB_ADJ)
 		send_via(w, FIB_NUM(word), m);
-	else if (ifp && ifp->type != CV_IF_LOOPBACK)
+	else if (ifp && iface_has_port(ifp))
 		neigh_send(w, ifp, &dst, m);
 	else
 		dp_drop1(w, m, DROP_NO_ROUTE);

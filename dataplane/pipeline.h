@@ -10,12 +10,14 @@
  *                                  +-> local: slow path
  *
  * ether_input belongs to ether.c; ip_forward, ip_input and ip_output to forward.c; the two IPsec stages to esp_out.c /
- * esp_in.c; policy to spd.c.
+ * esp_in.c; policy to spd.c; what is routed into a tunnel interface goes to esp_out by way of tunnel.c.
  */
 #ifndef DATAPLANE_PIPELINE_H
 #define DATAPLANE_PIPELINE_H
 
 #include "dp.h"
+
+struct sa;
 
 /* Received frames of one port; data at the Ethernet header. Strips it, binds to interface and VRF. */
 void ether_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n);
@@ -38,6 +40,13 @@ void ip_output(struct worker *w, struct pkt_vec *v);
  * fragmented before encryption. Takes every packet of v.
  */
 void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, struct pkt_vec *outer);
+
+/*
+ * n packets for which something else than policy has chosen the outbound SA (tunnel.h): as above, without a match. mtu:
+ * none of them may be longer, whatever the SA could carry.
+ */
+void ipsec_protect(
+	struct worker *w, struct rte_mbuf **pkts, uint32_t n, const struct sa *sa, uint16_t mtu, struct pkt_vec *outer);
 
 /*
  * Packets addressed to this router that carry ESP, or ESP in UDP 4500 (data at the IP header, meta->l4_off set).

@@ -194,7 +194,7 @@ void fib_if_changed(uint32_t if_id)
 /* The word an interface's own prefix gives: our address before broadcast before connected. 0 = none. */
 static uint32_t if_word(const struct rib_prefix *rp)
 {
-	static const uint8_t rank[] = {[FIB_LOCAL] = 3, [FIB_BROADCAST] = 2, [FIB_GLEAN] = 1};
+	static const uint8_t rank[] = {[FIB_LOCAL] = 3, [FIB_BROADCAST] = 2, [FIB_GLEAN] = 1, [FIB_TUNNEL] = 1};
 	uint32_t best = 0;
 
 	for (unsigned i = 0; i < rp->cur.n_if; i++)
@@ -237,6 +237,11 @@ static bool if_usable(uint32_t if_id)
 	return ifp && ifp->link;
 }
 
+static enum fib_kind link_kind(uint32_t if_id)
+{
+	return iface_staged(if_id)->type == CV_IF_TUNNEL ? FIB_TUNNEL : FIB_GLEAN;
+}
+
 /* The routes on the way of a resolution: one met again is a loop. */
 struct trail {
 	const struct rib_prefix *rp[RIB_DEPTH];
@@ -256,6 +261,10 @@ static bool resolve_gateway(const struct cv_nexthop *nh, uint32_t share, struct 
 			return false;
 		uint32_t w = if_word(q);
 
+		if (FIB_KIND(w) == FIB_TUNNEL) { /* has one other end, whatever it is called */
+			add_member(res, w, share);
+			return true;
+		}
 		if (w)
 			return FIB_KIND(w) == FIB_GLEAN && add_adjacency(res, FIB_NUM(w), &nh->gw, share);
 		if (q->cur.route && resolve_route(q, share, t, res))
@@ -275,11 +284,17 @@ static bool resolve_nexthop(const struct cv_nexthop *nh, uint32_t share, struct 
 		if (iface_staged(nh->if_id)->type == CV_IF_LOOPBACK)
 			add_member(res, FIB_WORD(FIB_BLACKHOLE, 0), share);
 		else
-			add_member(res, FIB_WORD(FIB_GLEAN, nh->if_id), share);
+			add_member(res, FIB_WORD(link_kind(nh->if_id), nh->if_id), share);
 		return true;
 	default:
+		if (nh->if_id && !if_usable(nh->if_id))
+			return false;
+		if (nh->if_id && link_kind(nh->if_id) == FIB_TUNNEL) {
+			add_member(res, FIB_WORD(FIB_TUNNEL, nh->if_id), share);
+			return true;
+		}
 		if (nh->if_id)
-			return if_usable(nh->if_id) && add_adjacency(res, nh->if_id, &nh->gw, share);
+			return add_adjacency(res, nh->if_id, &nh->gw, share);
 		return resolve_gateway(nh, share, t, res);
 	}
 }
@@ -612,7 +627,7 @@ static void dump_gateway(struct cv_nexthop *nh)
 {
 	uint32_t w = fib_pick(fib_lookup(nh->vrf_id, &nh->gw), 0);
 
-	if (FIB_KIND(w) == FIB_GLEAN)
+	if (FIB_KIND(w) == FIB_GLEAN || FIB_KIND(w) == FIB_TUNNEL)
 		nh->if_id = FIB_NUM(w);
 	else if (FIB_KIND(w) == FIB_ADJ)
 		nh->if_id = adj_table[FIB_NUM(w)].if_id;

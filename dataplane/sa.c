@@ -19,6 +19,7 @@
 #include "idmap.h"
 #include "ipsec.h"
 #include "spd.h"
+#include "tunnel.h"
 
 #define OUTER_TTL 64
 /* Rekey this many sequence numbers before the last one (RFC 4303 3.3.3): some ten seconds at the highest rates. */
@@ -105,6 +106,8 @@ static const char *wrong(const struct cv_sa *c)
 			return "selector of mixed families";
 	if (c->front_vrf >= CV_VRF_MAX || c->inside_vrf >= CV_VRF_MAX || c->rule_id >= IDMAP_MAX)
 		return "VRF or rule out of range";
+	if (c->tunnel_if >= CV_IF_MAX)
+		return "tunnel interface out of range";
 	if (c->replay_window > REPLAY_WINDOW_MAX)
 		return "replay window too large";
 	if (c->key_len != algo_key_len(c->encr, c->integ))
@@ -175,6 +178,7 @@ static void inbound_build(struct sa *sa, const struct cv_sa *c)
 	memcpy(sa->in.remote, c->src.b, 16);
 	sa->in.replay = sa->state->replay;
 	sa->in.outer = c->outer_index;
+	sa->in.tunnel = c->tunnel_if;
 	sa->udp_peer = c->udp_src;
 	const struct flow_sel *s = &sa->sel[0];
 	if (sa->n_sel != 1 || s->af != CV_AF_INET || s->proto || !s->any_ports)
@@ -462,6 +466,14 @@ static void rule_unlink(const struct sa *sa)
 		sa_table[at]->next_in_rule = sa->next_in_rule;
 }
 
+/* Those who send by the SAs of this one's rule take the newest. */
+static void rebind(const struct sa *sa)
+{
+	spd_rule_rebind(sa->rule_id);
+	if (sa->conf.tunnel_if)
+		tunnel_use_sa(sa->conf.tunnel_if, sa_rule_first(sa->rule_id));
+}
+
 static void set_slot(uint32_t index, struct sa *sa)
 {
 	__atomic_store_n(&sa_table[index], sa, __ATOMIC_RELEASE);
@@ -472,7 +484,7 @@ static void remove_published(struct sa *sa)
 {
 	if (used_by_rule(sa)) {
 		rule_unlink(sa);
-		spd_rule_rebind(sa->rule_id);
+		rebind(sa);
 	}
 	if (sa_table[sa->index] == sa) {
 		set_slot(sa->index, NULL);
@@ -507,7 +519,7 @@ static void publish_new(void)
 		count++;
 		if (used_by_rule(sa)) {
 			rule_link(sa);
-			spd_rule_rebind(sa->rule_id);
+			rebind(sa);
 		}
 	}
 }

@@ -108,6 +108,7 @@ struct sa {
 			uint8_t local[16], remote[16];	      /* outer destination and source, network order */
 			struct replay *replay;		      /* that of the state */
 			uint32_t outer;			      /* SA_F_NESTED: index of the SA outside */
+			uint32_t tunnel;		      /* tunnel interface, 0 = none */
 		} in;
 	} __rte_cache_aligned;
 

@@ -157,6 +157,19 @@ static enum cv_err check_port_del(const void *body, char *text)
 	return id < CV_PORT_MAX ? CV_OK : bad(text, "port id %u is not below %u", id, CV_PORT_MAX);
 }
 
+static enum cv_err check_tunnel(const struct cv_tunnel *t, char *text)
+{
+	if (t->mode != CV_TUNNEL_IPSEC)
+		return bad(text, "unknown tunnel mode %u", t->mode);
+	if (t->inner_af != CV_AF_INET && t->inner_af != CV_AF_INET6)
+		return bad(text, "address family %u inside the tunnel", t->inner_af);
+	if (t->front_vrf >= CV_VRF_MAX)
+		return bad(text, "VRF id %u is not below %u", t->front_vrf, CV_VRF_MAX);
+	if (!addr_ok(&t->src) || !addr_ok(&t->dst) || t->src.af != t->dst.af)
+		return bad(text, "outer addresses of the tunnel");
+	return CV_OK;
+}
+
 static enum cv_err check_if(const void *body, char *text)
 {
 	const struct cv_if *c = body;
@@ -184,6 +197,8 @@ static enum cv_err check_if(const void *body, char *text)
 			       : bad(text, "parent interface id %u", c->parent_id);
 	case CV_IF_LOOPBACK:
 		return CV_OK;
+	case CV_IF_TUNNEL:
+		return check_tunnel(&c->tunnel, text);
 	default:
 		return bad(text, "unknown interface type %u", c->type);
 	}

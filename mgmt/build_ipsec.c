@@ -85,22 +85,28 @@ static bool manual(struct build *b, const struct lyd_node *n, const struct cfg_m
 	       session_key(b, tree_child(keys, "outbound"), &m->out);
 }
 
-static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
+/* What entries of maps and profiles have in common. */
+static void policy(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
 {
 	const struct lyd_node *life = tree_child(n, "lifetime");
 
-	e->seq = (uint32_t)tree_number(n, "sequence");
-	e->description = build_text(b, n, "description");
-	e->acl = build_text(b, n, "access-list");
 	e->transform_set = build_names(b, n, "transform-set", &e->n_transform_set);
 	e->pfs = build_group(tree_text(n, "pfs"));
 	e->lifetime_s = (uint32_t)tree_number(life, "seconds");
 	e->lifetime_kb = tree_number(life, "kilobytes");
-	e->per_host = strcmp(tree_text(n, "level"), "per-host") == 0;
-	e->auto_start = tree_flag(n, "auto-start");
 	e->replay_window = replay_window(n, CFG_REPLAY_GLOBAL);
 	e->idle_s = (uint32_t)tree_number(n, "idle-time");
 	e->ike_profile = build_text(b, n, "ike-profile");
+}
+
+static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
+{
+	policy(b, n, e);
+	e->seq = (uint32_t)tree_number(n, "sequence");
+	e->description = build_text(b, n, "description");
+	e->acl = build_text(b, n, "access-list");
+	e->per_host = strcmp(tree_text(n, "level"), "per-host") == 0;
+	e->auto_start = tree_flag(n, "auto-start");
 	e->peer = config_alloc(b->c, tree_count(n, "peer"), sizeof(*e->peer));
 	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
 		if (!build_addr(b, p, &e->peer[e->n_peer++]))
@@ -133,6 +139,19 @@ static bool maps(struct build *b, const struct lyd_node *ipsec)
 	return true;
 }
 
+static bool profiles(struct build *b, const struct lyd_node *ipsec)
+{
+	b->c->ipsec_profile = config_alloc(b->c, tree_count(ipsec, "profile"), sizeof(*b->c->ipsec_profile));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ipsec, "profile", n));) {
+		struct cfg_ipsec_profile *p = &b->c->ipsec_profile[b->c->n_ipsec_profile++];
+
+		p->name = build_text(b, n, "name");
+		p->description = build_text(b, n, "description");
+		policy(b, n, &p->policy);
+	}
+	return true;
+}
+
 bool build_ipsec(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *ipsec = tree_top(tree, "culvert-ipsec", "ipsec");
@@ -147,5 +166,5 @@ bool build_ipsec(struct build *b, const struct lyd_node *tree)
 	b->c->df_bit = build_df_bit(tree_text(ipsec, "df-bit"));
 	b->c->fragment = build_fragment(tree_text(ipsec, "fragmentation"));
 	b->c->no_default_transform_set = !tree_flag(ipsec, "default-transform-sets");
-	return transform_sets(b, ipsec) && maps(b, ipsec);
+	return transform_sets(b, ipsec) && maps(b, ipsec) && profiles(b, ipsec);
 }

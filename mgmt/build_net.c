@@ -43,7 +43,7 @@ static bool interface_type(struct build *b, const struct lyd_node *n, struct cfg
 		const char *name;
 		enum cfg_if_type type;
 	} types[] = {{"iana-if-type:ethernetCsmacd", CFG_IF_ETHERNET}, {"iana-if-type:l2vlan", CFG_IF_VLAN},
-		{"iana-if-type:softwareLoopback", CFG_IF_LOOPBACK}};
+		{"iana-if-type:softwareLoopback", CFG_IF_LOOPBACK}, {"iana-if-type:tunnel", CFG_IF_TUNNEL}};
 	const char *type = tree_text(n, "type");
 
 	for (unsigned t = 0; t < sizeof(types) / sizeof(types[0]); t++)
@@ -51,8 +51,8 @@ static bool interface_type(struct build *b, const struct lyd_node *n, struct cfg
 			i->type = types[t].type;
 			return true;
 		}
-	return build_fail(b, tree_child(n, "type"), "\"%s\" is not valid; valid: %s, %s, %s", type, types[0].name,
-		types[1].name, types[2].name);
+	return build_fail(b, tree_child(n, "type"), "\"%s\" is not valid; valid: %s, %s, %s, %s", type, types[0].name,
+		types[1].name, types[2].name, types[3].name);
 }
 
 static bool mac(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
@@ -70,6 +70,24 @@ static bool mac(struct build *b, const struct lyd_node *n, struct cfg_interface 
 	if (i->mac[0] & 1)
 		return build_fail(b, tree_child(n, "mac-address"), "a group address; an interface needs a unicast one");
 	return true;
+}
+
+static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
+{
+	const struct lyd_node *source = tree_child(n, "source-address"), *protection = tree_child(n, "protection");
+	struct cfg_tunnel *t;
+
+	if (!n)
+		return true;
+	i->tunnel = t = config_alloc(b->c, 1, sizeof(*t));
+	t->mode = strcmp(tree_text(n, "mode"), "ipsec-ipv6") == 0 ? CFG_TUNNEL_IPSEC_IPV6 : CFG_TUNNEL_IPSEC_IPV4;
+	t->source_if = build_text(b, n, "source-interface");
+	t->vrf = build_text(b, n, "vrf");
+	t->profile = build_text(b, protection, "profile");
+	t->shared = tree_child(protection, "shared");
+	t->no_initiate = protection && !tree_flag(protection, "initiate");
+	return (!source || build_addr(b, source, &t->source)) &&
+	       build_addr(b, tree_child(n, "destination"), &t->destination);
 }
 
 static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
@@ -91,7 +109,8 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->df_bit = build_df_bit(tree_text(n, "ipsec-df-bit"));
 	i->fragment = build_fragment(tree_text(n, "ipsec-fragmentation"));
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
-	return interface_type(b, n, i) && mac(b, n, i) && addresses(b, v4, i) && addresses(b, v6, i);
+	return interface_type(b, n, i) && tunnel(b, tree_child(n, "tunnel"), i) && mac(b, n, i) &&
+	       addresses(b, v4, i) && addresses(b, v6, i);
 }
 
 #define DEFAULT_MTU 1500u

@@ -25,6 +25,7 @@ static const struct {
 	{"culvert-pki", NULL},
 	{"culvert-ike", NULL},
 	{"culvert-ipsec", NULL},
+	{"culvert-tunnel", NULL},
 	{"culvert-deviations", NULL},
 };
 

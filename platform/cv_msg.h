@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 2u
+#define CV_MSG_VERSION 3u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -148,7 +148,19 @@ struct cv_port {
 	uint16_t mtu;		   /* 0 = leave; ENOTSUP of a driver is not an error */
 };
 
-enum cv_if_type { CV_IF_ETHERNET = 1, CV_IF_VLAN = 2, CV_IF_LOOPBACK = 3 };
+enum cv_if_type { CV_IF_ETHERNET = 1, CV_IF_VLAN = 2, CV_IF_LOOPBACK = 3, CV_IF_TUNNEL = 4 };
+
+/* What is between the two ends of a tunnel interface. */
+enum cv_tunnel_mode {
+	CV_TUNNEL_IPSEC = 1, /* the interface's one pair of SAs, any to any, of one inner family (VTI-4, 8, 17) */
+};
+struct cv_tunnel {
+	uint8_t mode;	  /* enum cv_tunnel_mode */
+	uint8_t inner_af; /* IPSEC: CV_AF_* of what it carries */
+	uint8_t pad[2];
+	uint32_t front_vrf;	 /* where outer packets are routed (VTI-15) */
+	struct cv_addr src, dst; /* outer addresses of what we send */
+};
 struct cv_if {
 	uint32_t if_id;
 	uint32_t type;	    /* enum cv_if_type */
@@ -161,6 +173,7 @@ struct cv_if {
 	uint8_t has_mac;
 	uint8_t mac[6]; /* when has_mac; otherwise the device's own */
 	char name[CV_NAME_MAX];
+	struct cv_tunnel tunnel; /* TUNNEL */
 };
 
 struct cv_if_addr {
@@ -302,6 +315,7 @@ struct cv_sa {
 	uint32_t inside_vrf;	/* inner packets */
 	uint32_t rule_id;    /* outbound: packets of this rule use the SA; inbound: the rule it serves. newest wins */
 	uint32_t pair_index; /* the SA of the other direction, 0 = none */
+	uint32_t tunnel_if;  /* tunnel interface whose packets it carries, 0 = those that policy selects */
 	/*
 	 * Nested SAs (RFC 4301 4.4.2, AH over ESP): the SA of this direction that is applied outside this one, 0 =
 	 * none. It has CV_SA_F_BUNDLED and exists before, or in the same transaction. Inbound: a packet of this SA that

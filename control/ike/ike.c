@@ -273,12 +273,7 @@ static bool match_sa(const struct ike_match *m, const struct ike_sa *sa)
 		return false;
 	if (m->fvrf >= 0 && (uint32_t)m->fvrf != sa->path.vrf)
 		return false;
-	if (m->ivrf >= 0) {
-		const struct cfg_vrf *v = sa->profile ? sa->profile->vrf_ref : NULL;
-		if ((uint32_t)m->ivrf != (v ? v->id : sa->path.vrf))
-			return false;
-	}
-	return true;
+	return m->ivrf < 0 || (uint32_t)m->ivrf == config_inside_vrf(sa->profile, sa->path.vrf);
 }
 
 unsigned ike_clear(struct ike *ike, const struct ike_match *m)

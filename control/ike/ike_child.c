@@ -221,8 +221,8 @@ bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *se
 	struct cv_selector both;
 	for (unsigned i = 0; acl && i < acl->n_line; i++) {
 		const struct cfg_acl_line *l = &acl->line[i];
-		if (l->permit && cv_selector_contains(&l->sel, sel))
-			return true;
+		if (l->permit && cv_selector_contains(&l->sel, sel)) /* of a tunnel no part of it (VTI-17) */
+			return !e->map->tunnel || cv_selector_contains(sel, &l->sel);
 		if (!l->permit && cv_selector_intersect(&l->sel, sel, &both))
 			return false;
 	}
@@ -235,7 +235,7 @@ const struct cfg_map_entry *ike_entry_for_flow(const struct cfg_map_entry *const
 	for (unsigned i = 0; i < n; i++) {
 		const struct cfg_map_entry *e = entry[i];
 		if (e->profile_ref == profile && ike_acl_permits(e, want) &&
-			(ike_entry_has_peer(e, peer) || profile->n_match))
+			(ike_entry_has_peer(e, peer) || (profile->n_match && !e->map->tunnel)))
 			return e;
 	}
 	return NULL;

@@ -61,7 +61,6 @@ static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 {
 	json_t *o = json_object(), *children = json_array(), *msgs = json_object();
 	const struct ike_child *c;
-	const struct cfg_vrf *ivrf = sa->profile ? sa->profile->vrf_ref : NULL;
 	set_int(o, "id", sa->id);
 	set_int(o, "version", sa->v->major);
 	set_addr(o, "local", &sa->path.local);
@@ -69,7 +68,7 @@ static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 	set_addr(o, "remote", &sa->path.remote);
 	set_int(o, "remote_port", sa->path.rport);
 	set_int(o, "fvrf", sa->path.vrf);
-	set_int(o, "ivrf", ivrf ? ivrf->id : sa->path.vrf);
+	set_int(o, "ivrf", config_inside_vrf(sa->profile, sa->path.vrf));
 	set_str(o, "profile", sa->profile ? sa->profile->name : NULL);
 	set_str(o, "state", sa->v->state_name(sa));
 	set_str(o, "phase",

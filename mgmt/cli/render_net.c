@@ -54,14 +54,31 @@ RENDERER(render_engine)
 	}
 }
 
+static void tunnel_lines(FILE *out, const json_t *t)
+{
+	if (!t)
+		return;
+	fprintf(out, "  Tunnel source %s", jtext(t, "source", "?"));
+	if (json_object_get(t, "source_interface"))
+		fprintf(out, " (%s)", jtext(t, "source_interface", ""));
+	fprintf(out, ", destination %s\n  Tunnel protocol/transport %s, tunnel VRF: %s\n", jtext(t, "destination", "?"),
+		jtext(t, "protocol", "?"), jvrf(t, "vrf"));
+	if (json_object_get(t, "profile"))
+		fprintf(out, "  Tunnel protection via IPsec (profile \"%s\")\n", jtext(t, "profile", ""));
+}
+
 static void interface_block(FILE *out, const json_t *i)
 {
+	const json_t *tunnel = json_object_get(i, "tunnel");
+	const char *link = jtext(i, "link", "down");
 	size_t k;
 	json_t *a;
 
 	fprintf(out, "%s is %s, line protocol is %s\n", jtext(i, "name", "?"),
-		strcmp(jtext(i, "admin", "up"), "down") == 0 ? "administratively down" : jtext(i, "link", "down"),
-		jtext(i, "link", "down"));
+		strcmp(jtext(i, "admin", "up"), "down") == 0 ? "administratively down"
+		: tunnel				     ? "up"
+							     : link,
+		link);
 	fprintf(out, "  Hardware is %s", jtext(i, "type", "?"));
 	if (json_object_get(i, "driver"))
 		fprintf(out, " (%s)", jtext(i, "driver", ""));
@@ -83,6 +100,7 @@ static void interface_block(FILE *out, const json_t *i)
 	fputc('\n', out);
 	if (json_object_get(i, "vrf") || json_object_get(i, "crypto_map"))
 		fprintf(out, "  VRF: %s, crypto map: %s\n", jvrf(i, "vrf"), jtext(i, "crypto_map", "(none)"));
+	tunnel_lines(out, tunnel);
 	fprintf(out, "     %lld packets input, %lld bytes, %lld errors, %lld drops\n", jint(i, "rx_packets"),
 		jint(i, "rx_bytes"), jint(i, "rx_errors"), jint(i, "rx_drops"));
 	fprintf(out, "     %lld packets output, %lld bytes, %lld errors, %lld drops\n", jint(i, "tx_packets"),

@@ -10,6 +10,7 @@
 
 #include "cv_addr.h"
 #include "fib.h"
+#include "iface.h"
 #include "trace.h"
 
 struct rte_mbuf *rig_slow_pkt[RIG_RECORDED];
@@ -22,6 +23,20 @@ unsigned rig_n_events;
 uint16_t rig_mtu = 9000;
 
 /* ---- in place of the rest of the process ---- */
+
+static struct iface_view interfaces;
+const struct iface_view *iface_view_current = &interfaces;
+unsigned rig_n_tunnel_changes;
+
+void iface_tunnel_changed(void)
+{
+	rig_n_tunnel_changes++;
+}
+
+void rig_interface(const struct dp_if *ifp)
+{
+	interfaces.by_id[ifp->id] = ifp;
+}
 
 uint32_t fib_generation_current;
 int32_t trace_wanted;

@@ -30,10 +30,15 @@ extern unsigned rig_n_forwarded;
 extern struct cv_msg rig_event[RIG_RECORDED];
 extern unsigned rig_n_events;
 extern uint16_t rig_mtu;
+extern unsigned rig_n_tunnel_changes; /* calls of iface_tunnel_changed() */
 
 /* EAL, packet pool, workers 0..n_workers. Once per program. */
 int rig_init(uint32_t n_workers);
 void rig_clear(void); /* free and forget what was recorded; counters of main to zero */
+
+/* Publish an interface; the caller keeps it. */
+struct dp_if;
+void rig_interface(const struct dp_if *ifp);
 
 /* One transaction of one command; 0 or enum cv_err. */
 int rig_command(const struct dp_module *mod, uint16_t type, const void *body);

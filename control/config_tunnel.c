@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tunnel interfaces. A protected one is negotiated like any crypto map entry: it gets a map of its own, NAME-head-0,
+ * with one entry that covers everything the tunnel carries and is started at once, and a copy of its IKE profile, so
+ * that the IKE SA is bound to the tunnel (VTI-9) and has the tunnel's VRF as inside VRF (VTI-14). Nobody refers to
+ * either by name; show commands print them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config_priv.h"
+#include "cv_addr.h"
+
+#define NAME_SIZE 160
+
+static const struct cfg_ipsec_profile *ipsec_profile(const struct cv_config *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_ipsec_profile; i++)
+		if (!strcmp(c->ipsec_profile[i].name, name))
+			return &c->ipsec_profile[i];
+	return NULL;
+}
+
+static const struct cfg_ike_profile *ike_profile(const struct cv_config *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_ike_profile; i++)
+		if (!strcmp(c->ike_profile[i].name, name))
+			return &c->ike_profile[i];
+	return NULL;
+}
+
+static bool is_ipv6(const struct cfg_tunnel *t)
+{
+	return t->mode == CFG_TUNNEL_IPSEC_IPV6;
+}
+
+/* What the tunnel's one pair of SAs carries (VTI-17). */
+static struct cfg_acl *everything(struct cv_config *c, const struct cfg_interface *i)
+{
+	struct cfg_acl *acl = config_alloc(c, 1, sizeof(*acl));
+
+	acl->name = i->crypto_map;
+	acl->line = config_alloc(c, 1, sizeof(*acl->line));
+	acl->n_line = 1;
+	acl->line[0].seq = 1;
+	acl->line[0].permit = true;
+	cv_selector_any(&acl->line[0].sel, is_ipv6(i->tunnel) ? CV_AF_INET6 : CV_AF_INET);
+	return acl;
+}
+
+/* The profile's policy for this peer. */
+static struct cfg_map_entry *add_entry(
+	struct cv_config *c, const struct cfg_interface *i, const struct cfg_ipsec_profile *p, const char *ike)
+{
+	struct cfg_map_entry *e = config_alloc(c, 1, sizeof(*e));
+
+	*e = p->policy;
+	e->seq = 65535;
+	e->peer = config_alloc(c, 1, sizeof(*e->peer));
+	e->peer[0] = i->tunnel->destination;
+	e->n_peer = 1;
+	e->ike_profile = ike;
+	e->acl_ref = everything(c, i);
+	e->acl = e->acl_ref->name;
+	e->auto_start = !i->tunnel->no_initiate; /* VTI-18 */
+	return e;
+}
+
+static const char *named(struct cv_config *c, const char *fmt, const char *a, const char *b)
+	__attribute__((format(printf, 2, 0)));
+static const char *named(struct cv_config *c, const char *fmt, const char *a, const char *b)
+{
+	char text[NAME_SIZE];
+
+	snprintf(text, sizeof(text), fmt, a, b);
+	return config_strdup(c, text);
+}
+
+/* The policy of one protected tunnel, in the room made for it. */
+static int add_policy(struct config_check *k, struct cfg_interface *i)
+{
+	struct cv_config *c = k->c;
+	const struct cfg_ipsec_profile *p = ipsec_profile(c, i->tunnel->profile);
+	const char *ike = p && p->policy.ike_profile ? p->policy.ike_profile : DEFAULT_PROFILE_NAME;
+	const struct cfg_ike_profile *from = ike_profile(c, ike);
+	struct cfg_crypto_map *m = &c->map[c->n_map];
+	struct cfg_ike_profile *own = &c->ike_profile[c->n_ike_profile];
+
+	if (!p)
+		return check_fail(k, PATH_TUNNEL "/protection/profile: no IPsec profile named '%.64s'", i->name,
+			i->tunnel->profile);
+	if (!from)
+		return check_fail(k, PATH_IPSEC_PROFILE "/ike-profile: no profile named '%.64s'", p->name, ike);
+	if (from->vrf)
+		return check_fail(k,
+			PATH_IPSEC_PROFILE "/ike-profile: '%.64s' sets an inside VRF, but tunnel '%s' uses it; the "
+					   "inside VRF of a tunnel is that of its interface (VTI-14)",
+			p->name, ike, i->name);
+	*own = *from;
+	own->name = named(c, "%.64s@%s", ike, i->name);
+	own->vrf = i->vrf;
+	own->inside_global = !i->vrf;
+	own->builtin = true;
+	i->crypto_map = named(c, "%s-head-0%s", i->name, "");
+	*m = (struct cfg_crypto_map){.name = i->crypto_map, .n_entry = 1, .tunnel = i};
+	m->entry = add_entry(c, i, p, own->name);
+	c->n_map++;
+	c->n_ike_profile++;
+	return 0;
+}
+
+int config_add_tunnels(struct config_check *k)
+{
+	struct cv_config *c = k->c;
+	unsigned n = 0;
+	int r = 0;
+
+	for (unsigned i = 0; i < c->n_interface; i++) {
+		const struct cfg_interface *ifc = &c->interface[i];
+
+		if (ifc->tunnel && ifc->crypto_map)
+			return check_fail(k,
+				PATH_IF "/culvert-ipsec:crypto-map: a tunnel has no crypto map; protect it with "
+					"tunnel/protection, or apply the map to the interface its packets leave by",
+				ifc->name);
+		n += ifc->tunnel && ifc->tunnel->profile;
+	}
+	if (!n)
+		return 0;
+	c->map = config_grow(c, c->map, c->n_map, n, sizeof(*c->map));
+	c->ike_profile = config_grow(c, c->ike_profile, c->n_ike_profile, n, sizeof(*c->ike_profile));
+	for (unsigned i = 0; !r && i < c->n_interface; i++)
+		if (c->interface[i].tunnel && c->interface[i].tunnel->profile)
+			r = add_policy(k, &c->interface[i]);
+	return r;
+}
+
+/* ---- checks ---- */
+
+/* VTI-T12. Transport mode is for traffic between the two ends, and a tunnel's is not. */
+static int check_protection(struct config_check *k, const struct cfg_interface *i)
+{
+	const struct cfg_tunnel *t = i->tunnel;
+
+	if (t->shared)
+		return check_fail(
+			k, PATH_TUNNEL "/protection/shared: not with this tunnel mode; leave it out (VTI-12)", i->name);
+	if (!t->profile)
+		return check_fail(k,
+			PATH_TUNNEL "/protection/profile: missing; this tunnel mode needs an IPsec profile", i->name);
+	for (unsigned n = 0; n < i->map_ref->entry[0].n_transform_set; n++)
+		if (i->map_ref->entry[0].ts_ref[n]->transport)
+			return check_fail(k,
+				PATH_TUNNEL "/protection/profile: transform set '%s' of profile '%s' is transport "
+					    "mode; this tunnel mode needs tunnel mode (VTI-6)",
+				i->name, i->map_ref->entry[0].ts_ref[n]->name, t->profile);
+	return 0;
+}
+
+int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
+{
+	const struct cfg_tunnel *t = i->tunnel;
+	const uint8_t af = t && is_ipv6(t) ? CV_AF_INET6 : CV_AF_INET;
+
+	if (!t)
+		return check_fail(k, PATH_TUNNEL ": missing; a tunnel interface needs one", i->name);
+	if (t->destination.af != af || cv_addr_is_zero(&t->destination))
+		return check_fail(
+			k, PATH_TUNNEL "/destination: a host address of the family of the mode (VTI-8)", i->name);
+	if (t->source_if && t->source.af != af)
+		return check_fail(k, PATH_TUNNEL "/source-interface: '%s' has no address of the family of the mode",
+			i->name, t->source_if);
+	if (t->source.af != af || cv_addr_is_zero(&t->source))
+		return check_fail(
+			k, PATH_TUNNEL "/source-address: a host address of the family of the mode (VTI-8)", i->name);
+	if (cv_addr_eq(&t->source, &t->destination))
+		return check_fail(k, PATH_TUNNEL "/destination: is the tunnel's own source", i->name);
+	for (const struct cfg_interface *o = k->c->interface; o < i; o++)
+		if (o->tunnel && o->tunnel->vrf_ref == t->vrf_ref && cv_addr_eq(&o->tunnel->source, &t->source) &&
+			cv_addr_eq(&o->tunnel->destination, &t->destination))
+			return check_fail(k,
+				PATH_TUNNEL "/destination: tunnel '%s' has the same source and destination; give one "
+					    "of them another source",
+				i->name, o->name);
+	for (unsigned n = 0; n < i->n_addr; n++)
+		if (i->addr[n].addr.af != af)
+			return check_fail(k, PATH_TUNNEL "/mode: carries no address of this family (VTI-8)", i->name);
+	return check_protection(k, i);
+}
+
+/* VTI-41. The longest configured prefix to the destination in the VRF of the outer packets. */
+static const struct cfg_route *way_to(const struct cv_config *c, const struct cfg_tunnel *t)
+{
+	const struct cfg_route *best = NULL;
+
+	for (unsigned i = 0; i < c->n_route; i++) {
+		const struct cfg_route *r = &c->route[i];
+
+		if (r->vrf_ref == t->vrf_ref && cv_prefix_contains(&r->prefix, &t->destination) &&
+			(!best || r->prefix.len > best->prefix.len))
+			best = r;
+	}
+	return best;
+}
+
+/* The longest prefix that an interface of the VRF has for a; -1 = none. */
+static int connected(
+	const struct cv_config *c, const struct cfg_vrf *vrf, const struct cv_addr *a, const struct cfg_interface **by)
+{
+	int len = -1;
+
+	for (unsigned i = 0; i < c->n_interface; i++) {
+		const struct cfg_interface *ifc = &c->interface[i];
+
+		for (unsigned n = 0; ifc->vrf_ref == vrf && n < ifc->n_addr; n++) {
+			struct cv_prefix p = {.addr = ifc->addr[n].addr, .len = ifc->addr[n].plen};
+
+			cv_prefix_mask(&p);
+			if (p.len <= len || !cv_prefix_contains(&p, a))
+				continue;
+			len = p.len;
+			*by = ifc;
+		}
+	}
+	return len;
+}
+
+/* Does this next hop lead into the tunnel: named, or by a gateway behind it? */
+static bool leads_into(const struct cv_config *c, const struct cfg_route *r, const struct cfg_nexthop *nh,
+	const struct cfg_interface *tunnel)
+{
+	const struct cfg_interface *by = nh->if_ref;
+
+	if (!by && nh->type == CFG_NH_GATEWAY)
+		(void)connected(c, nh->global ? NULL : r->vrf_ref, &nh->gw, &by);
+	return by == tunnel;
+}
+
+static int check_path(struct config_check *k, const struct cfg_interface *i)
+{
+	const struct cfg_interface *by = NULL;
+	const struct cfg_route *r = way_to(k->c, i->tunnel);
+	int len = connected(k->c, i->tunnel->vrf_ref, &i->tunnel->destination, &by);
+	bool loop = by == i && (!r || len >= r->prefix.len);
+	char text[CV_ADDR_STR];
+
+	for (unsigned n = 0; r && r->prefix.len > len && n < r->n_nh; n++)
+		loop |= leads_into(k->c, r, &r->nh[n], i);
+	if (!loop)
+		return 0;
+	return check_fail(k,
+		PATH_TUNNEL "/destination: the way to %s leads into this tunnel itself (VTI-41); add a more specific "
+			    "route to it outside the tunnel",
+		i->name, cv_addr_str(&i->tunnel->destination, text));
+}
+
+int config_check_tunnel_paths(struct config_check *k)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < k->c->n_interface; i++)
+		if (k->c->interface[i].tunnel)
+			r = check_path(k, &k->c->interface[i]);
+	return r;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tunnel interfaces in the configuration: the policy each one gets, and what is refused (VTI-T12, VTI-41). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cfgbuild.h"
+#include "cv_addr.h"
+
+#define TUNNEL "/ietf-interfaces:interfaces/interface[name='tunnel0']/culvert-tunnel:tunnel"
+
+static struct cv_config *c;
+static struct cfg_interface *ifc;
+static char err[CFG_ERR_MAX];
+
+static void addr(struct cv_addr *a, const char *text)
+{
+	assert_int_equal(cv_addr_parse(text, a), 0);
+}
+
+/* The sample gateway with tunnel0 from wan to 192.0.2.3, and a route into it; the map stays on wan. */
+static int setup(void **state)
+{
+	static const char *set[] = {"gcm"};
+
+	(void)state;
+	c = cfgbuild_gateway();
+	c->ipsec_profile = config_alloc(c, 1, sizeof(*c->ipsec_profile));
+	c->n_ipsec_profile = 1;
+	c->ipsec_profile[0] = (struct cfg_ipsec_profile){.name = "P1",
+		.policy = {.transform_set = set, .n_transform_set = 1, .replay_window = CFG_REPLAY_GLOBAL}};
+	ifc = &c->interface[c->n_interface++];
+	ifc->name = "tunnel0";
+	ifc->type = CFG_IF_TUNNEL;
+	ifc->enabled = true;
+	ifc->tunnel = config_alloc(c, 1, sizeof(*ifc->tunnel));
+	*ifc->tunnel = (struct cfg_tunnel){.mode = CFG_TUNNEL_IPSEC_IPV4, .source_if = "wan", .profile = "P1"};
+	addr(&ifc->tunnel->destination, "192.0.2.3");
+	cfgbuild_addr(c, ifc, "10.99.0.1/30");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	config_unref(c);
+	return 0;
+}
+
+static void assert_refused(const char *path, const char *why)
+{
+	assert_int_equal(config_resolve(c, err, NULL, NULL), -22);
+	if (strncmp(err, path, strlen(path)) || !strstr(err, why))
+		fail_msg("'%s' is not '%s...%s'", err, path, why);
+}
+
+/* VTI-9, 14, 16, 17, 18: a map and an IKE profile of its own, one pair of everything, started at once. */
+static void makes_a_policy(void **state)
+{
+	const struct cfg_map_entry *e;
+	struct cv_selector any;
+
+	(void)state;
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	assert_string_equal(ifc->map_ref->name, "tunnel0-head-0");
+	assert_ptr_equal(ifc->map_ref->tunnel, ifc);
+	assert_int_equal(ifc->map_ref->n_entry, 1);
+	e = &ifc->map_ref->entry[0];
+	assert_true(e->auto_start);
+	assert_int_equal(e->n_peer, 1);
+	assert_true(cv_addr_eq(&e->peer[0], &ifc->tunnel->destination));
+	assert_int_equal(e->acl_ref->n_line, 1);
+	cv_selector_any(&any, CV_AF_INET);
+	assert_memory_equal(&e->acl_ref->line[0].sel, &any, sizeof(any));
+	assert_string_equal(e->ts_ref[0]->name, "gcm");
+	assert_int_equal(e->replay_window, CFG_REPLAY_DEFAULT);
+	assert_string_equal(e->profile_ref->name, "default@tunnel0");
+	assert_ptr_not_equal(e->profile_ref, c->map[0].entry[0].profile_ref);
+	assert_int_equal(config_inside_vrf(e->profile_ref, 7), CV_VRF_GLOBAL);
+	assert_null(config_front_vrf(ifc));
+	assert_true(cv_addr_eq(&ifc->tunnel->source, &c->interface[1].addr[0].addr));
+}
+
+/* VTI-14, 15: the VRF of the interface is inside, that of the tunnel outside. */
+static void has_two_vrfs(void **state)
+{
+	(void)state;
+	c->vrf[c->n_vrf++] = (struct cfg_vrf){.name = "red", .id = 5};
+	ifc->vrf = "red";
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	assert_int_equal(config_inside_vrf(ifc->map_ref->entry[0].profile_ref, 0), 5);
+	assert_null(config_front_vrf(ifc));
+}
+
+static void waits_for_the_peer_when_told(void **state) /* VTI-29 */
+{
+	(void)state;
+	ifc->tunnel->no_initiate = true;
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	assert_false(ifc->map_ref->entry[0].auto_start);
+}
+
+static void refuses_a_vrf_in_the_profile(void **state) /* VTI-14, VTI-T3, VTI-T12 */
+{
+	(void)state;
+	c->vrf[c->n_vrf++] = (struct cfg_vrf){.name = "red"};
+	c->ike_profile[c->n_ike_profile++] =
+		(struct cfg_ike_profile){.name = "default", .version = CFG_IKEV2, .lifetime_s = 86400, .vrf = "red"};
+	assert_refused("/culvert-ipsec:ipsec/profile[name='P1']/ike-profile", "VTI-14");
+}
+
+static void refuses_transport_mode(void **state) /* VTI-6, VTI-T12 */
+{
+	(void)state;
+	c->transform_set[0].transport = true;
+	assert_refused(TUNNEL "/protection/profile", "VTI-6");
+}
+
+static void refuses_shared(void **state) /* VTI-12, VTI-T12 */
+{
+	(void)state;
+	ifc->tunnel->shared = true;
+	assert_refused(TUNNEL "/protection/shared", "VTI-12");
+}
+
+static void refuses_a_crypto_map(void **state)
+{
+	(void)state;
+	ifc->crypto_map = "vpn";
+	assert_refused(
+		"/ietf-interfaces:interfaces/interface[name='tunnel0']/culvert-ipsec:crypto-map", "no crypto map");
+}
+
+static void refuses_mixed_families(void **state) /* VTI-8 */
+{
+	(void)state;
+	ifc->tunnel->mode = CFG_TUNNEL_IPSEC_IPV6;
+	assert_refused(TUNNEL "/destination", "VTI-8");
+}
+
+static void refuses_addresses_it_cannot_carry(void **state) /* VTI-8 */
+{
+	(void)state;
+	cfgbuild_addr(c, ifc, "2001:db8::1/64");
+	assert_refused(TUNNEL "/mode", "VTI-8");
+}
+
+static void refuses_two_tunnels_between_the_same_ends(void **state)
+{
+	struct cfg_interface *second = &c->interface[c->n_interface++];
+
+	(void)state;
+	*second = *ifc;
+	second->name = "tunnel1";
+	second->n_addr = 0;
+	assert_refused("/ietf-interfaces:interfaces/interface[name='tunnel1']", "tunnel 'tunnel0' has the same");
+}
+
+static void route_into_the_tunnel(const char *prefix, bool by_gateway)
+{
+	struct cfg_route *r;
+
+	cfgbuild_route(c, prefix, "10.99.0.2");
+	r = &c->route[c->n_route - 1];
+	if (by_gateway)
+		return;
+	r->nh[0] = (struct cfg_nexthop){.type = CFG_NH_INTERFACE, .interface = "tunnel0", .weight = 1};
+}
+
+/* VTI-41, four times: the destination is behind the tunnel by its route, by a gateway behind it, by its own subnet; and
+ * a default route into it is fine where something more specific leads to the destination. */
+static void refuses_a_way_into_itself(void **state)
+{
+	(void)state;
+	addr(&ifc->tunnel->destination, "203.0.113.9");
+	route_into_the_tunnel("203.0.113.0/24", false);
+	assert_refused(TUNNEL "/destination", "VTI-41");
+}
+
+static void refuses_a_gateway_behind_itself(void **state)
+{
+	(void)state;
+	addr(&ifc->tunnel->destination, "203.0.113.9");
+	route_into_the_tunnel("203.0.113.0/24", true);
+	assert_refused(TUNNEL "/destination", "VTI-41");
+}
+
+static void refuses_its_own_subnet(void **state)
+{
+	(void)state;
+	addr(&ifc->tunnel->destination, "10.99.0.2");
+	assert_refused(TUNNEL "/destination", "VTI-41");
+}
+
+static void takes_a_default_route(void **state)
+{
+	(void)state;
+	addr(&ifc->tunnel->destination, "203.0.113.9");
+	c->route[0].nh[0] = (struct cfg_nexthop){.type = CFG_NH_INTERFACE, .interface = "tunnel0", .weight = 1};
+	cfgbuild_route(c, "203.0.113.9/32", "192.0.2.2");
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(makes_a_policy, setup, teardown),
+		cmocka_unit_test_setup_teardown(has_two_vrfs, setup, teardown),
+		cmocka_unit_test_setup_teardown(waits_for_the_peer_when_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_vrf_in_the_profile, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_transport_mode, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_shared, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_crypto_map, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_mixed_families, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_addresses_it_cannot_carry, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_two_tunnels_between_the_same_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_way_into_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_gateway_behind_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_its_own_subnet, setup, teardown),
+		cmocka_unit_test_setup_teardown(takes_a_default_route, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tunnel interfaces: which SA they send by, line protocol, and what they refuse. */
+#include "ipsec_rig.h"
+
+#include "fib.h"
+#include "tunnel.h"
+
+#define TUNNEL 9u
+#define OTHER 10u
+
+static struct dp_if tunnel, other;
+
+static void make_tunnel(struct dp_if *ifp, uint32_t id, uint8_t af)
+{
+	*ifp = (struct dp_if){.id = id, .type = CV_IF_TUNNEL, .up = true, .mtu = 1500, .tunnel_af = af};
+	rig_interface(ifp);
+}
+
+static int fresh(void **state)
+{
+	rig_fresh(state);
+	rig_n_tunnel_changes = 0;
+	memset(worker_main()->stats->ifc, 0, sizeof(worker_main()->stats->ifc));
+	make_tunnel(&tunnel, TUNNEL, CV_AF_INET);
+	make_tunnel(&other, OTHER, CV_AF_INET);
+	rig_protect_all();
+	return 0;
+}
+
+static void add_sa(enum cv_sa_dir dir, uint32_t index)
+{
+	struct cv_sa sa;
+
+	rig_sa(&sa, dir, RIG_GCM, CV_AF_INET, index);
+	sa.tunnel_if = TUNNEL;
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), 0);
+}
+
+static void del_sa(uint32_t index)
+{
+	const struct cv_sa_ref ref = {index, 0x12340000u + index};
+
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &ref), 0);
+}
+
+/* A packet as route() leaves it. */
+static struct rte_mbuf *routed(uint8_t af, uint32_t if_id, uint32_t len)
+{
+	struct rte_mbuf *m = rig_udp(af, len, true, len);
+	struct pkt_meta *meta = pkt_meta(m);
+
+	meta->if_tx = if_id;
+	meta->adj = FIB_WORD(FIB_TUNNEL, if_id);
+	meta->flags = af == CV_AF_INET6 ? PKT_F_IP6 : 0;
+	return m;
+}
+
+static unsigned send(struct rte_mbuf *m, struct pkt_vec *outer)
+{
+	struct pkt_vec v = {.n = 1, .pkt = {m}};
+
+	outer->n = 0;
+	tunnel_output(worker_main(), &v, outer);
+	assert_int_equal(v.n, 0);
+	return outer->n;
+}
+
+static void free_vec(struct pkt_vec *v)
+{
+	rte_pktmbuf_free_bulk(v->pkt, v->n);
+	v->n = 0;
+}
+
+/* VTI-1, 19: the SA is the tunnel's, no policy is asked; a rekey, make before break, is not seen by the line. */
+static void line_follows_the_sa(void **state)
+{
+	struct pkt_vec outer;
+
+	(void)state;
+	assert_false(tunnel_line(&tunnel));
+	add_sa(CV_SA_OUT, 2);
+	assert_true(tunnel_line(&tunnel));
+	assert_int_equal(rig_n_tunnel_changes, 1);
+	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
+	assert_int_equal(pkt_meta(outer.pkt[0])->sa, 2);
+	assert_true(pkt_meta(outer.pkt[0])->flags & PKT_F_PROTECTED);
+	free_vec(&outer);
+	add_sa(CV_SA_OUT, 4);
+	del_sa(2);
+	assert_true(tunnel_line(&tunnel));
+	assert_int_equal(rig_n_tunnel_changes, 1);
+	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
+	assert_int_equal(pkt_meta(outer.pkt[0])->sa, 4);
+	free_vec(&outer);
+	assert_int_equal(worker_main()->stats->ifc[TUNNEL].tx_packets, 2);
+	assert_int_equal(worker_main()->stats->ifc[TUNNEL].tx_bytes, 200);
+	del_sa(4);
+	assert_false(tunnel_line(&tunnel));
+	assert_int_equal(rig_n_tunnel_changes, 2);
+	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 0);
+	rig_assert_dropped(DROP_TUNNEL_DOWN, 1);
+	assert_int_equal(worker_main()->stats->ifc[TUNNEL].tx_drops, 1);
+}
+
+/* VTI-8, VTI-T12 */
+static void carries_one_family(void **state)
+{
+	struct pkt_vec outer;
+
+	(void)state;
+	add_sa(CV_SA_OUT, 2);
+	assert_int_equal(send(routed(CV_AF_INET6, TUNNEL, 100), &outer), 0);
+	rig_assert_dropped(DROP_TUNNEL_FAMILY, 1);
+}
+
+/* VTI-41: never into itself, and not for ever through others. */
+static void leads_not_into_itself(void **state)
+{
+	struct pkt_vec outer;
+	struct rte_mbuf *m = routed(CV_AF_INET, TUNNEL, 100);
+
+	(void)state;
+	add_sa(CV_SA_OUT, 2);
+	assert_int_equal(send(m, &outer), 1);
+	m = outer.pkt[0];
+	pkt_meta(m)->if_tx = TUNNEL;
+	pkt_meta(m)->adj = FIB_WORD(FIB_TUNNEL, TUNNEL);
+	assert_int_equal(send(m, &outer), 0);
+	rig_assert_dropped(DROP_TUNNEL_LOOP, 1);
+	m = routed(CV_AF_INET, TUNNEL, 100);
+	pkt_meta(m)->tunnels = 4;
+	assert_int_equal(send(m, &outer), 0);
+	rig_assert_dropped(DROP_TUNNEL_LOOP, 2);
+}
+
+/* The tunnel's MTU counts where the way out would take more. */
+static void keeps_to_its_mtu(void **state)
+{
+	struct pkt_vec outer;
+
+	(void)state;
+	add_sa(CV_SA_OUT, 2);
+	tunnel.mtu = 600;
+	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 601), &outer), 0);
+	assert_int_equal(rig_n_slow, 1);
+	assert_int_equal(rig_slow_why[0], SLOW_ICMP_MTU);
+	assert_int_equal(pkt_meta(rig_slow_pkt[0])->mtu, 600);
+	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 600), &outer), 1);
+	free_vec(&outer);
+}
+
+/* Packets for other ways out are left to the caller, in order. */
+static void takes_only_its_own(void **state)
+{
+	struct pkt_vec v = {.n = 3}, outer = {0};
+
+	(void)state;
+	add_sa(CV_SA_OUT, 2);
+	for (unsigned i = 0; i < 3; i++)
+		v.pkt[i] = routed(CV_AF_INET, TUNNEL, 100 + i);
+	pkt_meta(v.pkt[0])->adj = pkt_meta(v.pkt[2])->adj = 5;
+	struct rte_mbuf *first = v.pkt[0], *last = v.pkt[2];
+	tunnel_output(worker_main(), &v, &outer);
+	assert_int_equal(v.n, 2);
+	assert_ptr_equal(v.pkt[0], first);
+	assert_ptr_equal(v.pkt[1], last);
+	assert_int_equal(outer.n, 1);
+	free_vec(&v);
+	free_vec(&outer);
+}
+
+/* What its inbound SA decrypts came in by the tunnel. */
+static void receives(void **state)
+{
+	struct pkt_vec outer, inner = {0};
+	struct cv_if_counters *c = &worker_main()->stats->ifc[TUNNEL];
+
+	(void)state;
+	add_sa(CV_SA_OUT, 2);
+	struct cv_sa sa;
+	rig_sa(&sa, CV_SA_IN, RIG_GCM, CV_AF_INET, 6);
+	sa.spi = 0x12340002u; /* what the other end of SA 2 sends with */
+	sa.index = 2;
+	for (int up = 1; up >= 0; up--) {
+		assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
+		struct rte_mbuf *m = outer.pkt[0];
+		struct cv_sa_ref ref = {2, 0x12340002u};
+		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &ref), 0);
+		sa.tunnel_if = TUNNEL;
+		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), 0);
+		tunnel.up = up;
+		outer.n = 1;
+		pkt_meta(m)->vrf = 0;
+		ipsec_input(worker_main(), &outer, &inner);
+		assert_int_equal(inner.n, up);
+		if (up) {
+			assert_int_equal(pkt_meta(inner.pkt[0])->if_rx, TUNNEL);
+			assert_int_equal(inner.pkt[0]->pkt_len, 100);
+			free_vec(&inner);
+		}
+		assert_int_equal(c->rx_packets, 1);
+		assert_int_equal(c->rx_bytes, 100);
+		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &ref), 0);
+		tunnel.up = true;
+		add_sa(CV_SA_OUT, 2);
+	}
+	rig_assert_dropped(DROP_IF_DOWN, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(line_follows_the_sa, fresh),
+		cmocka_unit_test_setup(carries_one_family, fresh),
+		cmocka_unit_test_setup(leads_not_into_itself, fresh),
+		cmocka_unit_test_setup(keeps_to_its_mtu, fresh),
+		cmocka_unit_test_setup(takes_only_its_own, fresh),
+		cmocka_unit_test_setup(receives, fresh),
+	};
+	if (rig_init(0))
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
