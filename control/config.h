@@ -193,6 +193,12 @@ struct cfg_secret {
 	const uint8_t *p; /* zeroed when the config is freed; NULL = none, or sealed with a foreign master key */
 	size_t len;
 };
+/* A post-quantum preshared key (RFC 8784). */
+struct cfg_ppk {
+	const char *id;
+	struct cfg_secret key;
+};
+enum cfg_ppk_mode { CFG_PPK_OFF = 0, CFG_PPK_OPTIONAL, CFG_PPK_REQUIRED };
 /* Somebody who may log in (Xauth). */
 struct cfg_user {
 	const char *name;
@@ -212,6 +218,9 @@ struct cfg_ike_profile {
 	const char **keyring; /* names; none = every keyring bound to the front VRF (VRF-23) */
 	unsigned n_keyring;
 	enum cfg_ike_method local_auth, remote_auth; /* IKEv2 */
+	enum cfg_ppk_mode ppk_mode;		     /* IKEv2 */
+	const char **ppk;			     /* ids; the first is ours to name as initiator */
+	unsigned n_ppk;
 	const char **trust_point; /* names; none = all of them, which config_resolve() then fills in */
 	unsigned n_trust_point;
 	const char *vrf;	    /* inside VRF (VRF-4); NULL = front VRF */
@@ -246,6 +255,7 @@ struct cfg_ike_profile {
 	uint16_t fragment_size;		 /* IP packets of IKE beyond it are sent as IKE fragments; 0 = never */
 	/* resolved */
 	const struct cfg_keyring **keyring_ref;
+	const struct cfg_ppk **ppk_ref;
 	struct pki_tp **trust; /* n_trust_point of them; owned by the configuration */
 	const struct cfg_ike_proposal **proposal_ref;
 	const struct cfg_vrf *vrf_ref;
@@ -375,6 +385,8 @@ struct cv_config {
 	unsigned n_keyring;
 	struct cfg_ike_profile *ike_profile;
 	unsigned n_ike_profile;
+	struct cfg_ppk *ppk;
+	unsigned n_ppk;
 	struct cfg_user *user;
 	unsigned n_user;
 	struct cfg_pool *pool;

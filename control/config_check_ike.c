@@ -246,6 +246,8 @@ static int check_profile(struct config_check *k, struct cfg_ike_profile *p)
 	if (p->version == CFG_IKEV1)
 		check_warn(k, PATH_PROFILE "/version: IKEv1 is obsolete (RFC 9395); use ikev2 where the peer can",
 			p->name);
+	if (p->ppk_mode != CFG_PPK_OFF && (!p->n_ppk || p->version != CFG_IKEV2))
+		return check_fail(k, PATH_PROFILE "/ppk: needs at least one id, and version ikev2", p->name);
 	if (p->aggressive && !p->aggressive_psk)
 		return check_fail(k,
 			PATH_PROFILE "/aggressive-mode/initiate: needs aggressive-mode/allow-preshared-key true",
@@ -269,6 +271,8 @@ static int check_profile(struct config_check *k, struct cfg_ike_profile *p)
 	return r;
 }
 
+#define PPK_GOOD 32u /* octets */
+
 int config_check_ike(struct config_check *k)
 {
 	struct cv_config *c = k->c;
@@ -280,6 +284,12 @@ int config_check_ike(struct config_check *k)
 		r = check_keyring(k, &c->keyring[i]);
 	for (unsigned i = 0; !r && i < c->n_peer; i++)
 		r = check_peer(k, &c->peer[i]);
+	for (unsigned i = 0; i < c->n_ppk; i++)
+		if (c->ppk[i].key.p && c->ppk[i].key.len < PPK_GOOD)
+			check_warn(k,
+				"/culvert-ike:ike/ppk[id='%s']: shorter than %u octets, which a quantum computer "
+				"may search (RFC 8784 6)",
+				c->ppk[i].id, PPK_GOOD);
 	for (unsigned i = 0; !r && i < c->n_pool; i++)
 		r = check_pool(k, &c->pool[i]);
 	for (unsigned i = 0; !r && i < c->n_ike_profile; i++)

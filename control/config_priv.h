@@ -43,7 +43,7 @@ struct config_check {
 	char *err; /* CFG_ERR_MAX */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
-	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map;
+	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map, ppk;
 };
 
 /* Format the error; returns -EINVAL. */

@@ -99,6 +99,7 @@ _Static_assert(offsetof(struct cfg_interface, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_acl, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_ike_proposal, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_keyring, name) == 0, "index_build");
+_Static_assert(offsetof(struct cfg_ppk, id) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_ike_profile, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_transform_set, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_crypto_map, name) == 0, "index_build");
@@ -116,6 +117,7 @@ int config_index(struct config_check *k)
 		(r = INDEX(acl, "access-list", "/culvert-acl:access-lists/access-list", acl, 0)) ||
 		(r = INDEX(proposal, "proposal", "/culvert-ike:ike/proposal", ike_proposal, 0)) ||
 		(r = INDEX(keyring, "keyring", "/culvert-ike:ike/keyring", keyring, 0)) ||
+		(r = INDEX(ppk, "ppk", "/culvert-ike:ike/ppk", ppk, 0)) ||
 		(r = INDEX(profile, "ike-profile", "/culvert-ike:ike/profile", ike_profile, 0)) ||
 		(r = INDEX(ts, "transform-set", "/culvert-ipsec:ipsec/transform-set", transform_set, 0)) ||
 		(r = INDEX(map, "crypto map", "/culvert-ipsec:ipsec/crypto-map", map, 0)));
@@ -125,7 +127,7 @@ int config_index(struct config_check *k)
 void config_index_free(struct config_check *k)
 {
 	struct name_index *all[] = {
-		&k->vrf, &k->intf, &k->acl, &k->proposal, &k->keyring, &k->profile, &k->ts, &k->map};
+		&k->vrf, &k->intf, &k->acl, &k->proposal, &k->keyring, &k->profile, &k->ts, &k->map, &k->ppk};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		free(all[i]->slot);
@@ -225,6 +227,9 @@ static int refer_profile(struct config_check *k, struct cfg_ike_profile *p)
 		r = refer_binding(k, &p->local, "/culvert-ike:ike/profile", p->name);
 	for (unsigned i = 0; !r && i < p->n_keyring; i++)
 		r = refer(k, &k->keyring, p->keyring[i], REF(p->keyring_ref[i]), PATH_PROFILE "/keyring", p->name);
+	p->ppk_ref = config_alloc(k->c, p->n_ppk, sizeof(*p->ppk_ref));
+	for (unsigned i = 0; !r && i < p->n_ppk; i++)
+		r = refer(k, &k->ppk, p->ppk[i], REF(p->ppk_ref[i]), PATH_PROFILE "/ppk/id", p->name);
 	if (!r)
 		r = config_trust_of(k, p);
 	if (!p->n_proposal) { /* the built-in ones */

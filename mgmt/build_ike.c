@@ -147,6 +147,26 @@ static bool keyrings(struct build *b, const struct lyd_node *ike)
 	return true;
 }
 
+static bool ppks(struct build *b, const struct lyd_node *ike)
+{
+	b->c->ppk = config_alloc(b->c, tree_count(ike, "ppk"), sizeof(*b->c->ppk));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ike, "ppk", n));) {
+		struct cfg_ppk *p = &b->c->ppk[b->c->n_ppk++];
+		const struct lyd_node *text = tree_child(n, "key"), *hex = tree_child(n, "key-hex");
+		p->id = build_text(b, n, "id");
+		if (!build_secret(b, text ? text : hex, !text, &p->key.p, &p->key.len))
+			return false;
+	}
+	return true;
+}
+
+static enum cfg_ppk_mode ppk_mode(const char *name)
+{
+	if (name && strcmp(name, "required") == 0)
+		return CFG_PPK_REQUIRED;
+	return name && strcmp(name, "optional") == 0 ? CFG_PPK_OPTIONAL : CFG_PPK_OFF;
+}
+
 static bool users(struct build *b, const struct lyd_node *ike)
 {
 	b->c->user = config_alloc(b->c, tree_count(ike, "user"), sizeof(*b->c->user));
@@ -288,6 +308,8 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->keyring = build_names(b, n, "keyring", &p->n_keyring);
 	p->local_auth = method(n, "local");
 	p->remote_auth = method(n, "remote");
+	p->ppk_mode = ppk_mode(tree_text(tree_child(n, "ppk"), "mode"));
+	p->ppk = build_names(b, tree_child(n, "ppk"), "id", &p->n_ppk);
 	p->trust_point = build_names(b, n, "trust-point", &p->n_trust_point);
 	p->vrf = build_text(b, n, "vrf");
 	p->match_fvrf = build_text(b, n, "match-front-vrf");
@@ -349,6 +371,6 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 	b->c->no_default_policy = !tree_flag(ike, "default-policies");
 	admission(b, tree_child(ike, "call-admission"));
 	return identity(b, tree_child(ike, "identity"), false, &b->c->local_id) && policies(b, ike) &&
-	       proposals(b, ike) && keyrings(b, ike) && users(b, ike) && pools(b, ike) && peers(b, ike) &&
-	       profiles(b, ike);
+	       proposals(b, ike) && keyrings(b, ike) && ppks(b, ike) && users(b, ike) && pools(b, ike) &&
+	       peers(b, ike) && profiles(b, ike);
 }

@@ -32,6 +32,19 @@ static bool identity_eq(const struct cfg_identity *a, const struct cfg_identity 
 	       cv_addr_eq(&a->addr.addr, &b->addr.addr) && a->addr.len == b->addr.len;
 }
 
+static bool ppks_same(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
+{
+	if (a->ppk_mode != b->ppk_mode || a->n_ppk != b->n_ppk)
+		return false;
+	for (unsigned i = 0; i < a->n_ppk; i++) {
+		const struct cfg_ppk *x = a->ppk_ref[i], *y = b->ppk_ref[i];
+		if (!str_eq(x->id, y->id) || x->key.len != y->key.len || !x->key.p != !y->key.p ||
+			(x->key.p && cv_secret_cmp(x->key.p, y->key.p, x->key.len) != 0))
+			return false;
+	}
+	return true;
+}
+
 /* Who the peer is and how it is reached: what a running SA was authenticated against. */
 static bool profile_same(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
 {
@@ -39,7 +52,7 @@ static bool profile_same(const struct cfg_ike_profile *a, const struct cfg_ike_p
 		!str_eq(a->match_fvrf, b->match_fvrf) || a->n_match != b->n_match ||
 		a->nat_traversal != b->nat_traversal || a->force_encaps != b->force_encaps ||
 		!identity_eq(&a->local_id, &b->local_id) || a->local_auth != b->local_auth ||
-		a->remote_auth != b->remote_auth || a->n_trust_point != b->n_trust_point)
+		a->remote_auth != b->remote_auth || !ppks_same(a, b) || a->n_trust_point != b->n_trust_point)
 		return false;
 	for (unsigned i = 0; i < a->n_trust_point; i++)
 		if (!str_eq(a->trust_point[i], b->trust_point[i]))

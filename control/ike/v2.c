@@ -291,6 +291,7 @@ static void sa_fini(struct ike_sa *base)
 	v2_buf_free(&sa->init_resp);
 	v2_frags_fini(sa);
 	v2_buf_free(&sa->own_auth);
+	v2_ppk_fini(sa);
 	pki_tp_unref(sa->own_tp);
 	sa->own_tp = NULL;
 	free(sa->peer_subject);
@@ -317,6 +318,7 @@ static void show(const struct ike_sa *base, json_t *o)
 		o, "peer_auth", json_string(p && p->remote_auth == CFG_METHOD_SIGNATURE ? "signature" : "psk"));
 	if (sa->peer_subject)
 		json_object_set_new(o, "peer_certificate", json_string(sa->peer_subject));
+	json_object_set_new(o, "ppk", json_boolean(sa->ppk_used));
 	json_object_set_new(o, "next_request", json_integer(sa->next_msgid));
 	json_object_set_new(o, "next_expected", json_integer(sa->peer_msgid));
 	json_object_set_new(o, "window", json_integer(sa->own_window));

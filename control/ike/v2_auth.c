@@ -54,7 +54,13 @@ static int enc_own_auth(struct v2_sa *sa, struct v2_enc *e)
 	if (!psk || v2_auth_psk(sa, sa->sa.initiator, psk, body, v2_id_body(&sa->id_local, body), auth) != 0)
 		return -ENOENT;
 	v2_enc_auth(e, V2_AUTH_PSK, auth, ikec_prf_len(sa->suite.prf));
-	return 0;
+	if (!v2_ppk_alternative(sa))
+		return 0;
+	v2_ppk_swap(sa);
+	int err = v2_auth_psk(sa, sa->sa.initiator, psk, body, v2_id_body(&sa->id_local, body), auth);
+	v2_ppk_swap(sa);
+	v2_buf_set(&sa->own_auth_no_ppk, auth, err ? 0 : ikec_prf_len(sa->suite.prf));
+	return err;
 }
 
 static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
@@ -72,6 +78,7 @@ static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 		e->bad = true; /* start has looked it up as well */
 		return;
 	}
+	v2_ppk_enc_request(sa, e);
 	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, IKE_GROUP_NONE);
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
 	v2_enc_child_notifies(e, c);
@@ -103,6 +110,11 @@ void v2_auth_start(struct v2_sa *sa)
 	}
 	if (v2_id_local(sa) != 0) {
 		ike_sa_destroy(&sa->sa, "certificate without usable subject");
+		return;
+	}
+	const char *why = v2_ppk_begin(sa);
+	if (why) {
+		ike_sa_destroy(&sa->sa, why);
 		return;
 	}
 	if (by_key && !ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, NULL)) {
@@ -232,6 +244,12 @@ static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 		auth_failed(sa, "identity does not match the profile");
 		return;
 	}
+	const char *why = v2_ppk_answered(sa, m);
+	if (why) {
+		end_task(sa, t);
+		auth_failed(sa, why);
+		return;
+	}
 	if (sa->sa.profile->remote_auth == CFG_METHOD_SIGNATURE) {
 		v2_task_keep(sa, t); /* and the child with it, until the signature is judged */
 		v2_cert_run(sa, m, true, false, peer_verified);
@@ -299,6 +317,7 @@ static void auth_answer(struct v2_sa *sa, struct v2_child *c, uint16_t error)
 		refuse(sa, "no key of our own");
 		return;
 	}
+	v2_ppk_enc_response(sa, &e);
 	if (error)
 		v2_enc_notify(&e, error, NULL, 0);
 	else
@@ -352,7 +371,7 @@ static void signatures_done(struct v2_sa *sa, struct v2_msg *m, const char *why)
 }
 
 /* Profile and identities by who the peer says it is; NULL or why it is refused. */
-static const char *meet_peer(struct v2_sa *sa, const struct v2_msg *m)
+static const char *meet_peer(struct v2_sa *sa, struct v2_msg *m)
 {
 	const struct cfg_map_entry *entry = select_entry(sa);
 	if (!entry)
@@ -362,7 +381,7 @@ static const char *meet_peer(struct v2_sa *sa, const struct v2_msg *m)
 	if (!v2_group_offered(sa->sa.profile, (uint16_t)sa->suite.group))
 		return "the profile does not allow the negotiated algorithms";
 	v2_choose_cert(sa, m);
-	return v2_id_local(sa) != 0 ? "certificate without usable subject" : NULL;
+	return v2_id_local(sa) != 0 ? "certificate without usable subject" : v2_ppk_judge(sa, m);
 }
 
 void v2_auth_request(struct v2_sa *sa, struct v2_msg *m)

@@ -195,9 +195,9 @@ struct cert_job {
 	/* ours */
 	struct pki_tp *own;
 	struct how how;
-	struct v2_buf own_octets;
-	uint8_t own_sig[1 + 255 + PKI_SIG_MAX];
-	size_t own_len;
+	struct v2_buf own_octets, own_octets_no_ppk; /* the second only with an optional post-quantum key */
+	uint8_t own_sig[1 + 255 + PKI_SIG_MAX], own_sig_no_ppk[1 + 255 + PKI_SIG_MAX];
+	size_t own_len, own_len_no_ppk;
 	const char *why; /* NULL = good */
 };
 
@@ -215,19 +215,19 @@ static void verify(struct cert_job *job)
 		job->why = "the peer's signature is wrong";
 }
 
-static void sign(struct cert_job *job)
+/* AUTH data into sig: with RFC 7427 the algorithm comes before the signature. */
+static void sign(struct cert_job *job, const struct v2_buf *octets, uint8_t *sig, size_t *len)
 {
 	size_t n = 0;
 	if (job->how.method == V2_AUTH_DIGITAL) {
 		struct pki_blob alg = pki_sig_algid(job->how.scheme, job->how.hash, pki_tp_key(job->own));
-		job->own_sig[0] = (uint8_t)alg.len;
-		memcpy(job->own_sig + 1, alg.p, alg.len);
+		sig[0] = (uint8_t)alg.len;
+		memcpy(sig + 1, alg.p, alg.len);
 		n = 1 + alg.len;
 	}
-	if (pki_sign(job->own, job->how.scheme, job->how.hash, job->own_octets.p, job->own_octets.len, job->own_sig + n,
-		    &job->own_len) != 0)
+	if (pki_sign(job->own, job->how.scheme, job->how.hash, octets->p, octets->len, sig + n, len) != 0)
 		job->why = "cannot sign with our key";
-	job->own_len += n;
+	*len += n;
 }
 
 static void cert_work(struct ike_job *j)
@@ -236,7 +236,9 @@ static void cert_work(struct ike_job *j)
 	if (job->verify)
 		verify(job);
 	if (job->sign && !job->why)
-		sign(job);
+		sign(job, &job->own_octets, job->own_sig, &job->own_len);
+	if (job->sign && !job->why && job->own_octets_no_ppk.len)
+		sign(job, &job->own_octets_no_ppk, job->own_sig_no_ppk, &job->own_len_no_ppk);
 }
 
 static void cert_done(struct ike_job *j)
@@ -247,6 +249,8 @@ static void cert_done(struct ike_job *j)
 		if (!job->why && job->sign) {
 			v2_buf_set(&sa->own_auth, job->own_sig, job->own_len);
 			sa->own_auth_method = job->how.method;
+			if (job->own_len_no_ppk)
+				v2_buf_set(&sa->own_auth_no_ppk, job->own_sig_no_ppk, job->own_len_no_ppk);
 		}
 		if (!job->why && job->peer) {
 			free(sa->peer_subject);
@@ -260,6 +264,7 @@ static void cert_done(struct ike_job *j)
 	pki_peer_free(job->peer);
 	v2_buf_free(&job->octets);
 	v2_buf_free(&job->own_octets);
+	v2_buf_free(&job->own_octets_no_ppk);
 	free(job->inner);
 }
 
@@ -279,6 +284,7 @@ static const char *prepare_verify(struct v2_sa *sa, struct cert_job *job)
 {
 	const struct cfg_ike_profile *p = sa->sa.profile;
 	struct v2_view id = sa->sa.initiator ? job->m.idr : job->m.idi;
+	v2_ppk_pick_auth(sa, &job->m);
 	if (!how_signed(sa, &job->m, &job->theirs, &job->sig))
 		return "the peer's authentication method is not one the profile allows";
 	if (v2_auth_octets(sa, !sa->sa.initiator, id.p, id.len, &job->octets) != 0)
@@ -298,6 +304,13 @@ static const char *prepare_sign(struct v2_sa *sa, struct cert_job *job)
 		return "the peer takes no signature of our key";
 	if (v2_auth_octets(sa, sa->sa.initiator, body, v2_id_body(&sa->id_local, body), &job->own_octets) != 0)
 		return "cannot compute what we sign";
+	if (v2_ppk_alternative(sa)) {
+		v2_ppk_swap(sa);
+		int err = v2_auth_octets(sa, true, body, v2_id_body(&sa->id_local, body), &job->own_octets_no_ppk);
+		v2_ppk_swap(sa);
+		if (err)
+			return "cannot compute what we sign";
+	}
 	job->own = pki_tp_ref(sa->own_tp);
 	return NULL;
 }

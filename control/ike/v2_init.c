@@ -158,6 +158,8 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 		v2_enc_notify(&e, V2_N_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (sa->peer_hashes)
 		v2_enc_hash_algorithms(&e);
+	if (sa->use_ppk)
+		v2_enc_notify(&e, V2_N_USE_PPK, NULL, 0);
 	if (v2_enc_finish(&e) != 0) {
 		ike_sa_destroy(&sa->sa, "cannot build a response");
 		return;
@@ -244,6 +246,7 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	v2_certreq_of(p, &job->certreq);
 	sa->peer_frag = p->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	v2_take_hash_algorithms(sa, m);
+	sa->use_ppk = v2_ppk_announced(p, m);
 	job->j.work = respond_work;
 	job->j.done = respond_done;
 	job->group = suite->group;
@@ -336,6 +339,8 @@ static void send_init_request(struct v2_sa *sa)
 		v2_enc_notify(&e, V2_N_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (p->local_auth == CFG_METHOD_SIGNATURE || p->remote_auth == CFG_METHOD_SIGNATURE)
 		v2_enc_hash_algorithms(&e);
+	if (p->ppk_mode != CFG_PPK_OFF)
+		v2_enc_notify(&e, V2_N_USE_PPK, NULL, 0);
 	if (v2_enc_finish(&e) != 0) {
 		ike_sa_destroy(&sa->sa, "proposal too long");
 		return;
@@ -479,6 +484,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	v2_buf_set(&sa->init_resp, m->raw, m->raw_len);
 	v2_take_hash_algorithms(sa, m);
 	v2_choose_cert(sa, m);
+	sa->use_ppk = v2_ppk_announced(sa->sa.profile, m);
 	sa->peer_frag = sa->sa.profile->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	sa->next_msgid = 1;
 	sa->sa.state = V2_AUTH_SENT;

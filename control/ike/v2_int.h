@@ -155,6 +155,12 @@ struct v2_sa {
 	uint8_t own_auth_method;
 	char *peer_subject; /* of the peer's certificate; NULL = it had none */
 
+	/* post-quantum preshared keys (v2_ppk.c) */
+	bool use_ppk;		/* both ends have announced them */
+	bool ppk_used;		/* SK_d and the rest are made with one */
+	struct v2_keys *no_ppk; /* initiator, until the peer has answered: the keys without it; NULL = none */
+	struct v2_buf own_auth_no_ppk;
+
 	/* our requests (v2_window.c) */
 	uint32_t next_msgid;
 	uint8_t peer_window;	      /* how many the peer takes at a time; 1 until it says more */
@@ -377,6 +383,27 @@ void v2_auth_request(struct v2_sa *sa, struct v2_msg *m);
 /* The child of the answer under way has died (operator, configuration): answer without it. */
 void v2_auth_child_gone(struct v2_sa *sa);
 extern const struct v2_task_ops v2_auth_task;
+
+/* v2_ppk.c: post-quantum preshared keys (RFC 8784) */
+bool v2_ppk_announced(const struct cfg_ike_profile *p, const struct v2_msg *m);
+/* Initiator, before anything of IKE_AUTH is made. NULL or why there can be no SA. */
+const char *v2_ppk_begin(struct v2_sa *sa);
+void v2_ppk_enc_request(struct v2_sa *sa, struct v2_enc *e);
+/* Initiator, before the peer is judged: has it used the key? */
+const char *v2_ppk_answered(struct v2_sa *sa, const struct v2_msg *m);
+/* Responder, the profile known: the key that the peer names, or its AUTH without one. NULL or why it is refused. */
+const char *v2_ppk_judge(struct v2_sa *sa, struct v2_msg *m);
+/* m->auth is what the end that lacks the key has to look at. */
+void v2_ppk_pick_auth(const struct v2_sa *sa, struct v2_msg *m);
+void v2_ppk_enc_response(const struct v2_sa *sa, struct v2_enc *e);
+/* The keys with and without it change places; only between a call of v2_ppk_begin and the peer's answer. */
+void v2_ppk_swap(struct v2_sa *sa);
+void v2_ppk_fini(struct v2_sa *sa);
+/* Initiator: the peer may do without the key, so that our AUTH is needed with the keys without it as well. */
+static inline bool v2_ppk_alternative(const struct v2_sa *sa)
+{
+	return sa->no_ppk && sa->sa.profile->ppk_mode == CFG_PPK_OPTIONAL;
+}
 
 /* v2_child.c: children in CREATE_CHILD_SA */
 void v2_child_initiate(struct ike_sa *sa, struct ike_req *req);

@@ -80,6 +80,7 @@ static struct v2_sa *successor_new(
 	n->sa.nat_remote = old->sa.nat_remote;
 	n->sa.encap = old->sa.encap;
 	n->peer_frag = old->peer_frag;
+	n->ppk_used = old->ppk_used;
 	n->sa.profile = old->sa.profile;
 	n->sa.entry = old->sa.entry;
 	n->sa.rekeys = old->sa.rekeys + 1;

@@ -120,7 +120,7 @@ void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 	ike_put_id(w, &sa->id_local);
 	ike_put_id(w, &sa->id_peer);
 	ike_put_u64(w, sa->iv_last);
-	ike_put_u8(w, sa->peer_frag);
+	ike_put_u8(w, (uint8_t)(sa->peer_frag | sa->ppk_used << 1));
 	put_answers(sa, w);
 	put_requests(sa, w);
 	put_deletes(sa, w);
@@ -179,7 +179,9 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	ike_get_id(r, &sa->id_local);
 	ike_get_id(r, &sa->id_peer);
 	sa->iv_last = ike_get_u64(r);
-	sa->peer_frag = ike_get_u8(r) != 0;
+	uint8_t flags = ike_get_u8(r);
+	sa->peer_frag = flags & 1;
+	sa->ppk_used = flags & 2;
 	if (r->bad || base->phase != IKE_PHASE_ESTABLISHED || base->state != V2_ESTABLISHED ||
 		sa->keys.d_len > V2_KEY_MAX || sa->keys.a_len > V2_KEY_MAX || sa->keys.e_len > V2_KEY_MAX)
 		return -EPROTO;

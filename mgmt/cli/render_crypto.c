@@ -109,6 +109,8 @@ static void ike_detail(FILE *out, const json_t *sa)
 	if (json_object_get(sa, "peer_auth"))
 		fprintf(out, "  Peer auth: %s, certificate: %s\n", jtext(sa, "peer_auth", "-"),
 			jtext(sa, "peer_certificate", "(none)"));
+	if (json_object_get(sa, "ppk"))
+		fprintf(out, "  PPK: %s\n", jflag(sa, "ppk") ? "used" : "not used");
 	fprintf(out, "  Life/Active Time: %lld/%lld sec, remaining %s, last heard %s ago\n", jint(sa, "lifetime"),
 		jint(sa, "established"), hms(jint(sa, "remaining"), a), hms(jint(sa, "last_heard"), b));
 	fprintf(out, "  Initiator spi: %s, responder spi: %s, rekeys: %lld\n", jtext(sa, "spi_i", "-"),

@@ -92,3 +92,59 @@ def certificates_classic(lab):
     require("splitting IKE message" in log, "the peer has sent no fragments")
     for words in ("RSA signature", "ECDSA-256 signature", "ECDSA-384 signature"):
         require(f"with {words} successful" in log, f"no {words} of ours was judged by the peer")
+
+
+_PPK, _WRONG = "5e884898da28047151d0e56f8dc62927", "73603d0d6aabbdd62a11ef721d1542d8"
+
+
+def _ppk_culvert(vpn, mode, key=_PPK, name="lab-ppk"):
+    config = vpn.config(profile={"ppk": {"mode": mode, "id": [name]}})
+    config["culvert-ike:ike"]["ppk"] = [{"id": name, "key": key}]
+    vpn.culvert.commit(config)
+
+
+def _ppk_swan(vpn, required, only=True):
+    """only: no other id is taken; as initiator strongSwan has to name one."""
+    vpn.reload_peer(extra={"connection": {**({"ppk_id": "lab-ppk"} if only else {}),
+                                          "ppk_required": "yes" if required else "no"},
+                           "secrets": {"ppk-lab": {"id": "lab-ppk", "secret": f'"{_PPK}"'}}})
+
+
+def _ppk_used(vpn):
+    return any(sa["ppk"] for sa in vpn.culvert.show("crypto", "ikev2", "sa")["sas"])
+
+
+def ppk(lab):
+    """RFC 8784 with strongSwan: both roles, demanded and optional, an unknown and a wrong key."""
+    vpn = Vpn(lab, 2)
+    for mode, required, role in (("required", True, "initiator"), ("required", True, "responder"),
+                                 ("optional", False, "initiator"), ("optional", True, "responder")):
+        lab.say(f"Culvert {mode}, the peer {'demands it' if required else 'can do without'}, Culvert is {role}")
+        vpn.down()
+        _ppk_culvert(vpn, mode)
+        _ppk_swan(vpn, required)
+        vpn.up(role).require_traffic((56,))
+        require(_ppk_used(vpn), vpn.culvert.show("crypto", "ikev2", "sa"))
+    vpn.daemon.rekey_child()
+    vpn.daemon.rekey_ike()
+    wait_until(lambda: vpn.daemon.ike_count() == 1 and vpn.daemon.child_count() == 1, 10, "one pair after rekeying")
+    vpn.require_traffic((56,))
+    for role in ("initiator", "responder"):
+        lab.say(f"each has a key that the other does not know, both can do without, Culvert is {role}")
+        vpn.down()
+        _ppk_culvert(vpn, "optional", name="another")
+        _ppk_swan(vpn, False, only=role == "responder")
+        vpn.up(role).require_traffic((56,))
+        require(not _ppk_used(vpn), vpn.culvert.show("crypto", "ikev2", "sa"))
+    for role in ("initiator", "responder"):
+        lab.say(f"the same name, another key, Culvert is {role}")
+        vpn.down()
+        _ppk_culvert(vpn, "optional", key=_WRONG)
+        _ppk_swan(vpn, False)
+        before = lab.log_text("culvertd.log").count("authentication failed")
+        if role == "initiator":
+            require(vpn.site.ping(count=4, interval=0.5, check=False).received == 0, "a ping came back")
+        else:
+            vpn.daemon.initiate(10, check=False)
+        wait_until(lambda: lab.log_text("culvertd.log").count("authentication failed") > before, 20, "the refusal")
+        require(vpn.daemon.child_count() == 0, vpn.daemon.sas())
