@@ -2,20 +2,15 @@
 """Runs cells of the matrix (matrix.py) against one Linux kernel: one lab with one peer and one Culvert takes many cells at
 a time. A tunnel cell is a child of its own, for one host behind the peer; a transport cell has an address of the peer's
 for itself. The two ends take turns in who begins, and the IKE versions where IKEv1 has numbers for the cell."""
-import json
 import re
-import shutil
-import sys
-from pathlib import Path
 
 from . import config as cfg
+from .cell_site import CellSite, cell_host
 from .core import LabError, wait_until
-from .gateway import Culvert
 from .ikedaemons import Conn, StrongSwan, block
 from .matrix import SIZES
-from .topology import GW_WAN, HOST_A, HOST_B, NEXT_HOP, PEER_BEHIND_NAT, PLEN, Site
+from .topology import GW_WAN, HOST_A, NEXT_HOP, PEER_BEHIND_NAT, PLEN
 
-CELL_NET = {4: "10.3.0.0/16", 6: "2001:db8:3::/64"}     # hosts behind the peer, one for each cell; host-b answers for all
 OUTER = {4: "192.0.2.{}", 6: "2001:db8:f::{:x}"}
 FIRST_OUTER = 10
 
@@ -31,9 +26,7 @@ class Plan:
         self.own = self.seen = None     # the peer's address, as it knows it and as Culvert sees it
         if cell.mode == "tunnel":
             self.here = HOST_A[cell.inner]
-            # from 1: the address with host number 0 is the subnet routers' (RFC 4291 2.6.1), and is written in another way
-            host = number + 1
-            self.there = f"10.3.{host >> 8}.{host & 255}" if cell.inner == 4 else f"2001:db8:3::{host:x}"
+            self.there = cell_host(number, cell.inner)
         else:
             self.here = GW_WAN[cell.outer]
 
@@ -104,29 +97,13 @@ class Daemon(StrongSwan):
         return found
 
 
-class MatrixSite:
+class MatrixSite(CellSite):
     def __init__(self, lab, nat=False):
-        self.lab, self.nat = lab, nat
-        self.site = site = Site(lab, "peer" if nat else None)
-        self.peer = site.boot_peer("strongswan")
-        for name in ("matrix_pinger.py", "pinger.py"):
-            shutil.copy(Path(__file__).with_name(name), self.peer.work / name)
-        for family in (4, 6):
-            self.peer.sh(f"ip -{family} route add {CELL_NET[family]} via {HOST_B[family]}")
-            lab.run("host-b", "ip", f"-{family}", "route", "add", "local", CELL_NET[family], "dev", "lo")
-        # IPv6 routers do not fragment; hosts that know the MTU of the path do.
-        for ns, via in (("host-a", "2001:db8:1::1"), ("host-b", "2001:db8:2::1")):
-            lab.run(ns, "ip", "-6", "route", "replace", "default", "via", via, "mtu", "1280")
+        super().__init__(lab, "peer" if nat else None, "strongswan", self.base())
         self.peer.sh("sysctl -qw net.core.xfrm_acq_expires=2; modprobe -a -q ah4 ah6 || true")
-        self.let_neighbours_speak()
-        self.culvert = Culvert(lab).start(self.base())
         self.daemon = None
         self.addresses = {4: set(), 6: set()}
         self.refused = {}
-
-    def close(self):
-        """Make room for the next site: everything that this one made goes."""
-        self.lab.close_site()
 
     def let_neighbours_speak(self):
         """Transport mode between the gateways' own IPv6 addresses covers Neighbour Discovery too, and Linux would hold it
@@ -207,27 +184,6 @@ class MatrixSite:
         if new:
             self.peer.sh("\n".join(new))
 
-    # ---- traffic ----
-
-    def ping(self, where, flows, sizes, tries, patience=1.0):
-        """{id: sizes answered}; where: host-a, host-b, or the peer."""
-        if not flows:
-            return {}
-        job = {"flows": flows, "sizes": list(sizes), "tries": tries, "patience": patience, "gap": 0.004}
-        seconds = 20 + tries * (patience + 0.02 * len(flows) * len(sizes))
-        file = self.peer.file(f"job-{where}.json", json.dumps(job))
-        script = self.peer.work / "matrix_pinger.py"
-        if where == "peer":
-            return json.loads(self.peer.sh(f"python3 {script} {file}", timeout=seconds))
-        return json.loads(self.lab.run(where, sys.executable, script, file, timeout=seconds).stdout)
-
-    @staticmethod
-    def flows(plans, from_here):
-        """Flows of tunnel cells, from host-a or to it; of transport cells, from the peer."""
-        return [{"id": plan.name, "family": 4 if ":" not in plan.here else 6,
-                 "source": plan.here if from_here else plan.there, "target": plan.there if from_here else plan.here}
-                for plan in plans]
-
     # ---- a batch ----
 
     def run(self, cells):
@@ -241,6 +197,7 @@ class MatrixSite:
         if self.daemon:
             self.culvert.commit(self.base())
             self.daemon.kill()
+        self.let_neighbours_speak()     # each time: the end of a daemon takes all policies along
         self.daemon = Daemon(self.peer, plans)
         self.daemon.start()
         clear = self.watch_clear()
@@ -259,14 +216,6 @@ class MatrixSite:
             ways = [("in", inward)] + ([("out", outward)] if plan in tunnels else [])
             verdict[plan.cell] = self.judge(plan, installed.get(plan.name), ways, leaks)
         return verdict
-
-    def watch_clear(self):
-        open(self.lab.work / "clear.log", "w", encoding="ascii").close()
-        process = self.lab.spawn("wan", ["tcpdump", "-i", "outside", "-n", "-l", "-t", "-q",
-                                         "icmp[icmptype] == icmp-echo or icmp[icmptype] == icmp-echoreply or "
-                                         "(icmp6 and (ip6[40] == 128 or ip6[40] == 129))"], "clear.log")
-        wait_until(lambda: "listening on" in self.lab.log_text("clear.log"), 10, "tcpdump to listen")
-        return process
 
     def bring_up(self, tunnels, transports):
         """The first packet of each flow is what starts its negotiation, from the side whose turn it is."""
