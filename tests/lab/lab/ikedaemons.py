@@ -162,12 +162,11 @@ class Libreswan:
         rest = [word for word in words if not word.startswith("dh")]
         return "-".join(rest) + (";" + groups[0] if groups else "")
 
-    def start(self):
+    def connections(self):
+        """Lines of ipsec.conf."""
         c = self.conn
         subnets = {"left": c.local_ts, "right": c.remote_ts}
-        lines = ["config setup", "  ikev1-policy=accept", f"  logfile={self.peer.work}/pluto.log", "  logtime=yes",
-                 "  virtual-private=%v4:10.0.0.0/8,%v4:192.168.0.0/16", "  uniqueids=yes", "", "conn lab",
-                 f"  left={c.local}", f"  right={c.remote}", "  authby=secret", "  type=tunnel",
+        lines = ["conn lab", f"  left={c.local}", f"  right={c.remote}", "  authby=secret", "  type=tunnel",
                  f"  ikev2={'yes' if c.version == 2 else 'no'}", f"  ike={self._proposal(c.ike)}",
                  f"  esp={self._proposal(c.esp)}" + (";" + self._WORDS[c.pfs] if c.pfs else ""),
                  f"  pfs={'yes' if c.pfs else 'no'}", f"  encapsulation={'yes' if c.encap else 'auto'}",
@@ -175,14 +174,27 @@ class Libreswan:
                  "  salifetime=1h", "  ikelifetime=4h", "  auto=add", "  replay-window=64", "  mobike=no"]
         for side, networks in subnets.items():
             lines.append(f"  {side}subnet={networks[0]}")
-        lines += [f"  {key}={value}" for key, value in c.extra.get("libreswan", {}).items()]
-        self.peer.file("ipsec.conf", "\n".join(lines) + "\n")
+        return lines + [f"  {key}={value}" for key, value in c.extra.get("libreswan", {}).items()]
+
+    def names(self):
+        """Of the connections."""
+        return ["lab"]
+
+    def start(self):
+        c = self.conn
+        lines = ["config setup", "  ikev1-policy=accept", f"  logfile={self.peer.work}/pluto.log", "  logtime=yes",
+                 "  virtual-private=%v4:10.0.0.0/8,%v4:192.168.0.0/16", "  uniqueids=yes", ""]
+        self.peer.file("ipsec.conf", "\n".join(lines + self.connections()) + "\n")
         self.peer.file("ipsec.secrets", f'%any %any : PSK "{c.psk}"\n', 0o600)
         self.peer.sh(f"mkdir -p /run/pluto /var/lib/ipsec/nss /etc/ipsec.d && cp {self.peer.work}/ipsec.conf "
                      f"{self.peer.work}/ipsec.secrets /etc/ && certutil -N -d sql:/var/lib/ipsec/nss --empty-password")
         self.peer.background("/usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork", "pluto-start.log")
-        wait_until(lambda: '"lab": added' in self.log() and "loading secrets" in self.log(), 30, "pluto to be ready")
+        wait_until(self._ready, 30, "pluto to be ready")
         return self
+
+    def _ready(self):
+        log = self.log()
+        return "loading secrets" in log and all(f'"{name}": added' in log for name in self.names())
 
     def initiate(self, timeout=15, check=True):
         out = self.peer.sh(f"timeout {timeout} /usr/libexec/ipsec/whack --initiate --name lab 2>&1", check=False,
