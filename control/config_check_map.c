@@ -134,6 +134,11 @@ static int check_entry(struct config_check *k, const struct cfg_map_entry *e)
 {
 	int r;
 
+	if (!e->manual && !k->c->ike_enabled)
+		check_warn(k,
+			PATH_ENTRY ": IKE is off, so the entry will have no SA, and its traffic is dropped (IPSEC-1)",
+			e->map->name, e->seq);
+
 	(void)((r = check_needed(k, e)) || (r = check_values(k, e)) || (r = check_entry_acl(k, e)) ||
 		(r = e->manual ? config_check_manual(k, e) : check_bundle(k, e)));
 	return r;

@@ -356,6 +356,66 @@ static void test_security_association_refused(void **state)
 	}
 }
 
+/* IPSEC-20, IPSEC-65: what only one vendor speaks is refused by name, with what to do instead. */
+static void test_one_vendors_own(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} row[] = {
+		{"{\"culvert-ipsec:ipsec\":{\"transform-set\":[{\"name\":\"t\",\"transform\":[\"esp-seal\",\"esp-"
+		 "sha256-hmac\"]}]}}",
+			"use esp-gcm 256"},
+		{MAP_BEGIN MAP(",\"discover\":true"), "name the peer"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct model_err err;
+
+		assert_null(build(row[i].text, &err));
+		if (!strstr(err.text, row[i].says))
+			fail_msg("%s: %s", err.path, err.text);
+	}
+	config_unref(build_ok(MAP_BEGIN MAP(",\"discover\":false")));
+}
+
+/* FRAG-5: the default prints nothing; "after" prints where it was written, and so does "before" on an interface. */
+static void test_fragmentation_is_printed_where_it_was_set(void **state)
+{
+	static const char before[] = "\"before-encryption\"", after[] = "\"after-encryption\"";
+	static const struct {
+		const char *text, *global, *interface;
+	} row[] = {
+		{"{\"culvert-ipsec:ipsec\":{\"df-bit\":\"set\"}}", NULL, NULL},
+		{"{\"culvert-ipsec:ipsec\":{\"fragmentation\":\"after-encryption\"}}", after, NULL},
+		{"{\"ietf-interfaces:interfaces\":{\"interface\":[{\"name\":\"e0\",\"type\":\"iana-if-type:"
+		 "ethernetCsmacd\","
+		 "\"culvert-platform:device\":\"net_null0\",\"culvert-ipsec:ipsec-fragmentation\":\"before-"
+		 "encryption\"}]}}",
+			NULL, before},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct lyd_node *tree;
+		struct model_err err;
+
+		assert_int_equal(model_parse(ctx, row[i].text, &tree, &err), 0);
+		assert_int_equal(model_validate(ctx, &tree, &err), 0);
+		char *text = model_print(ctx, tree, NULL, LYD_JSON, false, &err);
+
+		assert_non_null(text);
+		assert_int_equal(strstr(text, "\"fragmentation\"") != NULL, row[i].global != NULL);
+		assert_int_equal(strstr(text, "ipsec-fragmentation\"") != NULL, row[i].interface != NULL);
+		if (row[i].global)
+			assert_non_null(strstr(text, row[i].global));
+		if (row[i].interface)
+			assert_non_null(strstr(text, row[i].interface));
+		model_text_free(text);
+		lyd_free_all(tree);
+	}
+}
+
 static void test_error_of_resolve(void **state)
 {
 	struct model_err err;
@@ -380,6 +440,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_ike),
 		cmocka_unit_test(test_security_association),
 		cmocka_unit_test(test_security_association_refused),
+		cmocka_unit_test(test_one_vendors_own),
+		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),
 		cmocka_unit_test(test_error_of_resolve),
 	};
 	struct model_err err;

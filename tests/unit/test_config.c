@@ -292,6 +292,15 @@ static void gateway_in_front_vrf(void **state)
 	assert_ptr_equal(r->vrf_ref, &f->c->vrf[f->c->n_vrf - 2]);
 }
 
+/* IPSEC-1: without IKE only manual entries make sense; the others stay closed, and the operator is told. */
+static void ike_off_needs_manual_entries(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->ike_enabled = false;
+	assert_warns(f, ENTRY ": IKE is off");
+}
+
 static void entry_without_peer(void **state)
 {
 	struct fixture *f = *state;
@@ -845,6 +854,7 @@ int main(void)
 		TEST(nexthop_in_another_vrf_needs_global),
 		TEST(global_nexthop),
 		TEST(gateway_in_no_named_vrf),
+		TEST(ike_off_needs_manual_entries),
 		TEST(gateway_in_front_vrf),
 		TEST(entry_without_peer),
 		TEST(entry_without_acl),
