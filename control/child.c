@@ -258,7 +258,7 @@ uint32_t child_idle_limit(const struct child *ch)
 {
 	const struct rule_ref *r = desired_rule(ch->c->desired, ch->rule_id);
 
-	return r ? r->entry->idle_s : 0;
+	return r && !ch->manual ? r->entry->idle_s : 0; /* IDLE-8 */
 }
 
 uint64_t child_quiet_s(const struct child *ch)

@@ -479,7 +479,7 @@ bool fakedp_sa(struct fakedp *f, enum cv_sa_dir dir, unsigned n, struct cv_sa *o
 	return found;
 }
 
-bool fakedp_rule(struct fakedp *f, struct cv_spd_rule *out)
+bool fakedp_rule(struct fakedp *f, unsigned n, struct cv_spd_rule *out)
 {
 	bool found = false;
 
@@ -487,7 +487,7 @@ bool fakedp_rule(struct fakedp *f, struct cv_spd_rule *out)
 		for (unsigned i = 0; !found && i < f->n_obj; i++) {
 			const struct cv_spd_rule *r = (const void *)f->obj[i].body;
 
-			found = f->obj[i].type == CV_CMD_SPD_RULE_SET && r->action == CV_SPD_PROTECT;
+			found = f->obj[i].type == CV_CMD_SPD_RULE_SET && r->action == CV_SPD_PROTECT && n-- == 0;
 			if (found)
 				*out = *r;
 		}

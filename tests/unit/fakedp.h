@@ -42,8 +42,8 @@ void fakedp_state(struct fakedp *f, struct fakedp_state *out);
 uint64_t fakedp_digest(struct fakedp *f);
 /* The i-th SA of a direction in order of index. */
 bool fakedp_sa(struct fakedp *f, enum cv_sa_dir dir, unsigned i, struct cv_sa *out);
-/* The first rule that protects. */
-bool fakedp_rule(struct fakedp *f, struct cv_spd_rule *out);
+/* The n-th rule that protects. */
+bool fakedp_rule(struct fakedp *f, unsigned n, struct cv_spd_rule *out);
 /* Commands of the last committed transaction, "route -rule ..." */
 void fakedp_last(struct fakedp *f, char *buf, size_t size);
 struct cv_stats_segment *fakedp_stats(struct fakedp *f);
