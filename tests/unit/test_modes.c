@@ -266,8 +266,8 @@ static void transport_is_for_the_peers_alone(void **state)
 	rig_reset();
 }
 
-/* FRAG-6, RFC 4303 3.3.4, RFC 8200 4.5: what does not fit is encrypted whole and cut afterwards by the box it comes from; with
- * IPv4 unless the packet says DF. */
+/* FRAG-6, RFC 4303 3.3.4, RFC 8200 4.5: what does not fit is encrypted whole and cut afterwards by the box it comes
+ * from; with IPv4 unless the packet says DF. */
 static void large_transport_packets_are_cut_afterwards(void **state)
 {
 	static const struct {
