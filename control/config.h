@@ -9,6 +9,7 @@
 #define CONTROL_CONFIG_H
 
 #include "algo.h"
+#include "certmap.h"
 #include "cv_types.h"
 #include "pki.h"
 
@@ -223,9 +224,13 @@ struct cfg_ike_profile {
 	unsigned n_ppk;
 	const char **trust_point; /* names; none = all of them, which config_resolve() then fills in */
 	unsigned n_trust_point;
+	bool trust_all;		    /* resolved: the operator named none */
 	const char *vrf;	    /* inside VRF (VRF-4); NULL = front VRF */
 	struct cfg_identity *match; /* VRF-25; empty = never selected by identity, only by map entry and address */
 	unsigned n_match;
+	const char **match_cert; /* certificate maps (CERTMAP-3); as good as an identity that matches */
+	unsigned n_match_cert;
+	const char *client_group; /* group given to peers of this profile (CERTMAP-6); NULL = what they say */
 	const char *match_fvrf;
 	struct cfg_binding local;     /* SAFENET-2 */
 	struct cfg_identity local_id; /* NONE = address */
@@ -256,6 +261,7 @@ struct cfg_ike_profile {
 	/* resolved */
 	const struct cfg_keyring **keyring_ref;
 	const struct cfg_ppk **ppk_ref;
+	const struct certmap **match_cert_ref;
 	struct pki_tp **trust; /* n_trust_point of them; owned by the configuration */
 	const struct cfg_ike_proposal **proposal_ref;
 	const struct cfg_vrf *vrf_ref;
@@ -264,6 +270,12 @@ struct cfg_ike_profile {
 };
 /* VRF-4, 5: the inside VRF of what the profile negotiates in a front VRF. */
 uint32_t config_inside_vrf(const struct cfg_ike_profile *p, uint32_t fvrf);
+
+/* May a responder choose the profile by what the peer is, and not by its address alone (VRF-26, CERTMAP-2)? */
+static inline bool config_profile_selects(const struct cfg_ike_profile *p)
+{
+	return p->n_match || p->n_match_cert;
+}
 
 /* What an operator notes about a peer (MON-6..10): informational only, looked up by the address seen on the wire. */
 struct cfg_peer {
@@ -313,7 +325,9 @@ struct cfg_map_entry {
 	uint32_t idle_s;		 /* 0 = idle SAs stay; config_resolve() fills in the global value */
 	bool idle_own;			 /* idle_s is the entry's, not the global one (IDLE-5) */
 	const char *ike_profile;	 /* NULL = the map's, else a profile-less IKEv2 default */
+	const char *identity;		 /* crypto identity that the peer must satisfy (DN-4); NULL = any peer */
 	/* resolved */
+	const struct certmap_identity *identity_ref; /* NULL with a name: nobody satisfies it */
 	const struct cfg_acl *acl_ref;
 	const struct cfg_transform_set **ts_ref;
 	const struct cfg_ike_profile *profile_ref; /* never NULL after config_resolve */
@@ -381,6 +395,10 @@ struct cv_config {
 	unsigned n_ike_proposal;
 	struct cfg_trust_point *trust_point;
 	unsigned n_trust_point;
+	struct certmap *cert_map;
+	unsigned n_cert_map;
+	struct certmap_identity *identity;
+	unsigned n_identity;
 	struct cfg_keyring *keyring;
 	unsigned n_keyring;
 	struct cfg_ike_profile *ike_profile;

@@ -229,7 +229,7 @@ static int check_identities(struct config_check *k, const struct cfg_ike_profile
 				PATH_PROFILE "/match-identity[%u]: an address, a name or a key id is needed", p->name,
 				i + 1);
 	}
-	if (!p->n_match && !p->builtin)
+	if (!config_profile_selects(p) && !p->builtin)
 		check_warn(k,
 			PATH_PROFILE "/match-identity: none, so a peer is given this profile only by its address in a "
 				     "crypto map",

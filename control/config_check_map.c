@@ -30,11 +30,10 @@ static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
 
 	if (!e->acl_ref)
 		return check_fail(k, PATH_ENTRY "/access-list: missing; the entry needs one", map, e->seq);
-	if (!e->n_peer && (!e->profile_ref->n_match || e->auto_start))
+	if (!e->n_peer && (!config_profile_selects(e->profile_ref) || e->auto_start))
 		return check_fail(k,
-			PATH_ENTRY
-			"/peer: missing; the entry needs at least one, or a profile with match-identity that "
-			"waits for peers with dynamic addresses",
+			PATH_ENTRY "/peer: missing; the entry needs at least one, or a profile with match-identity or "
+				   "match-certificate that waits for peers with dynamic addresses",
 			map, e->seq);
 	if (e->n_transform_set < 1 || e->n_transform_set > 6)
 		return check_fail(k,

@@ -35,7 +35,7 @@ static int slot_cmp(const void *a, const void *b)
 /* Is it open to peers that it does not name? */
 static bool is_open(const struct cfg_map_entry *e)
 {
-	return e->profile_ref->n_match != 0 || !e->n_peer;
+	return config_profile_selects(e->profile_ref) || !e->n_peer;
 }
 
 static void index_entry(struct cfg_entry_index *ix, const struct cfg_map_entry *e, unsigned order)

@@ -65,7 +65,8 @@ int config_trust_of(struct config_check *k, struct cfg_ike_profile *p)
 {
 	struct cv_config *c = k->c;
 
-	if (!p->n_trust_point) { /* all of them */
+	p->trust_all = !p->n_trust_point;
+	if (p->trust_all) {
 		p->trust_point = config_alloc(c, c->n_trust_point, sizeof(*p->trust_point));
 		for (; p->n_trust_point < c->n_trust_point; p->n_trust_point++)
 			p->trust_point[p->n_trust_point] = c->trust_point[p->n_trust_point].name;
@@ -79,4 +80,33 @@ int config_trust_of(struct config_check *k, struct cfg_ike_profile *p)
 		p->trust[i] = t->tp;
 	}
 	return check_profile_trust(k, p);
+}
+
+static bool shared(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b, unsigned i)
+{
+	for (unsigned j = 0; j < b->n_match_cert; j++)
+		if (a->match_cert_ref[i] == b->match_cert_ref[j])
+			return true;
+	return false;
+}
+
+int config_check_cert_maps(struct config_check *k)
+{
+	const struct cv_config *c = k->c;
+	for (unsigned a = 0; a < c->n_ike_profile; a++) {
+		const struct cfg_ike_profile *p = &c->ike_profile[a];
+		for (unsigned b = a + 1; b < c->n_ike_profile; b++)
+			for (unsigned i = 0; i < p->n_match_cert; i++)
+				if (shared(p, &c->ike_profile[b], i))
+					return check_fail(k,
+						PATH_PROFILE "/match-certificate: map \"%s\" is in profile \"%s\" "
+							     "already; a map belongs to one profile",
+						c->ike_profile[b].name, p->match_cert[i], p->name);
+		if (p->n_match_cert && p->version == CFG_IKEV2 && p->remote_auth != CFG_METHOD_SIGNATURE)
+			check_warn(k,
+				PATH_PROFILE "/match-certificate: no effect, as the peer shows no certificate; set "
+					     "authentication/remote to signature",
+				p->name);
+	}
+	return 0;
 }

@@ -20,6 +20,7 @@
 #define PATH_PROPOSAL "/culvert-ike:ike/proposal[name='%s']"
 #define PATH_KEYRING "/culvert-ike:ike/keyring[name='%s']"
 #define PATH_TRUST_POINT "/culvert-pki:pki/trust-point[name='%s']"
+#define PATH_CERT_MAP "/culvert-pki:pki/certificate-map[name='%s']"
 #define PATH_PROFILE "/culvert-ike:ike/profile[name='%s']"
 #define PATH_IPSEC "/culvert-ipsec:ipsec"
 #define PATH_TS "/culvert-ipsec:ipsec/transform-set[name='%s']"
@@ -43,7 +44,7 @@ struct config_check {
 	char *err; /* CFG_ERR_MAX */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
-	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map, ppk;
+	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map, ppk, cert_map, identity;
 };
 
 /* Format the error; returns -EINVAL. */
@@ -66,6 +67,8 @@ void config_index_free(struct config_check *k);
 void config_index_entries(struct cv_config *c); /* config_entries.c; everything else is resolved */
 /* config_pki.c: names to p->trust; needs every trust point loaded. */
 int config_trust_of(struct config_check *k, struct cfg_ike_profile *p);
+/* config_pki.c: certificate maps of the resolved profiles: each in one profile only (CERTMAP-4). */
+int config_check_cert_maps(struct config_check *k);
 
 /* config_tunnel.c: what an interface of type tunnel needs, references resolved; loops of routes. */
 int config_check_tunnel(struct config_check *k, const struct cfg_interface *i);

@@ -103,6 +103,8 @@ _Static_assert(offsetof(struct cfg_ppk, id) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_ike_profile, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_transform_set, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_crypto_map, name) == 0, "index_build");
+_Static_assert(offsetof(struct certmap, name) == 0, "index_build");
+_Static_assert(offsetof(struct certmap_identity, name) == 0, "index_build");
 
 #define INDEX(field, what, path, array, max)                                                                           \
 	index_build(k, &k->field, what, path, c->array, c->n_##array, sizeof(*c->array), max)
@@ -120,14 +122,16 @@ int config_index(struct config_check *k)
 		(r = INDEX(ppk, "ppk", "/culvert-ike:ike/ppk", ppk, 0)) ||
 		(r = INDEX(profile, "ike-profile", "/culvert-ike:ike/profile", ike_profile, 0)) ||
 		(r = INDEX(ts, "transform-set", "/culvert-ipsec:ipsec/transform-set", transform_set, 0)) ||
-		(r = INDEX(map, "crypto map", "/culvert-ipsec:ipsec/crypto-map", map, 0)));
+		(r = INDEX(map, "crypto map", "/culvert-ipsec:ipsec/crypto-map", map, 0)) ||
+		(r = INDEX(cert_map, "certificate map", "/culvert-pki:pki/certificate-map", cert_map, 0)) ||
+		(r = INDEX(identity, "crypto identity", "/culvert-pki:pki/identity", identity, 0)));
 	return r;
 }
 
 void config_index_free(struct config_check *k)
 {
-	struct name_index *all[] = {
-		&k->vrf, &k->intf, &k->acl, &k->proposal, &k->keyring, &k->profile, &k->ts, &k->map, &k->ppk};
+	struct name_index *all[] = {&k->vrf, &k->intf, &k->acl, &k->proposal, &k->keyring, &k->profile, &k->ts, &k->map,
+		&k->ppk, &k->cert_map, &k->identity};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		free(all[i]->slot);
@@ -230,6 +234,10 @@ static int refer_profile(struct config_check *k, struct cfg_ike_profile *p)
 	p->ppk_ref = config_alloc(k->c, p->n_ppk, sizeof(*p->ppk_ref));
 	for (unsigned i = 0; !r && i < p->n_ppk; i++)
 		r = refer(k, &k->ppk, p->ppk[i], REF(p->ppk_ref[i]), PATH_PROFILE "/ppk/id", p->name);
+	p->match_cert_ref = config_alloc(k->c, p->n_match_cert, sizeof(*p->match_cert_ref));
+	for (unsigned i = 0; !r && i < p->n_match_cert; i++)
+		r = refer(k, &k->cert_map, p->match_cert[i], REF(p->match_cert_ref[i]),
+			PATH_PROFILE "/match-certificate", p->name);
 	if (!r)
 		r = config_trust_of(k, p);
 	if (!p->n_proposal) { /* the built-in ones */
@@ -259,6 +267,8 @@ static int refer_entry(struct config_check *k, struct cfg_crypto_map *m, struct 
 	r = m->tunnel ? 0 : refer(k, &k->acl, e->acl, REF(e->acl_ref), PATH_ENTRY "/access-list", m->name, e->seq);
 	if (!r)
 		r = refer(k, &k->profile, profile, REF(e->profile_ref), PATH_ENTRY "/ike-profile", m->name, e->seq);
+	if (!r)
+		r = refer(k, &k->identity, e->identity, REF(e->identity_ref), PATH_ENTRY "/identity", m->name, e->seq);
 	for (unsigned i = 0; !r && i < e->n_transform_set; i++)
 		r = refer(k, &k->ts, e->transform_set[i], REF(e->ts_ref[i]), PATH_ENTRY "/transform-set", m->name,
 			e->seq);
@@ -294,6 +304,8 @@ int config_references(struct config_check *k)
 	}
 	for (unsigned i = 0; !r && i < c->n_ike_profile; i++)
 		r = refer_profile(k, &c->ike_profile[i]);
+	if (!r)
+		r = config_check_cert_maps(k);
 	for (unsigned i = 0; !r && i < c->n_map; i++)
 		r = refer_map(k, &c->map[i]);
 	return r;

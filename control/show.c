@@ -281,6 +281,7 @@ static const struct verb shows[] = {
 	{"crypto ike stats", show_ike_stats},
 	{"crypto isakmp policy", show_policy},
 	{"crypto isakmp profile", show_profile},
+	{"crypto identity", show_identity},
 	{"crypto isakmp key", show_key},
 	{"crypto isakmp peer", show_peer},
 	{"call admission statistics", show_call_admission},

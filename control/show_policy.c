@@ -29,7 +29,7 @@ static void policies(struct show *s, bool only_default)
 		set_str(o, "encryption", ike_name(ALGO_IKE_ENCR, p->encr, p->key_bits));
 		set_int(o, "key_bits", p->key_bits);
 		set_str(o, "hash", ike_name(ALGO_IKE_PRF, p->hash, 0));
-		set_str(o, "authentication", "pre-share");
+		set_str(o, "authentication", p->auth == CFG_AUTH_RSA_SIG ? "rsa-sig" : "pre-share");
 		set_int(o, "group", p->group);
 		if (group)
 			set_int(o, "group_bits", group->key_bits);
@@ -56,7 +56,8 @@ static json_t *identity_object(const struct cfg_identity *m, const char *fvrf)
 	static const char *const type[] = {[CFG_ID_ADDRESS] = "address",
 		[CFG_ID_FQDN] = "fqdn",
 		[CFG_ID_USER_FQDN] = "user-fqdn",
-		[CFG_ID_KEY_ID] = "key-id"};
+		[CFG_ID_KEY_ID] = "key-id",
+		[CFG_ID_DN] = "dn"};
 	char text[CV_PREFIX_STR];
 	json_t *o = json_object();
 
@@ -81,6 +82,36 @@ static void set_binding(json_t *o, const struct cfg_binding *b)
 	set_str(o, "local_address", buf);
 }
 
+static void set_names(json_t *o, const char *key, const char *const *name, unsigned n)
+{
+	json_t *a = set_array(o, key);
+
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(a, json_string(name[i]));
+}
+
+/* DN-T4: as the operator wrote them, but for case and blanks. */
+void show_identity(struct show *s)
+{
+	json_t *list = set_array(s->out, "identities");
+
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_identity; i++) {
+		const struct certmap_identity *id = &s->c->running->identity[i];
+		json_t *o = json_object(), *lines = set_array(o, "lines");
+		char text[CERTMAP_TEXT_MAX];
+
+		set_str(o, "name", id->name);
+		for (unsigned j = 0; j < id->n_line; j++) {
+			json_t *l = json_object();
+			set_str(l, "type", id->line[j].kind == CERTMAP_ID_DN ? "dn" : "fqdn");
+			set_str(l, "value", certmap_id_line_text(&id->line[j], text));
+			json_array_append_new(lines, l);
+		}
+		json_array_append_new(list, o);
+	}
+	show_answer(s);
+}
+
 void show_profile(struct show *s)
 {
 	json_t *list = set_array(s->out, "profiles");
@@ -98,9 +129,10 @@ void show_profile(struct show *s)
 		a = set_array(o, "identities");
 		for (unsigned j = 0; j < p->n_match; j++)
 			json_array_append_new(a, identity_object(&p->match[j], p->match_fvrf));
-		a = set_array(o, "keyrings");
-		for (unsigned j = 0; j < p->n_keyring; j++)
-			json_array_append_new(a, json_string(p->keyring[j]));
+		set_names(o, "keyrings", p->keyring, p->n_keyring);
+		set_names(o, "certificate_maps", p->match_cert, p->n_match_cert);
+		set_names(o, "trust_points", p->trust_point, p->trust_all ? 0 : p->n_trust_point);
+		set_str(o, "client_group", p->client_group);
 		a = set_array(o, "proposals");
 		for (unsigned j = 0; p->version == CFG_IKEV2 && j < p->n_proposal; j++)
 			json_array_append_new(a, json_string(p->proposal[j]));
@@ -440,6 +472,7 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 		set_int(o, "outbound_spi", e->manual->out.spi);
 	} else {
 		set_str(o, "profile", e->profile_ref->name);
+		set_str(o, "identity", e->identity);
 		set_int(o, "version", e->profile_ref->version);
 	}
 	set_str(o, "inside_vrf", e->profile_ref->vrf);

@@ -83,6 +83,7 @@ void show_ikev2_sa(struct show *s);
 void show_ike_stats(struct show *s);
 void show_policy(struct show *s);
 void show_profile(struct show *s);
+void show_identity(struct show *s);
 void show_key(struct show *s);
 void show_peer(struct show *s);
 void show_map(struct show *s);

@@ -19,7 +19,7 @@
 #define PKI_CHAIN_MAX 8u  /* certificates sent or taken for one end */
 #define PKI_CA_MAX 16u	  /* CA certificates of one trust point */
 #define PKI_KEYID_LEN 20u /* SHA-1 of a SubjectPublicKeyInfo: how a CERTREQ names a CA (RFC 7296 3.7) */
-#define PKI_NAME_MAX 256u /* longest distinguished name as text, with its zero */
+#define PKI_NAME_MAX 256u /* a distinguished name as text for people, with its zero */
 #define PKI_ERR_MAX 256u
 
 /* A view of bytes. */
@@ -82,6 +82,22 @@ struct pki_blob pki_tp_ca_name(const struct pki_tp *tp, unsigned i); /* DER of i
 
 /* ---- the peer's certificate ---- */
 
+/*
+ * What a certificate says, as texts for rules on it; nothing of it is proven. Names are whole, "CN=a, O=b" in the order
+ * of the certificate; where a name is not a distinguished one, what separates the parts of those has a backslash before
+ * it.
+ */
+struct pki_fields {
+	char *subject, *issuer, *serial; /* serial: hexadecimal */
+	char *unstructured, *ou;	 /* unstructuredName and the first OU of the subject; NULL = none */
+	char **alt;			 /* subjectAltNames, each twice: "DNS:gw.example.org" and "gw.example.org" */
+	unsigned n_alt;
+	int64_t valid_start, expires_on; /* seconds since 1970, UTC */
+};
+/* NULL = not a certificate. The caller frees. */
+struct pki_fields *pki_fields_new(struct pki_blob cert);
+void pki_fields_free(struct pki_fields *f); /* NULL is fine */
+
 struct pki_peer;
 /*
  * pool. Validate a chain as of now: cert[0] is the peer's own (DER), the others (n in all) may be issuers in any order,
@@ -97,15 +113,14 @@ void pki_peer_free(struct pki_peer *peer); /* NULL is fine */
  */
 bool pki_peer_has_id(const struct pki_peer *peer, uint8_t type, const void *data, size_t len);
 enum pki_key pki_peer_key(const struct pki_peer *peer);
-/* For people and for rules on names: "CN=a,O=b" (RFC 2253 order reversed: as written in the certificate), hex serial.
- */
-const char *pki_peer_subject(const struct pki_peer *peer);
-const char *pki_peer_issuer(const struct pki_peer *peer);
-const char *pki_peer_serial(const struct pki_peer *peer);
+const struct pki_fields *pki_peer_fields(const struct pki_peer *peer); /* lives as long as the peer */
 /* Seconds from now until the certificate expires: no session should live longer. */
 int64_t pki_peer_valid_s(const struct pki_peer *peer);
 
-/* A DER distinguished name as text, into out[PKI_NAME_MAX]; false when it is not one. */
+/* The first OU of a DER name, UTF-8, to be freed; NULL = none. */
+char *pki_dn_ou(const void *der, size_t len);
+
+/* A DER distinguished name for people, into out[PKI_NAME_MAX], cut with "..."; false when it is not one. */
 bool pki_dn_text(const void *der, size_t len, char *out);
 /* The DER of a distinguished name written as "CN=a, O=b" or "/CN=a/O=b"; 0 = bad text. Returns its length <= size. */
 size_t pki_dn_parse(const char *text, uint8_t *out, size_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The peer's certificate: path validation (RFC 5280), what RFC 4945 asks of it for IKE, identities, names. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -126,22 +127,16 @@ static const char *usage_fault(X509 *x)
 static struct pki_peer *peer_new(X509 *leaf)
 {
 	struct pki_peer *p = calloc(1, sizeof(*p));
-	BIGNUM *serial = NULL;
-	char *hex = NULL;
 	if (!p)
 		return NULL;
 	p->cert = leaf;
 	X509_up_ref(leaf);
 	p->key = X509_get_pubkey(leaf);
-	pki_name_text(X509_get_subject_name(leaf), p->subject);
-	pki_name_text(X509_get_issuer_name(leaf), p->issuer);
-	serial = ASN1_INTEGER_to_BN(X509_get0_serialNumber(leaf), NULL);
-	hex = serial ? BN_bn2hex(serial) : NULL;
-	if (hex && strlen(hex) < sizeof(p->serial))
-		strcpy(p->serial, hex);
-	OPENSSL_free(hex);
-	BN_free(serial);
-	return p;
+	p->fields = pki_fields_of(leaf);
+	if (p->fields)
+		return p;
+	pki_peer_free(p);
+	return NULL;
 }
 
 int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n,
@@ -188,6 +183,7 @@ void pki_peer_free(struct pki_peer *peer)
 		return;
 	X509_free(peer->cert);
 	EVP_PKEY_free(peer->key);
+	pki_fields_free(peer->fields);
 	free(peer);
 }
 
@@ -196,19 +192,9 @@ enum pki_key pki_peer_key(const struct pki_peer *peer)
 	return pki_key_of(peer->key);
 }
 
-const char *pki_peer_subject(const struct pki_peer *peer)
+const struct pki_fields *pki_peer_fields(const struct pki_peer *peer)
 {
-	return peer->subject;
-}
-
-const char *pki_peer_issuer(const struct pki_peer *peer)
-{
-	return peer->issuer;
-}
-
-const char *pki_peer_serial(const struct pki_peer *peer)
-{
-	return peer->serial;
+	return peer->fields;
 }
 
 /* ---- identities ---- */
@@ -256,23 +242,7 @@ bool pki_peer_has_id(const struct pki_peer *peer, uint8_t type, const void *data
 
 /* ---- distinguished names ---- */
 
-void pki_name_text(const X509_NAME *name, char out[PKI_NAME_MAX])
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *text = NULL;
-	out[0] = 0;
-	if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
-		long n = BIO_get_mem_data(bio, &text);
-		if (n >= (long)PKI_NAME_MAX)
-			n = PKI_NAME_MAX - 1;
-		if (n > 0)
-			memcpy(out, text, (size_t)n);
-		out[n > 0 ? n : 0] = 0;
-	}
-	BIO_free(bio);
-}
-
-static X509_NAME *name_of(const void *der, size_t len)
+X509_NAME *pki_name_of(const void *der, size_t len)
 {
 	const uint8_t *p = der;
 	X509_NAME *name = len && len <= 65535 ? d2i_X509_NAME(NULL, &p, (long)len) : NULL;
@@ -286,17 +256,20 @@ static X509_NAME *name_of(const void *der, size_t len)
 
 bool pki_dn_text(const void *der, size_t len, char *out)
 {
-	X509_NAME *name = name_of(der, len);
+	X509_NAME *name = pki_name_of(der, len);
+	char *text = name ? pki_name_dup(name) : NULL;
 	out[0] = 0;
-	if (name)
-		pki_name_text(name, out);
+	/* for people only: rules get names whole */
+	if (text && snprintf(out, PKI_NAME_MAX, "%s", text) >= (int)PKI_NAME_MAX)
+		memcpy(out + PKI_NAME_MAX - 4, "...", 4);
+	free(text);
 	X509_NAME_free(name);
-	return name != NULL;
+	return text != NULL;
 }
 
 bool pki_dn_eq(const void *a, size_t a_len, const void *b, size_t b_len)
 {
-	X509_NAME *x = name_of(a, a_len), *y = name_of(b, b_len);
+	X509_NAME *x = pki_name_of(a, a_len), *y = pki_name_of(b, b_len);
 	bool same = x && y && X509_NAME_cmp(x, y) == 0;
 	X509_NAME_free(x);
 	X509_NAME_free(y);

@@ -40,13 +40,17 @@ struct pki_tp {
 struct pki_peer {
 	X509 *cert;
 	EVP_PKEY *key;
-	char subject[PKI_NAME_MAX], issuer[PKI_NAME_MAX], serial[64];
+	struct pki_fields *fields;
 };
 
 enum pki_key pki_key_of(EVP_PKEY *key);
 /* The CRLs in force, files that have changed read again: a new stack with references of its own. */
 STACK_OF(X509_CRL) * pki_tp_crls(struct pki_tp *tp);
-void pki_name_text(const X509_NAME *name, char out[PKI_NAME_MAX]);
+/* As text of any length, to be freed; NULL = out of memory. */
+char *pki_name_dup(const X509_NAME *name);
+struct pki_fields *pki_fields_of(X509 *x); /* NULL = out of memory */
+/* A DER name and nothing behind it; NULL = it is none. */
+X509_NAME *pki_name_of(const void *der, size_t len);
 int pki_sign_key(EVP_PKEY *key, enum pki_scheme scheme, enum pki_hash hash, const void *data, size_t len, uint8_t *sig,
 	size_t *sig_len);
 

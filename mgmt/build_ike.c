@@ -311,6 +311,8 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->ppk_mode = ppk_mode(tree_text(tree_child(n, "ppk"), "mode"));
 	p->ppk = build_names(b, tree_child(n, "ppk"), "id", &p->n_ppk);
 	p->trust_point = build_names(b, n, "trust-point", &p->n_trust_point);
+	p->match_cert = build_names(b, n, "match-certificate", &p->n_match_cert);
+	p->client_group = build_text(b, n, "client-group");
 	p->vrf = build_text(b, n, "vrf");
 	p->match_fvrf = build_text(b, n, "match-front-vrf");
 	if (!binding(b, n, &p->local))

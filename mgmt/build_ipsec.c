@@ -107,6 +107,7 @@ static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entr
 	e->acl = build_text(b, n, "access-list");
 	e->per_host = strcmp(tree_text(n, "level"), "per-host") == 0;
 	e->auto_start = tree_flag(n, "auto-start");
+	e->identity = build_text(b, n, "identity");
 	e->peer = config_alloc(b->c, tree_count(n, "peer"), sizeof(*e->peer));
 	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
 		if (!build_addr(b, p, &e->peer[e->n_peer++]))

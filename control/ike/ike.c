@@ -69,6 +69,7 @@ static void forget_sa(struct ike_sa *sa)
 	ike_timer_stop(sa->ike, &sa->life);
 	ike_timer_stop(sa->ike, &sa->keepalive);
 	sa->v->sa_fini(sa);
+	ike_proof_free(sa);
 	while ((j = TAILQ_FIRST(&sa->jobs))) {
 		TAILQ_REMOVE(&sa->jobs, j, link);
 		j->sa = NULL;

@@ -229,14 +229,20 @@ bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *se
 	return false;
 }
 
-const struct cfg_map_entry *ike_entry_for_flow(const struct cfg_map_entry *const *entry, unsigned n,
-	const struct cv_addr *peer, const struct cfg_ike_profile *profile, const struct cv_selector *want)
+const struct cfg_map_entry *ike_entry_for_flow(const struct ike_sa *sa, const struct cfg_map_entry *const *entry,
+	unsigned n, const struct cv_selector *want, bool *barred)
 {
+	*barred = false;
 	for (unsigned i = 0; i < n; i++) {
 		const struct cfg_map_entry *e = entry[i];
-		if (e->profile_ref == profile && ike_acl_permits(e, want) &&
-			(ike_entry_has_peer(e, peer) || (profile->n_match && !e->map->tunnel)))
+		if (e->profile_ref != sa->profile || !ike_acl_permits(e, want) ||
+			!(ike_entry_has_peer(e, &sa->peer) || (config_profile_selects(sa->profile) && !e->map->tunnel)))
+			continue;
+		if (ike_entry_allows(sa, e)) {
+			*barred = false;
 			return e;
+		}
+		*barred = true;
 	}
 	return NULL;
 }

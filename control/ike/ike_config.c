@@ -52,8 +52,12 @@ static bool profile_same(const struct cfg_ike_profile *a, const struct cfg_ike_p
 		!str_eq(a->match_fvrf, b->match_fvrf) || a->n_match != b->n_match ||
 		a->nat_traversal != b->nat_traversal || a->force_encaps != b->force_encaps ||
 		!identity_eq(&a->local_id, &b->local_id) || a->local_auth != b->local_auth ||
-		a->remote_auth != b->remote_auth || !ppks_same(a, b) || a->n_trust_point != b->n_trust_point)
+		a->remote_auth != b->remote_auth || !ppks_same(a, b) || a->n_trust_point != b->n_trust_point ||
+		!str_eq(a->client_group, b->client_group) || a->n_match_cert != b->n_match_cert)
 		return false;
+	for (unsigned i = 0; i < a->n_match_cert; i++)
+		if (!certmap_same(a->match_cert_ref[i], b->match_cert_ref[i]))
+			return false;
 	for (unsigned i = 0; i < a->n_trust_point; i++)
 		if (!str_eq(a->trust_point[i], b->trust_point[i]))
 			return false;
@@ -102,6 +106,7 @@ static void children_after(struct ike *ike, const struct cv_config *old, struct 
 		bool ok = n != NULL;
 		for (unsigned i = 0; ok && i < c->p.n_sel; i++)
 			ok = ike_acl_permits(n, &c->p.sel[i]);
+		ok = ok && ike_entry_allows(sa, n);
 		if (ok || !c->p.entry) {
 			c->p.entry = n;
 			continue;

@@ -2,6 +2,7 @@
 /* Identities: ours, the peer's, what a profile matches (VRF-25), and the key that belongs to them (VRF-17..23). */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -129,6 +130,15 @@ static bool name_matches(const struct cfg_identity *m, const struct ike_id *id, 
 	return len == want && strncasecmp(name, m->text, len) == 0;
 }
 
+/* VRF-25, CERTMAP-1: a group is also the first OU of a distinguished name. */
+static bool ou_is(const struct ike_id *id, const char *group)
+{
+	char *ou = pki_dn_ou(id->data, id->len);
+	bool same = ou && strcmp(ou, group) == 0;
+	free(ou);
+	return same;
+}
+
 static bool one_matches(const struct cfg_identity *m, const struct ike_id *id)
 {
 	struct cv_addr a;
@@ -140,6 +150,8 @@ static bool one_matches(const struct cfg_identity *m, const struct ike_id *id)
 	case CFG_ID_USER_FQDN:
 		return id->type == IKE_ID_RFC822_ADDR && m->text && name_matches(m, id, '@');
 	case CFG_ID_KEY_ID:
+		if (id->type == IKE_ID_DN && m->text)
+			return ou_is(id, m->text);
 		return id->type == IKE_ID_KEY_ID && m->text && id->len == strlen(m->text) &&
 		       memcmp(id->data, m->text, id->len) == 0;
 	case CFG_ID_DN:

@@ -92,7 +92,10 @@ struct ike_htab {
 	X(acquires_failed)                                                                                             \
 	X(v1_no_profile)                                                                                               \
 	X(v1_aggressive_refused)                                                                                       \
-	X(v1_exchange_refused)
+	X(v1_exchange_refused)                                                                                         \
+	X(certmap_matched)                                                                                             \
+	X(certmap_no_match)                                                                                            \
+	X(identity_refused)
 struct ike_stats {
 #define X(name) uint64_t name;
 	IKE_STATS(X)
@@ -199,6 +202,11 @@ struct ike_sa {
 	uint32_t rekeys;
 	uint32_t tx, rx, retransmits, bad;
 	const char *fail_reason; /* static text, for the event at destruction */
+	/* what the peer has proven beyond a key (ike_cert.c); NULL = nothing */
+	char *peer_subject; /* DN of its certificate */
+	char *cert_map;	    /* "name sequence" of the certificate map that chose the profile */
+	char *group;	    /* group it belongs to (CERTMAP-6, 7) */
+	bool name_proven;   /* its identity is in its certificate, or its key belongs to that identity alone */
 };
 
 /* A pair of IPsec SAs; a version may embed it first in its own struct. */
@@ -446,6 +454,27 @@ const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_pr
 const struct cfg_psk *ike_psk_by_id(
 	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id);
 
+/* ---- certificates (ike_cert.c) ---- */
+
+/*
+ * CERTMAP-5: the first entry whose profile has a certificate map that fits cert (DER, still to be judged by that
+ * profile's trust points); sa->cert_map then names it. NULL = none; counted when there were maps to ask.
+ */
+const struct cfg_map_entry *ike_entry_by_cert(struct ike_sa *sa, struct pki_blob cert);
+/* Does a map of the SA's own profile fit? For an initiator, whose profile stands. */
+bool ike_cert_fits(struct ike_sa *sa, struct pki_blob cert);
+/* The peer has authenticated: with this certificate (NULL = none), as id. Settles subject and group. */
+void ike_proof_take(struct ike_sa *sa, const struct pki_peer *cert, const struct ike_id *id);
+void ike_proof_copy(struct ike_sa *to, const struct ike_sa *from);
+void ike_proof_free(struct ike_sa *sa);
+void ike_proof_put(struct ike_wbuf *w, const struct ike_sa *sa);
+void ike_proof_get(struct ike_rbuf *r, struct ike_sa *sa);
+/* DN-4, 5, 9: may this peer use the entry? */
+bool ike_entry_allows(const struct ike_sa *sa, const struct cfg_map_entry *e);
+/* DN-8: count and tell that it may not. */
+void ike_entry_barred(struct ike_sa *sa);
+#define IKE_BARRED "the peer does not satisfy the identity of the crypto map entry"
+
 /* ---- children ---- */
 
 /* A child of sa with a fresh inbound SPI, size >= sizeof(struct ike_child). NULL when the host has none left. */
@@ -492,11 +521,12 @@ static inline size_t ike_suite_key_len(struct algo_suite s)
 uint32_t ike_entry_lifetime_s(const struct ike *ike, const struct cfg_map_entry *e);
 uint64_t ike_entry_lifetime_kb(const struct ike *ike, const struct cfg_map_entry *e);
 /*
- * Responder (IPSEC-36, 46, 47): the first of n entries that names the peer, and whose ACL permits the whole of `want`
- * (written as outbound). A deny line that comes first and overlaps ends the entry. NULL = none.
+ * Responder (IPSEC-36, 46, 47): the first of n entries of the SA's profile that names its peer or waits for peers by
+ * identity, whose ACL permits the whole of `want` (written as outbound), and whose identity the peer satisfies (DN-4).
+ * A deny line that comes first and overlaps ends the entry. NULL = none; *barred: one would do but for its identity.
  */
-const struct cfg_map_entry *ike_entry_for_flow(const struct cfg_map_entry *const *entry, unsigned n,
-	const struct cv_addr *peer, const struct cfg_ike_profile *profile, const struct cv_selector *want);
+const struct cfg_map_entry *ike_entry_for_flow(const struct ike_sa *sa, const struct cfg_map_entry *const *entry,
+	unsigned n, const struct cv_selector *want, bool *barred);
 /* Does the entry's ACL permit the whole of sel? */
 bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *sel);
 const char *ike_child_state_name(enum ike_child_state s);

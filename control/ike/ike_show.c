@@ -57,6 +57,16 @@ static json_t *show_child(const struct ike_child *c, uint64_t now)
 	return o;
 }
 
+static void set_proof(json_t *o, const struct ike_sa *sa)
+{
+	if (sa->peer_subject)
+		set_str(o, "peer_certificate", sa->peer_subject);
+	if (sa->cert_map)
+		set_str(o, "certificate_map", sa->cert_map);
+	if (sa->group)
+		set_str(o, "peer_group", sa->group);
+}
+
 static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 {
 	json_t *o = json_object(), *children = json_array(), *msgs = json_object();
@@ -98,6 +108,7 @@ static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 		set_str(o, "local_id", ike_id_str(local, text, sizeof(text)));
 		set_str(o, "peer_id", ike_id_str(peer, text, sizeof(text)));
 	}
+	set_proof(o, sa);
 	sa->v->show(sa, o);
 	TAILQ_FOREACH (c, &sa->children, link)
 		json_array_append_new(children, show_child(c, now));

@@ -409,6 +409,7 @@ void ike_sa_destroy(struct ike_sa *sa, const char *reason)
 		ike_event(ike, IKE_EVT_FAILED, sa, &sa->path, sa->entry, reason);
 	}
 	sa->v->sa_fini(sa);
+	ike_proof_free(sa);
 	struct ike_req *r;
 	while ((r = TAILQ_FIRST(&sa->reqs)))
 		ike_req_done(r, -ECONNREFUSED, reason ? reason : "IKE SA deleted");

@@ -12,7 +12,7 @@
 #include "ike_internal.h"
 #include "ike_private.h"
 
-#define RECORD_MAGIC 0x33454b49u /* "IKE3": bump the digit when the layout changes */
+#define RECORD_MAGIC 0x34454b49u /* "IKE4": bump the digit when the layout changes */
 #define RECORD_FIRST 4096u	 /* bytes: most SAs have one child */
 #define RESUME_MS 2000		 /* what fell due while there was no process happens a little after the restore */
 
@@ -183,6 +183,7 @@ static void put_sa(struct ike_wbuf *w, const struct ike_sa *sa)
 	ike_put_u64(w, sa->soft_ms);
 	ike_put_u64(w, sa->hard_ms);
 	ike_put_u32(w, sa->rekeys);
+	ike_proof_put(w, sa);
 	sa->v->serialize(sa, w);
 	TAILQ_FOREACH (c, &sa->children, link)
 		n += child_saved(c);
@@ -309,6 +310,7 @@ static int get_sa(struct ike_sa *sa, struct ike_rbuf *r)
 	sa->soft_ms = ike_get_u64(r);
 	sa->hard_ms = ike_get_u64(r);
 	sa->rekeys = ike_get_u32(r);
+	ike_proof_get(r, sa);
 	if (r->bad || !sa->entry || !sa->entry->profile_ref || ike_version_of(sa->entry) != sa->v)
 		return -EPROTO;
 	sa->profile = sa->entry->profile_ref;

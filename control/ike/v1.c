@@ -519,7 +519,6 @@ static void sa_fini(struct ike_sa *sa)
 	v1_modecfg_release(v);
 	v1_mm_free(v);
 	pki_tp_unref(v->own_tp);
-	free(v->peer_subject);
 	v1_keys_zero(&v->k);
 }
 
@@ -584,8 +583,6 @@ static void show(const struct ike_sa *sa, json_t *o)
 	set_name(o, "hash", agreed ? algo_ike_get(ALGO_IKE_PRF, v->k.prf, 0) : NULL);
 	set_name(o, "group", agreed ? algo_ike_get(ALGO_IKE_GROUP, v->group, 0) : NULL);
 	json_object_set_new(o, "auth", json_string(v->rsa_sig ? "rsa-sig" : "psk"));
-	if (v->peer_subject)
-		json_object_set_new(o, "peer_certificate", json_string(v->peer_subject));
 	json_object_set_new(o, "mode", json_string(v->aggressive ? "aggressive" : "main"));
 	if (v->xauth_user[0])
 		json_object_set_new(o, "xauth_user", json_string(v->xauth_user));
@@ -623,8 +620,6 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put(w, &v->gave, sizeof(v->gave));
 	ike_put(w, &v->got, sizeof(v->got));
 	ike_put(w, v->xauth_user, sizeof(v->xauth_user));
-	if (v->rsa_sig)
-		ike_put_blob(w, v->peer_subject, v->peer_subject ? strlen(v->peer_subject) : 0);
 }
 
 static void get_exact(struct ike_rbuf *r, uint8_t *out, size_t want)
@@ -635,14 +630,6 @@ static void get_exact(struct ike_rbuf *r, uint8_t *out, size_t want)
 		memcpy(out, p, len);
 	else
 		r->bad = true;
-}
-
-static void get_subject(struct ike_rbuf *r, struct v1_sa *v)
-{
-	size_t len;
-	const uint8_t *p = ike_get_blob(r, &len, PKI_NAME_MAX);
-	if (p && len)
-		v->peer_subject = strndup((const char *)p, len);
 }
 
 static int restore(struct ike_sa *sa, struct ike_rbuf *r)
@@ -676,8 +663,6 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	ike_get(r, &gave, sizeof(gave));
 	ike_get(r, &v->got, sizeof(v->got));
 	ike_get(r, v->xauth_user, sizeof(v->xauth_user));
-	if (v->rsa_sig)
-		get_subject(r, v);
 	v->xauth_done = v->config_done = true;
 	if (r->bad || sa->state != V1_QM_IDLE || sa->phase == IKE_PHASE_HALF_OPEN)
 		return -1;

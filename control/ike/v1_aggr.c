@@ -16,6 +16,12 @@ static const struct cfg_psk *key_for(struct ike *ike, const struct cfg_ike_profi
 	return psk ? psk : ike_psk_for(ike, p, path, peer, NULL);
 }
 
+/* The key has proven itself: is it that of the name alone? */
+static void key_proven(struct v1_sa *v)
+{
+	v->sa.name_proven = ike_psk_by_id(v->sa.ike, v->sa.profile, &v->sa.path, &v->id_peer) != NULL;
+}
+
 static bool keep_id(struct v1_sa *v, struct v1_span body)
 {
 	if (body.len > sizeof(v->mm->id_peer))
@@ -159,6 +165,7 @@ static void check_2(struct v1_sa *v, struct v1_dh *d)
 		v1_identity_refused(v, &v->sa.path, v->sa.natt, &h);
 		return;
 	}
+	key_proven(v);
 	v->sa.last_rx_ms = ike_now(ike);
 	v->sa.rx++;
 	if (v->sa.encap && !v->sa.natt) {
@@ -205,7 +212,7 @@ static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 
 static bool fits(struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
 {
-	return p->aggressive_psk && (!p->n_match || ike_id_matches(p, id)) &&
+	return p->aggressive_psk && (!config_profile_selects(p) || ike_id_matches(p, id)) &&
 	       key_for(ike, p, path, &path->remote, id) != NULL;
 }
 
@@ -299,6 +306,7 @@ static void got_3(struct v1_sa *v, const struct ike_path *path, bool natt, const
 	v->sa.path = *path; /* the initiator may have moved to 4500 with this message */
 	v->sa.natt = natt;
 	v1_detect_nat(v, &m);
+	key_proven(v);
 	v->sa.last_rx_ms = ike_now(v->sa.ike);
 	v->sa.rx++;
 	if (v1_has_notify(&m, V1_N_INITIAL_CONTACT))

@@ -124,7 +124,9 @@ bool v1_identity_ok(struct v1_sa *v)
 	const struct cfg_ike_profile *p = v->sa.profile;
 	if (!p)
 		return false;
-	if (!p->n_match || ike_id_matches(p, &v->id_peer))
+	/* maps have no effect on a peer that we have called and that has no certificate (CERTMAP-8) */
+	bool any = !p->n_match && (!p->n_match_cert || (v->sa.initiator && !v->rsa_sig));
+	if (any || v->mm->by_map || ike_id_matches(p, &v->id_peer))
 		return true;
 	if (v->sa.initiator)
 		return false;
@@ -187,6 +189,8 @@ void v1_auth_done(struct v1_sa *v)
 {
 	bool longer = v->mm->longer;
 	v1_mm_free(v);
+	if (!v->rsa_sig)
+		ike_proof_take(&v->sa, NULL, &v->id_peer);
 	v->sa.fail_reason = NULL;
 	v->sa.state = V1_CONF_XAUTH;
 	if (!v->sa.initiator && longer)

@@ -75,6 +75,7 @@ struct v1_mm {
 	struct v1_trans chosen;
 	bool busy;	  /* a job is on the pool: messages wait for their repeat */
 	bool longer;	  /* the peer proposed a longer lifetime than ours */
+	bool by_map;	  /* the peer's certificate fits a map of the profile */
 	unsigned methods; /* initiator: V1_CAN_*, what was offered */
 };
 
@@ -85,7 +86,6 @@ struct v1_sa {
 	uint32_t lifetime_s;
 	bool rsa_sig;	       /* authenticated by RSA signatures, else by a preshared key */
 	struct pki_tp *own_tp; /* rsa_sig: a reference; whose certificate we show */
-	char *peer_subject;    /* rsa_sig: DN of the peer's certificate */
 	struct v1_mm *mm;
 	struct v1_tx tx;       /* phase 1 */
 	bool aggressive;       /* phase 1 was aggressive mode */
@@ -390,7 +390,7 @@ unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, cons
 /* Would both profiles judge a certificate in the same way? */
 bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b);
 void v1_put_certreq(const struct v1_sa *v, struct v1_out *o);
-/* Our certificate for the peer's request in m; without one the first we have. */
+/* Our certificate for the peer's request in m (NULL = not known any more); without one the first we have. */
 void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m);
 void v1_sig_start(struct v1_sa *v); /* as v1_auth_start() */
 void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);

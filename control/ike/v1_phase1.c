@@ -153,7 +153,8 @@ const struct cfg_map_entry *v1_entry_for_peer(
 	unsigned n = ike_entries_for(ike, &ike_v1, path, &path->remote, e, IKE_ENTRIES_MAX);
 	for (int dynamic = 0; dynamic < 2; dynamic++)
 		for (unsigned i = 0; i < n; i++)
-			if ((dynamic ? e[i]->profile_ref->n_match != 0 : ike_entry_has_peer(e[i], &path->remote)) &&
+			if ((dynamic ? config_profile_selects(e[i]->profile_ref)
+				     : ike_entry_has_peer(e[i], &path->remote)) &&
 				fit(ike, e[i]->profile_ref, path, id))
 				return e[i];
 	return NULL;

@@ -356,7 +356,10 @@ void v1_quick_wish(struct ike_sa *sa, struct ike_req *req)
 {
 	if (v1_of(sa)->n_ours >= V1_QM_OURS_MAX)
 		req->queued = true;
-	else if (!v1_selector_expressible(&req->sel))
+	else if (!ike_entry_allows(sa, req->entry)) {
+		ike_entry_barred(sa);
+		ike_req_done(req, -EACCES, IKE_BARRED);
+	} else if (!v1_selector_expressible(&req->sel))
 		ike_req_done(req, -ENOTSUP, "IKEv1 cannot express the port range of the access list line");
 	else if (!quick_start(v1_of(sa), req->entry, req->rule_id, &req->sel, req, NULL))
 		ike_req_done(req, -ENOSPC, "no room for another IPsec SA");
@@ -642,7 +645,13 @@ static void respond(struct v1_qm *q, const struct v1_msg *m)
 	}
 	unsigned err = v1_get_selector(v, m, false, &want);
 	unsigned n = ike_entries_for(ike, &ike_v1, &v->sa.path, &v->sa.peer, es, IKE_ENTRIES_MAX);
-	e = err || !v->sa.profile ? NULL : ike_entry_for_flow(es, n, &v->sa.peer, v->sa.profile, &want);
+	bool barred = false;
+	e = err || !v->sa.profile ? NULL : ike_entry_for_flow(&v->sa, es, n, &want, &barred);
+	if (barred) {
+		ike_entry_barred(&v->sa);
+		refuse(q, V1_N_INVALID_ID_INFORMATION, m, IKE_BARRED);
+		return;
+	}
 	if (e && v->gave.af && !(cv_addr_eq(&want.dst.lo, &v->gave) && cv_addr_eq(&want.dst.hi, &v->gave)))
 		e = NULL; /* VRF-48: a peer speaks for the address that it was given, and no other */
 	if (!e || !keep_ids(q, m)) {

@@ -63,7 +63,7 @@ static bool asked_for(const void *msg, const struct pki_tp *tp)
 {
 	const struct v1_msg *m = msg;
 	const struct v1_payload *r;
-	for (unsigned i = 0; (r = v1_find(m, V1_PL_CERT_REQ, i)); i++)
+	for (unsigned i = 0; m && (r = v1_find(m, V1_PL_CERT_REQ, i)); i++)
 		if (r->body.p[0] == CERT_X509 &&
 			pki_tp_issued_by_name(tp, (struct pki_blob){r->body.p + 1, r->body.len - 1}))
 			return true;
@@ -167,8 +167,7 @@ static void accept_peer(struct v1_sa *v, struct v1_sig_job *job)
 	int64_t valid = pki_peer_valid_s(job->peer);
 	if (valid < v->lifetime_s) /* no longer than its certificate, yet long enough to be replaced in order */
 		v->lifetime_s = valid > 60 ? (uint32_t)valid : 60;
-	free(v->peer_subject);
-	v->peer_subject = strdup(pki_peer_subject(job->peer));
+	ike_proof_take(&v->sa, job->peer, &v->id_peer);
 	v1_auth_proved(v, &job->path, job->natt, &job->m, job->raw, job->next_iv);
 }
 
@@ -266,15 +265,45 @@ static bool read_signed(struct v1_sa *v, struct v1_sig_job *job, const struct v1
 	return v1_auth_hash(v, !v->sa.initiator, id->body, job->hash) == 0;
 }
 
+/*
+ * The peer's certificate may lead to another profile than its address did (CERTMAP-5, 12), whose trust points then
+ * judge it (CERTMAP-13). Our own certificate is one of that profile's.
+ */
+static void meet_certificate(struct v1_sa *v, const struct v1_msg *m)
+{
+	const struct v1_payload *c;
+	unsigned i = 0;
+	while ((c = v1_find(m, V1_PL_CERT, i)) && c->body.p[0] != CERT_X509)
+		i++;
+	if (!c)
+		return;
+	struct pki_blob cert = {c->body.p + 1, c->body.len - 1};
+	if (v->sa.initiator) {
+		v->mm->by_map = ike_cert_fits(&v->sa, cert);
+		return;
+	}
+	const struct cfg_map_entry *e = ike_entry_by_cert(&v->sa, cert);
+	if (!e)
+		return;
+	v->mm->by_map = true;
+	v->sa.entry = e;
+	v->sa.profile = e->profile_ref;
+	for (unsigned k = 0; k < v->sa.profile->n_trust_point; k++)
+		if (v->sa.profile->trust[k] == v->own_tp)
+			return;
+	v1_choose_cert(v, NULL);
+}
+
 void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
-	const struct cfg_ike_profile *p = v->sa.profile;
 	struct v1_sig_job *job = job_new();
-	if (!job || !p || !read_signed(v, job, h, data)) {
+	if (!job || !v->sa.profile || !read_signed(v, job, h, data)) {
 		free(job);
 		v1_bad_auth(v, path, natt, h);
 		return;
 	}
+	meet_certificate(v, &job->m);
+	const struct cfg_ike_profile *p = v->sa.profile;
 	job->verify = true;
 	job->path = *path;
 	job->natt = natt;

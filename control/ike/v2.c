@@ -294,8 +294,6 @@ static void sa_fini(struct ike_sa *base)
 	v2_ppk_fini(sa);
 	pki_tp_unref(sa->own_tp);
 	sa->own_tp = NULL;
-	free(sa->peer_subject);
-	sa->peer_subject = NULL;
 	cv_secret_zero(&sa->keys, sizeof(sa->keys));
 }
 
@@ -316,8 +314,6 @@ static void show(const struct ike_sa *base, json_t *o)
 	json_object_set_new(o, "auth", json_string(p && p->local_auth == CFG_METHOD_SIGNATURE ? "signature" : "psk"));
 	json_object_set_new(
 		o, "peer_auth", json_string(p && p->remote_auth == CFG_METHOD_SIGNATURE ? "signature" : "psk"));
-	if (sa->peer_subject)
-		json_object_set_new(o, "peer_certificate", json_string(sa->peer_subject));
 	json_object_set_new(o, "ppk", json_boolean(sa->ppk_used));
 	json_object_set_new(o, "next_request", json_integer(sa->next_msgid));
 	json_object_set_new(o, "next_expected", json_integer(sa->peer_msgid));

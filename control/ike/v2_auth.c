@@ -163,9 +163,13 @@ static bool peer_authentic(struct v2_sa *sa, const struct v2_msg *m)
 		return false;
 	const struct cfg_psk *psk =
 		ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, &sa->id_peer);
-	return psk && m->auth_method == V2_AUTH_PSK && m->auth.p && m->auth.len == n &&
-	       v2_auth_psk(sa, !sa->sa.initiator, psk, id.p, id.len, want) == 0 &&
-	       cv_secret_cmp(want, m->auth.p, n) == 0;
+	if (!psk || m->auth_method != V2_AUTH_PSK || !m->auth.p || m->auth.len != n ||
+		v2_auth_psk(sa, !sa->sa.initiator, psk, id.p, id.len, want) != 0 ||
+		cv_secret_cmp(want, m->auth.p, n) != 0)
+		return false;
+	sa->sa.name_proven = psk == ike_psk_by_id(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->id_peer);
+	ike_proof_take(&sa->sa, NULL, &sa->id_peer);
+	return true;
 }
 
 static void first_child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason)
@@ -188,6 +192,16 @@ static void initiator_installed(struct ike_child *c, int err)
 	ike_sa_save(&sa->sa);
 }
 
+/* Only now it is known who would use the entry of the first child (DN-4). */
+static bool barred(struct v2_sa *sa, const struct v2_child *c, const char **why)
+{
+	if (ike_entry_allows(&sa->sa, c->c.p.entry))
+		return false;
+	ike_entry_barred(&sa->sa);
+	*why = IKE_BARRED;
+	return true;
+}
+
 /* The peer is who it should be: now the child that came along. */
 static void peer_accepted(struct v2_sa *sa, struct v2_child *c, struct v2_msg *m)
 {
@@ -197,8 +211,9 @@ static void peer_accepted(struct v2_sa *sa, struct v2_child *c, struct v2_msg *m
 	auth_done(sa);
 	if (c && (err || !m->sa.p)) {
 		first_child_failed(sa, c, err ? v2_notify_name(err->type) : "no child in the response");
-	} else if (c && v2_child_from_answer(sa, m, c, &why) != 0) {
-		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
+	} else if (c && (v2_child_from_answer(sa, m, c, &why) != 0 || barred(sa, c, &why))) {
+		/* by the entry: a child that could not be read has no protocol yet */
+		v2_send_delete(sa, ike_entry_proto(c->c.p.entry), c->c.p.spi_in);
 		first_child_failed(sa, c, why);
 	} else if (c) {
 		c->c.installed = initiator_installed;
@@ -228,6 +243,16 @@ static void peer_verified(struct v2_sa *sa, struct v2_msg *m, const char *why)
 		peer_accepted(sa, c, m);
 }
 
+/* What we expect of the peer that we have called: without match statements anybody with the key or certificate. */
+static bool fits_profile(struct v2_sa *sa, const struct v2_msg *m)
+{
+	const struct cfg_ike_profile *p = sa->sa.profile;
+	if (!config_profile_selects(p) || ike_id_matches(p, &sa->id_peer))
+		return true;
+	return p->remote_auth == CFG_METHOD_SIGNATURE && m->n_cert &&
+	       ike_cert_fits(&sa->sa, (struct pki_blob){m->cert[0].p, m->cert[0].len});
+}
+
 static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 {
 	const struct v2_notify *err = v2_find_error(m);
@@ -239,9 +264,9 @@ static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 		return;
 	}
 	id_take(&sa->id_peer, m->idr);
-	if (sa->sa.profile->n_match && !ike_id_matches(sa->sa.profile, &sa->id_peer)) {
+	if (!fits_profile(sa, m)) {
 		end_task(sa, t);
-		auth_failed(sa, "identity does not match the profile");
+		auth_failed(sa, "neither identity nor certificate match the profile");
 		return;
 	}
 	const char *why = v2_ppk_answered(sa, m);
@@ -291,7 +316,7 @@ static const struct cfg_map_entry *select_entry(struct v2_sa *sa)
 		if (ike_id_matches(e[i]->profile_ref, &sa->id_peer))
 			found = e[i];
 	for (unsigned i = 0; i < n && !found; i++)
-		if (!e[i]->profile_ref->n_match && ike_entry_has_peer(e[i], &sa->sa.path.remote))
+		if (!config_profile_selects(e[i]->profile_ref) && ike_entry_has_peer(e[i], &sa->sa.path.remote))
 			found = e[i];
 	return found;
 }
@@ -370,10 +395,17 @@ static void signatures_done(struct v2_sa *sa, struct v2_msg *m, const char *why)
 		peer_admitted(sa, m);
 }
 
-/* Profile and identities by who the peer says it is; NULL or why it is refused. */
+/*
+ * Profile and identities by what the peer shows, which is judged afterwards as that profile demands (CERTMAP-12, 13); a
+ * certificate map wins over the identity (CERTMAP-7). NULL or why it is refused.
+ */
 static const char *meet_peer(struct v2_sa *sa, struct v2_msg *m)
 {
-	const struct cfg_map_entry *entry = select_entry(sa);
+	const struct cfg_map_entry *entry = NULL;
+	if (m->n_cert)
+		entry = ike_entry_by_cert(&sa->sa, (struct pki_blob){m->cert[0].p, m->cert[0].len});
+	if (!entry)
+		entry = select_entry(sa);
 	if (!entry)
 		return "no profile matches";
 	sa->sa.entry = entry;

@@ -252,10 +252,8 @@ static void cert_done(struct ike_job *j)
 			if (job->own_len_no_ppk)
 				v2_buf_set(&sa->own_auth_no_ppk, job->own_sig_no_ppk, job->own_len_no_ppk);
 		}
-		if (!job->why && job->peer) {
-			free(sa->peer_subject);
-			sa->peer_subject = strdup(pki_peer_subject(job->peer));
-		}
+		if (!job->why && job->peer)
+			ike_proof_take(&sa->sa, job->peer, &sa->id_peer);
 		job->then(sa, job->inner ? &job->m : NULL, job->why);
 	}
 	for (unsigned i = 0; i < job->n_trust; i++)

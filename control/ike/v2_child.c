@@ -159,18 +159,23 @@ static const struct cfg_map_entry *choose_flow(
 {
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX], *best = NULL;
 	unsigned n = ike_entries_for(sa->sa.ike, &ike_v2, &sa->sa.path, &sa->sa.peer, e, IKE_ENTRIES_MAX);
+	bool barred = false;
 	for (unsigned i = 0; i < tsi->n; i++)
 		for (unsigned r = 0; r < tsr->n; r++) {
 			struct cv_selector sel;
 			const struct cfg_map_entry *found;
 			if (!v2_ts_pair(&tsr->ts[r], &tsi->ts[i], &sel))
 				continue;
-			found = ike_entry_for_flow(e, n, &sa->sa.peer, sa->sa.profile, &sel);
+			bool here;
+			found = ike_entry_for_flow(&sa->sa, e, n, &sel, &here);
+			barred |= here;
 			if (found && (!best || cv_selector_contains(&sel, out))) {
 				best = found;
 				*out = sel;
 			}
 		}
+	if (!best && barred)
+		ike_entry_barred(&sa->sa);
 	return best;
 }
 
@@ -787,6 +792,11 @@ static struct v2_child *queue_child(
 void v2_child_initiate(struct ike_sa *base, struct ike_req *req)
 {
 	struct v2_sa *sa = v2_of(base);
+	if (!ike_entry_allows(base, req->entry)) {
+		ike_entry_barred(base);
+		ike_req_done(req, -EACCES, IKE_BARRED);
+		return;
+	}
 	struct v2_child *c = queue_child(sa, req->entry, &req->sel, req->rule_id);
 	if (!c) {
 		ike_req_done(req, -ENOSPC, "no SPI left");

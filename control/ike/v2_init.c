@@ -187,8 +187,8 @@ static void respond_done(struct ike_job *j)
 }
 
 /*
- * Profiles that may answer this peer: those of entries that name it come first, then those that select by identity
- * (VRF-25, 39), which is not known yet. The first with a fitting proposal decides.
+ * Profiles that may answer this peer: those of entries that name it come first, then those that select by identity or
+ * certificate (VRF-25, 39), which are not known yet. The first with a fitting proposal decides.
  */
 static const struct cfg_ike_profile *choose_profile(struct ike *ike, const struct ike_path *path,
 	const struct v2_sa_pl *offer, uint16_t ke_group, struct v2_suite *suite, struct v2_proposal *prop, bool *known)
@@ -201,7 +201,7 @@ static const struct cfg_ike_profile *choose_profile(struct ike *ike, const struc
 		for (unsigned i = 0; i < n && !found; i++) {
 			const struct cfg_ike_profile *p = e[i]->profile_ref;
 			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): resolved, never NULL (config.h) */
-			if (by_id ? p->n_match == 0 : !ike_entry_has_peer(e[i], &path->remote))
+			if (by_id ? !config_profile_selects(p) : !ike_entry_has_peer(e[i], &path->remote))
 				continue;
 			*known = true;
 			if (v2_choose_ike(p, offer, ke_group, suite, prop) == 0)

@@ -153,7 +153,6 @@ struct v2_sa {
 	struct pki_tp *own_tp;	/* whose key signs; a reference */
 	struct v2_buf own_auth; /* our AUTH data, signed ahead of the message that carries it */
 	uint8_t own_auth_method;
-	char *peer_subject; /* of the peer's certificate; NULL = it had none */
 
 	/* post-quantum preshared keys (v2_ppk.c) */
 	bool use_ppk;		/* both ends have announced them */

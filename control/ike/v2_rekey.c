@@ -86,6 +86,7 @@ static struct v2_sa *successor_new(
 	n->sa.rekeys = old->sa.rekeys + 1;
 	n->id_local = old->id_local;
 	n->id_peer = old->id_peer;
+	ike_proof_copy(&n->sa, &old->sa);
 	n->suite = job->suite;
 	n->ni = job->ni;
 	n->nr = job->nr;

@@ -218,6 +218,7 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto isakmp sa", "IKEv1 SAs", show_detail, render_isakmp_sa),
 	SHOW("crypto isakmp policy", "IKEv1 policies, with the built-in ones", NULL, render_isakmp_policy),
 	SHOW("crypto isakmp profile", "IKE profiles", NULL, render_isakmp_profile),
+	SHOW("crypto identity", "Crypto identities: who may use map entries", NULL, render_identity),
 	SHOW("crypto isakmp key", "Keyrings and whom their keys are for", NULL, render_isakmp_key),
 	SHOW("crypto isakmp peer", "IKE peers and their descriptions", NULL, render_isakmp_peer),
 	SHOW("crypto ikev2 sa", "IKEv2 SAs", show_detail, render_ikev2_sa),

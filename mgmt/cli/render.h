@@ -31,6 +31,7 @@ RENDERER(render_isakmp_sa);
 RENDERER(render_ikev2_sa);
 RENDERER(render_isakmp_policy);
 RENDERER(render_isakmp_profile);
+RENDERER(render_identity);
 RENDERER(render_isakmp_key);
 RENDERER(render_isakmp_peer);
 RENDERER(render_ike_stats);

@@ -111,6 +111,9 @@ static void ike_detail(FILE *out, const json_t *sa)
 			jtext(sa, "peer_certificate", "(none)"));
 	if (json_object_get(sa, "ppk"))
 		fprintf(out, "  PPK: %s\n", jflag(sa, "ppk") ? "used" : "not used");
+	if (json_object_get(sa, "certificate_map") || json_object_get(sa, "peer_group"))
+		fprintf(out, "  Certificate map: %s, group: %s\n", jtext(sa, "certificate_map", "(none)"),
+			jtext(sa, "peer_group", "(none)"));
 	fprintf(out, "  Life/Active Time: %lld/%lld sec, remaining %s, last heard %s ago\n", jint(sa, "lifetime"),
 		jint(sa, "established"), hms(jint(sa, "remaining"), a), hms(jint(sa, "last_heard"), b));
 	fprintf(out, "  Initiator spi: %s, responder spi: %s, rekeys: %lld\n", jtext(sa, "spi_i", "-"),
@@ -250,10 +253,29 @@ RENDERER(render_isakmp_profile)
 			fprintf(out, "    %s %s", jtext(id, "type", "?"), jtext(id, "value", ""));
 			fprintf(out, json_object_get(id, "vrf") ? " %s\n" : "\n", jtext(id, "vrf", ""));
 		}
+		fprintf(out, "   Certificate maps matched are:\n");
+		json_array_foreach (json_object_get(p, "certificate_maps"), k, id)
+			fprintf(out, "    %s\n", jstring(id));
 		names(out, "keyring(s)", json_object_get(p, "keyrings"), " <all>");
+		names(out, "trustpoint(s)", json_object_get(p, "trust_points"), " <all>");
+		if (json_object_get(p, "client_group"))
+			fprintf(out, "   client group: %s\n", jtext(p, "client_group", ""));
 		fprintf(out, "   interface binding: %s\n", jtext(p, "local_address", "<none>"));
 		if (json_array_size(json_object_get(p, "proposals")))
 			names(out, "proposal(s)", json_object_get(p, "proposals"), "");
+	}
+}
+
+RENDERER(render_identity)
+{
+	size_t i, k;
+	json_t *id, *l;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "identities"), i, id) {
+		fprintf(out, "crypto identity %s:\n", jtext(id, "name", "?"));
+		json_array_foreach (json_object_get(id, "lines"), k, l)
+			fprintf(out, "  %s %s\n", jtext(l, "type", "?"), jtext(l, "value", ""));
 	}
 }
 

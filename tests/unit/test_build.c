@@ -416,6 +416,52 @@ static void test_fragmentation_is_printed_where_it_was_set(void **state)
 	}
 }
 
+#define RULE(field, op, value) "{\"field\": \"" field "\", \"operator\": \"" op "\", \"value\": \"" value "\"}"
+#define ONE_RULE(field, op, value)                                                                                     \
+	"{\"culvert-pki:pki\": {\"certificate-map\": [{\"name\": \"m\", \"entry\": [{\"sequence\": 5, \"criterion\": " \
+	"[" RULE(field, op, value) "]}]}]}}"
+
+/* CERTMAP-10, PKIAUTH-41 to 45, DN-1, DN-2, DN-13: by number, whatever their order in the file */
+static void test_certificate_rules(void **state)
+{
+	(void)state;
+	struct cv_config *c =
+		build_ok("{\"culvert-pki:pki\": {\"certificate-map\": [{\"name\": \"m\", \"entry\": ["
+			 "{\"sequence\": 20, \"criterion\": [" RULE("serial-number", "eq",
+				 "21") "]},"
+				       "{\"sequence\": 10, \"criterion\": [" RULE(
+					       "subject-name", "co", "ou = Green") "," RULE("expires-on", "ge",
+					       "Apr 1 2009 14:34:30") "]}]}],"
+								      "\"identity\": [{\"name\": \"who\", \"dn\": "
+								      "[\"OU=BigBiz , o=X\"], \"fqdn\": "
+								      "[\"little.com\"]}]}}");
+	assert_int_equal(c->n_cert_map, 1);
+	const struct certmap *m = c->cert_map;
+	assert_int_equal(m->n_entry, 2);
+	assert_int_equal(m->entry[0].seq, 10);
+	assert_int_equal(m->entry[0].n_rule, 2);
+	assert_int_equal(m->entry[0].rule[1].op, CERTMAP_GE);
+	assert_int_equal(m->entry[0].rule[1].time, 1238596470);
+	assert_int_equal(m->entry[1].seq, 20);
+	assert_string_equal(m->entry[1].rule[0].value, "21");
+	assert_int_equal(c->n_identity, 1);
+	assert_int_equal(c->identity->n_line, 2);
+	assert_true(certmap_identity_allows(c->identity, "O=X, OU=bigbiz, CN=a", NULL));
+	assert_true(certmap_identity_allows(c->identity, NULL, "little.com"));
+	config_unref(c);
+	/* what does not go together is refused where it stands */
+	struct model_err err;
+	assert_null(build(ONE_RULE("expires-on", "co", "2009"), &err));
+	assert_non_null(strstr(err.text, "dates take eq, ne, lt and ge"));
+	assert_non_null(strstr(err.path, "certificate-map[name='m']/entry[sequence='5']/criterion"));
+	assert_null(build(ONE_RULE("subject-name", "lt", "x"), &err));
+	assert_null(build(ONE_RULE("valid-start", "ge", "31 02 2026 00:00:00"), &err));
+	assert_null(build("{\"culvert-pki:pki\": {\"identity\": [{\"name\": \"who\", \"dn\": [\"BigBiz\"]}]}}", &err));
+	assert_non_null(strstr(err.text, "name=string"));
+	assert_null(build("{\"culvert-pki:pki\": {\"identity\": [{\"name\": \"who\"}]}}", &err));
+	assert_non_null(strstr(err.text, "at least one dn or fqdn"));
+}
+
 static void test_error_of_resolve(void **state)
 {
 	struct model_err err;
@@ -442,6 +488,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_security_association_refused),
 		cmocka_unit_test(test_one_vendors_own),
 		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),
+		cmocka_unit_test(test_certificate_rules),
 		cmocka_unit_test(test_error_of_resolve),
 	};
 	struct model_err err;

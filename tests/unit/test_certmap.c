@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ike_certmap.h"
+#include "certmap.h"
 #include "pki.h"
 
 static const char *const alt[] = {"DNS:Router1.cisco.com", "IP Address:192.0.0.2"};

@@ -29,7 +29,7 @@ static void tweak_plain(struct cv_config *c, int host)
 	switches(c);
 }
 
-/* IKE-12, IKE-13, IKE-15, AGGR-16, VRF-35: the profile says so, and the responder answers in kind. */
+/* IKE-12, IKE-13, IKE-15, AGGR-16, VRF-35, CERTMAP-16: the profile says so, and the responder answers in kind. */
 static void aggressive_and_quick(void **state)
 {
 	(void)state;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
@@ -214,12 +215,62 @@ static void identities(void **state)
 	assert_int_equal(pki_dn_parse("NOSUCH=x", dn, sizeof(dn)), 0);
 	assert_int_equal(pki_dn_parse("", dn, sizeof(dn)), 0);
 	assert_int_equal(pki_dn_parse("CN=x", dn, 5), 0);
-	assert_string_equal(pki_peer_subject(p), "O=Lab, CN=gw.example.org");
-	assert_string_equal(pki_peer_issuer(p), "O=Lab, CN=Root");
-	assert_string_equal(pki_peer_serial(p), "1234");
+	assert_string_equal(pki_peer_fields(p)->subject, "O=Lab, CN=gw.example.org");
+	assert_string_equal(pki_peer_fields(p)->issuer, "O=Lab, CN=Root");
+	assert_string_equal(pki_peer_fields(p)->serial, "1234");
 	assert_true(pki_peer_valid_s(p) > 80000 && pki_peer_valid_s(p) <= 86400);
 	pki_peer_free(p);
 	pki_tp_unref(tp);
+}
+
+/* Names of any length come whole; what is no distinguished name cannot pass for a part of one. */
+static void fields(void **state)
+{
+	char subject[1200] = "/CN=";
+	(void)state;
+	for (int i = 0; i < 9; i++) /* nine OUs of 60: X.520 allows 64 each */
+		snprintf(subject + strlen(subject), 80, "%s%.60s", i ? "/OU=" : "gw",
+			i ? "012345678901234567890123456789012345678901234567890123456789" : "");
+	strcat(subject, "/OU=last");
+	X509 *x = leaf(&(struct pkim_cert){.subject = subject,
+			       .serial = 0x2f,
+			       .san = "DNS:gw1.example.org,email:ops@example.org,IP:192.0.2.1"},
+		false);
+	struct pki_fields *f = pki_fields_new(der_of(x));
+	assert_non_null(f);
+	assert_true(strlen(f->subject) > 512);
+	assert_string_equal(f->subject + strlen(f->subject) - 9, ", OU=last");
+	assert_int_equal(strlen(f->ou), 60);
+	assert_null(f->unstructured);
+	assert_string_equal(f->issuer, "O=Lab, CN=Root");
+	assert_string_equal(f->serial, "2F");
+	assert_true(f->expires_on > f->valid_start && f->valid_start > 1600000000);
+	assert_int_equal(f->n_alt, 6);
+	assert_string_equal(f->alt[0], "DNS:gw1.example.org");
+	assert_string_equal(f->alt[1], "gw1.example.org");
+	assert_string_equal(f->alt[3], "ops@example.org");
+	assert_string_equal(f->alt[5], "192.0.2.1");
+	pki_fields_free(f);
+	/* for people it is cut, and says so */
+	char text[PKI_NAME_MAX];
+	uint8_t dn[2048];
+	size_t n = pki_dn_parse(subject, dn, sizeof(dn));
+	assert_true(n && pki_dn_text(dn, n, text));
+	assert_int_equal(strlen(text), PKI_NAME_MAX - 1);
+	assert_string_equal(text + PKI_NAME_MAX - 4, "...");
+	f = pki_fields_new(der_of(
+		leaf(&(struct pkim_cert){.subject = "/CN=x/unstructuredName=a, ou=green", .san = "URI:urn:x+ou=green"},
+			false)));
+	assert_string_equal(f->unstructured, "a\\, ou\\=green");
+	assert_string_equal(f->alt[1], "urn:x\\+ou\\=green");
+	pki_fields_free(f);
+	struct pki_blob junk = {(const uint8_t *)"junk", 4};
+	assert_null(pki_fields_new(junk));
+	n = pki_dn_parse("O=Lab, OU=green, OU=blue", dn, sizeof(dn));
+	char *ou = pki_dn_ou(dn, n);
+	assert_string_equal(ou, "green");
+	free(ou);
+	assert_null(pki_dn_ou(dn, n - 1));
 }
 
 static struct pki_tp *own(EVP_PKEY *k, X509 *const *cert, unsigned n, unsigned mode, char *err)
@@ -390,6 +441,7 @@ int main(void)
 		cmocka_unit_test(usages),
 		cmocka_unit_test(revocation),
 		cmocka_unit_test(identities),
+		cmocka_unit_test(fields),
 		cmocka_unit_test(own_certificate),
 		cmocka_unit_test(signatures),
 		cmocka_unit_test(raw_rsa),

@@ -30,9 +30,10 @@ class Pki:
         _openssl(self.lab, "genpkey", "-algorithm", *words, "-out", self.path(f"{name}.key"))
         self.path(f"{name}.key").chmod(0o600)
 
-    def issue(self, name, kind, san, serial):
+    def issue(self, name, kind, san, serial, unit=None):
         self.key(name, kind)
-        _openssl(self.lab, "req", "-new", "-key", self.path(f"{name}.key"), "-subj", f"/O=Lab/CN={name}",
+        subject = f"/O=Lab/OU={unit}/CN={name}" if unit else f"/O=Lab/CN={name}"
+        _openssl(self.lab, "req", "-new", "-key", self.path(f"{name}.key"), "-subj", subject,
                  "-out", self.path(f"{name}.csr"))
         self.path(f"{name}.ext").write_text(f"subjectAltName={san}\nkeyUsage=digitalSignature\nbasicConstraints=CA:FALSE\n")
         _openssl(self.lab, "x509", "-req", "-in", self.path(f"{name}.csr"), "-CA", self.path("ca.pem"), "-CAkey",

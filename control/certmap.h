@@ -7,8 +7,8 @@
  * A pattern that starts with an attribute ("ou=green") therefore only fits where an RDN starts: a peer that gets
  * "ou=green" certified as part of its common name does not pass for a member of that OU.
  */
-#ifndef CONTROL_IKE_CERTMAP_H
-#define CONTROL_IKE_CERTMAP_H
+#ifndef CONTROL_CERTMAP_H
+#define CONTROL_CERTMAP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +46,7 @@ struct certmap {
 	const struct certmap_entry *entry;
 	unsigned n_entry;
 };
-/* What a certificate says, as texts (names as pki_peer_subject() writes them). NULL = it has no such field. */
+/* What a certificate says, as texts (names as struct pki_fields has them). NULL = it has no such field. */
 struct certmap_cert {
 	const char *subject, *issuer, *serial, *unstructured;
 	const char *const *alt;
@@ -65,6 +65,9 @@ bool certmap_time_parse(const char *text, int64_t *out);
  */
 const char *certmap_rule_init(struct certmap_rule *r, enum certmap_field field, enum certmap_op op, const char *value);
 
+/* The same entries with the same rules? Names do not count. */
+bool certmap_same(const struct certmap *a, const struct certmap *b);
+
 /* The entry that fits, the lowest sequence number first; NULL = none. A certificate without any field fits none. */
 const struct certmap_entry *certmap_match(const struct certmap *map, const struct certmap_cert *cert);
 
@@ -82,6 +85,8 @@ struct certmap_identity {
 };
 /* A line of its words: for DN "name=string" pairs between commas (DN-2). NULL, or static text = why not. */
 const char *certmap_id_line_init(struct certmap_id_line *l, enum certmap_id_kind kind, const char *value);
+/* The line for people, into out[CERTMAP_TEXT_MAX]. */
+const char *certmap_id_line_text(const struct certmap_id_line *l, char *out);
 /*
  * May a peer use what refers to this identity (DN-4)? subject: of the certificate that it has authenticated with, NULL
  * = it has none, as with a preshared key; fqdn: the host name that it has authenticated as, NULL = another kind of

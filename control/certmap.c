@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Certificate maps and crypto identities: see the header. */
-#include "ike_certmap.h"
+#include "certmap.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -253,6 +253,27 @@ static bool rule_holds(const struct certmap_rule *r, const struct certmap_cert *
 	return text_fits(r, c) == (r->op == CERTMAP_NE || r->op == CERTMAP_NC ? FOUND_NO : FOUND_YES);
 }
 
+static bool entry_same(const struct certmap_entry *a, const struct certmap_entry *b)
+{
+	if (a->seq != b->seq || a->n_rule != b->n_rule)
+		return false;
+	for (unsigned i = 0; i < a->n_rule; i++)
+		if (a->rule[i].field != b->rule[i].field || a->rule[i].op != b->rule[i].op ||
+			a->rule[i].time != b->rule[i].time || strcmp(a->rule[i].value, b->rule[i].value) != 0)
+			return false;
+	return true;
+}
+
+bool certmap_same(const struct certmap *a, const struct certmap *b)
+{
+	if (a->n_entry != b->n_entry)
+		return false;
+	for (unsigned i = 0; i < a->n_entry; i++)
+		if (!entry_same(&a->entry[i], &b->entry[i]))
+			return false;
+	return true;
+}
+
 const struct certmap_entry *certmap_match(const struct certmap *map, const struct certmap_cert *cert)
 {
 	for (unsigned i = 0; i < map->n_entry; i++) {
@@ -289,6 +310,15 @@ const char *certmap_id_line_init(struct certmap_id_line *l, enum certmap_id_kind
 		p += n;
 	}
 	return NULL;
+}
+
+const char *certmap_id_line_text(const struct certmap_id_line *l, char *out)
+{
+	strcpy(out, l->value + (l->kind == CERTMAP_ID_DN));
+	for (char *p = out; *p; p++)
+		if (*p == '\n')
+			*p = ',';
+	return out;
 }
 
 /* Is each pair of the line an RDN of the subject, as a whole (DN-Q1)? Both normalised. */
