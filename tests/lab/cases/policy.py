@@ -4,7 +4,9 @@ import re
 
 from lab import config as cfg
 from lab.core import require, wait_until
-from lab.topology import HOST_B, NEXT_HOP, REMOTE
+from lab.ikedaemons import Conn, StrongSwan
+from lab.peer import LinuxPeer
+from lab.topology import GW_LAN, GW_WAN, HOST_A, HOST_B, NEXT_HOP, PEER_LAN, REMOTE, layer_of
 from lab.vpn import Vpn
 
 
@@ -106,3 +108,91 @@ def invalid_spi_recovery(lab):
     stats = vpn.culvert.show("crypto", "ike", "stats")["stats"]
     require(stats["invalid_spi_reported"] >= 1 and stats["invalid_spi_initiated"] == 1, f"{stats}")
     require("RECVD_PKT_INV_SPI" in lab.log_text("culvertd.log"), "ISPI-8: nothing in the log")
+
+
+def per_host(lab):
+    """IPSEC-52, IPSEC-T7: with level per-host every pair of hosts has its pair of SAs, whose idents are the two hosts, although the access
+    list names networks; a Linux peer agrees to each of them. The first packet of a pair of hosts never uses another pair's SA."""
+    vpn = Vpn(lab, 2, culvert={"entry": {"level": "per-host"}})
+    sources, targets = [HOST_A[4], "10.1.0.11", "10.1.0.12"], [HOST_B[4], "10.2.0.11"]
+    for source in sources[1:]:
+        lab.address("host-a", "eth0", f"{source}/24")
+    lab.address("host-b", "eth0", f"{targets[1]}/24")
+    pairs = [(source, target) for source in sources for target in targets]
+    for number, (source, target) in enumerate(pairs):
+        wait_until(lambda s=source, t=target: lab.run("host-a", "ping", "-4", "-n", "-c", "1", "-W", "1", "-I", s, t, check=False)
+                   .returncode == 0, 25, f"{source} to reach {target}")
+        flows = [flow for flow in vpn.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"] if flow["sas"]]
+        require(len(flows) == number + 1, f"{number + 1} pairs of hosts, {len(flows)} flows with SAs")
+    idents = {(flow["local_ident"]["prefix"], flow["remote_ident"]["prefix"]) for flow in flows}
+    require(idents == {(f"{source}/32", f"{target}/32") for source, target in pairs}, f"{idents}")
+    require(all(len(flow["sas"]) == 2 for flow in flows), "a pair of SAs for each pair of hosts")
+    require(vpn.daemon.child_count() == len(pairs), f"the peer has {vpn.daemon.child_count()} children")
+
+
+def echoes(lab, ns):
+    """ICMP echo requests that a host has received."""
+    names, values = [line.split() for line in lab.run(ns, "cat", "/proc/net/snmp").stdout.splitlines() if line.startswith("Icmp:")]
+    return int(values[names.index("InEchos")])
+
+
+def two_customers(lab):
+    """VRF-T1, VRF-3, VRF-6, VRF-7, VRF-8, VRF-9: two customers with the same networks on both sides, each with a Linux peer of its own, on one
+    public address, in one map whose two entries have one access list. Each reaches its own other site and no other."""
+    vpn = Vpn(lab, 2)
+    for ns in ("host-c", "host-d"):
+        lab.namespace(ns)
+    lab.veth("host-c", "eth0", "gw", "cv-lan2")
+    lab.silent("gw", "cv-lan2")
+    for tap in ("peer2", "peer3"):
+        lab.tap("wan", tap)
+    lab.run("wan", "ip", "link", "set", "peer2", "master", "outside")
+    lab.veth("wan", "hd0", "host-d", "eth0")
+    lab.silent("wan", "hd0")
+    lab.bridge("wan", "inside2", "peer3", "hd0")
+    for ns, address, gateway in (("host-c", HOST_A[4], GW_LAN[4]), ("host-d", HOST_B[4], PEER_LAN[4])):
+        lab.address(ns, "eth0", f"{address}/24")
+        lab.route(ns, "default", gateway)
+    second = "192.0.2.3"
+    peer = LinuxPeer(lab, "second", "wan", ["peer2", "peer3"], "\n".join([
+        "sysctl -qw net.ipv4.ip_forward=1", "ip link set vec0 up", "ip link set vec1 up", f"ip addr add {second}/24 dev vec0",
+        f"ip addr add {PEER_LAN[4]}/24 dev vec1", f"ip route add default via {GW_WAN[4]}"]), layer_of(StrongSwan.layer))
+    StrongSwan(peer, Conn(**{**vpn.conn_args, "local": second, "local_id": second, "esp": "aes256-sha256"})).start()
+
+    config = vpn.config(profile={"vrf": "a"})
+    config["culvert-vrf:vrfs"] = {"vrf": [{"name": "a"}, {"name": "b"}]}
+    lan = cfg.interface(config, "lan")
+    lan["culvert-vrf:vrf"] = "a"
+    config["ietf-interfaces:interfaces"]["interface"].append(
+        {**lan, "name": "lan2", "culvert-platform:device": "net_af_packet2,iface=cv-lan2", "culvert-vrf:vrf": "b"})
+    for vrf in ("a", "b"):
+        config["ietf-routing:routing"]["control-plane-protocols"]["control-plane-protocol"].append(
+            {"type": "ietf-routing:static", "name": vrf, "culvert-vrf:vrf": vrf, "static-routes": {
+                "ietf-ipv4-unicast-routing:ipv4": {"route": [
+                    {"destination-prefix": REMOTE[4], "next-hop": {"next-hop-address": NEXT_HOP[4],
+                                                                    "culvert-vrf:global": True}}]}}})
+    ike, ipsec = config["culvert-ike:ike"], config["culvert-ipsec:ipsec"]
+    ike["keyring"][0]["pre-shared-key"].append({"name": "second", "address": second, "key": cfg.PSK})
+    ike["profile"].append({**ike["profile"][0], "name": "second", "vrf": "b",
+                           "match-identity": [{"name": "peer", "type": "address", "value": second}]})
+    ipsec["transform-set"].append({"name": "second", "algorithm": "aes256-cbc-sha256-128"})
+    ipsec["crypto-map"][0]["entry"].append({**ipsec["crypto-map"][0]["entry"][0], "sequence": 20, "peer": [second],
+                                             "transform-set": ["second"], "ike-profile": "second"})
+    vpn.culvert.commit(config)
+    capture = vpn.site.capture()
+    for near, far, other in (("host-a", "host-b", "host-d"), ("host-c", "host-d", "host-b")):
+        before = echoes(lab, far), echoes(lab, other)
+        wait_until(lambda n=near: lab.run(n, "ping", "-4", "-n", "-c", "3", "-i", "0.1", "-W", "1", HOST_B[4], check=False)
+                   .returncode == 0, 25, f"{near} to reach {far}")
+        require(echoes(lab, far) >= before[0] + 3 and echoes(lab, other) == before[1], f"{near} reached another than {far}")
+        done = lab.run(far, "ping", "-4", "-n", "-c", "3", "-i", "0.1", "-W", "1", HOST_A[4], check=False)
+        require(done.returncode == 0, f"{far} does not reach {near}:\n{done.stdout}")
+    capture.stop()
+    capture.require_only_esp(12)
+    for vrf, address, transform in (("a", NEXT_HOP[4], "esp-gcm 128"), ("b", second, "esp-aes 256 esp-sha256-hmac")):
+        flows = vpn.culvert.show("crypto", "ipsec", "sa", "vrf", vrf)["interfaces"][0]["flows"]
+        require(len(flows) == 1 and flows[0]["current_peer"] == address and flows[0]["protected_vrf"] == vrf, f"{flows}")
+        require({sa["transform"] for sa in flows[0]["sas"]} == {transform}, f"{flows}")
+    vpn.culvert.cli("clear", "crypto", "sa", "vrf", "a")
+    left = [flow for flow in vpn.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"] if flow["sas"]]
+    require([flow["protected_vrf"] for flow in left] == ["b"], f"{left}")
