@@ -48,6 +48,7 @@ enum slow_reason {
 #define PKT_F_TRACED 32u
 #define PKT_F_PRIO 64u
 #define PKT_F_LOCAL 128u /* addressed to this router: set by ip_input before ipsec_check_clear */
+#define PKT_F_LEARN 512u /* fast.h: what becomes of it is remembered. Clear it when you wrap or rewrite the packet. */
 #define PKT_F_GROUP 256u /* received as a link-layer broadcast or multicast */
 
 /* Per-packet metadata in the mbuf's private area; 64 bytes, one line. Valid from pipeline input to transmission. */
@@ -69,7 +70,8 @@ struct pkt_meta {
 	uint8_t slow;	 /* enum slow_reason */
 	uint8_t tunnels; /* tunnel interfaces it has been sent into so far, and the last of them (VTI-41) */
 	uint16_t tunnel;
-	uint8_t pad[4];
+	uint8_t pad[2];
+	uint16_t learn;	  /* with PKT_F_LEARN: slot of fast.h */
 	uint64_t scratch; /* between two adjacent stages of one module */
 };
 _Static_assert(sizeof(struct pkt_meta) == 64, "one cache line");

@@ -116,6 +116,33 @@ static inline struct cv_sa_counters *esp_counters(struct worker *w, const struct
 	return &w->stats->sa[sa->index];
 }
 
+/* ---- steps of esp_out.c and esp_in.c that the fast path shares (fast_out.c, fast_in.c) ---- */
+
+/*
+ * Give numbers to a run of n packets of one outbound SA, `bytes` of inner packets in all, and hold it to its lifetimes.
+ * Returns how many may go: the first of them has number *first. The others have been counted and dropped.
+ */
+uint32_t esp_out_numbers(
+	struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, uint32_t n, uint64_t bytes, uint64_t *first);
+/* Largest inner packet that fits this outbound SA's way; generation is fib_generation(). Afterwards sa->route is of
+ * that generation. */
+uint16_t esp_inner_mtu(const struct sa *sa, uint32_t generation);
+
+/* Consecutive packets of one inbound SA, counted together. */
+struct esp_run {
+	const struct sa *sa;
+	uint64_t packets, bytes; /* inner packets that are good */
+	uint64_t top;		 /* highest sequence number taken */
+};
+/* Take the sequence numbers of n packets of one SA, operations from `first` on. fresh[] is by place in the run. */
+void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool *fresh);
+/* What became of the i-th operation: with DROP_NONE w->ipsec->pkt[i] is the inner packet, checked. */
+enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i, bool fresh);
+/* Count and drop. */
+void esp_in_fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why);
+/* Move the replay window on, count, and look at the lifetimes. */
+void esp_run_close(struct worker *w, const struct esp_run *r, uint32_t now_s);
+
 /* ---- transport mode and AH (esp_transport.c, ah.c): called through the kind of an SA ---- */
 
 /* Where ESP or AH goes in transport mode (RFC 4303 3.1.1): its offset from the IP header, and that of the field that
@@ -137,7 +164,7 @@ enum drop_reason ah_out(
 void ah_restore(struct rte_mbuf *m, const struct esp_saved *s);
 /* Inbound, before the ICV is checked; off: of AH from the IP header. */
 enum drop_reason ah_prepare(const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op,
-	struct esp_saved *s, uint64_t *seq);
+	struct esp_saved *s, uint64_t *first);
 /* Inbound: take ESP's or AH's header out from between the IP header, off bytes long, and the payload, len bytes from
  * data on, whose protocol is next. */
 void transport_strip(struct rte_mbuf *m, uint32_t off, uint8_t *data, uint32_t len, uint8_t next);

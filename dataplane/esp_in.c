@@ -26,14 +26,7 @@
 #define ND_FIRST 133u /* router solicitation */
 #define ND_LAST 137u  /* redirect (RFC 4861) */
 
-/* Consecutive packets of one SA, counted together. */
-struct run {
-	const struct sa *sa;
-	uint64_t packets, bytes;
-	uint64_t top; /* highest sequence number taken */
-};
-
-static inline void fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why)
+void esp_in_fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why)
 {
 	struct cv_sa_counters *c = esp_counters(w, sa);
 	if (why == DROP_ESP_REPLAY)
@@ -364,7 +357,7 @@ static enum drop_reason ah_in(struct worker *w, const struct sa *sa, struct rte_
 
 /* ---- lifetimes and counters ---- */
 
-static void limits(const struct run *r)
+static void limits(const struct esp_run *r)
 {
 	struct sa_state *st = r->sa->state;
 	if (r->sa->flags & SA_F_BYTE_LIMIT) {
@@ -383,7 +376,7 @@ static void limits(const struct run *r)
 	}
 }
 
-static inline void run_close(struct worker *w, const struct run *r, uint32_t now_s)
+void esp_run_close(struct worker *w, const struct esp_run *r, uint32_t now_s)
 {
 	if (r->top)
 		replay_advance(r->sa->in.replay, r->top);
@@ -467,7 +460,7 @@ static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct s
 			why = ah ? ah_prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op])
 				 : prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], aead, esn);
 		if (unlikely(why != DROP_NONE)) {
-			fail(w, m, sa, why);
+			esp_in_fail(w, m, sa, why);
 			continue;
 		}
 		iw->sa[n_op] = sa;
@@ -521,8 +514,7 @@ static void take_good_numbers(struct ipsec_worker *iw, struct replay *r, uint32_
 		fresh[which[i]] = ok[i];
 }
 
-/* Take the sequence numbers of n packets of one SA, operations from `first` on. fresh[] is by place in the run. */
-static inline void take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool *fresh)
+void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool *fresh)
 {
 	uint32_t bad = 0;
 	for (uint32_t i = first; i < first + n; i++)
@@ -533,8 +525,7 @@ static inline void take_numbers(struct ipsec_worker *iw, const struct sa *sa, ui
 		take_good_numbers(iw, sa->in.replay, first, n, fresh);
 }
 
-/* What became of the i-th operation. */
-static inline enum drop_reason judge(struct worker *w, const struct sa *sa, uint32_t i, bool fresh)
+enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i, bool fresh)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	const struct crypto_op *op = &iw->op[i];
@@ -553,20 +544,20 @@ static inline enum drop_reason judge(struct worker *w, const struct sa *sa, uint
 static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint32_t now_s, struct pkt_vec *inner)
 {
 	struct ipsec_worker *iw = w->ipsec;
-	struct run run = {.sa = iw->sa[first]};
+	struct esp_run run = {.sa = iw->sa[first]};
 	bool fresh[DP_VEC];
 	uint32_t n_inner = inner->n;
 	uint64_t top = 0, bytes = 0;
-	take_numbers(iw, run.sa, first, n, fresh);
+	esp_take_numbers(iw, run.sa, first, n, fresh);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = iw->pkt[first + i];
 		const uint64_t seq = iw->seq[first + i];
-		enum drop_reason why = judge(w, run.sa, first + i, fresh[i]);
+		enum drop_reason why = esp_in_judge(w, run.sa, first + i, fresh[i]);
 		if (likely(fresh[i]) && seq > top)
 			top = seq;
 		if (unlikely(why != DROP_NONE)) {
 			trace_step(m, "esp-in", "spi %08x refused", run.sa->spi);
-			fail(w, m, run.sa, why);
+			esp_in_fail(w, m, run.sa, why);
 			continue;
 		}
 		bytes += m->data_len;
@@ -579,7 +570,7 @@ static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint
 	if (unlikely(run.sa->in.tunnel))
 		n_inner = inner->n + tunnel_decrypted(w, run.sa, inner->pkt + inner->n, n_inner - inner->n);
 	inner->n = n_inner;
-	run_close(w, &run, now_s);
+	esp_run_close(w, &run, now_s);
 }
 
 static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *inner)

@@ -40,8 +40,6 @@ static uint16_t inner_max(const struct sa *sa, uint32_t mtu)
 	return (uint16_t)(((mtu - fixed) & ~(uint32_t)sa->pad_mask) - ESP_TRAILER_LEN);
 }
 
-static inline uint16_t inner_mtu(const struct sa *sa, uint32_t generation);
-
 /* Largest outer packet that reaches the peer in one piece, as far as we know. */
 static uint32_t outer_mtu(const struct sa *sa)
 {
@@ -60,7 +58,7 @@ static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
 	uint32_t mtu = outer_mtu(sa);
 	const struct sa *outer = sa->flags & SA_F_NESTED ? sa_get(sa->conf.outer_index) : NULL;
 	if (outer && outer->dir == CV_SA_OUT)
-		mtu = RTE_MIN(mtu, inner_mtu(outer, generation));
+		mtu = RTE_MIN(mtu, esp_inner_mtu(outer, generation));
 	uint16_t inner = inner_max(sa, mtu);
 	uint64_t route = (uint64_t)generation << 32 | fib_lookup(sa->front_vrf, &sa->conf.dst);
 	/* the packet that made us look is itself on its way with what is stored here: route before mtu */
@@ -69,7 +67,7 @@ static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
 	return inner;
 }
 
-static inline uint16_t inner_mtu(const struct sa *sa, uint32_t generation)
+uint16_t esp_inner_mtu(const struct sa *sa, uint32_t generation)
 {
 	uint64_t cached = __atomic_load_n(&sa->mtu, __ATOMIC_ACQUIRE);
 	if (likely(cached >> 32 == generation))
@@ -169,39 +167,46 @@ static enum drop_reason account(const struct sa *sa, uint64_t last, uint64_t byt
 	return likely(!__atomic_load_n(&st->expired, __ATOMIC_RELAXED)) ? DROP_NONE : DROP_ESP_EXPIRED;
 }
 
-/*
- * A run of packets of one SA: one atomic add gives it consecutive sequence numbers, so several workers may share the
- * SA. Returns how many of the run were encapsulated into iw->op from n_op on.
- */
+/* One atomic add gives a run consecutive numbers, so several workers may share the SA. */
+uint32_t esp_out_numbers(
+	struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, uint32_t n, uint64_t bytes, uint64_t *first)
+{
+	uint64_t seq = __atomic_fetch_add(&sa->state->seq, n, __ATOMIC_RELAXED);
+	enum drop_reason why = account(sa, seq + n, bytes);
+	*first = seq + 1;
+	if (likely(why == DROP_NONE))
+		return n;
+	/* with a packet or sequence limit, the part of the run before it still goes */
+	uint64_t left = seq < sa->state->hard_seq ? sa->state->hard_seq - seq : 0;
+	uint32_t good =
+		seq + n > sa->state->hard_seq && !(sa->flags & SA_F_BYTE_LIMIT) ? (uint32_t)RTE_MIN(left, n) : 0;
+	esp_counters(w, sa)->other_errors += n - good;
+	dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX && !(sa->flags & SA_F_ESN) ? DROP_ESP_SEQ : why);
+	return good;
+}
+
+/* A run of packets of one SA. Returns how many were encapsulated into iw->op from n_op on. */
 static uint32_t encapsulate_run(
 	struct worker *w, struct rte_mbuf **pkts, const struct sa *sa, uint32_t n, uint32_t n_op)
 {
 	struct ipsec_worker *iw = w->ipsec;
-	uint64_t bytes = 0;
-	for (uint32_t i = 0; i < n; i++)
-		bytes += pkts[i]->data_len;
-	uint64_t seq = __atomic_fetch_add(&sa->state->seq, n, __ATOMIC_RELAXED);
-	enum drop_reason why = account(sa, seq + n, bytes);
 	struct cv_sa_counters *c = esp_counters(w, sa);
-	uint32_t good = n;
-	if (unlikely(why != DROP_NONE)) {
-		/* with a packet or sequence limit, the part of the run before it still goes */
-		uint64_t left = seq < sa->state->hard_seq ? sa->state->hard_seq - seq : 0;
-		good = seq + n > sa->state->hard_seq && !(sa->flags & SA_F_BYTE_LIMIT) ? (uint32_t)RTE_MIN(left, n) : 0;
-		c->other_errors += n - good;
-		for (uint32_t i = good; i < n; i++)
-			bytes -= pkts[i]->data_len;
-		dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX && !(sa->flags & SA_F_ESN) ? DROP_ESP_SEQ : why);
-	}
+	uint16_t len[DP_VEC];
+	uint64_t bytes = 0, seq;
+	for (uint32_t i = 0; i < n; i++)
+		bytes += len[i] = pkts[i]->data_len;
+	uint32_t good = esp_out_numbers(w, sa, pkts, n, bytes, &seq);
+	for (uint32_t i = good; i < n; i++)
+		bytes -= len[i];
 	const bool plain4 = sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_UDP), esn = sa->flags & SA_F_ESN;
 	if (likely(sa->kind == SA_ESP_PLAIN && plain4))
-		encapsulate_all(iw, sa, pkts, good, seq + 1, n_op, true, true, false);
+		encapsulate_all(iw, sa, pkts, good, seq, n_op, true, true, false);
 	else if (sa->kind == SA_ESP_PLAIN)
-		encapsulate_all(iw, sa, pkts, good, seq + 1, n_op, true, false, false);
+		encapsulate_all(iw, sa, pkts, good, seq, n_op, true, false, false);
 	else if (sa->kind == SA_ESP_TUNNEL)
-		encapsulate_all(iw, sa, pkts, good, seq + 1, n_op, sa->iv == SA_IV_AEAD, false, esn);
+		encapsulate_all(iw, sa, pkts, good, seq, n_op, sa->iv == SA_IV_AEAD, false, esn);
 	else
-		good = protect_others(w, sa, pkts, good, seq + 1, n_op, &bytes);
+		good = protect_others(w, sa, pkts, good, seq, n_op, &bytes);
 	c->packets += good;
 	c->bytes += bytes;
 	c->last_used_s = dp_uptime_s();
@@ -258,7 +263,7 @@ static inline void finish(
 		if (unlikely(v6 && udp))
 			udp6_checksum(m);
 		meta->vrf = vrf;
-		meta->flags = (meta->flags & PKT_F_TRACED) | flags;
+		meta->flags = (meta->flags & (PKT_F_TRACED | PKT_F_LEARN)) | flags;
 		meta->sa = index;
 		meta->adj = adj;
 		meta->flow_hash = 0;
@@ -281,6 +286,7 @@ static void nest(struct worker *w, struct rte_mbuf *const *pkts, const struct sa
 			dp_drop1(w, m ? m : pkts[i], sa ? DROP_ESP_TOO_BIG : DROP_NO_SA);
 			continue;
 		}
+		pkt_meta(m)->flags &= ~PKT_F_LEARN;
 		iw->nest_sa[iw->nest.n] = sa;
 		iw->nest.pkt[iw->nest.n++] = m;
 	}
@@ -460,7 +466,7 @@ static inline bool choose(struct rte_mbuf *m, struct spd_verdict *v, struct chos
 	if (!c->sa)
 		return false;
 	c->index = v->sa;
-	c->max = inner_mtu(c->sa, generation);
+	c->max = esp_inner_mtu(c->sa, generation);
 	return true;
 }
 
@@ -486,7 +492,7 @@ void ipsec_protect(
 	struct worker *w, struct rte_mbuf **pkts, uint32_t n, const struct sa *sa, uint16_t mtu, struct pkt_vec *outer)
 {
 	struct ipsec_worker *iw = w->ipsec;
-	const uint16_t max = RTE_MIN(mtu, inner_mtu(sa, fib_generation()));
+	const uint16_t max = RTE_MIN(mtu, esp_inner_mtu(sa, fib_generation()));
 	iw->parts.n = 0;
 	iw->cut = false;
 	for (uint32_t i = 0; i < n; i++) {

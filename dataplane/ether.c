@@ -7,6 +7,7 @@
 #include <rte_ether.h>
 #include <rte_ip.h>
 
+#include "fast.h"
 #include "iface.h"
 #include "trace.h"
 #include "worker.h"
@@ -132,7 +133,8 @@ static inline bool frame_usual(const struct rte_mbuf *m, uint64_t mac)
 	       m->nb_segs == 1 && rte_pktmbuf_data_len(m) >= sizeof(struct rte_ether_hdr);
 }
 
-static void ether_vector(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n, struct pkt_vec *v)
+static void ether_vector(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, const uint16_t *learn, unsigned n,
+	struct pkt_vec *v)
 {
 	const struct iface_view *view = iface_view();
 	const struct iface_port_map *map = view->port[port_id];
@@ -156,6 +158,7 @@ static void ether_vector(struct worker *w, uint32_t port_id, struct rte_mbuf **p
 		bytes += m->pkt_len;
 		packets++;
 		*pkt_meta(m) = fresh;
+		fast_mark(pkt_meta(m), learn[i]);
 		m->data_off += sizeof(struct rte_ether_hdr);
 		m->data_len -= sizeof(struct rte_ether_hdr);
 		m->pkt_len -= sizeof(struct rte_ether_hdr);
@@ -173,16 +176,27 @@ static void trace_received(struct pkt_vec *v)
 		trace_pick(v->pkt[i]);
 }
 
-void ether_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n)
+/* All that the fast path does not know. */
+static void long_way(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, const uint16_t *learn, unsigned n)
 {
 	struct stage_mark mark = stage_begin(w);
 	struct pkt_vec v;
 
 	v.n = 0; /* and no more: clearing the whole of it costs as much as a packet */
-	ether_vector(w, port_id, pkts, n, &v);
+	ether_vector(w, port_id, pkts, learn, n, &v);
 	if (unlikely(trace_armed()))
 		trace_received(&v);
 	stage_end(w, STAGE_ETHER_INPUT, n, mark);
 	if (v.n)
 		ip_input(w, &v);
+}
+
+void ether_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n)
+{
+	const uint16_t *learn;
+
+	n = fast_input(w, port_id, pkts, n, &learn);
+	if (n)
+		long_way(w, port_id, pkts, learn, n);
+	fast_end(w);
 }

@@ -8,6 +8,8 @@
 
 #define FLOW_MAX_EXT 8 /* IPv6 extension headers looked through */
 
+uint32_t flow_epoch;
+
 flow_addr flow_addr_from(const struct cv_addr *a)
 {
 	flow_addr v = 0;

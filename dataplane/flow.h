@@ -31,6 +31,25 @@ struct flow_sel {
 	uint8_t pad;
 };
 
+/* ---- decisions about flows, remembered ---- */
+
+extern uint32_t flow_epoch;
+extern uint32_t fib_generation_current, spd_generation;
+
+/* Worker: differs whenever anything has changed that a decision about a packet may depend on. Read before deciding. */
+static inline uint32_t flow_generation(void)
+{
+	return __atomic_load_n(&flow_epoch, __ATOMIC_ACQUIRE) +
+	       __atomic_load_n(&fib_generation_current, __ATOMIC_ACQUIRE) +
+	       __atomic_load_n(&spd_generation, __ATOMIC_ACQUIRE); /* each of them only grows */
+}
+/* Main: something has been published that neither routes nor policy tell of. Before what it replaced may be used for
+ * something else (dp_defer()). */
+static inline void flow_changed(void)
+{
+	__atomic_fetch_add(&flow_epoch, 1, __ATOMIC_RELEASE);
+}
+
 flow_addr flow_addr_from(const struct cv_addr *a);
 void flow_addr_to(flow_addr v, uint8_t af, struct cv_addr *out);
 void flow_sel_from(const struct cv_selector *s, struct flow_sel *out);

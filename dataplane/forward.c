@@ -3,6 +3,7 @@
 #include "pipeline.h"
 
 #include "events.h"
+#include "fast.h"
 #include "fib.h"
 #include "frag.h"
 #include "iface.h"
@@ -325,6 +326,11 @@ void ip_input(struct worker *w, struct pkt_vec *v)
 	input_nested(w, v, 0);
 }
 
+void ip_input_inner(struct worker *w, struct pkt_vec *v)
+{
+	input_nested(w, v, 1);
+}
+
 /* ---- ip_forward ---- */
 
 /* Which member of a group a packet takes. Outer packets made by IPsec hash by their own header, so that one SA keeps
@@ -612,6 +618,8 @@ static inline unsigned output_run(struct worker *w, struct rte_mbuf **pkts, unsi
 		if (likely(m->pkt_len <= a->mtu)) {
 			l2_push(m, a);
 			bytes += m->pkt_len;
+			if (unlikely(pkt_meta(m)->flags & PKT_F_LEARN))
+				fast_learn(w, m, index);
 			continue;
 		}
 		emit(w, a, pkts + first, i - first, bytes);

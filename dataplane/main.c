@@ -17,6 +17,7 @@
 #include "cv_log.h"
 #include "eal.h"
 #include "fib.h"
+#include "fast.h"
 #include "ipsec.h"
 #include "neigh.h"
 #include "port.h"
@@ -63,7 +64,8 @@ static int make_worker_state(void)
 		struct worker *w = dp_workers[i];
 		w->tx = tx_worker_create(i, SOCKET_ID_ANY);
 		w->ipsec = ipsec_worker_create(i, SOCKET_ID_ANY);
-		if (w->tx == NULL || w->ipsec == NULL)
+		w->fast = fast_worker_create(SOCKET_ID_ANY);
+		if (w->tx == NULL || w->ipsec == NULL || w->fast == NULL)
 			return -ENOMEM;
 	}
 	return 0;

@@ -23,6 +23,8 @@ struct sa;
 void ether_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n);
 /* data at the IP header, meta vrf and if_rx set: validates, classifies, forwards, decapsulates or hands to main. */
 void ip_input(struct worker *w, struct pkt_vec *v);
+/* The same for packets that came out of an SA (PKT_F_DECAPPED): their headers have been checked. */
+void ip_input_inner(struct worker *w, struct pkt_vec *v);
 /* Route in meta->vrf and send on; applies the egress SPD unless PKT_F_PROTECTED or PKT_F_BYPASS. TTL is decremented
  * unless PKT_F_LOCAL_OUT or PKT_F_PROTECTED. Used by ip_input and for everything this box makes itself. */
 void ip_forward(struct worker *w, struct pkt_vec *v);

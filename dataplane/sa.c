@@ -179,6 +179,7 @@ static void inbound_build(struct sa *sa, const struct cv_sa *c)
 	sa->in.replay = sa->state->replay;
 	sa->in.outer = c->outer_index;
 	sa->in.tunnel = c->tunnel_if;
+	sa->local_generation = UINT32_MAX; /* of no generation */
 	sa->udp_peer = c->udp_src;
 	const struct flow_sel *s = &sa->sel[0];
 	if (sa->n_sel != 1 || s->af != CV_AF_INET || s->proto || !s->any_ports)
@@ -554,6 +555,7 @@ static void sa_publish(void)
 	if (txn.sync)
 		sweep();
 	txn_reset();
+	flow_changed();
 }
 
 static void sa_abort(void)

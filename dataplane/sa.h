@@ -93,7 +93,10 @@ struct sa {
 	uint8_t kind;	   /* enum sa_kind */
 	/* Outbound: two caches that any worker refreshes when routes have changed, the only fields written after
 	 * publication. fib generation << 32 | largest inner packet; fib generation << 32 | route word (fib.h). */
-	uint64_t mtu;
+	union {
+		uint64_t mtu;
+		uint32_t local_generation; /* inbound: fib generation in which `local` was our own */
+	};
 
 	union {
 		/* outbound: outer IP header, UDP header, SPI; ready to be copied in wide stores */

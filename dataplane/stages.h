@@ -16,7 +16,8 @@
 	X(ESP_OUT, "esp-out")                                                                                          \
 	X(ESP_IN, "esp-in")                                                                                            \
 	X(LOCAL, "local")                                                                                              \
-	X(CRYPTO, "crypto")
+	X(CRYPTO, "crypto")                                                                                            \
+	X(FAST, "fast")
 
 enum stage {
 #define X(sym, name) STAGE_##sym,

@@ -16,6 +16,7 @@
 #define WORKER_RXQ_MAX 64u
 
 struct tx_worker;    /* tx.h */
+struct fast_worker;  /* fast.h */
 struct ipsec_worker; /* ipsec.h */
 
 struct worker_rxq {
@@ -43,6 +44,7 @@ struct worker {
 	const struct worker_rxqs *rxqs; /* main publishes, worker reads */
 	struct tx_worker *tx;		/* tx.c */
 	struct ipsec_worker *ipsec;	/* ipsec.h */
+	struct fast_worker *fast;	/* fast.h; NULL: everything goes through the pipeline */
 	uint64_t tsc;			/* at the start of this round of the loop */
 	uint64_t inner_cycles;		/* stage_begin/stage_end: cycles of stages called from the current one */
 	struct rte_ring *inject;	/* worker index 1: packets main wants routed by a worker */

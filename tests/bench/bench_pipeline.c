@@ -21,6 +21,7 @@
 #include <rte_udp.h>
 
 #include "cv_addr.h"
+#include "fast.h"
 #include "fib.h"
 #include "iface.h"
 #include "ipsec.h"
@@ -613,7 +614,7 @@ static void eal_start(void)
 			free_pages = 0;
 		fclose(f);
 	}
-	bool use = free_pages >= 144;
+	bool use = free_pages >= 144 && !count_only; /* valgrind cannot map them */
 	base[8] = use ? huge : none;
 	base[9] = use ? mem : mem_none;
 	base[10] = use ? NULL : shconf;
@@ -715,7 +716,8 @@ static void start(void)
 	w->tx = tx_worker_create(0, SOCKET_ID_ANY);
 	w->ipsec = ipsec_worker_create(0, SOCKET_ID_ANY);
 	mgr = alloc_mb_mgr(0);
-	if (!w->tx || !w->ipsec || !mgr)
+	w->fast = fast_worker_create(SOCKET_ID_ANY);
+	if (!w->tx || !w->ipsec || !w->fast || !mgr)
 		die("initialisation");
 	init_mb_mgr_auto(mgr, NULL);
 	dp_clock_update();

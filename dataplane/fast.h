@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fast path: a per-worker cache of what the pipeline (pipeline.h) did with the first packet of a flow, and a short
+ * way for those that follow. It decides nothing itself. A flow is learned at the very end of the pipeline, from the
+ * frame that is about to be sent, and only when that frame is what the fast path would have made of the packet;
+ * whatever the pipeline drops, punts, cuts, wraps otherwise or rewrites is never learned and stays with the pipeline.
+ *
+ * The key holds everything decisions depend on (where the packet came from, addresses, protocol, ports, traffic class).
+ * What is not in the key is checked per packet (lengths, TTL, header checksum, sequence numbers), or is the same for
+ * one value of flow_generation() (flow.h). For IPv4 packets in one buffer, without options or fragments, and SAs of
+ * kind SA_ESP_PLAIN with IPv4 and no UDP outside.
+ *
+ *   frames -> parse -+-> ESP of a known SA: decrypt -> inner packet -+
+ *                    +-> clear packet -------------------------------+-> look up -+-> forward -> transmit
+ *                    |                                                            +-> encapsulate -> transmit
+ *                    +-> anything else -> pipeline                                +-> unknown: pipeline, learn from it
+ *
+ * Packets of one flow keep their order: behind a packet that is too long for its way the rest of the vector goes
+ * through the pipeline. Worker.
+ */
+#ifndef DATAPLANE_FAST_H
+#define DATAPLANE_FAST_H
+
+#include <nmmintrin.h>
+#include <string.h>
+
+#include <rte_ether.h>
+
+#include "iface.h"
+#include "iphdr.h"
+#include "neigh.h"
+#include "pipeline.h"
+#include "sa.h"
+#include "worker.h"
+
+#define FAST_LINES 32768u /* of two flows each; power of two */
+#define FAST_WAYS 2u
+
+/* What a flow is known by; in network order where it comes from the packet. */
+struct fast_key {
+	uint64_t addr; /* source, destination */
+	uint64_t from; /* ports << 32 | interface, or FAST_DECAPPED | index of the SA it came out of */
+	uint64_t rest; /* generation << 32 | traffic class << 8 | protocol */
+};
+#define FAST_DECAPPED (UINT32_C(1) << 31)
+
+enum fast_kind { FAST_UNKNOWN = 0, FAST_FORWARD, FAST_PROTECT };
+/* What is done with a flow: kind, adjacency (28 bits), index of the outbound SA. */
+#define FAST_VERDICT(kind, adj, sa) ((uint64_t)(kind) << 60 | (uint64_t)(adj) << 32 | (sa))
+#define FAST_KIND(v) ((enum fast_kind)((v) >> 60))
+#define FAST_ADJ(v) ((uint32_t)((v) >> 32) & 0x0fffffffu)
+#define FAST_SA(v) ((uint32_t)(v))
+
+struct fast_way {
+	struct fast_key key;
+	uint64_t verdict;
+};
+struct fast_line {
+	struct fast_way way[FAST_WAYS];
+} __rte_cache_aligned;
+_Static_assert(sizeof(struct fast_line) == 64, "one cache line");
+
+/* A packet whose flow is looked up. */
+struct fast_slot {
+	struct fast_key key;
+	struct fast_line *line;
+	uint64_t verdict; /* 0 = unknown */
+	struct rte_mbuf *m;
+	uint8_t *ip;	 /* its IP header; in front there is room for a link-layer header */
+	uint32_t len;	 /* of the IP packet */
+	uint32_t victim; /* which way to give up when both are in use */
+};
+_Static_assert(sizeof(struct fast_slot) == 64, "one cache line");
+
+#define FAST_PIPELINE UINT16_MAX    /* in where[], op_slot[]: no slot, for the pipeline */
+#define FAST_TAKEN (UINT16_MAX - 1) /* in where[]: an operation on received ESP has it */
+
+struct fast_worker {
+	struct fast_line line[FAST_LINES];
+	/* the vector under way */
+	uint32_t generation, fib_generation; /* read before anything is decided */
+	uint32_t n_slot, n_clear;	     /* received in clear the first n_clear, out of an SA the others */
+	struct fast_slot slot[DP_VEC];
+	uint16_t where[DP_VEC]; /* by place in the vector: its slot */
+	uint16_t learn[DP_VEC]; /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
+	bool open;		/* packets with PKT_F_LEARN are on their way */
+	/* received ESP: its frames, their places in the vector; then by operation */
+	uint32_t n_esp, n_op;
+	struct rte_mbuf *esp[DP_VEC];
+	uint16_t esp_at[DP_VEC];
+	uint16_t op_slot[DP_VEC];
+	bool fresh[DP_VEC];
+	struct pkt_vec inner; /* out of an SA, for the pipeline */
+	/* sent ESP: operations of one adjacency */
+	uint32_t n_run;
+	struct {
+		uint32_t first, n, adj;
+		uint64_t bytes;
+	} run[DP_VEC];
+} __rte_cache_aligned;
+
+/* Main: state of one worker. Never freed. NULL when out of memory. */
+struct fast_worker *fast_worker_create(int socket);
+
+/*
+ * Received frames of one port (data at the Ethernet header): sends on what it can. Returns how many are left at the
+ * start of pkts, in order and untouched, for the pipeline. (*learn)[i] is for fast_mark().
+ */
+unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, unsigned n, const uint16_t **learn);
+
+/* Packets that fast_input() left have all been through the pipeline. */
+static inline void fast_end(struct worker *w)
+{
+	if (likely(w->fast != NULL))
+		w->fast->open = false;
+}
+
+/* Before a packet goes through the pipeline. */
+static inline void fast_mark(struct pkt_meta *meta, uint16_t learn)
+{
+	if (learn) {
+		meta->flags |= PKT_F_LEARN;
+		meta->learn = (uint16_t)(learn - 1u);
+	}
+}
+
+/* A frame with PKT_F_LEARN is about to leave by this adjacency: data at the link-layer header. */
+void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj);
+
+/* ---- between fast.c, fast_in.c and fast_out.c ---- */
+
+/* Which of the first four bytes behind the IP header are part of a flow, by protocol; 0: not for the fast path. */
+extern const uint32_t fast_ports[256];
+
+static inline uint8_t ip4_proto(struct ip4_words h)
+{
+	return (uint8_t)(h.b >> 8);
+}
+
+/* IPv4, a header of 20 bytes, not a fragment, with the right checksum (sum_ok: known already). */
+static inline bool fast_header_ok(struct ip4_words h, bool sum_ok)
+{
+	return (h.a & UINT64_C(0xffbf0000000000ff)) == 0x45 && (sum_ok || ip4_sum20(h) == 0xffff);
+}
+
+/* And a packet that the fast path knows flows of, with a hop left. */
+static inline bool fast_flow_ok(struct ip4_words h)
+{
+	return fast_ports[ip4_proto(h)] && (uint8_t)h.b > 1;
+}
+
+/* Fill in a slot and ask for its line. from: the low half of fast_key.from. */
+static inline void fast_slot_fill(struct fast_worker *f, struct fast_slot *s, struct rte_mbuf *m, uint8_t *ip,
+	struct ip4_words h, uint32_t from, uint32_t len)
+{
+	uint32_t ports;
+	memcpy(&ports, ip + sizeof(struct rte_ipv4_hdr), sizeof(ports));
+	ports &= fast_ports[ip4_proto(h)];
+	const struct fast_key key = {.addr = h.b >> 32 | (uint64_t)h.dst << 32,
+		.from = (uint64_t)ports << 32 | from,
+		.rest = (uint64_t)f->generation << 32 | (h.a & 0xff00) | ip4_proto(h)};
+	uint64_t hash = _mm_crc32_u64(_mm_crc32_u64((uint32_t)key.rest, key.from), key.addr);
+	s->key = key;
+	s->line = &f->line[hash & (FAST_LINES - 1)];
+	s->victim = (uint32_t)hash >> 31;
+	s->m = m;
+	s->ip = ip;
+	s->len = len;
+	rte_prefetch0(s->line);
+}
+
+/* One hop less; the checksum follows (RFC 1624). */
+static inline void fast_take_hop(uint8_t *p)
+{
+	struct rte_ipv4_hdr *ip = (void *)p;
+	uint32_t sum = (uint32_t)ip->hdr_checksum + RTE_BE16(0x0100);
+	ip->hdr_checksum = (uint16_t)(sum + (sum >= 0xffff));
+	ip->time_to_live--;
+}
+
+/* The link-layer header of an adjacency that has no VLAN tag, for fast_l2_put(). */
+static inline __m128i fast_l2(const struct adj *a)
+{
+	uint64_t first, last;
+	memcpy(&first, a->l2, 8); /* a changed MAC is one store of 8 bytes: no load may straddle it */
+	memcpy(&last, a->l2 + 6, 8);
+	return _mm_set_epi64x((long long)last, (long long)(first << 16));
+}
+
+/* Hand a frame of len bytes behind its link-layer header to transmission. */
+static inline void fast_frame(struct rte_mbuf *m, uint8_t *ip, uint32_t len, __m128i l2, uint32_t if_tx)
+{
+	_mm_storeu_si128((__m128i *)(ip - 16), l2); /* two bytes more in front than it has */
+	m->data_off = (uint16_t)(ip - sizeof(struct rte_ether_hdr) - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)(len + sizeof(struct rte_ether_hdr));
+	m->pkt_len = len + (uint32_t)sizeof(struct rte_ether_hdr);
+	/* all that transmission reads of it: egress interface, no flags */
+	_mm_store_si128((__m128i *)pkt_meta(m), _mm_set_epi32(0, (int)if_tx, 0, 0));
+}
+
+#define FAST_IP_MIN 28u	  /* header, and what ports are read from */
+#define FAST_OUT_HEAD 36u /* outer IP header, SPI, sequence number, IV */
+
+/* Decrypt what is in esp[], and find slots for the inner packets. What cannot be decrypted here goes through the
+ * pipeline: its bytes are taken off *bytes. */
+void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes);
+/* Slots have been looked up: count the packets, and prepare those that are unknown for the pipeline. */
+void fast_in_finish(struct worker *w, const struct dp_if *ifp);
+/* Is this outbound SA of the kind that fast_out() does? */
+static inline bool fast_out_can(const struct sa *sa)
+{
+	return sa->dir == CV_SA_OUT && sa->kind == SA_ESP_PLAIN && sa->outer_af == CV_AF_INET &&
+	       !(sa->flags & (SA_F_UDP | SA_F_NESTED)) && !(sa->conf.flags & CV_SA_F_BUNDLED);
+}
+/* Length of the outer packet around an inner one of len bytes. */
+static inline uint32_t fast_out_len(const struct sa *sa, uint32_t len)
+{
+	return FAST_OUT_HEAD + ((len + 2u + 3u) & ~3u) + sa->icv_len;
+}
+/* n slots from i on go into one SA: operations from n_op on. Returns how many there are then. */
+uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op);
+/* Encrypt and transmit. */
+void fast_out_finish(struct worker *w, uint32_t n_op);
+
+#endif

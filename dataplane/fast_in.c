@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Received ESP on the fast path: checks before and after decryption, and the inner packets' slots. */
+#include "fast.h"
+
+#include <rte_ether.h>
+#include <smmintrin.h>
+
+#include "esp.h"
+#include "fib.h"
+
+#define ESP_OFF sizeof(struct rte_ipv4_hdr) /* of the ESP header from the outer one */
+#define PAD_MAX 3u			    /* what alignment to 4 bytes needs; more goes the long way */
+#define ECN_MASK 3u
+
+/* The SAs of all ESP received, in iw->sa; what is behind them is asked for. */
+static void find_sas(struct worker *w)
+{
+	struct fast_worker *f = w->fast;
+	struct ipsec_worker *iw = w->ipsec;
+	const struct sa *last = NULL;
+	for (uint32_t i = 0; i < f->n_esp; i++) {
+		uint32_t spi;
+		memcpy(&spi, rte_pktmbuf_mtod_offset(f->esp[i], uint8_t *, sizeof(struct rte_ether_hdr) + ESP_OFF), 4);
+		const struct sa *sa = sa_get(rte_be_to_cpu_32(spi));
+		iw->sa[i] = sa;
+		if (likely(sa == last))
+			continue;
+		last = sa;
+		if (sa)
+			esp_prefetch_sa(sa);
+	}
+	last = NULL;
+	for (uint32_t i = 0; i < f->n_esp; i++) {
+		const struct sa *sa = iw->sa[i];
+		if (likely(sa == last || !sa))
+			continue;
+		last = sa;
+		esp_prefetch_state(w, sa);
+		if (sa->dir == CV_SA_IN)
+			rte_prefetch0(sa->in.replay);
+	}
+}
+
+/* Is the address that the SA ends at our own? Looked up again when routes have changed. */
+static bool ends_here(const struct sa *sa, uint32_t generation)
+{
+	if (likely(__atomic_load_n(&sa->local_generation, __ATOMIC_RELAXED) == generation))
+		return true;
+	if (!fib_is_local(sa->front_vrf, &sa->conf.dst))
+		return false;
+	__atomic_store_n((uint32_t *)(uintptr_t)&sa->local_generation, generation, __ATOMIC_RELAXED);
+	return true;
+}
+
+static inline bool can(const struct sa *sa, const struct dp_if *ifp, uint32_t generation)
+{
+	return sa && sa->dir == CV_SA_IN && sa->kind == SA_ESP_PLAIN && sa->outer_af == CV_AF_INET &&
+	       !(sa->flags & (SA_F_UDP | SA_F_NESTED)) && !sa->in.tunnel && sa->front_vrf == ifp->vrf_id &&
+	       ends_here(sa, generation) && !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
+}
+
+/* Fill in the operation on a packet of this SA. False: the pipeline is to find out what is wrong with it. */
+static inline bool prepare(const struct sa *sa, uint64_t ends, uint8_t *ip, struct crypto_op *op, uint64_t *seq)
+{
+	uint8_t *esp = ip + ESP_OFF;
+	const uint32_t len = (uint32_t)(ip[2] << 8 | ip[3]) - (uint32_t)ESP_OFF;
+	const __m128i head = _mm_loadu_si128((const __m128i *)esp); /* SPI, number, IV */
+	uint64_t addr;
+	memcpy(&addr, ip + 12, sizeof(addr));
+	*seq = rte_be_to_cpu_32((uint32_t)_mm_extract_epi32(head, 1));
+	if (unlikely(addr != ends || rte_bswap32((uint32_t)_mm_cvtsi128_si32(head)) != sa->spi ||
+		     len < ESP_HDR_LEN + 8u + sa->icv_len + 4u || (len - sa->icv_len) & 3u ||
+		     !replay_check(sa->in.replay, *seq)))
+		return false;
+	op->session = sa->session;
+	op->data = esp + ESP_HDR_LEN + 8u;
+	op->data_len = len - (ESP_HDR_LEN + 8u) - sa->icv_len;
+	op->icv = op->data + op->data_len;
+	_mm_store_si128((__m128i *)op->aad, head); /* 8 bytes of it count */
+	_mm_store_si128((__m128i *)op->nonce, _mm_insert_epi32(_mm_srli_si128(head, 4), (int)sa->salt, 0));
+	return true;
+}
+
+/* Operations for all ESP received. iw->sa holds what the SPIs found, and from its start on the SAs of the operations,
+ * which are never more. */
+static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
+{
+	struct fast_worker *f = w->fast;
+	struct ipsec_worker *iw = w->ipsec;
+	const struct sa *last = NULL;
+	uint64_t ends = 0;
+	bool good = false;
+	uint32_t n_op = 0;
+	for (uint32_t i = 0; i < f->n_esp; i++) {
+		const struct sa *sa = iw->sa[i];
+		struct rte_mbuf *m = f->esp[i];
+		uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, sizeof(struct rte_ether_hdr));
+		if (unlikely(sa != last)) {
+			last = sa;
+			good = can(sa, ifp, f->fib_generation);
+			if (good) {
+				uint32_t local, remote;
+				memcpy(&local, sa->in.local, 4);
+				memcpy(&remote, sa->in.remote, 4);
+				ends = (uint64_t)local << 32 | remote;
+			}
+		}
+		if (unlikely(!good || !prepare(sa, ends, ip, &iw->op[n_op], &iw->seq[n_op]))) {
+			f->where[f->esp_at[i]] = FAST_PIPELINE;
+			*bytes -= m->pkt_len;
+			continue;
+		}
+		iw->sa[n_op] = sa;
+		iw->pkt[n_op++] = m;
+	}
+	f->n_op = n_op;
+}
+
+enum inner { INNER_FLOW, INNER_LONG_WAY, INNER_OTHER };
+
+/* Is the inner packet one that the fast path may know the flow of? INNER_LONG_WAY: yes, but more is to be done about
+ * it than here. outer: its IP header. */
+static inline enum inner inner_kind(
+	const struct crypto_op *op, const uint8_t *outer, struct ip4_words *h, uint32_t *len)
+{
+	static const uint32_t want[PAD_MAX + 1] = {0, 0x01000000, 0x02010000, 0x03020100};
+	static const uint32_t mask[PAD_MAX + 1] = {0, 0xff000000, 0xffff0000, 0xffffff00};
+	const uint8_t *end = op->data + op->data_len - ESP_TRAILER_LEN;
+	const uint32_t pad = end[0];
+	uint32_t last;
+	*h = ip4_load(op->data); /* with the ICV there are as many bytes */
+	*len = op->data_len - ESP_TRAILER_LEN - pad;
+	if (unlikely(end[1] != IPPROTO_IPIP || !fast_header_ok(*h, false) || !fast_flow_ok(*h)))
+		return INNER_OTHER;
+	memcpy(&last, end - 4, sizeof(last)); /* the padding's last 4 bytes; in front of it there is the IV at least */
+	if (unlikely(pad > PAD_MAX || (last & mask[pad]) != want[pad] || *len < FAST_IP_MIN ||
+		     rte_bswap16((uint16_t)(h->a >> 16)) != *len))
+		return INNER_LONG_WAY;
+	/* a mark set on the way has to be taken over into the inner header (RFC 6040) */
+	return !(outer[1] & ECN_MASK) || !((outer[1] ^ op->data[1]) & ECN_MASK) ? INNER_FLOW : INNER_LONG_WAY;
+}
+
+/* Slots for the inner packets. Behind one that takes the long way all do: it may be of the same flow. */
+static void find_slots(struct worker *w)
+{
+	struct fast_worker *f = w->fast;
+	struct ipsec_worker *iw = w->ipsec;
+	uint32_t n_slot = f->n_slot;
+	bool stop = false;
+	for (uint32_t i = 0; i < f->n_op; i++) {
+		const struct crypto_op *op = &iw->op[i];
+		struct ip4_words h;
+		uint32_t len;
+		f->op_slot[i] = FAST_PIPELINE;
+		if (unlikely(!f->fresh[i] || stop))
+			continue;
+		enum inner kind = inner_kind(op, op->data - FAST_OUT_HEAD, &h, &len);
+		stop = kind == INNER_LONG_WAY;
+		if (unlikely(kind != INNER_FLOW))
+			continue;
+		f->op_slot[i] = (uint16_t)n_slot;
+		fast_slot_fill(f, &f->slot[n_slot++], iw->pkt[i], op->data, h, FAST_DECAPPED | iw->sa[i]->index, len);
+	}
+	f->n_slot = n_slot;
+}
+
+void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
+{
+	struct fast_worker *f = w->fast;
+	struct ipsec_worker *iw = w->ipsec;
+	struct stage_mark mark = stage_begin(w);
+	uint32_t n;
+	find_sas(w);
+	prepare_all(w, ifp, bytes);
+	esp_crypt(w, f->n_op);
+	for (uint32_t i = 0; i < f->n_op; i += n) {
+		n = esp_run_length(iw->sa, i, f->n_op);
+		esp_take_numbers(iw, iw->sa[i], i, n, &f->fresh[i]);
+	}
+	find_slots(w);
+	stage_end(w, STAGE_ESP_IN, f->n_op, mark);
+}
+
+/* The i-th operation's packet as the pipeline wants to see it, to be judged there and sent on its way. */
+static void long_way(struct worker *w, const struct dp_if *ifp, struct esp_run *run, uint32_t i)
+{
+	struct fast_worker *f = w->fast;
+	struct ipsec_worker *iw = w->ipsec;
+	struct rte_mbuf *m = iw->pkt[i];
+	uint8_t *outer = iw->op[i].data - FAST_OUT_HEAD;
+	m->data_off = (uint16_t)(outer - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)(outer[2] << 8 | outer[3]);
+	m->pkt_len = m->data_len;
+	*pkt_meta(m) = (struct pkt_meta){
+		.vrf = ifp->vrf_id, .if_rx = ifp->id, .l4_proto = IPPROTO_ESP, .l4_off = (uint16_t)ESP_OFF};
+	enum drop_reason why = esp_in_judge(w, run->sa, i, f->fresh[i]);
+	if (unlikely(why != DROP_NONE)) {
+		esp_in_fail(w, m, run->sa, why);
+		return;
+	}
+	run->packets++;
+	run->bytes += m->data_len;
+	if (f->op_slot[i] != FAST_PIPELINE)
+		fast_mark(pkt_meta(m), (uint16_t)(f->op_slot[i] + 1u));
+	f->inner.pkt[f->inner.n++] = m;
+}
+
+void fast_in_finish(struct worker *w, const struct dp_if *ifp)
+{
+	struct fast_worker *f = w->fast;
+	struct ipsec_worker *iw = w->ipsec;
+	struct stage_mark mark = stage_begin(w);
+	const uint32_t now_s = dp_uptime_s();
+	uint32_t n;
+	for (uint32_t i = 0; i < f->n_op; i += n) {
+		struct esp_run run = {.sa = iw->sa[i]};
+		n = esp_run_length(iw->sa, i, f->n_op);
+		for (uint32_t k = i; k < i + n; k++) {
+			if (likely(f->fresh[k]) && iw->seq[k] > run.top)
+				run.top = iw->seq[k];
+			const struct fast_slot *s = f->op_slot[k] == FAST_PIPELINE ? NULL : &f->slot[f->op_slot[k]];
+			if (likely(s && s->verdict)) {
+				run.packets++;
+				run.bytes += s->len;
+			} else {
+				long_way(w, ifp, &run, k);
+			}
+		}
+		esp_run_close(w, &run, now_s);
+	}
+	stage_end(w, STAGE_ESP_IN, 0, mark);
+}

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fast path (fast.h) against the pipeline it stands for: every vector of frames is sent through the pipeline alone
+ * and then, with sequence numbers and replay windows set back, through both. What is sent, flow by flow and byte by
+ * byte, what is punted, dropped and counted must be the same. In between routes, neighbours, policy and SAs change
+ * (IPSEC-30, 41, 77, 78; VRF-13).
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+
+#include "../unit/fwd_env.h"
+#include "cv_addr.h"
+#include "fast.h"
+#include "ipsec.h"
+#include "tx.h"
+
+#define LAN 0u
+#define WAN 1u
+#define FRAMES 48u /* in a vector: fewer than a transmit buffer holds */
+#define ROUNDS 1500u
+#define TUNNELS 6u /* rules with a pair of SAs each, one remote network each */
+#define FLOWS 3u   /* of each network */
+#define LONGEST 1600u
+#define SPI(k) (0x41000000u + 2u * (k) + 2u)
+
+static unsigned seed = 20261121;
+
+static uint32_t below(uint32_t n)
+{
+	return (uint32_t)(((uint64_t)random() << 16 ^ (uint64_t)random()) % n);
+}
+
+/* ---- the router ---- */
+
+static void range(struct cv_range *r, const char *lo, const char *hi)
+{
+	assert_int_equal(cv_addr_parse(lo, &r->lo), 0);
+	assert_int_equal(cv_addr_parse(hi, &r->hi), 0);
+}
+
+/* Network 10.64.k.0/24 behind the peer; odd ones only for UDP. */
+static void selector(uint32_t k, struct cv_selector *s)
+{
+	char lo[32], hi[32];
+	snprintf(lo, sizeof(lo), "10.64.%u.0", k);
+	snprintf(hi, sizeof(hi), "10.64.%u.255", k);
+	*s = (struct cv_selector){.sport_hi = UINT16_MAX, .dport_hi = UINT16_MAX, .proto = k & 1 ? IPPROTO_UDP : 0};
+	range(&s->src, "10.1.0.0", "10.1.255.255");
+	range(&s->dst, lo, hi);
+}
+
+static void sa_key(uint32_t k, uint8_t key[20])
+{
+	memset(key, (int)(k + 1), 20);
+}
+
+static void sa_stage(uint32_t k, uint8_t dir)
+{
+	char text[128];
+	struct cv_sa sa = {.index = 2 * k + (dir == CV_SA_OUT ? 3 : 2),
+		.spi = SPI(k),
+		.dir = dir,
+		.mode = CV_SA_TUNNEL,
+		.ipproto = IPPROTO_ESP,
+		.encr = CV_ENCR_AES128_GCM16,
+		.rule_id = k + 1,
+		.n_sel = 1,
+		.replay_window = 64,
+		.key_len = 20};
+	assert_int_equal(cv_addr_parse(dir == CV_SA_OUT ? "192.0.2.1" : "192.0.2.2", &sa.src), 0);
+	assert_int_equal(cv_addr_parse(dir == CV_SA_OUT ? "192.0.2.2" : "192.0.2.1", &sa.dst), 0);
+	if (k == 2)
+		sa.flags = CV_SA_F_SET_DF;
+	if (k == 3)
+		sa.flags = CV_SA_F_CLEAR_DF;
+	selector(k, &sa.sel[0]);
+	sa_key(k, sa.key);
+	assert_int_equal(sa_module.stage(CV_CMD_SA_ADD, &sa, text), 0);
+}
+
+static void rule_stage(uint32_t k, uint32_t action)
+{
+	struct cv_spd_rule r = {
+		.spd_id = 1, .rule_id = k + 1, .prio = k + 1, .action = (uint8_t)action, .vrf_id = CV_VRF_ANY};
+	selector(k, &r.sel);
+	env_stage(CV_CMD_SPD_RULE_SET, &r, 0);
+}
+
+static void router(void)
+{
+	struct cv_spd spd = {.spd_id = 1, .n_if = 1, .if_id = {2}};
+	env_ports(2);
+	env_eth(1, LAN, 0, "10.1.0.1/16");
+	env_eth(2, WAN, 0, "192.0.2.1/24");
+	env_vlan(3, 1, 7, 0, "10.7.0.1/16");
+	env_route(0, "10.64.0.0/10", "192.0.2.2", 2, 0);
+	env_stage(CV_CMD_SPD_SET, &spd, 0);
+	for (uint32_t k = 0; k < TUNNELS; k++) {
+		rule_stage(k, CV_SPD_PROTECT);
+		sa_stage(k, CV_SA_OUT);
+		sa_stage(k, CV_SA_IN);
+	}
+	rule_stage(TUNNELS, CV_SPD_DISCARD);
+	assert_int_equal(env_commit(), 0);
+	env_neigh(2, "192.0.2.2", 2);
+	for (uint8_t i = 0; i < FLOWS; i++) {
+		char a[32];
+		snprintf(a, sizeof(a), "10.1.0.%u", 10u + i);
+		env_neigh(1, a, (uint8_t)(10 + i));
+	}
+}
+
+/* One of the things that change under traffic. */
+static void change(uint32_t round)
+{
+	char text[128];
+	uint32_t k = below(TUNNELS);
+	for (uint32_t i = 2; i < 2 * TUNNELS + 2; i++)
+		if (!sa_get(i))
+			sa_stage(i / 2 - 1, i & 1 ? CV_SA_OUT : CV_SA_IN);
+	assert_int_equal(env_commit(), 0);
+	switch (below(5)) {
+	case 0:
+		env_neigh(2, "192.0.2.2", (uint8_t)(2 + below(3)));
+		return;
+	case 1: /* another next hop */
+		env_route(0, "10.64.0.0/10", round & 1 ? "192.0.2.2" : "192.0.2.3", 2, 0);
+		break;
+	case 2: /* a rule of no tunnel turns to bypass and back */
+		rule_stage(TUNNELS, round & 1 ? CV_SPD_DISCARD : CV_SPD_BYPASS);
+		break;
+	case 3: { /* an SA goes; it comes back with other numbers */
+		struct cv_sa_ref ref = {.index = 2 * k + 2 + below(2), .spi = SPI(k)};
+		assert_int_equal(sa_module.stage(CV_CMD_SA_DEL, &ref, text), 0);
+		break;
+	}
+	default:
+		neigh_clear(below(2) ? 1 : 2);
+		env_neigh(2, "192.0.2.2", 2);
+		env_neigh(2, "192.0.2.3", 3);
+		env_neigh(1, "10.1.0.10", 10);
+		return;
+	}
+	assert_int_equal(env_commit(), 0);
+}
+
+/* ---- frames ---- */
+
+struct frame {
+	uint32_t port, len;
+	bool pieces; /* two segments */
+	uint8_t data[LONGEST + 64];
+};
+static struct frame frame[FRAMES];
+static uint32_t next_seq[TUNNELS], left_out[TUNNELS];
+
+static void ipv4(uint8_t *p, uint32_t len, uint32_t src, uint32_t dst, uint8_t proto)
+{
+	struct rte_ipv4_hdr *ip = (void *)p;
+	*ip = (struct rte_ipv4_hdr){.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16((uint16_t)len),
+		.time_to_live = 64,
+		.next_proto_id = proto,
+		.src_addr = rte_cpu_to_be_32(src),
+		.dst_addr = rte_cpu_to_be_32(dst)};
+	for (uint32_t i = sizeof(*ip); i < len; i++)
+		p[i] = (uint8_t)(i * 5);
+	memcpy(p + 20, (uint8_t[]){1, 2, 3, (uint8_t)(4 + (dst & 1))}, 4);
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+/* The odd things that may be about a packet. Those flows have addresses of their own, since nobody promises an order
+ * between fragments and whole packets. */
+static uint32_t make_odd(uint8_t *p, uint32_t len)
+{
+	struct rte_ipv4_hdr *ip = (void *)p;
+	ip->src_addr ^= RTE_BE32(0x80);
+	ip->dst_addr ^= RTE_BE32(0x80);
+	switch (below(8)) {
+	case 0:
+		ip->time_to_live = (uint8_t)below(3);
+		break;
+	case 1:
+		ip->fragment_offset = rte_cpu_to_be_16((uint16_t)(below(2) ? 0x2000 : 0x0010));
+		break;
+	case 2: /* an option */
+		memmove(p + 24, p + 20, len - 20);
+		memcpy(p + 20, (uint8_t[]){1, 1, 1, 0}, 4);
+		len += 4;
+		ip->version_ihl = 0x46;
+		ip->total_length = rte_cpu_to_be_16((uint16_t)len);
+		break;
+	case 3:
+		ip->src_addr = RTE_BE32(0x7f000001);
+		break;
+	case 4:
+		ip->next_proto_id = (uint8_t)below(140);
+		break;
+	case 5:
+		ip->total_length = rte_cpu_to_be_16((uint16_t)(len + below(3)));
+		break;
+	case 6:
+		ip->dst_addr = RTE_BE32(0xffffffff);
+		break;
+	default:
+		ip->dst_addr = RTE_BE32(0x0a010001); /* the router itself */
+	}
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4u);
+	return len;
+}
+
+static uint32_t some_length(void)
+{
+	static const uint16_t common[] = {28, 29, 46, 50, 51, 64, 300, 1400, 1438};
+	static const uint16_t too_long[] = {1439, 1446, 1447, 1460, 1500, 1520};
+	if (below(60) == 0)
+		return too_long[below(RTE_DIM(too_long))];
+	return below(3) ? common[below(RTE_DIM(common))] : 28 + below(1400);
+}
+
+/* A clear packet from the one side to the other; k: of which tunnel, TUNNELS + 1: none. */
+static uint32_t clear_packet(uint8_t *p, uint32_t k, bool out, bool pieces)
+{
+	uint32_t len = some_length(), near = 10u << 24 | 1u << 16 | (10 + below(FLOWS)),
+		 far = 10u << 24 | 64u << 16 | k << 8 | (10 + below(FLOWS));
+	static const uint8_t proto[] = {IPPROTO_UDP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP, IPPROTO_GRE};
+	ipv4(p, len, out ? near : far, out ? far : near, proto[below(RTE_DIM(proto))]);
+	struct rte_ipv4_hdr *ip = (void *)p;
+	if (below(4) == 0)
+		ip->type_of_service = (uint8_t)(below(2) << 5 | below(4));
+	if (below(3) == 0)
+		ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	if (pieces)
+		ip->src_addr ^= RTE_BE32(0x40); /* a flow of its own as well */
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	return below(12) ? len : make_odd(p, len);
+}
+
+/* Encrypt what is behind the ESP header at esp, body bytes, and put the ICV behind it; or the other way round. */
+static void crypt(uint8_t *esp, uint32_t k, uint32_t body, bool encrypt)
+{
+	static struct crypto_session *session[2][TUNNELS];
+	static struct crypto_ctx *ctx;
+	const struct crypto_provider *crypto = crypto_provider_mb();
+	uint8_t key[20];
+	sa_key(k, key);
+	if (!ctx)
+		ctx = crypto->ctx_create();
+	if (!session[encrypt][k])
+		assert_int_equal(crypto->session_create(&(struct crypto_conf){.encr = CV_ENCR_AES128_GCM16,
+								.encrypt = encrypt,
+								.key = key,
+								.key_len = sizeof(key)},
+					 &session[encrypt][k]),
+			0);
+	struct crypto_op op = {.session = session[encrypt][k], .auth = esp, .data = esp + 16, .data_len = body};
+	struct crypto_op *p = &op;
+	op.icv = op.data + body;
+	memcpy(op.nonce, key + 16, 4);
+	memcpy(op.nonce + 4, esp + 8, 8);
+	memcpy(op.aad, esp, 8);
+	assert_int_equal(crypto->submit(ctx, &p, 1), 1);
+	assert_int_equal(crypto->collect(ctx, &p, 1), 1);
+	assert_int_equal(op.status, CRYPTO_OK);
+}
+
+/* What the peer makes of an inner packet (RFC 4303, RFC 4106), with some mistakes. */
+static uint32_t wrap(uint8_t *out, const uint8_t *inner, uint32_t len, uint32_t k)
+{
+	uint32_t pad = (0u - (len + 2)) & 3u, seq = ++next_seq[k];
+	if (below(8) == 0)
+		pad += 4 * below(8);
+	if (below(10) == 0) { /* overtaken: a number left out comes some time later, perhaps too late */
+		uint32_t late = left_out[k];
+		left_out[k] = seq;
+		seq = late ? late : ++next_seq[k];
+	}
+	const uint32_t body = len + pad + 2, total = 36 + body + 16;
+	const uint32_t head[4] = {rte_cpu_to_be_32(SPI(k)), rte_cpu_to_be_32(seq), 0x11223344, seq};
+	ipv4(out, total, 0xc0000202, below(50) ? 0xc0000201 : 0xc0000209, IPPROTO_ESP);
+	if (below(6) == 0) {
+		struct rte_ipv4_hdr *ip = (void *)out;
+		ip->type_of_service = (uint8_t)below(256);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+	}
+	memcpy(out + 20, head, 16);
+	memcpy(out + 36, inner, len);
+	for (uint32_t i = 0; i < pad; i++)
+		out[36 + len + i] = (uint8_t)(i + 1 + (below(200) == 0));
+	out[36 + body - 2] = (uint8_t)(pad + (below(100) == 0));
+	out[36 + body - 1] = below(50) ? IPPROTO_IPIP : (uint8_t)(below(2) ? IPPROTO_NONE : 77);
+	crypt(out + 20, k, body, true);
+	if (below(40) == 0)
+		out[20 + below(total - 20)] ^= 1;
+	return total;
+}
+
+static void make_frame(struct frame *f)
+{
+	uint8_t inner[LONGEST], *p = f->data + 14;
+	uint32_t k = below(TUNNELS + 2), len;
+	f->port = below(2) ? LAN : WAN;
+	f->pieces = f->port == LAN && below(40) == 0;
+	if (f->port == LAN)
+		len = clear_packet(p, k, true, f->pieces);
+	else if (k < TUNNELS && below(5))
+		len = wrap(p, inner, clear_packet(inner, below(30) ? k : below(TUNNELS), false, false), k);
+	else
+		len = clear_packet(p, k, false, false);
+	memcpy(f->data, (uint8_t[]){2, 0, 0, 0, 1, (uint8_t)f->port, 2, 0, 0, 0, 2, 99, 8, 0}, 14);
+	if (below(60) == 0)
+		f->data[1 + below(13)] ^= 1; /* not the group bit: those never are fast, whatever their flow */
+	f->len = 14 + len + (len < 46 ? 46 - len : below(8) ? 0 : below(4));
+}
+
+static struct rte_mbuf *to_mbuf(const struct frame *f)
+{
+	struct rte_mbuf *m = dp_alloc(), *rest;
+	uint32_t first = f->pieces ? 20 + below(f->len - 20) : f->len;
+	assert_non_null(m);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)first), f->data, first);
+	if (first < f->len) {
+		assert_non_null(rest = dp_alloc());
+		memcpy(rte_pktmbuf_append(rest, (uint16_t)(f->len - first)), f->data + first, f->len - first);
+		assert_int_equal(rte_pktmbuf_chain(m, rest), 0);
+	}
+	return m;
+}
+
+/* ---- one vector, and what came of it ---- */
+
+#define SENT_MAX 64u
+struct outcome {
+	uint32_t n[2];
+	struct {
+		uint32_t len;
+		uint64_t flow; /* frames of one flow must be in order */
+		uint8_t data[LONGEST + 128];
+	} sent[2][SENT_MAX];
+	uint32_t slow[SLOW_REASON_MAX];
+	uint64_t drops[CV_DROP_MAX];
+	struct cv_if_counters ifc[4];
+	struct cv_sa_counters sa[2 * TUNNELS + 4];
+	struct sa_state state[2 * TUNNELS + 4];
+};
+
+/* What the SAs keep, to set them back. */
+struct kept {
+	struct sa_state state[2 * TUNNELS + 4];
+	uint8_t replay[2 * TUNNELS + 4][1024];
+};
+
+static void keep(struct kept *k, bool restore)
+{
+	for (uint32_t i = 2; i < 2 * TUNNELS + 2; i++) {
+		const struct sa *sa = sa_get(i);
+		if (!sa)
+			continue;
+		void *replay = sa->state->replay;
+		if (restore)
+			*sa->state = k->state[i];
+		else
+			k->state[i] = *sa->state;
+		if (!replay)
+			continue;
+		assert_true(replay_size(64) <= sizeof(k->replay[i]));
+		if (restore)
+			memcpy(replay, k->replay[i], replay_size(64));
+		else
+			memcpy(k->replay[i], replay, replay_size(64));
+	}
+}
+
+/*
+ * Which flow a frame is of. Flows that share an SA may get their numbers in another order: ESP is decrypted, and what
+ * follows from the number is taken out (IP ID, checksum, number, IV, ICV).
+ */
+static uint64_t flow_of(uint8_t *l2, uint32_t len)
+{
+	uint8_t *p = l2 + 14, *inner = p;
+	uint64_t v;
+	uint32_t ports;
+	assert_int_equal(rte_raw_cksum(p, (p[0] & 15u) * 4u), 0xffff);
+	if (p[9] == IPPROTO_ESP && !memcmp(p + 12, (uint8_t[]){192, 0, 2, 1}, 4)) {
+		uint32_t spi, k;
+		memcpy(&spi, p + 20, 4);
+		k = (rte_be_to_cpu_32(spi) - SPI(0)) / 2;
+		assert_true(k < TUNNELS);
+		inner = p + 36;
+		crypt(p + 20, k, len - 14 - 36 - 16, false);
+		memset(p + 4, 0, 2);
+		memset(p + 10, 0, 2);
+		memset(p + 24, 0, 12);
+		memset(l2 + len - 16, 0, 16);
+	}
+	memcpy(&v, inner + 12, 8);
+	memcpy(&ports, inner + 20, 4);
+	return (v ^ ports * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93) + (inner[1] << 8 | inner[9]);
+}
+
+/* Stable: by flow. */
+static void sort(struct outcome *o, uint32_t port)
+{
+	for (uint32_t i = 1; i < o->n[port]; i++)
+		for (uint32_t j = i; j > 0 && o->sent[port][j].flow < o->sent[port][j - 1].flow; j--) {
+			typeof(o->sent[port][j]) t = o->sent[port][j];
+			o->sent[port][j] = o->sent[port][j - 1];
+			o->sent[port][j - 1] = t;
+		}
+}
+
+static void take_sent(struct outcome *o)
+{
+	struct rte_mbuf *m;
+	for (uint32_t port = 0; port < 2; port++) {
+		for (o->n[port] = 0; (m = env_sent(port)) != NULL; o->n[port]++) {
+			assert_true(o->n[port] < SENT_MAX - 1);
+			assert_true(rte_pktmbuf_pkt_len(m) <= sizeof(o->sent[0][0].data));
+			typeof(o->sent[0][0]) *s = &o->sent[port][o->n[port]];
+			s->len = rte_pktmbuf_pkt_len(m);
+			memset(s->data, 0, sizeof(s->data));
+			const void *p = rte_pktmbuf_read(m, 0, s->len, s->data);
+			if (p != s->data)
+				memcpy(s->data, p, s->len);
+			s->flow = flow_of(s->data, s->len);
+			rte_pktmbuf_free(m);
+		}
+		sort(o, port);
+	}
+}
+
+static void run(struct outcome *o, struct rte_mbuf *const *pkts, const uint32_t *port, uint32_t n)
+{
+	struct worker *w = env_worker();
+	memset(o, 0, sizeof(*o));
+	memset(w->stats->drops, 0, sizeof(w->stats->drops));
+	memset(w->stats->ifc, 0, sizeof(o->ifc));
+	memset(w->stats->sa, 0, sizeof(o->sa));
+	for (uint32_t p = 0; p < 2; p++) {
+		struct rte_mbuf *v[FRAMES];
+		uint32_t k = 0;
+		for (uint32_t i = 0; i < n; i++)
+			if (port[i] == p)
+				v[k++] = pkts[i];
+		ether_input(w, p, v, k);
+	}
+	take_sent(o);
+	for (uint32_t i = 0; i < env_n_slow; i++)
+		o->slow[env_slow[i].why]++;
+	env_drain();
+	memcpy(o->drops, w->stats->drops, sizeof(o->drops));
+	memcpy(o->ifc, w->stats->ifc, sizeof(o->ifc));
+	memcpy(o->sa, w->stats->sa, sizeof(o->sa));
+	for (uint32_t i = 2; i < 2 * TUNNELS + 2; i++)
+		if (sa_get(i)) {
+			o->state[i] = *sa_get(i)->state;
+			o->state[i].mtu = o->state[i].route = 0; /* caches */
+		}
+}
+
+static void compare(const struct outcome *a, const struct outcome *b, uint32_t round)
+{
+	for (uint32_t port = 0; port < 2; port++) {
+		if (a->n[port] != b->n[port])
+			fail_msg("seed %u round %u port %u: %u frames by the pipeline, %u with the fast path", seed,
+				round, port, a->n[port], b->n[port]);
+		for (uint32_t i = 0; i < a->n[port]; i++)
+			if (a->sent[port][i].len != b->sent[port][i].len ||
+				memcmp(a->sent[port][i].data, b->sent[port][i].data, a->sent[port][i].len))
+				fail_msg("seed %u round %u port %u: frame %u differs", seed, round, port, i);
+	}
+	assert_memory_equal(a->slow, b->slow, sizeof(a->slow));
+	assert_memory_equal(a->drops, b->drops, sizeof(a->drops));
+	assert_memory_equal(a->ifc, b->ifc, sizeof(a->ifc));
+	assert_memory_equal(a->sa, b->sa, sizeof(a->sa));
+	assert_memory_equal(a->state, b->state, sizeof(a->state));
+}
+
+static void test_same_as_pipeline(void **state)
+{
+	static struct outcome want, have;
+	static struct kept kept;
+	struct worker *w = env_worker();
+	struct fast_worker *fast = w->fast;
+	uint64_t by_fast = 0, all = 0;
+	unsigned buffers = env_mbufs();
+	(void)state;
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		struct rte_mbuf *pkts[2][FRAMES];
+		uint32_t port[FRAMES], n = 1 + below(FRAMES);
+		if (below(30) == 0)
+			change(round);
+		for (uint32_t i = 0; i < n; i++) {
+			/* the same packet again, sometimes: flows are found only by those that repeat */
+			if (!round || below(2))
+				make_frame(&frame[i]);
+			port[i] = frame[i].port;
+			for (int twice = 0; twice < 2; twice++)
+				pkts[twice][i] = to_mbuf(&frame[i]);
+		}
+		keep(&kept, false);
+		w->fast = NULL;
+		run(&want, pkts[0], port, n);
+		keep(&kept, true);
+		w->fast = fast;
+		uint64_t before = w->stats->stage[STAGE_FAST].packets;
+		run(&have, pkts[1], port, n);
+		by_fast += w->stats->stage[STAGE_FAST].packets - before;
+		all += n;
+		compare(&want, &have, round);
+	}
+	assert_int_equal(env_mbufs(), buffers);
+	print_message("%lu of %lu packets went the fast path\n", (unsigned long)by_fast, (unsigned long)all);
+	assert_true(by_fast * 4 > all); /* or nothing has been compared */
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	const char *s = getenv("SEED");
+	if (s)
+		seed = (unsigned)strtoul(s, NULL, 10);
+	srandom(seed);
+	env_init();
+	router();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_as_pipeline)};
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
