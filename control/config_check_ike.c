@@ -184,7 +184,9 @@ static int check_xauth(struct config_check *k, struct cfg_ike_profile *p)
 	if (p->xauth == CFG_XAUTH_SERVER && !k->c->n_user)
 		check_warn(k, PATH_PROFILE "/xauth/role: server, but there is no ike/user who could log in", p->name);
 	if (p->xauth != CFG_XAUTH_OFF)
-		check_warn(k, PATH_PROFILE "/xauth: legacy (RFC 9395); it trusts the group's preshared key", p->name);
+		check_warn(k,
+			PATH_PROFILE "/xauth: legacy (RFC 9395); with preshared keys it trusts whoever has the group's",
+			p->name);
 	if (p->xauth == CFG_XAUTH_CLIENT && !p->xauth_user)
 		return check_fail(k, PATH_PROFILE "/xauth/user: needed for role client", p->name);
 	for (unsigned i = 0; p->pool && i < k->c->n_pool; i++)

@@ -170,6 +170,8 @@ struct v1_p1_attrs {
 #define V1_P1_AUTH_RSA_SIG 3u
 #define V1_P1_AUTH_XAUTH_INIT_PSK 65001u /* draft-beaulieu-ike-xauth-02: the initiator logs in after phase 1 */
 #define V1_P1_AUTH_XAUTH_RESP_PSK 65002u
+#define V1_P1_AUTH_XAUTH_INIT_RSA 65005u
+#define V1_P1_AUTH_XAUTH_RESP_RSA 65006u
 #define V1_KEY_IKE 1u /* the only phase 1 transform id */
 enum v1_p1_attr {
 	V1_P1_ENCR = 1,

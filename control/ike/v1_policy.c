@@ -11,20 +11,12 @@
 /* The method says as well which end logs in after phase 1. */
 static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiator, enum cfg_ike_auth auth)
 {
-	if (auth == CFG_AUTH_RSA_SIG)
-		return V1_P1_AUTH_RSA_SIG;
-	if (profile->xauth == CFG_XAUTH_OFF)
-		return V1_P1_AUTH_PSK;
-	return initiator == (profile->xauth == CFG_XAUTH_CLIENT) ? V1_P1_AUTH_XAUTH_INIT_PSK
-								 : V1_P1_AUTH_XAUTH_RESP_PSK;
-}
-
-/* Xauth goes with preshared keys only. */
-static bool method_usable(const struct cfg_ike_profile *profile, unsigned methods, enum cfg_ike_auth auth)
-{
-	if (auth == CFG_AUTH_RSA_SIG)
-		return methods & V1_CAN_RSA_SIG && profile->xauth == CFG_XAUTH_OFF;
-	return methods & V1_CAN_PSK;
+	enum { NOBODY, INITIATOR, RESPONDER } logs_in = NOBODY;
+	static const uint16_t psk[] = {V1_P1_AUTH_PSK, V1_P1_AUTH_XAUTH_INIT_PSK, V1_P1_AUTH_XAUTH_RESP_PSK};
+	static const uint16_t rsa[] = {V1_P1_AUTH_RSA_SIG, V1_P1_AUTH_XAUTH_INIT_RSA, V1_P1_AUTH_XAUTH_RESP_RSA};
+	if (profile->xauth != CFG_XAUTH_OFF)
+		logs_in = initiator == (profile->xauth == CFG_XAUTH_CLIENT) ? INITIATOR : RESPONDER;
+	return (auth == CFG_AUTH_RSA_SIG ? rsa : psk)[logs_in];
 }
 
 /* The registry numbers of a policy; false when IKEv1, this build or the configuration cannot use it (IKE-31, 34). */
@@ -34,8 +26,8 @@ static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_pro
 	const struct algo_ike *encr = algo_ike_get(ALGO_IKE_ENCR, p->encr, p->key_bits);
 	const struct algo_ike *hash = algo_ike_get(ALGO_IKE_PRF, p->hash, 0);
 	const struct algo_ike *group = algo_ike_get(ALGO_IKE_GROUP, p->group, 0);
-	if (!method_usable(profile, methods, p->auth) || !encr || !hash || !group || !encr->v1 || !hash->v1 ||
-		!group->v1)
+	if (!(methods & (p->auth == CFG_AUTH_RSA_SIG ? V1_CAN_RSA_SIG : V1_CAN_PSK)) || !encr || !hash || !group ||
+		!encr->v1 || !hash->v1 || !group->v1)
 		return false;
 	if ((encr->legacy || hash->legacy || group->legacy) && !cfg->allow_legacy)
 		return false;

@@ -75,6 +75,61 @@ static void both_roles(void **state)
 	}
 }
 
+/* A login after certificates (XAUTHInitRSA, XAUTHRespRSA), asked for by either end. */
+static int server;
+static const char *password;
+static void with_login(struct cv_config *c, int i)
+{
+	struct cfg_ike_profile *q = c->ike_profile;
+	with_certs(c, i);
+	q->xauth = i == server ? CFG_XAUTH_SERVER : CFG_XAUTH_CLIENT;
+	c->user = config_alloc(c, 1, sizeof(*c->user));
+	c->n_user = i == server;
+	c->user->name = q->xauth_user = "alice";
+	c->user->password = (struct cfg_secret){config_secret(c, "correct horse", 13), 13};
+	q->xauth_password = (struct cfg_secret){config_secret(c, password, strlen(password)), strlen(password)};
+}
+
+static void login_after_signatures(void **state)
+{
+	(void)state;
+	for (server = 0; server < 2; server++) {
+		password = "correct horse";
+		start(with_login);
+		drop_builtin(p);
+		up();
+		assert_string_equal(pair_show(p, server, "xauth_user"), "alice");
+		assert_string_equal(pair_show(p, server, "auth"), "rsa-sig");
+		teardown(NULL);
+		password = "another";
+		start(with_login);
+		drop_builtin(p);
+		pair_acquire(p, 0, 0);
+		refused();
+	}
+}
+
+/* Who must log in and does not say so in its offer gets nothing: the two offers do not meet. */
+static void with_one_login(struct cv_config *c, int i)
+{
+	with_login(c, i);
+	if (i != server)
+		c->ike_profile->xauth = CFG_XAUTH_OFF;
+}
+
+static void login_is_part_of_the_method(void **state)
+{
+	(void)state;
+	server = 1;
+	password = "correct horse";
+	start(with_one_login);
+	drop_builtin(p);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 60000);
+	assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);
+	assert_true(pair_stat(p, 1, "no_proposal_chosen") >= 1);
+}
+
 static void identities(void **state)
 {
 	(void)state;
@@ -214,7 +269,8 @@ static void restart_keeps_sas(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
-	const struct CMUnitTest tests[] = {T(both_roles), T(identities), T(bad_certificates), T(bad_signature),
-		T(no_certificate), T(slow_pool_and_loss), T(cleared_meanwhile), T(restart_keeps_sas)};
+	const struct CMUnitTest tests[] = {T(both_roles), T(login_after_signatures), T(login_is_part_of_the_method),
+		T(identities), T(bad_certificates), T(bad_signature), T(no_certificate), T(slow_pool_and_loss),
+		T(cleared_meanwhile), T(restart_keeps_sas)};
 	return cmocka_run_group_tests(tests, setup, finish);
 }

@@ -125,7 +125,7 @@ def xauth_strongswan_server(lab):
 
 
 def certificates(lab):
-    """IKE-37: main mode with RSA signatures, Culvert in both roles; then Culvert believes another CA."""
+    """IKE-37: main mode with RSA signatures, Culvert in both roles; a login after them; then Culvert believes another CA."""
     vpn = Vpn(lab, 1)
     pki = Pki(lab)
     pki.issue("gw1", "RSA", "DNS:gw1.lab", 11)
@@ -142,6 +142,17 @@ def certificates(lab):
         vpn.up(role).require_traffic((56,))
         shown = vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout
         require('"auth": "rsa-sig"' in shown and "O=Lab, CN=peer" in shown, shown)
+    lab.say("the peer has to log in as well")
+    vpn.down()
+    config["culvert-ike:ike"]["user"] = [{"name": "alice", "password": "correct horse"}]
+    config["culvert-ike:ike"]["profile"][0]["xauth"] = {"role": "server"}
+    vpn.culvert.commit(config)
+    swan_certificates(vpn, pki, connection={"local-xauth": {"auth": "xauth", "xauth_id": "alice"}}, secrets=_LOGIN)
+    vpn.up("responder").require_traffic((56,))
+    shown = vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout
+    require('"auth": "rsa-sig"' in shown and '"xauth_user": "alice"' in shown, shown)
+    del config["culvert-ike:ike"]["profile"][0]["xauth"]
+    swan_certificates(vpn, pki)
     vpn.down()
     pki.root("other", "Other Root")
     config["culvert-pki:pki"]["trust-point"][0]["ca-certificate"] = [str(pki.path("other.pem"))]

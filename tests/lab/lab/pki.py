@@ -65,11 +65,11 @@ def with_certificates(vpn, pki, crl=False):
     return config
 
 
-def swan_certificates(vpn, pki):
+def swan_certificates(vpn, pki, **extra):
     for kind, source, target in (("x509ca", "ca.pem", "ca.pem"), ("x509", "peer.pem", "peer.pem"),
                                  ("private", "peer.key", "peer.key")):
         (vpn.peer.work / kind).mkdir(exist_ok=True)
         (vpn.peer.work / kind / target).write_bytes(pki.path(source).read_bytes())
     end = {"auth": "pubkey"}
     vpn.reload_peer(local_id="peer.lab", remote_id="gw1.lab",
-                    extra={"local": {**end, "certs": "peer.pem"}, "remote": {**end, "cacerts": "ca.pem"}})
+                    extra={**extra, "local": {**end, "certs": "peer.pem"}, "remote": {**end, "cacerts": "ca.pem"}})
