@@ -67,6 +67,7 @@ struct child {
 	struct control *c;
 	struct cv_sa_counters base[2];	  /* the counters of the two slots when the pair got them; [1] is outbound */
 	struct cv_sa_counters cleared[2]; /* what the operator has cleared since */
+	uint64_t replay_told;		  /* replay drops that are in the log (replay_log.c) */
 };
 
 struct child_table *child_table_new(struct control *c);

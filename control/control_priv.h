@@ -54,7 +54,8 @@ struct control {
 	/* host.c */
 	uv_prepare_t prepare;
 	uv_timer_t ike_timer;
-	uint64_t idle_at_ms; /* when idle.c looks next */
+	uint64_t idle_at_ms;		       /* when idle.c looks next */
+	uint64_t replay_at_ms, replay_dropped; /* when replay_log.c looks next, and what it has seen */
 	struct spi_memory *spi;
 	uint32_t acquire_rule; /* while ike_acquire() runs: the rule it is for; 0 = none */
 	unsigned n_jobs;       /* on the public-key pool */
@@ -120,6 +121,8 @@ void trace_end(struct control *c); /* answers a running trace */
 /* idle.c: delete pairs that have carried nothing for too long. Milliseconds until it wants to be called again,
  * UINT64_MAX = nothing is configured. */
 uint64_t idle_run(struct control *c);
+/* replay_log.c: milliseconds until the next look, UINT64_MAX = none. */
+uint64_t replay_log_run(struct control *c);
 
 /* spi.c: ESP or AH with an SPI that nobody has; counters for show. NULL = out of memory. */
 struct spi_memory *spi_memory_new(void);

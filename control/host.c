@@ -320,10 +320,11 @@ static void on_timer(uv_timer_t *t)
 static void on_prepare(uv_prepare_t *h)
 {
 	struct control *c = h->data;
-	uint64_t wait, idle = idle_run(c), linger, ike;
+	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), linger, ike;
 
 	wait = session_run(c->sessions);
 	wait = idle < wait ? idle : wait;
+	wait = replay < wait ? replay : wait;
 	linger = child_run_linger(c->children, host_now_ms(c));
 	ike = ike_next_timeout(c->ike);
 	wait = linger < wait ? linger : wait;

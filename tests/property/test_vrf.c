@@ -707,7 +707,8 @@ static void one_burst(void)
 	far_end(&b, tunnel, which, n_tunnel);
 }
 
-/* VRF-1, 2, 3, 7, 9, 11, 12, 13, 14, 15: what the head of this file says. */
+/* VRF-1, VRF-2, VRF-3, VRF-7, VRF-9, VRF-11, VRF-12, VRF-13, VRF-14, VRF-15, VRF-50: what the head of this file says.
+ */
 static void test_no_leak(void **state)
 {
 	(void)state;
