@@ -6,6 +6,7 @@
 
 #include "control_priv.h"
 #include "cv_log.h"
+#include "temporary.h"
 
 void apply_end(struct control *c, const char *err)
 {
@@ -85,6 +86,7 @@ static int build(struct control *c, char err[static CFG_ERR_MAX])
 	a->desired = desired_build(a->cfg, c->ids, control_max_workers(c), err);
 	if (!a->desired)
 		return -EINVAL;
+	temporary_carry(c, a->desired, a->cfg);
 	r = ids_save(c->ids);
 	if (r)
 		snprintf(err, CFG_ERR_MAX, "ids.json cannot be written: %s", strerror(-r));

@@ -11,6 +11,7 @@
 #include "cv_log.h"
 #include "cv_secret.h"
 #include "ikecrypto.h"
+#include "temporary.h"
 
 #define PAIRS (CV_SA_MAX / 2) /* numbers 1..PAIRS-1: index 0 does not exist */
 #define REUSE_MS 10000u	      /* a freed number rests, so that late packets of the old SA meet nothing */
@@ -465,7 +466,8 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->lifetime_kb = p->lifetime_kb;
 	ch->replay_window = p->entry->replay_window;
 	ch->added_ms = ch->active_ms = host_now_ms(c);
-	ch->rule_id = desired_rule(c->desired, p->rule_id) ? p->rule_id : rule_for(c, p);
+	if (!cfg_entry_is_dynamic(p->entry)) /* else it will be a temporary rule */
+		ch->rule_id = desired_rule(c->desired, p->rule_id) ? p->rule_id : rule_for(c, p);
 	ch->egress = egress_flags(ch);
 	return ch;
 }
@@ -569,11 +571,16 @@ int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys
 	ch = child_from_params(c, id, p);
 	if (!ch)
 		return -ENOMEM;
+	if (cfg_entry_is_dynamic(p->entry)) {
+		temporary_take(c, ch, p);
+		ch->egress = egress_flags(ch);
+	}
 	if (!ch->rule_id) { /* the configuration has changed under the negotiation */
 		free(ch);
 		return -ENOENT;
 	}
 	if (keys->ah_len && !bundle_from_params(ch, ah_id, p)) {
+		temporary_put(c, ch->rule_id);
 		free(ch);
 		return -ENOMEM;
 	}
@@ -655,6 +662,7 @@ void child_del(void *ctx, uint32_t child_id, uint32_t linger_ms)
 {
 	struct control *c = ctx;
 	struct child *ch = child_get(c->children, child_id), *ah = ch ? ch->ah : NULL;
+	uint32_t rule_id = ch ? ch->rule_id : 0;
 
 	if (!ch || ch->released || ch->bundled)
 		return;
@@ -663,6 +671,7 @@ void child_del(void *ctx, uint32_t child_id, uint32_t linger_ms)
 	release(c->children, ch, linger_ms);
 	if (ah)
 		release(c->children, ah, linger_ms);
+	temporary_put(c, rule_id);
 }
 
 uint64_t child_run_linger(struct child_table *t, uint64_t now)

@@ -29,7 +29,7 @@ struct child_table;
 struct child {
 	uint32_t id; /* pair number */
 	uint32_t spi_in, spi_out;
-	uint32_t rule_id;
+	uint32_t rule_id; /* 0 = a restored pair of a dynamic entry, whose rule the dataplane will tell */
 	uint8_t halves;	  /* CHILD_IN | CHILD_OUT */
 	uint8_t seen;	  /* halves that the last dump has found, or that were added since */
 	bool released;	  /* IKE has let go of it: it only waits for its linger time or for replies */

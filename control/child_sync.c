@@ -31,8 +31,11 @@ void child_seen(struct child_table *t, const struct cv_sa_entry *e)
 {
 	struct child *ch = child_by_ref(t, &e->ref);
 
-	if (ch)
-		ch->seen |= e->ref.index == child_index(ch, CHILD_OUT) ? CHILD_OUT : CHILD_IN;
+	if (!ch)
+		return;
+	if (!ch->rule_id)
+		ch->rule_id = e->rule_id;
+	ch->seen |= e->ref.index == child_index(ch, CHILD_OUT) ? CHILD_OUT : CHILD_IN;
 }
 
 static void keep_half(const struct child *ch, unsigned half, struct dp_txn *txn)

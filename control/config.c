@@ -140,3 +140,18 @@ void config_unref(struct cv_config *c)
 	free(c->arena);
 	free(c);
 }
+
+static int seq_cmp(const void *key, const void *entry)
+{
+	uint32_t seq = *(const uint32_t *)key, other = ((const struct cfg_map_entry *)entry)->seq;
+
+	return (seq > other) - (seq < other);
+}
+
+const struct cfg_map_entry *config_entry_find(const struct cv_config *c, const char *map, uint32_t seq)
+{
+	for (unsigned m = 0; m < c->n_map; m++)
+		if (!strcmp(c->map[m].name, map))
+			return bsearch(&seq, c->map[m].entry, c->map[m].n_entry, sizeof(*c->map[m].entry), seq_cmp);
+	return NULL;
+}

@@ -309,8 +309,8 @@ struct cfg_manual {
 struct cfg_map_entry {
 	uint32_t seq; /* 1..65535 */
 	const char *description;
-	const char *acl;
-	struct cv_addr *peer; /* in order of preference (IPSEC-48) */
+	const char *acl;      /* NULL = a dynamic entry that takes any flow (IPSEC-59) */
+	struct cv_addr *peer; /* in order of preference (IPSEC-48); none = a dynamic entry */
 	unsigned n_peer;
 	const char **transform_set; /* 1..6 in order (IPSEC-49) */
 	unsigned n_transform_set;
@@ -333,6 +333,11 @@ struct cfg_map_entry {
 	const struct cfg_ike_profile *profile_ref; /* never NULL after config_resolve */
 	const struct cfg_crypto_map *map;
 };
+/* A template for peers with unknown addresses (IPSEC-54); its access list may be missing (IPSEC-59). */
+static inline bool cfg_entry_is_dynamic(const struct cfg_map_entry *e)
+{
+	return !e->n_peer && !e->manual;
+}
 struct cfg_crypto_map {
 	const char *name;
 	const char *local_address; /* interface (IPSEC-74), or NULL */
@@ -457,6 +462,8 @@ const struct cfg_psk *config_psk_by_name(const struct cv_config *c, const struct
  */
 void config_peer_entries(const struct cv_config *c, const struct cv_addr *peer,
 	bool (*take)(void *arg, const struct cfg_map_entry *e), void *arg);
+/* NULL when there is none. */
+const struct cfg_map_entry *config_entry_find(const struct cv_config *c, const char *map, uint32_t seq);
 /* Is something with this binding in service at a local address (SAFENET-1..8)? */
 bool config_binding_has(const struct cfg_binding *b, uint32_t fvrf, const struct cv_addr *local);
 

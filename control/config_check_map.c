@@ -28,8 +28,10 @@ static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
 {
 	const char *map = e->map->name;
 
-	if (!e->acl_ref)
-		return check_fail(k, PATH_ENTRY "/access-list: missing; the entry needs one", map, e->seq);
+	if (!e->acl_ref && !cfg_entry_is_dynamic(e)) /* IPSEC-60 */
+		return check_fail(k,
+			PATH_ENTRY "/access-list: missing; the entry needs one, as all do that name a peer", map,
+			e->seq);
 	if (!e->n_peer && (!config_profile_selects(e->profile_ref) || e->auto_start))
 		return check_fail(k,
 			PATH_ENTRY "/peer: missing; the entry needs at least one, or a profile with match-identity or "
@@ -97,6 +99,13 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 	if (e->map->tunnel)
 		return 0;
 
+	if (!e->acl_ref) {
+		check_warn(k,
+			PATH_ENTRY "/access-list: missing; peers may propose any flow, and nothing is protected "
+				   "before they do (IPSEC-59)",
+			e->map->name, e->seq);
+		return 0;
+	}
 	for (unsigned i = 0; i < e->acl_ref->n_line; i++) {
 		const struct cfg_acl_line *l = &e->acl_ref->line[i];
 
@@ -111,7 +120,10 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 			e->map->name, e->seq, e->acl, l->seq, denied ? "" : " with no deny line before it");
 		warned = true;
 	}
-	if (!permits)
+	if (!e->acl_ref->n_line)
+		check_warn(k, PATH_ENTRY "/access-list: '%s' is empty, so all traffic is dropped (IPSEC-59, IPSEC-60)",
+			e->map->name, e->seq, e->acl);
+	else if (!permits)
 		check_warn(k, PATH_ENTRY "/access-list: '%s' permits nothing, so the entry protects nothing",
 			e->map->name, e->seq, e->acl);
 	return 0;
@@ -156,7 +168,7 @@ static const struct cfg_acl_line *overlapping_permit(const struct cfg_acl *acl, 
 {
 	struct cv_selector both;
 
-	for (unsigned i = 0; i < acl->n_line; i++)
+	for (unsigned i = 0; acl && i < acl->n_line; i++)
 		if (acl->line[i].permit && cv_selector_intersect(&acl->line[i].sel, sel, &both))
 			return &acl->line[i];
 	return NULL;
@@ -167,7 +179,7 @@ static void check_deny_overlap(struct config_check *k, const struct cfg_crypto_m
 {
 	const struct cfg_map_entry *e = &m->entry[i];
 
-	for (unsigned l = 0; l < e->acl_ref->n_line; l++) {
+	for (unsigned l = 0; e->acl_ref && l < e->acl_ref->n_line; l++) {
 		const struct cfg_acl_line *deny = &e->acl_ref->line[l];
 
 		for (unsigned j = i + 1; !deny->permit && j < m->n_entry; j++) {
@@ -187,10 +199,25 @@ static void check_deny_overlap(struct config_check *k, const struct cfg_crypto_m
 	}
 }
 
+/* IPSEC-56: entry i is dynamic and a static one comes after it. */
+static void check_dynamic_last(struct config_check *k, const struct cfg_crypto_map *m, unsigned i)
+{
+	for (unsigned j = i + 1; cfg_entry_is_dynamic(&m->entry[i]) && j < m->n_entry; j++)
+		if (!cfg_entry_is_dynamic(&m->entry[j]) && same_inside_vrf(&m->entry[i], &m->entry[j])) {
+			check_warn(k,
+				PATH_ENTRY ": has no peers and comes before entry %u, which has; give it a higher "
+					   "number, so that its flows do not take the other's traffic (IPSEC-56)",
+				m->name, m->entry[i].seq, m->entry[j].seq);
+			return;
+		}
+}
+
 /* last, before: the entries that use each access list, as a chain back from the last one; numbers from 1. */
 static void check_shared_acl(
 	struct config_check *k, const struct cfg_crypto_map *m, unsigned i, unsigned *last, unsigned *before)
 {
+	if (!m->entry[i].acl_ref)
+		return;
 	unsigned *at = &last[m->entry[i].acl_ref - k->c->acl];
 
 	before[i] = *at;
@@ -241,6 +268,7 @@ static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 
 	for (unsigned i = 0; !r && chain && i < m->n_entry; i++) {
 		check_deny_overlap(k, m, i);
+		check_dynamic_last(k, m, i);
 		check_shared_acl(k, m, i, chain, chain + k->c->n_acl);
 	}
 	free(chain);

@@ -57,8 +57,9 @@ struct control {
 	uint64_t idle_at_ms;		       /* when idle.c looks next */
 	uint64_t replay_at_ms, replay_dropped; /* when replay_log.c looks next, and what it has seen */
 	struct spi_memory *spi;
-	uint32_t acquire_rule; /* while ike_acquire() runs: the rule it is for; 0 = none */
-	unsigned n_jobs;       /* on the public-key pool */
+	uint32_t temporary_next; /* temporary.c: running part of the next number */
+	uint32_t acquire_rule;	 /* while ike_acquire() runs: the rule it is for; 0 = none */
+	unsigned n_jobs;	 /* on the public-key pool */
 	uint16_t ip_id;
 	struct cv_pkt out;
 	/* counters cleared by the operator: a baseline that show subtracts */

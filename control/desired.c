@@ -248,13 +248,18 @@ static void build_route(struct build *b, const struct cfg_route *rt)
 
 /* ---- SPDs ---- */
 
-/* One SPD: a map as it applies to one interface (IPSEC-73), or to all that share its local address (IPSEC-74). */
 struct spd_scope {
-	const struct cfg_crypto_map *map;
-	const struct cfg_interface *local; /* whose address IKE uses */
-	uint32_t spd_id, fvrf;
+	struct spd_ref ref;
 	const char *name;
 };
+
+static void add_spd_ref(struct desired *d, const struct spd_ref *ref)
+{
+	d->spd = realloc(d->spd, (d->n_spd + 1) * sizeof(*d->spd));
+	if (!d->spd)
+		abort();
+	d->spd[d->n_spd++] = *ref;
+}
 
 static void add_rule_ref(struct desired *d, const struct rule_ref *ref)
 {
@@ -270,13 +275,14 @@ static void add_rule_ref(struct desired *d, const struct rule_ref *ref)
 static int build_rule(
 	struct build *b, const struct spd_scope *s, const struct cfg_map_entry *e, const struct cfg_acl_line *l)
 {
-	struct rule_ref ref = {.spd_id = s->spd_id, .fvrf = s->fvrf, .entry = e, .line = l, .local = s->local};
+	struct rule_ref ref = {
+		.spd_id = s->ref.spd_id, .fvrf = s->ref.fvrf, .entry = e, .line = l, .local = s->ref.local};
 	char key[KEY_MAX], sel[CV_SELECTOR_STR];
 	struct cv_spd_rule *m;
 	int r;
 
 	/* VRF-4, 5: the inside VRF is the profile's, else the front VRF. */
-	ref.ivrf = config_inside_vrf(e->profile_ref, s->fvrf);
+	ref.ivrf = config_inside_vrf(e->profile_ref, s->ref.fvrf);
 	path_set(b, PATH_ENTRY "/access-list", e->map->name, e->seq);
 	/* SAs belong to a rule: one that protects something else is another rule. */
 	snprintf(key, sizeof(key), "%s|%u|%u|%d|%d|%u|%s", s->name, e->seq, l->seq, l->permit, e->per_host, ref.ivrf,
@@ -285,13 +291,15 @@ static int build_rule(
 	if (r)
 		return r;
 	m = add(b, OBJ_RULE, sizeof(*m));
-	m->spd_id = s->spd_id;
+	m->spd_id = s->ref.spd_id;
 	m->rule_id = ref.rule_id;
 	m->prio = (uint64_t)e->seq << 32 | l->seq;
 	m->action = l->permit ? CV_SPD_PROTECT : CV_SPD_BYPASS;
 	m->flags = l->permit ? 0 : CV_RULE_SKIP_ENTRY;
 	if (l->permit && e->per_host)
 		m->flags |= CV_RULE_PER_HOST;
+	if (l->permit && cfg_entry_is_dynamic(e))
+		m->flags |= CV_RULE_NO_ACQUIRE; /* IPSEC-31, IPSEC-55: it never begins */
 	m->vrf_id = ref.ivrf;
 	m->sel = l->sel;
 	if (l->permit)
@@ -299,13 +307,40 @@ static int build_rule(
 	return 0;
 }
 
+/* An access list without lines: everything is dropped (IPSEC-59, IPSEC-60). */
+static int build_empty(struct build *b, const struct spd_scope *s, const struct cfg_map_entry *e)
+{
+	static const uint8_t family[] = {CV_AF_INET, CV_AF_INET6};
+	int r = 0;
+
+	path_set(b, PATH_ENTRY "/access-list", e->map->name, e->seq);
+	for (unsigned i = 0; !r && i < sizeof(family); i++) {
+		struct cv_spd_rule rule = {.spd_id = s->ref.spd_id,
+			.prio = (uint64_t)e->seq << 32,
+			.action = CV_SPD_DISCARD,
+			.vrf_id = config_inside_vrf(e->profile_ref, s->ref.fvrf)};
+		char key[KEY_MAX];
+
+		snprintf(key, sizeof(key), "%s|%u|empty|%u|%u", s->name, e->seq, rule.vrf_id, family[i]);
+		r = number(b, ID_RULE, key, &rule.rule_id);
+		cv_selector_any(&rule.sel, family[i]);
+		if (!r)
+			*(struct cv_spd_rule *)add(b, OBJ_RULE, sizeof(rule)) = rule;
+	}
+	return r;
+}
+
 static int build_rules(struct build *b, const struct spd_scope *s)
 {
 	int r = 0;
 
-	for (unsigned i = 0; i < s->map->n_entry; i++) {
-		const struct cfg_map_entry *e = &s->map->entry[i];
+	for (unsigned i = 0; !r && i < s->ref.map->n_entry; i++) {
+		const struct cfg_map_entry *e = &s->ref.map->entry[i];
 
+		if (!e->acl_ref) /* a dynamic entry that takes any flow: it is ignored until there is one (IPSEC-59) */
+			continue;
+		if (!e->acl_ref->n_line)
+			r = build_empty(b, s, e);
 		for (unsigned j = 0; !r && j < e->acl_ref->n_line; j++) {
 			r = build_rule(b, s, e, &e->acl_ref->line[j]);
 			if (e->manual && e->acl_ref->line[j].permit)
@@ -331,7 +366,7 @@ static void spd_key(char key[static KEY_MAX], const struct cfg_crypto_map *map, 
 static int build_spd(struct build *b, const struct cfg_crypto_map *map, const struct cfg_interface *only)
 {
 	const struct cfg_interface *local = map->local_ref ? map->local_ref : only;
-	struct spd_scope s = {.map = map, .local = local, .fvrf = vrf_id(config_front_vrf(local))};
+	struct spd_scope s = {.ref = {.map = map, .local = local, .fvrf = vrf_id(config_front_vrf(local))}};
 	char key[KEY_MAX];
 	struct cv_spd *m;
 	int r;
@@ -339,11 +374,12 @@ static int build_spd(struct build *b, const struct cfg_crypto_map *map, const st
 	spd_key(key, map, only);
 	s.name = key;
 	path_set(b, PATH_MAP, map->name);
-	r = number(b, ID_SPD, key, &s.spd_id);
+	r = number(b, ID_SPD, key, &s.ref.spd_id);
 	if (r)
 		return r;
+	add_spd_ref(b->d, &s.ref);
 	m = add(b, OBJ_SPD, sizeof(*m));
-	m->spd_id = s.spd_id;
+	m->spd_id = s.ref.spd_id;
 	for (unsigned i = 0; i < b->cfg->n_interface; i++) {
 		const struct cfg_interface *ifc = &b->cfg->interface[i];
 
@@ -427,8 +463,11 @@ void desired_free(struct desired *d)
 		free(d->obj[i].body);
 		free(d->obj[i].label);
 	}
+	for (unsigned i = 0; i < d->n_rule; i++)
+		free(d->rule[i].own);
 	free(d->obj);
 	free(d->rule);
+	free(d->spd);
 	free(d);
 }
 
@@ -437,4 +476,67 @@ const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id)
 	struct rule_ref key = {.rule_id = rule_id};
 
 	return d && d->n_rule ? bsearch(&key, d->rule, d->n_rule, sizeof(key), rule_cmp) : NULL;
+}
+
+/* ---- rules that come and go between commits ---- */
+
+/* Bring the last element of a sorted array to its place. */
+static void sink(void *array, unsigned n, size_t size, int (*cmp)(const void *a, const void *b))
+{
+	char *base = array, *last = base + (n - 1) * size;
+	unsigned lo = 0, hi = n - 1;
+	char copy[sizeof(struct rule_ref) > sizeof(struct dp_obj) ? sizeof(struct rule_ref) : sizeof(struct dp_obj)];
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (cmp(base + mid * size, last) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	memcpy(copy, last, size);
+	memmove(base + (lo + 1) * size, base + lo * size, (n - 1 - lo) * size);
+	memcpy(base + lo * size, copy, size);
+}
+
+const struct cv_spd_rule *desired_add_rule(
+	struct desired *d, const struct rule_ref *ref, const struct cv_spd_rule *rule, const char *label)
+{
+	struct build b = {.d = d};
+	struct rule_ref mine = *ref;
+	struct cv_spd_rule *body;
+
+	path_set(&b, "%s", label);
+	body = add(&b, OBJ_RULE, sizeof(*body));
+	*body = *rule;
+	sink(d->obj, d->n_obj, sizeof(*d->obj), dp_obj_cmp);
+	mine.own = calloc(1, sizeof(*mine.own));
+	if (!mine.own)
+		abort();
+	mine.own->permit = true;
+	mine.own->sel = rule->sel;
+	mine.line = mine.own;
+	add_rule_ref(d, &mine);
+	sink(d->rule, d->n_rule, sizeof(*d->rule), rule_cmp);
+	return body;
+}
+
+void desired_remove_rule(struct desired *d, uint32_t rule_id)
+{
+	const struct rule_ref *found = desired_rule(d, rule_id);
+	struct cv_spd_rule_ref ref = {.rule_id = rule_id};
+	struct dp_obj key = {.kind = OBJ_RULE, .body = &ref}, *o;
+
+	if (!found)
+		return;
+	ref.spd_id = found->spd_id;
+	o = bsearch(&key, d->obj, d->n_obj, sizeof(key), dp_obj_cmp);
+	if (o) {
+		free(o->body);
+		free(o->label);
+		memmove(o, o + 1, (size_t)(d->obj + --d->n_obj - o) * sizeof(*o));
+	}
+	free(found->own);
+	memmove(d->rule + (found - d->rule), found + 1, (size_t)(d->rule + --d->n_rule - found) * sizeof(*found));
 }

@@ -27,6 +27,16 @@ struct rule_ref {
 	const struct cfg_map_entry *entry;
 	const struct cfg_acl_line *line;
 	const struct cfg_interface *local; /* whose address is the tunnel's local end */
+	/* a temporary rule (temporary.h): its line, and how many pairs of SAs it serves; else NULL and 0 */
+	struct cfg_acl_line *own;
+	unsigned users;
+};
+
+/* One SPD: a map as it applies to one interface (IPSEC-73), or to all that share its local address (IPSEC-74). */
+struct spd_ref {
+	uint32_t spd_id, fvrf;
+	const struct cfg_crypto_map *map;
+	const struct cfg_interface *local; /* whose address IKE uses */
 };
 
 struct desired {
@@ -34,6 +44,8 @@ struct desired {
 	unsigned n_obj, cap_obj;
 	struct rule_ref *rule; /* sorted by rule_id */
 	unsigned n_rule, cap_rule;
+	struct spd_ref *spd;
+	unsigned n_spd;
 };
 
 /*
@@ -45,6 +57,11 @@ struct desired *desired_build(
 void desired_free(struct desired *d);
 /* NULL when there is none. */
 const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id);
+/* Add a rule that no configuration names: ref without line and own, which are made from rule; label for errors. Returns
+ * the message as it stands in the list. Pointers to other rule_refs are not valid any more. */
+const struct cv_spd_rule *desired_add_rule(
+	struct desired *d, const struct rule_ref *ref, const struct cv_spd_rule *rule, const char *label);
+void desired_remove_rule(struct desired *d, uint32_t rule_id);
 
 /* One step of a change. */
 struct dp_step {

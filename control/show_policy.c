@@ -443,6 +443,26 @@ static void entry_lines(const struct cfg_acl *a, json_t *o)
 	}
 }
 
+/* The flows that peers have negotiated under a dynamic entry (IPSEC-57). */
+static void entry_temporary(const struct control *c, const struct cfg_map_entry *e, json_t *o)
+{
+	json_t *list = set_array(o, "temporary");
+
+	for (unsigned i = 0; i < c->desired->n_rule; i++) {
+		const struct rule_ref *r = &c->desired->rule[i];
+		char text[CV_SELECTOR_STR];
+		json_t *t;
+
+		if (!r->own || r->entry != e)
+			continue;
+		t = json_object();
+		set_str(t, "flow", cv_selector_str(&r->line->sel, text));
+		set_str(t, "interface", r->local->name);
+		set_int(t, "pairs", r->users);
+		json_array_append_new(list, t);
+	}
+}
+
 static void entry_transforms(const struct cfg_map_entry *e, json_t *o)
 {
 	json_t *list = set_array(o, "transform_sets");
@@ -466,7 +486,10 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 
 	set_int(o, "sequence", e->seq);
 	set_str(o, "description", e->description);
-	set_str(o, "type", e->manual ? "ipsec-manual" : "ipsec-isakmp");
+	set_str(o, "type",
+		e->manual		  ? "ipsec-manual"
+		: cfg_entry_is_dynamic(e) ? "ipsec-isakmp dynamic"
+					  : "ipsec-isakmp");
 	if (e->manual) { /* the keys are nobody's to see */
 		set_int(o, "inbound_spi", e->manual->in.spi);
 		set_int(o, "outbound_spi", e->manual->out.spi);
@@ -484,7 +507,10 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 	}
 	set_addr(o, "current_peer", current_peer(pairs, e));
 	set_str(o, "access_list", e->acl);
-	entry_lines(e->acl_ref, o);
+	if (e->acl_ref)
+		entry_lines(e->acl_ref, o);
+	if (cfg_entry_is_dynamic(e))
+		entry_temporary(c, e, o);
 	set_int(o, "life_kb", e->lifetime_kb ? e->lifetime_kb : cfg->ipsec_lifetime_kb);
 	set_int(o, "life_seconds", e->lifetime_s ? e->lifetime_s : cfg->ipsec_lifetime_s);
 	if (e->pfs != IKE_GROUP_NONE) {

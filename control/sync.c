@@ -14,6 +14,7 @@
 #include "control_priv.h"
 #include "cv_log.h"
 #include "cv_secret.h"
+#include "temporary.h"
 
 #define SYNC_RETRY_MS 3000
 
@@ -122,6 +123,7 @@ void sync_done(struct control *c)
 	if (lost)
 		ike_children_lost(c->ike);
 	child_sync_end(c->children, lost);
+	child_egress(c->children);
 	manual_install(c);
 }
 
@@ -171,6 +173,7 @@ static void on_sas_end(void *arg, int err)
 		return;
 	}
 	ids_commit(c->ids);
+	temporary_carry(c, d, c->running);
 	desired_free(c->desired);
 	c->desired = d;
 	dp_txn_commit(c->dp, sync_transaction(c, d), sync_committed, c);

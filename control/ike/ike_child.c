@@ -219,7 +219,9 @@ bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *se
 {
 	const struct cfg_acl *acl = e->acl_ref;
 	struct cv_selector both;
-	for (unsigned i = 0; acl && i < acl->n_line; i++) {
+	if (!acl)
+		return cfg_entry_is_dynamic(e); /* IPSEC-59: any flow */
+	for (unsigned i = 0; i < acl->n_line; i++) {
 		const struct cfg_acl_line *l = &acl->line[i];
 		if (l->permit && cv_selector_contains(&l->sel, sel)) /* of a tunnel no part of it (VTI-17) */
 			return !e->map->tunnel || cv_selector_contains(sel, &l->sel);
@@ -233,9 +235,9 @@ const struct cfg_map_entry *ike_entry_for_flow(const struct ike_sa *sa, const st
 	unsigned n, const struct cv_selector *want, bool *barred)
 {
 	*barred = false;
-	for (unsigned i = 0; i < n; i++) {
-		const struct cfg_map_entry *e = entry[i];
-		if (e->profile_ref != sa->profile || !ike_acl_permits(e, want) ||
+	for (unsigned i = 0; i < 2 * n; i++) { /* IPSEC-46: static entries first */
+		const struct cfg_map_entry *e = entry[i % n];
+		if (cfg_entry_is_dynamic(e) != (i >= n) || e->profile_ref != sa->profile || !ike_acl_permits(e, want) ||
 			!(ike_entry_has_peer(e, &sa->peer) || (config_profile_selects(sa->profile) && !e->map->tunnel)))
 			continue;
 		if (ike_entry_allows(sa, e)) {

@@ -11,21 +11,6 @@ static bool str_eq(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static int seq_cmp(const void *key, const void *entry)
-{
-	uint32_t seq = *(const uint32_t *)key, other = ((const struct cfg_map_entry *)entry)->seq;
-	return (seq > other) - (seq < other);
-}
-
-const struct cfg_map_entry *ike_entry_find(const struct cv_config *cfg, const char *map, uint32_t seq)
-{
-	for (unsigned m = 0; m < cfg->n_map; m++)
-		if (str_eq(cfg->map[m].name, map))
-			return bsearch(
-				&seq, cfg->map[m].entry, cfg->map[m].n_entry, sizeof(*cfg->map[m].entry), seq_cmp);
-	return NULL;
-}
-
 static bool identity_eq(const struct cfg_identity *a, const struct cfg_identity *b)
 {
 	return a->type == b->type && a->domain == b->domain && str_eq(a->text, b->text) &&
@@ -81,7 +66,7 @@ static bool psk_same(const struct cv_config *old, const struct cv_config *cfg, c
 static const struct cfg_map_entry *entry_after(
 	struct ike *ike, const struct cv_config *old, const struct ike_sa *sa, const struct cfg_map_entry *e)
 {
-	const struct cfg_map_entry *n = ike_entry_find(ike->cfg, e->map->name, e->seq);
+	const struct cfg_map_entry *n = config_entry_find(ike->cfg, e->map->name, e->seq);
 	struct cv_addr local;
 	uint32_t vrf;
 	if (!n || !profile_same(e->profile_ref, n->profile_ref) ||
@@ -146,7 +131,7 @@ static void reqs_after(struct ike *ike)
 	struct ike_req *r, *nr;
 	TAILQ_FOREACH_SAFE(r, &ike->reqs, all, nr)
 	{
-		const struct cfg_map_entry *n = ike_entry_find(ike->cfg, r->entry->map->name, r->entry->seq);
+		const struct cfg_map_entry *n = config_entry_find(ike->cfg, r->entry->map->name, r->entry->seq);
 		if (n && n->n_peer > r->peer && ike_acl_permits(n, &r->sel))
 			r->entry = n;
 		else

@@ -90,7 +90,7 @@ void ike_peers_config(struct ike *ike)
 {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < ike->n_current; i++)
-		if (ike_entry_find(ike->cfg, ike->current[i].map, ike->current[i].seq))
+		if (config_entry_find(ike->cfg, ike->current[i].map, ike->current[i].seq))
 			ike->current[kept++] = ike->current[i];
 	ike->n_current = kept;
 }

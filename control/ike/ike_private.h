@@ -28,7 +28,4 @@ unsigned ike_peer_current(const struct ike *ike, const struct cfg_map_entry *e);
 void ike_peer_set_current(struct ike *ike, const struct cfg_map_entry *e, unsigned i);
 void ike_peers_config(struct ike *ike); /* forget entries that are no more */
 
-/* ike_config.c */
-const struct cfg_map_entry *ike_entry_find(const struct cv_config *cfg, const char *map, uint32_t seq);
-
 #endif

@@ -126,7 +126,7 @@ static const struct cfg_map_entry *get_entry(const struct ike *ike, struct ike_r
 		return NULL;
 	memcpy(name, p, len);
 	name[len] = 0;
-	return ike_entry_find(ike->cfg, name, seq);
+	return config_entry_find(ike->cfg, name, seq);
 }
 
 static void put_child(struct ike_wbuf *w, const struct ike_child *c)

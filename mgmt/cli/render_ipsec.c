@@ -192,9 +192,11 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	if (json_object_get(e, "profile"))
 		fprintf(out, "        Profile name: %s (IKEv%lld)\n", jtext(e, "profile", "default"),
 			jint(e, "version"));
-	fprintf(out, "        Extended IP access list %s\n", jtext(e, "access_list", "?"));
+	fprintf(out, "        Extended IP access list %s\n", jtext(e, "access_list", "(none: any flow)"));
 	json_array_foreach (json_object_get(e, "lines"), i, v)
 		fprintf(out, "            %s\n", jstring(v));
+	json_array_foreach (json_object_get(e, "temporary"), i, v)
+		fprintf(out, "        Temporary: %s on %s\n", jtext(v, "flow", "?"), jtext(v, "interface", "?"));
 	fprintf(out, "        Current peer: %s\n", jtext(e, "current_peer", "(none)"));
 	if (json_object_get(e, "inbound_spi")) {
 		fprintf(out, "        Inbound spi: %lld, outbound spi: %lld, keys: <hidden>\n", jint(e, "inbound_spi"),

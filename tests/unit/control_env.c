@@ -194,15 +194,22 @@ struct cv_config *side(int n)
 	return c;
 }
 
-void start_both(struct fixture *f)
+static void start_with(struct fixture *f, struct cv_config *left, struct cv_config *right)
 {
+	struct cv_config *config[] = {left, right};
+
 	for (int i = 0; i < 2; i++) {
 		f->r[i].dp = fakedp_new(f->r[i].sock);
 		router_start(f, &f->r[i]);
-		assert_string_equal(apply(f, &f->r[i], side(i)), "");
+		assert_string_equal(apply(f, &f->r[i], config[i]), "");
 		WAIT(f, in_force(f, &f->r[i]));
 	}
 	fakedp_connect(f->r[0].dp, f->r[1].dp);
+}
+
+void start_both(struct fixture *f)
+{
+	start_with(f, side(0), side(1));
 }
 
 void trigger(struct router *r)
@@ -258,14 +265,19 @@ bool child_established(struct fixture *f, struct router *r)
 	return yes;
 }
 
-void bring_up(struct fixture *f)
+void bring_up_with(struct fixture *f, struct cv_config *left, struct cv_config *right)
 {
-	start_both(f);
+	start_with(f, left, right);
 	trigger(&f->r[0]);
 	WAIT(f, state_of(&f->r[0]).sas == 2 && state_of(&f->r[1]).sas == 2);
 	WAIT(f, child_established(f, &f->r[0]) && child_established(f, &f->r[1]));
 	assert_paired(&f->r[0], &f->r[1]);
 	assert_paired(&f->r[1], &f->r[0]);
+}
+
+void bring_up(struct fixture *f)
+{
+	bring_up_with(f, side(0), side(1));
 }
 
 json_t *session0(struct fixture *f, struct router *r, json_t **answer)

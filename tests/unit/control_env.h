@@ -69,6 +69,8 @@ void assert_paired(struct router *a, struct router *b);
 bool child_established(struct fixture *f, struct router *r);
 /* Two routers, and one tunnel between them. */
 void bring_up(struct fixture *f);
+/* The same with configurations made from side(). */
+void bring_up_with(struct fixture *f, struct cv_config *left, struct cv_config *right);
 /* The only session, in an answer that is the caller's. */
 json_t *session0(struct fixture *f, struct router *r, json_t **answer);
 bool session_is(struct fixture *f, struct router *r, const char *status);

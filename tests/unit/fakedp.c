@@ -495,6 +495,22 @@ bool fakedp_rule(struct fakedp *f, unsigned n, struct cv_spd_rule *out)
 	return found;
 }
 
+bool fakedp_rule_by_id(struct fakedp *f, uint32_t rule_id, struct cv_spd_rule *out)
+{
+	bool found = false;
+
+	LOCKED(f, {
+		for (unsigned i = 0; !found && i < f->n_obj; i++) {
+			const struct cv_spd_rule *r = (const void *)f->obj[i].body;
+
+			found = f->obj[i].type == CV_CMD_SPD_RULE_SET && r->rule_id == rule_id;
+			if (found)
+				*out = *r;
+		}
+	});
+	return found;
+}
+
 void fakedp_last(struct fakedp *f, char *buf, size_t size)
 {
 	LOCKED(f, snprintf(buf, size, "%s", f->last));

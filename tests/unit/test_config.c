@@ -765,6 +765,42 @@ static void deny_permit_overlap_warns(void **state)
 	assert_warns(f, ENTRY "/access-list: deny line 10 of 'site2' overlaps permit line 10 of '102' in entry 20");
 }
 
+/* IPSEC-56: a template in front of an entry for one peer. IPSEC-58, IPSEC-60: only a template may lack an access list.
+ */
+static void dynamic_entries(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_map_entry *e = &f->c->map[0].entry[0];
+	struct cfg_ike_profile *p = &f->c->ike_profile[f->c->n_ike_profile++];
+
+	*p = (struct cfg_ike_profile){.name = "any", .version = CFG_IKEV2, .n_match = 1};
+	p->match = config_alloc(f->c, 1, sizeof(*p->match));
+	p->match[0] = (struct cfg_identity){.type = CFG_ID_FQDN, .text = "branch"};
+	e->n_peer = 0;
+	e->ike_profile = "any";
+	e->acl = NULL;
+	cfgbuild_entry(f->c, &f->c->map[0], 20, "site2", "192.0.2.3");
+	assert_warns(f, ENTRY "/access-list: missing; peers may propose any flow");
+	assert_contains(f->warnings, ENTRY ": has no peers and comes before entry 20");
+}
+
+static void static_entry_needs_an_access_list(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->map[0].entry[0].acl = NULL;
+	assert_refused(f, ENTRY "/access-list", "the entry needs one");
+}
+
+/* IPSEC-59, IPSEC-60 */
+static void empty_access_list_warns(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->acl[0].n_line = 0;
+	assert_warns(f, "'site2' is empty, so all traffic is dropped");
+}
+
 /* IPSEC-T5, IPSEC-37. */
 static void permit_any_warns(void **state)
 {
@@ -889,6 +925,9 @@ int main(void)
 		TEST(entries_of_a_peer),
 		TEST(deny_permit_overlap_warns),
 		TEST(permit_any_warns),
+		TEST(dynamic_entries),
+		TEST(static_entry_needs_an_access_list),
+		TEST(empty_access_list_warns),
 		TEST(any_after_deny_says_so),
 		TEST(map_on_loopback_is_refused),
 		TEST(own_address_as_peer),

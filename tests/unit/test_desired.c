@@ -268,6 +268,22 @@ static void deny_line(void **state)
 	assert_null(desired_rule(f->d[1], deny->rule_id)); /* nothing negotiates for it */
 }
 
+/* IPSEC-59, IPSEC-60: an access list without lines drops everything. */
+static void empty_list_drops(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c[1]->acl[0].n_line = 0;
+	assert_string_equal(steps(f), "-rule | rule rule ");
+	for (unsigned i = 1; i < 3; i++) {
+		const struct cv_spd_rule *r = f->steps.step[i].body;
+
+		assert_int_equal(r->action, CV_SPD_DISCARD);
+		assert_int_equal(r->sel.src.lo.af, i == 1 ? CV_AF_INET : CV_AF_INET6);
+		assert_true(cv_addr_is_zero(&r->sel.src.lo) && cv_addr_is_zero(&r->sel.dst.lo));
+	}
+}
+
 static void workers_are_clamped(void **state)
 {
 	struct fixture *f = *state;
@@ -379,6 +395,7 @@ int main(void)
 		TEST(inside_vrf_of_rules),
 		TEST(inside_vrf_is_the_front_vrf),
 		TEST(deny_line),
+		TEST(empty_list_drops),
 		TEST(workers_are_clamped),
 		cmocka_unit_test(numbers_survive_a_restart),
 		cmocka_unit_test(numbers_run_out),

@@ -442,6 +442,30 @@ static void by_wrong_name_initiator(struct cv_config *c, int i)
 		c->ike_profile->match[0].text = "somebody.else";
 }
 
+/* A template in front of the entry for the peer, both good for what the peer asks. */
+static void template_first_right(struct cv_config *c, int i)
+{
+	by_name(c, i);
+	if (!i)
+		return;
+	struct cfg_map_entry *e = config_alloc(c, 2, sizeof(*e));
+	e[0] = e[1] = c->map->entry[0];
+	e[0].seq = e[1].seq - 1;
+	e[0].n_peer = 0;
+	c->map->entry = e;
+	c->map->n_entry = 2;
+}
+
+/* IPSEC-46: an offer is held against the static entries first, then against the dynamic ones. */
+static void static_entries_come_first(void **state)
+{
+	(void)state;
+	start(template_first_right);
+	up();
+	assert_int_equal(pair_newest(p, 1)->p.entry->n_peer, 1);
+	assert_int_equal(pair_newest(p, 1)->p.entry->seq, p->h[1].cfg->map->entry[1].seq);
+}
+
 static void identities(void **state)
 {
 	(void)state;
@@ -686,6 +710,7 @@ int main(void)
 		T(every_suite), T(wrong_psk), T(no_ike_proposal), T(no_esp_proposal), T(subset_and_superset),
 		T(pfs_demanded), T(dataplane_refuses), T(invalid_ke), T(cookie), T(cookie_with_invalid_ke),
 		T(half_open_limit), T(identities), T(nat), T(forced_encapsulation), T(nat_traversal_off),
+		T(half_open_limit), T(static_entries_come_first), T(nat), T(forced_encapsulation), T(nat_traversal_off),
 		T(each_message_lost), T(bad_network), T(dead_peer), T(next_peer), T(both_start), T(auto_start),
 		T(forged_copies), T(repeated_requests)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

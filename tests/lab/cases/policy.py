@@ -196,3 +196,57 @@ def two_customers(lab):
     vpn.culvert.cli("clear", "crypto", "sa", "vrf", "a")
     left = [flow for flow in vpn.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"] if flow["sas"]]
     require([flow["protected_vrf"] for flow in left] == ["b"], f"{left}")
+
+
+def drops(vpn):
+    return {d["reason"]: d["packets"] for d in vpn.culvert.show("drops")["drops"]}
+
+
+def _temporary(vpn):
+    return [flow["flow"] for entry in vpn.culvert.show("crypto", "map")["maps"][0]["entries"] for flow in entry["temporary"]]
+
+
+def dynamic_entry(lab):
+    """IPSEC-31, IPSEC-54, IPSEC-55, IPSEC-57, IPSEC-59, IPSEC-T12: a strongSwan behind a NAT, whose address Culvert does not know, under an
+    entry without peers. Without an access list its flow is in clear until the peer negotiates it, then a temporary rule
+    protects it, also after culvertd was killed and after a rekey, and goes with the last SA. With an access list nothing
+    leaves in clear at any time, and Culvert never begins."""
+    branch = "branch.example.org"
+    vpn = Vpn(lab, 2, nat="peer", conn={"local_id": branch})
+    config = vpn.config(identity={"type": "fqdn", "value": branch})
+    key = config["culvert-ike:ike"]["keyring"][0]["pre-shared-key"][0]
+    key["identity"] = branch
+    del key["address"]
+    entry = config["culvert-ipsec:ipsec"]["crypto-map"][0]["entry"][0]
+    del entry["peer"]
+    for listed in (False, True):
+        lab.say("with an access list" if listed else "without an access list")
+        if listed:
+            entry["access-list"] = "protected"
+        else:
+            del entry["access-list"]
+        vpn.culvert.commit(config)
+        require(_temporary(vpn) == [], "a temporary rule without a flow")
+        dropped = drops(vpn).get("policy-no-sa", 0)
+        capture = vpn.site.capture(name=f"before-{listed}")
+        vpn.site.ping(count=2, check=False, wait=1)
+        capture.stop()
+        require((capture.count("icmp.type == 8 && ip.src == 10.1.0.10") == 0) == listed, capture.show("icmp"))
+        require(capture.count("isakmp") == 0, "IPSEC-55: Culvert began")
+        require(not listed or drops(vpn).get("policy-no-sa", 0) == dropped + 2, f"{dropped} {drops(vpn)}")
+        vpn.up("responder")
+        require(len(_temporary(vpn)) == 1, f"{_temporary(vpn)}")
+        capture = vpn.site.capture(name=f"up-{listed}")
+        vpn.require_traffic((56,))
+        vpn.culvert.kill_control()
+        vpn.site.ping(count=3, interval=0.1)
+        vpn.culvert.start_control()
+        old = vpn.daemon.child_ids()
+        vpn.daemon.rekey_child()
+        wait_until(lambda: vpn.daemon.child_ids() and set(vpn.daemon.child_ids()).isdisjoint(old), 15, "the rekey")
+        vpn.site.ping(count=3, interval=0.1)
+        capture.stop()
+        capture.require_only_esp(10)
+        require(len(_temporary(vpn)) == 1, f"{_temporary(vpn)}")
+        vpn.daemon.terminate()
+        wait_until(lambda: _temporary(vpn) == [], 10, "the temporary rule to go")
