@@ -303,7 +303,7 @@ static unsigned mb_submit(struct crypto_ctx *c, struct crypto_op **ops, unsigned
 	return n;
 }
 
-static unsigned mb_collect(struct crypto_ctx *c, struct crypto_op **ops, unsigned max)
+static void flush(struct crypto_ctx *c)
 {
 	while (c->n_jobs) {
 		IMB_JOB *job = IMB_FLUSH_JOB(c->mgr);
@@ -311,11 +311,58 @@ static unsigned mb_collect(struct crypto_ctx *c, struct crypto_op **ops, unsigne
 			break;
 		job_done(c, job);
 	}
+}
+
+static unsigned mb_collect(struct crypto_ctx *c, struct crypto_op **ops, unsigned max)
+{
+	flush(c);
 	unsigned n = c->n_done < max ? c->n_done : max;
 	memcpy(ops, c->done, n * sizeof(ops[0]));
 	c->n_done -= n;
 	memmove(c->done, c->done + n, c->n_done * sizeof(c->done[0]));
 	return n;
+}
+
+/* AES-GCM without detours: what follows from the session is looked at when that changes. */
+static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
+{
+	const struct crypto_session *s = NULL, *ahead = NULL;
+	aes_gcm_enc_dec_t gcm = NULL;
+	uint64_t aad_len = 0, icv_len = 0;
+	bool encrypt = false, decrypted = false, others = false;
+	for (unsigned i = 0; i < n && i < MB_KEYS_AHEAD; i++)
+		if (op[i].session != ahead)
+			session_prefetch(ahead = op[i].session);
+	for (unsigned i = 0; i < n; i++) {
+		if (i + MB_KEYS_AHEAD < n && op[i + MB_KEYS_AHEAD].session != ahead)
+			session_prefetch(ahead = op[i + MB_KEYS_AHEAD].session);
+		if (op[i].session != s) {
+			s = op[i].session;
+			gcm = s->gcm;
+			aad_len = s->aad_len;
+			icv_len = s->icv_len;
+			encrypt = s->encrypt;
+			decrypted |= !encrypt;
+			others |= !gcm;
+		}
+		if (gcm) {
+			op[i].status = CRYPTO_OK; /* gcm_judge has the last word when decrypting */
+			gcm(&s->gcm_key, &c->gcm, op[i].data, op[i].data, op[i].data_len, op[i].nonce, op[i].aad,
+				aad_len, encrypt ? op[i].icv : c->tag[i], icv_len);
+		} else if (s->gmac_init) {
+			gmac_run(c, &op[i], s, c->tag[i]);
+		} else {
+			job_submit(c, &op[i], s, c->tag[i]);
+		}
+	}
+	flush(c);
+	uint32_t bad = 0;
+	for (unsigned i = 0; (decrypted || others) && i < n; i++) {
+		if (op[i].session->gcm && !op[i].session->encrypt)
+			gcm_judge(&op[i], c->tag[i]);
+		bad |= op[i].status;
+	}
+	return !bad;
 }
 
 static const char *mb_describe(void)
@@ -347,6 +394,7 @@ const struct crypto_provider *crypto_provider_mb(void)
 		.ctx_destroy = mb_ctx_destroy,
 		.submit = mb_submit,
 		.collect = mb_collect,
+		.run = mb_run,
 		.random16 = mb_random16,
 		.describe = mb_describe,
 	};

@@ -3,8 +3,9 @@
  * Packet-crypto providers: the interface between the ESP code and whatever does the arithmetic (design section 4).
  * The session is created on the main lcore and read by workers; a context is per worker lcore. Errors: negative errno.
  *
- * `mb` (intel-ipsec-mb called directly) is synchronous: collect returns everything that submit took. The interface is
- * a burst one so that asynchronous hardware (cryptodev, later) fits behind it without a change to the ESP code.
+ * `mb` (intel-ipsec-mb called directly) is synchronous: collect returns everything that submit took, and run() does
+ * both. The interface is a burst one so that asynchronous hardware (cryptodev, later) fits behind it without a change
+ * to the ESP code.
  */
 #ifndef CRYPTO_PROVIDER_H
 #define CRYPTO_PROVIDER_H
@@ -61,6 +62,9 @@ struct crypto_provider {
 	unsigned (*submit)(struct crypto_ctx *c, struct crypto_op **ops, unsigned n);
 	/* Return finished operations, in submit order per SA. */
 	unsigned (*collect)(struct crypto_ctx *c, struct crypto_op **ops, unsigned max);
+	/* Synchronous providers; else NULL: submit and collect in one, of up to 512 operations that lie in a
+	 * row. True when all are CRYPTO_OK. */
+	bool (*run)(struct crypto_ctx *c, struct crypto_op *op, unsigned n);
 	/* 16 bytes nobody can predict, for a CBC IV (RFC 3602 section 3): a generator of the context, no system call.
 	 */
 	void (*random16)(struct crypto_ctx *c, uint8_t out[16]);

@@ -88,18 +88,29 @@ static inline struct rte_mbuf *esp_writable(struct rte_mbuf *m, uint16_t need)
 	return esp_writable_slow(m, need);
 }
 
-/* Run the operations and wait for all. Operations the provider did not take get CRYPTO_ERROR. */
-static inline void esp_crypt(struct worker *w, uint32_t n)
+/* Run the operations and wait for all. Operations the provider did not take get CRYPTO_ERROR. True: all are CRYPTO_OK.
+ */
+static inline bool esp_crypt(struct worker *w, uint32_t n)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	struct stage_mark mark = stage_begin(w);
 	const struct crypto_provider *p = ipsec_crypto();
-	uint32_t taken = p->submit(iw->crypto, iw->ops, n), got = 0;
-	for (uint32_t i = taken; i < n; i++)
-		iw->ops[i]->status = CRYPTO_ERROR;
-	while (got < taken)
-		got += p->collect(iw->crypto, iw->done, DP_VEC);
+	bool good = false;
+	if (likely(p->run != NULL)) {
+		good = p->run(iw->crypto, iw->op, n);
+	} else {
+		uint32_t taken = p->submit(iw->crypto, iw->ops, n), got = 0;
+		for (uint32_t i = taken; i < n; i++)
+			iw->ops[i]->status = CRYPTO_ERROR;
+		while (got < taken)
+			got += p->collect(iw->crypto, iw->done, DP_VEC);
+		uint32_t bad = 0;
+		for (uint32_t i = 0; i < n; i++)
+			bad |= iw->op[i].status;
+		good = !bad;
+	}
 	stage_end(w, STAGE_CRYPTO, n, mark);
+	return good;
 }
 
 /* How many packets from i on belong to the same SA. */
@@ -119,11 +130,12 @@ static inline struct cv_sa_counters *esp_counters(struct worker *w, const struct
 /* ---- steps of esp_out.c and esp_in.c that the fast path shares (fast_out.c, fast_in.c) ---- */
 
 /*
- * Give numbers to a run of n packets of one outbound SA, `bytes` of inner packets in all, and hold it to its lifetimes.
- * Returns how many may go: the first of them has number *first. The others have been counted and dropped.
+ * Give numbers to a run of n packets of one outbound SA, `bytes` of inner packets in all (needed with SA_F_BYTE_LIMIT
+ * only), and hold it to its lifetimes. Returns how many may go: the first of them has number *first. The others are
+ * counted, and the caller's to drop for the reason *why.
  */
 uint32_t esp_out_numbers(
-	struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, uint32_t n, uint64_t bytes, uint64_t *first);
+	struct worker *w, const struct sa *sa, uint32_t n, uint64_t bytes, uint64_t *first, enum drop_reason *why);
 /* Largest inner packet that fits this outbound SA's way; generation is fib_generation(). Afterwards sa->route is of
  * that generation. */
 uint16_t esp_inner_mtu(const struct sa *sa, uint32_t generation);

@@ -169,19 +169,20 @@ static enum drop_reason account(const struct sa *sa, uint64_t last, uint64_t byt
 
 /* One atomic add gives a run consecutive numbers, so several workers may share the SA. */
 uint32_t esp_out_numbers(
-	struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, uint32_t n, uint64_t bytes, uint64_t *first)
+	struct worker *w, const struct sa *sa, uint32_t n, uint64_t bytes, uint64_t *first, enum drop_reason *why)
 {
 	uint64_t seq = __atomic_fetch_add(&sa->state->seq, n, __ATOMIC_RELAXED);
-	enum drop_reason why = account(sa, seq + n, bytes);
 	*first = seq + 1;
-	if (likely(why == DROP_NONE))
+	*why = account(sa, seq + n, bytes);
+	if (likely(*why == DROP_NONE))
 		return n;
 	/* with a packet or sequence limit, the part of the run before it still goes */
 	uint64_t left = seq < sa->state->hard_seq ? sa->state->hard_seq - seq : 0;
 	uint32_t good =
 		seq + n > sa->state->hard_seq && !(sa->flags & SA_F_BYTE_LIMIT) ? (uint32_t)RTE_MIN(left, n) : 0;
 	esp_counters(w, sa)->other_errors += n - good;
-	dp_drop(w, pkts + good, n - good, seq + n > UINT32_MAX && !(sa->flags & SA_F_ESN) ? DROP_ESP_SEQ : why);
+	if (seq + n > UINT32_MAX && !(sa->flags & SA_F_ESN))
+		*why = DROP_ESP_SEQ;
 	return good;
 }
 
@@ -191,13 +192,15 @@ static uint32_t encapsulate_run(
 {
 	struct ipsec_worker *iw = w->ipsec;
 	struct cv_sa_counters *c = esp_counters(w, sa);
-	uint16_t len[DP_VEC];
 	uint64_t bytes = 0, seq;
 	for (uint32_t i = 0; i < n; i++)
-		bytes += len[i] = pkts[i]->data_len;
-	uint32_t good = esp_out_numbers(w, sa, pkts, n, bytes, &seq);
-	for (uint32_t i = good; i < n; i++)
-		bytes -= len[i];
+		bytes += pkts[i]->data_len;
+	enum drop_reason why;
+	uint32_t good = esp_out_numbers(w, sa, n, bytes, &seq, &why);
+	for (uint32_t i = good; i < n; i++) {
+		bytes -= pkts[i]->data_len;
+		dp_drop1(w, pkts[i], why);
+	}
 	const bool plain4 = sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_UDP), esn = sa->flags & SA_F_ESN;
 	if (likely(sa->kind == SA_ESP_PLAIN && plain4))
 		encapsulate_all(iw, sa, pkts, good, seq, n_op, true, true, false);

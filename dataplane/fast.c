@@ -51,7 +51,7 @@ static uint64_t parse(struct fast_worker *f, const struct dp_if *ifp, struct rte
 {
 	const uint64_t mac = mac48(ifp->mac);
 	const uint32_t from = ifp->id;
-	uint32_t n_slot = 0, n_esp = 0;
+	uint32_t n_slot = 0, n_esp = 0, longest = 0;
 	uint64_t bytes = 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
@@ -73,6 +73,7 @@ static uint64_t parse(struct fast_worker *f, const struct dp_if *ifp, struct rte
 			    h, (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
 			continue;
 		if (fast_flow_ok(h)) {
+			longest = RTE_MAX(longest, len);
 			f->where[i] = (uint16_t)n_slot;
 			fast_slot_fill(f, &f->slot[n_slot++], m, ip, h, from, len);
 		} else if (ip4_proto(h) == IPPROTO_ESP) {
@@ -89,6 +90,7 @@ static uint64_t parse(struct fast_worker *f, const struct dp_if *ifp, struct rte
 	}
 	f->n_slot = f->n_clear = n_slot;
 	f->n_esp = n_esp;
+	f->longest = longest;
 	return bytes;
 }
 
@@ -99,8 +101,10 @@ static inline bool key_equal(const struct fast_key *a, const struct fast_key *b)
 	return a->addr == b->addr && a->from == b->from && a->rest == b->rest;
 }
 
-static void look_up(struct fast_worker *f)
+/* True when all slots have one verdict. */
+static bool look_up(struct fast_worker *f)
 {
+	uint64_t one = 0, all = ~UINT64_C(0);
 	for (uint32_t i = 0; i < f->n_slot; i++) {
 		struct fast_slot *s = &f->slot[i];
 		const struct fast_way *way = s->line->way;
@@ -108,7 +112,10 @@ static void look_up(struct fast_worker *f)
 			s->verdict = way[0].verdict;
 		else
 			s->verdict = key_equal(&way[1].key, &s->key) ? way[1].verdict : 0;
+		one |= s->verdict;
+		all &= s->verdict;
 	}
+	return one == all;
 }
 
 /* Ask for what the verdicts name, where it is not what the one before named. */
@@ -154,17 +161,22 @@ static uint32_t longest(const struct fast_worker *f, uint64_t v)
 	return esp_inner_mtu(sa, f->fib_generation);
 }
 
-/* Make slots unknown that cannot go by their verdict, and those behind a packet that is too long. */
-static void check(struct fast_worker *f)
+/* Make slots unknown that cannot go by their verdict, and those behind a packet that is too long. one_verdict: all have
+ * the same. True when all can go. */
+static bool check(struct fast_worker *f, bool one_verdict)
 {
 	uint64_t last = 0;
 	uint32_t max = 0;
+	bool good = true;
+	if (one_verdict && f->longest <= longest(f, f->slot[0].verdict))
+		return true;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
 		struct fast_slot *s = &f->slot[i];
 		if (unlikely(s->verdict != last))
 			max = longest(f, last = s->verdict);
 		if (likely(s->len <= max))
 			continue;
+		good = false;
 		if (!max) {
 			s->verdict = 0;
 			continue;
@@ -172,6 +184,7 @@ static void check(struct fast_worker *f)
 		for (; i < f->n_slot; i++)
 			f->slot[i].verdict = 0;
 	}
+	return good;
 }
 
 /* ---- forward ---- */
@@ -205,8 +218,8 @@ static inline void adj_used(uint32_t adj, uint32_t now_s)
 		__atomic_store_n(&a->used, now_s, __ATOMIC_RELAXED);
 }
 
-/* Slots with one verdict are handled together. */
-static void send_known(struct worker *w)
+/* Slots with one verdict are handled together: all slots perhaps. */
+static void send_known(struct worker *w, bool one_verdict)
 {
 	struct fast_worker *f = w->fast;
 	const uint32_t now_s = dp_uptime_s();
@@ -214,7 +227,7 @@ static void send_known(struct worker *w)
 	f->n_run = 0;
 	for (uint32_t i = 0; i < f->n_slot; i += n) {
 		const uint64_t v = f->slot[i].verdict;
-		for (n = 1; i + n < f->n_slot && f->slot[i + n].verdict == v;)
+		for (n = one_verdict ? f->n_slot : 1; i + n < f->n_slot && f->slot[i + n].verdict == v;)
 			n++;
 		if (!v)
 			continue;
@@ -261,18 +274,19 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	f->fib_generation = fib_generation();
 	f->inner.n = f->n_op = 0;
 	uint64_t bytes = parse(f, ifp, pkts, n);
-	unsigned left = 0;
 	if (f->n_esp)
 		fast_in(w, ifp, &bytes);
-	look_up(f);
-	prefetch_named(w, f);
-	check(f);
+	const bool one_verdict = look_up(f);
+	if (!one_verdict)
+		prefetch_named(w, f);
+	const bool all_known = check(f, one_verdict);
 	if (f->n_op)
 		fast_in_finish(w, ifp);
-	left = leave(f, pkts, n, &bytes);
+	unsigned left = all_known && f->n_clear + f->n_op == n ? 0 : leave(f, pkts, n, &bytes);
 	w->stats->ifc[ifp->id].rx_packets += n - left;
 	w->stats->ifc[ifp->id].rx_bytes += bytes;
-	send_known(w);
+	if (f->n_slot)
+		send_known(w, all_known && one_verdict);
 	stage_end(w, STAGE_FAST, n - left, mark);
 	*learn = f->learn;
 	f->open = true;

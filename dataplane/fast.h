@@ -79,6 +79,7 @@ struct fast_worker {
 	struct fast_line line[FAST_LINES];
 	/* the vector under way */
 	uint32_t generation, fib_generation; /* read before anything is decided */
+	uint32_t longest;		     /* packet in slot[] */
 	uint32_t n_slot, n_clear;	     /* received in clear the first n_clear, out of an SA the others */
 	struct fast_slot slot[DP_VEC];
 	uint16_t where[DP_VEC]; /* by place in the vector: its slot */
@@ -94,6 +95,7 @@ struct fast_worker {
 	/* sent ESP: operations of one adjacency */
 	uint32_t n_run;
 	struct {
+		const struct sa *sa;
 		uint32_t first, n, adj;
 		uint64_t bytes;
 	} run[DP_VEC];

@@ -158,6 +158,7 @@ static void find_slots(struct worker *w)
 		stop = kind == INNER_LONG_WAY;
 		if (unlikely(kind != INNER_FLOW))
 			continue;
+		f->longest = RTE_MAX(f->longest, len);
 		f->op_slot[i] = (uint16_t)n_slot;
 		fast_slot_fill(f, &f->slot[n_slot++], iw->pkt[i], op->data, h, FAST_DECAPPED | iw->sa[i]->index, len);
 	}

@@ -77,39 +77,42 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 	struct cv_sa_counters *c = esp_counters(w, sa);
 	const struct frame_template t = template_of(sa, &adj_table[adj]);
 	uint64_t bytes = 0, outer = 0, seq;
-	for (uint32_t k = 0; k < n; k++) {
+	enum drop_reason why;
+	for (uint32_t k = 0; sa->flags & SA_F_BYTE_LIMIT && k < n; k++)
 		bytes += slot[k].len;
-		iw->pkt[n_op + k] = slot[k].m;
-		iw->sa[n_op + k] = sa;
-	}
-	uint32_t good = esp_out_numbers(w, sa, &iw->pkt[n_op], n, bytes, &seq);
+	uint32_t good = esp_out_numbers(w, sa, n, bytes, &seq, &why);
 	for (uint32_t k = good; k < n; k++)
-		bytes -= slot[k].len;
-	for (uint32_t k = 0; k < good; k++)
+		dp_drop1(w, slot[k].m, why);
+	bytes = 0;
+	for (uint32_t k = 0; k < good; k++) {
+		iw->pkt[n_op + k] = slot[k].m;
+		bytes += slot[k].len;
 		outer += encapsulate(&t, &slot[k], (uint32_t)seq + k, &iw->op[n_op + k]);
+	}
 	c->packets += good;
 	c->bytes += bytes;
 	c->last_used_s = dp_uptime_s();
 	f->run[f->n_run].first = n_op;
 	f->run[f->n_run].n = good;
 	f->run[f->n_run].adj = adj;
+	f->run[f->n_run].sa = sa;
 	f->run[f->n_run++].bytes = outer + good * sizeof(struct rte_ether_hdr);
 	return n_op + good;
 }
 
 /* Packets the provider could not encrypt are dropped. Returns how many are left. */
-static uint32_t drop_failed(struct worker *w, uint32_t first, uint32_t n, uint64_t *bytes)
+static uint32_t drop_failed(struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, const struct crypto_op *op,
+	uint32_t n, uint64_t *bytes)
 {
-	struct ipsec_worker *iw = w->ipsec;
 	uint32_t keep = 0;
-	for (uint32_t i = first; i < first + n; i++) {
-		if (likely(iw->op[i].status == CRYPTO_OK)) {
-			iw->pkt[first + keep++] = iw->pkt[i];
+	for (uint32_t i = 0; i < n; i++) {
+		if (likely(op[i].status == CRYPTO_OK)) {
+			pkts[keep++] = pkts[i];
 			continue;
 		}
-		*bytes -= iw->pkt[i]->pkt_len;
-		esp_counters(w, iw->sa[i])->other_errors++;
-		dp_drop1(w, iw->pkt[i], DROP_CRYPTO_ERROR);
+		*bytes -= pkts[i]->pkt_len;
+		esp_counters(w, sa)->other_errors++;
+		dp_drop1(w, pkts[i], DROP_CRYPTO_ERROR);
 	}
 	return keep;
 }
@@ -118,16 +121,15 @@ void fast_out_finish(struct worker *w, uint32_t n_op)
 {
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
-	esp_crypt(w, n_op);
-	uint32_t bad = 0;
-	for (uint32_t i = 0; i < n_op; i++)
-		bad |= iw->op[i].status;
+	const bool all_good = esp_crypt(w, n_op);
 	for (uint32_t r = 0; r < f->n_run; r++) {
 		const uint32_t first = f->run[r].first;
 		const struct adj *a = &adj_table[f->run[r].adj];
 		struct cv_if_counters *c = &w->stats->ifc[a->if_id];
 		uint64_t bytes = f->run[r].bytes;
-		uint32_t n = unlikely(bad) ? drop_failed(w, first, f->run[r].n, &bytes) : f->run[r].n;
+		uint32_t n = f->run[r].n;
+		if (unlikely(!all_good))
+			n = drop_failed(w, f->run[r].sa, &iw->pkt[first], &iw->op[first], n, &bytes);
 		c->tx_packets += n;
 		c->tx_bytes += bytes;
 		tx_put_bulk(w, a->port_id, &iw->pkt[first], n);
