@@ -123,6 +123,7 @@ struct cfg_ike_encr {
 	enum ike_encr encr;
 	uint16_t key_bits;
 };
+#define CFG_ADDKE_MAX 7u
 struct cfg_ike_proposal {
 	const char *name;
 	struct cfg_ike_encr *encr;
@@ -133,6 +134,8 @@ struct cfg_ike_proposal {
 	unsigned n_prf;
 	enum ike_group *group;
 	unsigned n_group;
+	enum ike_group *addke; /* additional key exchanges (RFC 9370), at most CFG_ADDKE_MAX, all demanded */
+	unsigned n_addke;
 	bool builtin;
 };
 

@@ -108,6 +108,23 @@ static int check_proposal_shape(struct config_check *k, const struct cfg_ike_pro
 	return 0;
 }
 
+/* RFC 9370 2.2.2: no group twice. */
+static int check_additional(struct config_check *k, const struct cfg_ike_proposal *p)
+{
+	bool twice = false;
+
+	if (p->n_addke > CFG_ADDKE_MAX)
+		return check_fail(k, PATH_PROPOSAL "/additional-group: at most %u", p->name, CFG_ADDKE_MAX);
+	for (unsigned i = 0; i < p->n_addke; i++) {
+		for (unsigned j = 0; j < i; j++)
+			twice |= p->addke[i] == p->addke[j];
+		for (unsigned j = 0; j < p->n_group; j++)
+			twice |= p->addke[i] == p->group[j];
+	}
+	return twice ? check_fail(k, PATH_PROPOSAL "/additional-group: a group twice; each may occur once", p->name)
+		     : 0;
+}
+
 static int check_proposal(struct config_check *k, const struct cfg_ike_proposal *p)
 {
 	char path[192];
@@ -126,7 +143,10 @@ static int check_proposal(struct config_check *k, const struct cfg_ike_proposal 
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/group", p->name);
 	for (unsigned i = 0; !r && i < p->n_group; i++)
 		r = config_check_group(k, p->group[i], path);
-	return r;
+	snprintf(path, sizeof(path), PATH_PROPOSAL "/additional-group", p->name);
+	for (unsigned i = 0; !r && i < p->n_addke; i++)
+		r = config_check_group(k, p->addke[i], path);
+	return r ? r : check_additional(k, p);
 }
 
 /* ---- keyrings, peers ---- */

@@ -94,6 +94,9 @@ static bool proposal(struct build *b, const struct lyd_node *n, struct cfg_ike_p
 			return false;
 	for (l = NULL; (l = tree_next(n, "group", l)); p->n_group++)
 		p->group[p->n_group] = build_group(lyd_get_value(l));
+	p->addke = config_alloc(b->c, tree_count(n, "additional-group"), sizeof(*p->addke));
+	for (l = NULL; (l = tree_next(n, "additional-group", l)); p->n_addke++)
+		p->addke[p->n_addke] = build_group(lyd_get_value(l));
 	return true;
 }
 

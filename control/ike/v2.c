@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* IKEv2: messages in and out, the window of one request each way, tasks. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,9 @@ static void dispatch_request(struct v2_sa *sa, struct v2_msg *m)
 		return;
 	}
 	switch (m->h.exchange) {
+	case V2_IKE_INTERMEDIATE:
+		v2_inter_request(sa, m);
+		return;
 	case V2_IKE_AUTH:
 		v2_auth_request(sa, m);
 		return;
@@ -168,13 +172,20 @@ static void input_request(
 		struct v2_view inner;
 		if (m->frag_num > 1)
 			return; /* the first of the repeated fragments speaks for all (RFC 7383 2.6.1) */
-		if (v2_open(sa, m, copy, &inner) == -EBADMSG)
+		bool before = sa->inter && a->exchange == V2_IKE_INTERMEDIATE;
+		if (before)
+			v2_inter_swap(sa);
+		int err = v2_open(sa, m, copy, &inner);
+		if (before)
+			v2_inter_swap(sa);
+		if (err == -EBADMSG)
 			return;
 		ike->stats.rx_retransmits++;
 		v2_send_all(sa, &a->resp);
 		return;
 	}
-	if (is != V2_REQUEST_NEW || (m->h.exchange == V2_IKE_AUTH) != half_open || (half_open && sa->sa.initiator)) {
+	bool early = m->h.exchange == V2_IKE_AUTH || (m->h.exchange == V2_IKE_INTERMEDIATE && sa->inter);
+	if (is != V2_REQUEST_NEW || early != half_open || (half_open && sa->sa.initiator)) {
 		ike->stats.rx_unexpected++;
 		return;
 	}
@@ -292,6 +303,7 @@ static void sa_fini(struct ike_sa *base)
 	v2_frags_fini(sa);
 	v2_buf_free(&sa->own_auth);
 	v2_ppk_fini(sa);
+	v2_inter_fini(sa);
 	pki_tp_unref(sa->own_tp);
 	sa->own_tp = NULL;
 	cv_secret_zero(&sa->keys, sizeof(sa->keys));
@@ -310,6 +322,13 @@ static void show(const struct ike_sa *base, json_t *o)
 	set_name(o, "prf", ALGO_IKE_PRF, sa->suite.prf, 0);
 	set_name(o, "integ", ALGO_IKE_INTEG, sa->suite.integ, 0);
 	set_name(o, "group", ALGO_IKE_GROUP, sa->suite.group, 0);
+	char more[128] = "";
+	for (unsigned i = 0; i < sa->suite.n_addke; i++) {
+		const struct algo_ike *a = algo_ike_get(ALGO_IKE_GROUP, sa->suite.addke[i], 0);
+		size_t at = strlen(more);
+		snprintf(more + at, sizeof(more) - at, "%s%s", i ? " " : "", a ? a->name : "?");
+	}
+	json_object_set_new(o, "additional_groups", json_string(more));
 	const struct cfg_ike_profile *p = base->profile;
 	json_object_set_new(o, "auth", json_string(p && p->local_auth == CFG_METHOD_SIGNATURE ? "signature" : "psk"));
 	json_object_set_new(

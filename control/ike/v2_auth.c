@@ -21,6 +21,7 @@ static void auth_done(struct v2_sa *sa)
 	v2_buf_free(&sa->init_req);
 	v2_buf_free(&sa->init_resp);
 	v2_buf_free(&sa->own_auth);
+	v2_inter_fini(sa);
 	cv_secret_zero(sa->keys.pi, sizeof(sa->keys.pi));
 	cv_secret_zero(sa->keys.pr, sizeof(sa->keys.pr));
 	ike_timer_stop(sa->sa.ike, &sa->half_open);
@@ -419,6 +420,10 @@ static const char *meet_peer(struct v2_sa *sa, struct v2_msg *m)
 void v2_auth_request(struct v2_sa *sa, struct v2_msg *m)
 {
 	sa->auth_answer = m->answer;
+	if (!v2_inter_complete(sa)) {
+		refuse(sa, "the additional key exchanges are not complete");
+		return;
+	}
 	if (m->idi.p)
 		id_take(&sa->id_peer, m->idi);
 	if (!m->idi.p || !m->auth.p || !m->sa.p || !m->tsi.p || !m->tsr.p) {

@@ -231,12 +231,14 @@ int v2_auth_octets(const struct v2_sa *sa, bool of_initiator, const uint8_t *id_
 {
 	const struct v2_buf *msg = of_initiator ? &sa->init_req : &sa->init_resp;
 	const struct v2_nonce *nonce = of_initiator ? &sa->nr : &sa->ni;
-	size_t n = ikec_prf_len(sa->suite.prf);
+	uint8_t inter[V2_INTER_OCTETS_MAX];
+	size_t n = ikec_prf_len(sa->suite.prf), n_inter = v2_inter_octets(sa, inter);
 	v2_buf_free(out);
-	out->p = malloc(msg->len + nonce->len + n);
+	out->p = malloc(msg->len + nonce->len + n + n_inter);
 	if (!out->p)
 		return -ENOMEM;
-	out->len = msg->len + nonce->len + n;
+	out->len = msg->len + nonce->len + n + n_inter;
+	memcpy(out->p + out->len - n_inter, inter, n_inter);
 	if (msg->len)
 		memcpy(out->p, msg->p, msg->len);
 	memcpy(out->p + msg->len, nonce->b, nonce->len);
@@ -247,17 +249,18 @@ int v2_auth_psk(const struct v2_sa *sa, bool of_initiator, const struct cfg_psk 
 	size_t id_len, uint8_t *out)
 {
 	static const char pad[] = "Key Pad for IKEv2";
-	uint8_t key[IKEC_PRF_MAX], idhash[IKEC_PRF_MAX];
+	uint8_t key[IKEC_PRF_MAX], idhash[IKEC_PRF_MAX], inter[V2_INTER_OCTETS_MAX];
 	size_t n = ikec_prf_len(sa->suite.prf);
 	const struct v2_buf *msg = of_initiator ? &sa->init_req : &sa->init_resp;
 	const struct v2_nonce *nonce = of_initiator ? &sa->nr : &sa->ni;
 	struct ikec_iov padv = {pad, sizeof(pad) - 1};
-	struct ikec_iov octets[3] = {{msg->p, msg->len}, {nonce->b, nonce->len}, {idhash, n}};
+	struct ikec_iov octets[4] = {
+		{msg->p, msg->len}, {nonce->b, nonce->len}, {idhash, n}, {inter, v2_inter_octets(sa, inter)}};
 	int err = mac_id(sa, of_initiator, id_body, id_len, idhash);
 	if (!err)
 		err = ikec_prf(sa->suite.prf, psk->key, psk->key_len, &padv, 1, key);
 	if (!err)
-		err = ikec_prf(sa->suite.prf, key, n, octets, 3, out);
+		err = ikec_prf(sa->suite.prf, key, n, octets, 4, out);
 	cv_secret_zero(key, sizeof(key));
 	return err;
 }

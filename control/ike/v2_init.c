@@ -160,6 +160,8 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 		v2_enc_hash_algorithms(&e);
 	if (sa->use_ppk)
 		v2_enc_notify(&e, V2_N_USE_PPK, NULL, 0);
+	if (sa->inter)
+		v2_enc_notify(&e, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL, 0);
 	if (v2_enc_finish(&e) != 0) {
 		ike_sa_destroy(&sa->sa, "cannot build a response");
 		return;
@@ -247,6 +249,8 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	sa->peer_frag = p->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	v2_take_hash_algorithms(sa, m);
 	sa->use_ppk = v2_ppk_announced(p, m);
+	if (v2_inter_wanted(p) && v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED))
+		v2_inter_begin(sa);
 	job->j.work = respond_work;
 	job->j.done = respond_done;
 	job->group = suite->group;
@@ -303,6 +307,8 @@ void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, st
 	}
 	v2_parse_sa(m->sa, &offer);
 	const struct cfg_ike_profile *p = choose_profile(ike, path, &offer, m->ke_group, &suite, &prop, &known);
+	if (p && suite.n_addke && !v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED))
+		p = NULL; /* it offers what it cannot do */
 	if (!p) {
 		ike->stats.no_proposal_chosen++;
 		ike_event(ike, IKE_EVT_FAILED, NULL, path, NULL, known ? "no proposal chosen" : "unknown peer");
@@ -341,6 +347,8 @@ static void send_init_request(struct v2_sa *sa)
 		v2_enc_hash_algorithms(&e);
 	if (p->ppk_mode != CFG_PPK_OFF)
 		v2_enc_notify(&e, V2_N_USE_PPK, NULL, 0);
+	if (v2_inter_wanted(p))
+		v2_enc_notify(&e, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL, 0);
 	if (v2_enc_finish(&e) != 0) {
 		ike_sa_destroy(&sa->sa, "proposal too long");
 		return;
@@ -447,7 +455,7 @@ static void shared_done(struct ike_job *j)
 	if (sa && (job->err || v2_derive(sa, job->shared, job->shared_len, NULL, 0, 0) != 0))
 		ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
 	else if (sa)
-		v2_auth_start(sa);
+		v2_inter_next(sa);
 	ikec_dh_free(job->dh);
 	cv_secret_zero(job->shared, sizeof(job->shared));
 }
@@ -469,6 +477,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	v2_parse_sa(m->sa, &answer);
 	if (answer.n != 1 || v2_choose_ike(sa->sa.profile, &answer, m->ke_group, &suite, &prop) != 0 ||
 		suite.group != m->ke_group || suite.group != sa->want_group || m->ke.len > IKEC_DH_PUB_MAX ||
+		(suite.n_addke && !v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED)) ||
 		memcmp(m->h.spi_r, zero, IKE_SPI_LEN) == 0) {
 		/* off the path nobody knows our SPI, but on it anybody may answer: wait for a better answer */
 		sa->sa.ike->stats.rx_unexpected++;
@@ -485,6 +494,8 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	v2_take_hash_algorithms(sa, m);
 	v2_choose_cert(sa, m);
 	sa->use_ppk = v2_ppk_announced(sa->sa.profile, m);
+	if (v2_inter_wanted(sa->sa.profile) && v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED))
+		v2_inter_begin(sa);
 	sa->peer_frag = sa->sa.profile->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	sa->next_msgid = 1;
 	sa->sa.state = V2_AUTH_SENT;

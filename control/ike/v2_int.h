@@ -29,6 +29,8 @@ struct v2_suite {
 	enum ike_integ integ; /* NONE for AEAD */
 	enum ike_prf prf;
 	enum ike_group group;
+	enum ike_group addke[CFG_ADDKE_MAX]; /* additional key exchanges of the SA's creation (RFC 9370) */
+	uint8_t n_addke;
 };
 struct v2_keys {
 	uint8_t d[V2_KEY_MAX], ai[V2_KEY_MAX], ar[V2_KEY_MAX], ei[V2_KEY_MAX], er[V2_KEY_MAX], pi[V2_KEY_MAX],
@@ -159,6 +161,8 @@ struct v2_sa {
 	bool ppk_used;		/* SK_d and the rest are made with one */
 	struct v2_keys *no_ppk; /* initiator, until the peer has answered: the keys without it; NULL = none */
 	struct v2_buf own_auth_no_ppk;
+
+	struct v2_inter *inter; /* both ends do IKE_INTERMEDIATE; NULL when not, and once the peer is authenticated */
 
 	/* our requests (v2_window.c) */
 	uint32_t next_msgid;
@@ -403,6 +407,23 @@ static inline bool v2_ppk_alternative(const struct v2_sa *sa)
 {
 	return sa->no_ppk && sa->sa.profile->ppk_mode == CFG_PPK_OPTIONAL;
 }
+
+/* v2_inter.c: IKE_INTERMEDIATE (RFC 9242), additional key exchanges (RFC 9370) */
+#define V2_INTER_OCTETS_MAX (2 * IKEC_PRF_MAX + 4)
+/* Does a proposal of the profile need it? Then it is announced. */
+bool v2_inter_wanted(const struct cfg_ike_profile *p);
+/* Both have announced it. */
+void v2_inter_begin(struct v2_sa *sa);
+/* Initiator: the next additional key exchange, IKE_AUTH after the last. */
+void v2_inter_next(struct v2_sa *sa);
+void v2_inter_request(struct v2_sa *sa, struct v2_msg *m);
+/* Has every additional key exchange been done? */
+bool v2_inter_complete(const struct v2_sa *sa);
+/* A repeated request comes under the keys from before it was answered: swap, look, and swap back. */
+void v2_inter_swap(struct v2_sa *sa);
+/* IntAuth: what AUTH also covers; its length, 0 = there were no exchanges. */
+size_t v2_inter_octets(const struct v2_sa *sa, uint8_t out[V2_INTER_OCTETS_MAX]);
+void v2_inter_fini(struct v2_sa *sa);
 
 /* v2_child.c: children in CREATE_CHILD_SA */
 void v2_child_initiate(struct ike_sa *sa, struct ike_req *req);

@@ -9,7 +9,13 @@
 
 #include "ike_internal.h"
 
-enum v2_exchange { V2_IKE_SA_INIT = 34, V2_IKE_AUTH = 35, V2_CREATE_CHILD_SA = 36, V2_INFORMATIONAL = 37 };
+enum v2_exchange {
+	V2_IKE_SA_INIT = 34,
+	V2_IKE_AUTH = 35,
+	V2_CREATE_CHILD_SA = 36,
+	V2_INFORMATIONAL = 37,
+	V2_IKE_INTERMEDIATE = 43 /* RFC 9242 */
+};
 enum { V2_FLAG_INITIATOR = 0x08, V2_FLAG_VERSION = 0x10, V2_FLAG_RESPONSE = 0x20 };
 
 enum v2_payload {
@@ -62,10 +68,11 @@ enum v2_notify_type {
 	V2_N_USE_PPK = 16435, /* RFC 8784 */
 	V2_N_PPK_IDENTITY = 16436,
 	V2_N_NO_PPK_AUTH = 16437,
+	V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED = 16438,
 };
 
 enum { V2_PROTO_IKE = 1, V2_PROTO_AH = 2, V2_PROTO_ESP = 3 };
-enum { V2_T_ENCR = 1, V2_T_PRF = 2, V2_T_INTEG = 3, V2_T_DH = 4, V2_T_ESN = 5 };
+enum { V2_T_ENCR = 1, V2_T_PRF = 2, V2_T_INTEG = 3, V2_T_DH = 4, V2_T_ESN = 5, V2_T_ADDKE1 = 6, V2_T_ADDKE7 = 12 };
 enum {
 	V2_AUTH_RSA = 1,
 	V2_AUTH_PSK = 2,

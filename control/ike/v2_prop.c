@@ -18,6 +18,13 @@ static void add(struct offer *o, uint8_t type, uint16_t id, uint16_t key_bits)
 		o->t[o->p.n++] = (struct v2_transform){.type = type, .id = id, .key_bits = key_bits};
 }
 
+/* Only a new SA has additional key exchanges; what replaces it inherits their strength through SK_d. */
+static void add_addke(struct offer *o, const enum ike_group *g, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		add(o, (uint8_t)(V2_T_ADDKE1 + i), g[i], 0);
+}
+
 /* The half of a configured proposal with or without AEAD ciphers: the two never share a proposal (RFC 5282 8). */
 static bool build_offer(const struct cfg_ike_proposal *c, bool aead, struct offer *o)
 {
@@ -40,15 +47,18 @@ static bool build_offer(const struct cfg_ike_proposal *c, bool aead, struct offe
 void v2_enc_ike_sa(struct v2_enc *e, const struct cfg_ike_profile *p, const uint8_t *spi, size_t spi_len)
 {
 	struct offer o[2 * V2_PROPOSAL_MAX];
+	const struct cfg_ike_proposal *from[2 * V2_PROPOSAL_MAX];
 	unsigned n = 0;
 	for (unsigned i = 0; i < p->n_proposal && n + 2 <= V2_PROPOSAL_MAX; i++)
 		for (int aead = 1; aead >= 0; aead--)
 			if (build_offer(p->proposal_ref[i], aead, &o[n]))
-				n++;
+				from[n++] = p->proposal_ref[i];
 	v2_enc_begin(e, V2_PL_SA);
 	for (unsigned i = 0; i < n; i++) {
 		o[i].p.num = (uint8_t)(i + 1);
 		o[i].p.spi = (struct v2_view){spi, spi_len};
+		if (!spi_len)
+			add_addke(&o[i], from[i]->addke, from[i]->n_addke);
 		v2_enc_proposal(e, &o[i].p, o[i].t, i + 1 == n);
 	}
 	v2_enc_end(e);
@@ -113,12 +123,33 @@ static bool offered(const struct offer *o, uint8_t type, uint16_t id)
 	return false;
 }
 
-static bool match_ike(const struct offer *o, bool aead, const struct v2_sa_pl *sa, const struct v2_proposal *p,
-	uint16_t ke_group, struct v2_suite *out)
+/* Each additional key exchange that we demand, and no other; NONE stands for none (RFC 9370 2.2.2). */
+static bool match_addke(
+	const struct cfg_ike_proposal *c, const struct v2_sa_pl *sa, const struct v2_proposal *p, struct v2_suite *out)
+{
+	unsigned n = p->spi.len ? 0 : c->n_addke;
+	for (unsigned i = 0; i < p->n; i++) {
+		uint8_t type = sa->transform[p->first + i].type;
+		if (type == 0 || type == V2_T_ESN || type > V2_T_ADDKE7)
+			return false;
+	}
+	for (unsigned i = 0; i < CFG_ADDKE_MAX; i++) {
+		uint8_t type = (uint8_t)(V2_T_ADDKE1 + i);
+		if (i < n ? !has(sa, p, type, c->addke[i], 0)
+			  : has_type(sa, p, type) && !has(sa, p, type, IKE_GROUP_NONE, 0))
+			return false;
+		out->addke[i] = i < n ? c->addke[i] : IKE_GROUP_NONE;
+	}
+	out->n_addke = (uint8_t)n;
+	return true;
+}
+
+static bool match_ike(const struct offer *o, const struct cfg_ike_proposal *c, bool aead, const struct v2_sa_pl *sa,
+	const struct v2_proposal *p, uint16_t ke_group, struct v2_suite *out)
 {
 	const struct v2_transform *encr = common(o, V2_T_ENCR, sa, p), *prf = common(o, V2_T_PRF, sa, p),
 				  *dh = common(o, V2_T_DH, sa, p), *integ = common(o, V2_T_INTEG, sa, p);
-	if (p->proto != V2_PROTO_IKE || !known_types(sa, p, V2_T_DH) || !encr || !prf || !dh)
+	if (p->proto != V2_PROTO_IKE || !match_addke(c, sa, p, out) || !encr || !prf || !dh)
 		return false;
 	/* an AEAD proposal may name integrity NONE, nothing else (RFC 7296 3.3) */
 	if (aead ? has_type(sa, p, V2_T_INTEG) && !has(sa, p, V2_T_INTEG, IKE_INTEG_NONE, 0) : !integ)
@@ -142,7 +173,7 @@ int v2_choose_ike(const struct cfg_ike_profile *p, const struct v2_sa_pl *offer,
 			if (!build_offer(p->proposal_ref[i], aead, &o))
 				continue;
 			for (unsigned k = 0; k < offer->n; k++)
-				if (match_ike(&o, aead, offer, &offer->prop[k], ke_group, out)) {
+				if (match_ike(&o, p->proposal_ref[i], aead, offer, &offer->prop[k], ke_group, out)) {
 					*chosen = offer->prop[k];
 					return 0;
 				}
@@ -158,6 +189,7 @@ void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, 
 	if (s->integ)
 		add(&o, V2_T_INTEG, s->integ, 0);
 	add(&o, V2_T_DH, s->group, 0);
+	add_addke(&o, s->addke, s->n_addke);
 	v2_enc_begin(e, V2_PL_SA);
 	v2_enc_proposal(e, &o.p, o.t, true);
 	v2_enc_end(e);

@@ -183,7 +183,8 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	sa->peer_frag = flags & 1;
 	sa->ppk_used = flags & 2;
 	if (r->bad || base->phase != IKE_PHASE_ESTABLISHED || base->state != V2_ESTABLISHED ||
-		sa->keys.d_len > V2_KEY_MAX || sa->keys.a_len > V2_KEY_MAX || sa->keys.e_len > V2_KEY_MAX)
+		sa->suite.n_addke > CFG_ADDKE_MAX || sa->keys.d_len > V2_KEY_MAX || sa->keys.a_len > V2_KEY_MAX ||
+		sa->keys.e_len > V2_KEY_MAX)
 		return -EPROTO;
 	get_answers(sa, r);
 	get_requests(sa, r);

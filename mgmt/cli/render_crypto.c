@@ -109,6 +109,8 @@ static void ike_detail(FILE *out, const json_t *sa)
 	if (json_object_get(sa, "peer_auth"))
 		fprintf(out, "  Peer auth: %s, certificate: %s\n", jtext(sa, "peer_auth", "-"),
 			jtext(sa, "peer_certificate", "(none)"));
+	if (*jtext(sa, "additional_groups", ""))
+		fprintf(out, "  Additional key exchanges: %s\n", jtext(sa, "additional_groups", ""));
 	if (json_object_get(sa, "ppk"))
 		fprintf(out, "  PPK: %s\n", jflag(sa, "ppk") ? "used" : "not used");
 	if (json_object_get(sa, "certificate_map") || json_object_get(sa, "peer_group"))

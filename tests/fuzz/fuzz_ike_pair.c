@@ -2,8 +2,9 @@
 /*
  * Sequences of messages between two engines that hold the right keys: the fuzzer decides what happens next and what
  * becomes of a packet under way, so that the state machines are met from the inside. The first byte chooses the
- * version; each pair of bytes after it is an operation and its argument. Nothing may crash, leak or lose count: at the
- * end every negotiation comes to its end by itself, and the counts of admission control agree with the tables.
+ * version, and whether IKE_INTERMEDIATE and post-quantum keys are in use; each pair of bytes after it is an operation
+ * and its argument. Nothing may crash, leak or lose count: at the end every negotiation comes to its end by itself, and
+ * the counts of admission control agree with the tables.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,33 @@ static void replay(struct net *net, uint8_t arg)
 	if (arg & 4)
 		path.remote.b[3] ^= 0x80;
 	net_inject(net, !from, &path, copy, len);
+}
+
+/* IKEv2 with what may come between IKE_SA_INIT and IKE_AUTH: an additional key exchange, a post-quantum key. */
+static void layered(struct cv_config *c, unsigned node)
+{
+	struct cfg_ike_profile *p = c->ike_profile;
+	struct cfg_ike_proposal *o = c->ike_proposal = config_alloc(c, 3, sizeof(*o)); /* and the built-in ones */
+	c->n_ike_proposal = 1;
+	p->proposal = config_alloc(c, 1, sizeof(*p->proposal));
+	o->name = p->proposal[p->n_proposal++] = "layered";
+	o->encr = config_alloc(c, 1, sizeof(*o->encr));
+	o->encr[o->n_encr++] = (struct cfg_ike_encr){.encr = IKE_ENCR_AES_GCM16, .key_bits = 128};
+	o->prf = config_alloc(c, 1, sizeof(*o->prf));
+	o->prf[o->n_prf++] = IKE_PRF_HMAC_SHA256;
+	o->group = config_alloc(c, 1, sizeof(*o->group));
+	o->group[o->n_group++] = IKE_GROUP_CURVE25519;
+	o->addke = config_alloc(c, 2, sizeof(*o->addke));
+	o->addke[o->n_addke++] = IKE_GROUP_ECP256;
+	o->addke[o->n_addke++] = IKE_GROUP_CURVE448;
+	c->ppk = config_alloc(c, 1, sizeof(*c->ppk));
+	c->n_ppk = 1;
+	c->ppk->id = node ? "spoke" : "hub"; /* unknown to the other: NO_PPK_AUTH is looked at */
+	c->ppk->key.p = config_secret(c, "0123456789abcdef0123456789abcdef", 32);
+	c->ppk->key.len = 32;
+	p->ppk_mode = CFG_PPK_OPTIONAL;
+	p->ppk = config_alloc(c, 1, sizeof(*p->ppk));
+	p->ppk[p->n_ppk++] = c->ppk->id;
 }
 
 static void other_config(struct cv_config *c, unsigned node)
@@ -147,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&in, 0, sizeof(in));
 	in.p = data + 1;
 	in.left = size - 1;
-	struct net *net = net_new(2, version, NULL);
+	struct net *net = net_new(2, version, version == CFG_IKEV2 && data[0] & 2 ? layered : NULL);
 	net->filter = on_the_way;
 	for (unsigned n = 0; in.left && n < STEPS_MAX; n++) {
 		uint8_t op = next(), arg = next();

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """IKEv2 beyond the plain case, against strongSwan (issue IKE, RFC 7296 and its extensions)."""
 from lab.core import require, wait_until
+from lab.ikedaemons import Libreswan
 from lab.pki import Pki, swan_certificates, with_certificates
 from lab.vpn import Vpn
 
@@ -148,3 +149,18 @@ def ppk(lab):
             vpn.daemon.initiate(10, check=False)
         wait_until(lambda: lab.log_text("culvertd.log").count("authentication failed") > before, 20, "the refusal")
         require(vpn.daemon.child_count() == 0, vpn.daemon.sas())
+
+
+def intermediate_libreswan(lab):
+    """RFC 9242 with libreswan, which does IKE_INTERMEDIATE without a key exchange in it: AUTH covers the messages at both ends.
+    Culvert would rather have an additional key exchange, and takes the peer that has none."""
+    vpn = Vpn(lab, 2, Libreswan, conn={"extra": {"libreswan": {"intermediate": "yes"}}})
+    config = vpn.config()
+    plain = config["culvert-ike:ike"]["proposal"][0]
+    config["culvert-ike:ike"]["proposal"] = [{**plain, "name": "more", "additional-group": ["group20"]}, plain]
+    config["culvert-ike:ike"]["profile"][0]["proposal"] = ["more", "lab"]
+    vpn.culvert.commit(config)
+    capture = vpn.site.capture()
+    vpn.up("responder").require_traffic((56,))
+    capture.stop()
+    require(capture.count("isakmp.exchangetype == 43") == 2, "no IKE_INTERMEDIATE:\n" + capture.show("isakmp"))

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IKE_INTERMEDIATE between IKE_SA_INIT and IKE_AUTH (RFC 9242), and what it is for: additional key exchanges
+ * (RFC 9370), one in each. Every message of them is part of what AUTH proves (IntAuth). Each exchange is protected by
+ * the keys of before, and new ones follow from it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "v2_int.h"
+
+#define EXCHANGES_MAX 16u /* a peer that goes on and on is not served */
+#define SK_HEAD 4u	  /* generic header of the encrypted payload */
+
+struct v2_inter {
+	unsigned done;		       /* additional key exchanges that are complete */
+	unsigned n;		       /* exchanges */
+	struct v2_keys before;	       /* those that protected the last exchange */
+	uint8_t auth[2][IKEC_PRF_MAX]; /* IntAuth_i and IntAuth_r so far */
+};
+
+struct inter_job {
+	struct ike_job j;
+	struct v2_answer *answer; /* responder */
+	enum ike_group group;
+	struct ikec_dh *dh; /* NULL: make one */
+	uint8_t peer[IKEC_DH_PUB_MAX];
+	size_t peer_len; /* 0: make the key pair only */
+	uint8_t shared[IKEC_DH_PUB_MAX];
+	size_t shared_len;
+	int err;
+};
+
+bool v2_inter_wanted(const struct cfg_ike_profile *p)
+{
+	for (unsigned i = 0; i < p->n_proposal; i++)
+		if (p->proposal_ref[i]->n_addke)
+			return true;
+	return false;
+}
+
+void v2_inter_begin(struct v2_sa *sa)
+{
+	sa->inter = calloc(1, sizeof(*sa->inter));
+	if (!sa->inter)
+		abort();
+}
+
+void v2_inter_fini(struct v2_sa *sa)
+{
+	if (sa->inter)
+		cv_secret_zero(sa->inter, sizeof(*sa->inter));
+	free(sa->inter);
+	sa->inter = NULL;
+}
+
+bool v2_inter_complete(const struct v2_sa *sa)
+{
+	return !sa->suite.n_addke || (sa->inter && sa->inter->done == sa->suite.n_addke);
+}
+
+void v2_inter_swap(struct v2_sa *sa)
+{
+	struct v2_keys k = sa->keys;
+	sa->keys = sa->inter->before;
+	sa->inter->before = k;
+	cv_secret_zero(&k, sizeof(k));
+}
+
+/* ---- IntAuth (RFC 9242 3.3) ---- */
+
+static void put32(uint8_t *p, size_t v)
+{
+	for (unsigned i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/*
+ * One message more: prf(SK_p, IntAuth so far | A | P), A the header and that of the encrypted payload as if nothing
+ * were encrypted or in fragments, P the payloads inside, the first of type `first`.
+ */
+static int note_message(struct v2_sa *sa, const struct v2_hdr *h, uint8_t first, struct v2_view inner)
+{
+	bool by_initiator = h->flags & V2_FLAG_INITIATOR;
+	uint8_t a[IKE_HDR_LEN + SK_HEAD], *auth = sa->inter->auth[!by_initiator];
+	size_t n = ikec_prf_len(sa->suite.prf);
+	memcpy(a, h->spi_i, IKE_SPI_LEN);
+	memcpy(a + 8, h->spi_r, IKE_SPI_LEN);
+	a[16] = V2_PL_SK;
+	a[17] = 0x20;
+	a[18] = h->exchange;
+	a[19] = h->flags;
+	put32(a + 20, h->msgid);
+	put32(a + 24, sizeof(a) + inner.len);
+	a[28] = first;
+	a[29] = 0;
+	a[30] = (uint8_t)((SK_HEAD + inner.len) >> 8);
+	a[31] = (uint8_t)(SK_HEAD + inner.len);
+	/* each end sends one message of an exchange: the number of exchanges so far is that of its messages */
+	struct ikec_iov iov[3] = {{auth, sa->inter->n ? n : 0}, {a, sizeof(a)}, {inner.p, inner.len}};
+	uint8_t out[IKEC_PRF_MAX];
+	int err = ikec_prf(sa->suite.prf, by_initiator ? sa->keys.pi : sa->keys.pr, sa->keys.d_len, iov, 3, out);
+	if (!err)
+		memcpy(auth, out, n);
+	return err;
+}
+
+/* The same for a message of ours that is complete but for its encryption. */
+static int note_own(struct v2_sa *sa, const struct v2_hdr *h, const struct v2_enc *e)
+{
+	size_t at = e->sk_start + e->sk_head + v2_iv_len(&sa->suite);
+	return note_message(sa, h, e->buf[e->sk_start], (struct v2_view){e->buf + at, e->len - at});
+}
+
+size_t v2_inter_octets(const struct v2_sa *sa, uint8_t out[V2_INTER_OCTETS_MAX])
+{
+	size_t n = ikec_prf_len(sa->suite.prf);
+	if (!sa->inter || !sa->inter->n)
+		return 0;
+	memcpy(out, sa->inter->auth[0], n);
+	memcpy(out + n, sa->inter->auth[1], n);
+	put32(out + 2 * n, sa->inter->n + 1); /* message id of IKE_AUTH */
+	return 2 * n + 4;
+}
+
+/* ---- key exchanges ---- */
+
+static void inter_work(struct ike_job *j)
+{
+	struct inter_job *job = (struct inter_job *)j;
+	if (!job->dh)
+		job->err = ikec_dh_new(job->group, &job->dh);
+	if (!job->err && job->peer_len)
+		job->err = ikec_dh_shared(job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
+}
+
+static void run(struct v2_sa *sa, struct ikec_dh *dh, struct v2_view peer, struct v2_answer *answer,
+	void (*done)(struct ike_job *j))
+{
+	struct inter_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		abort();
+	job->j.work = inter_work;
+	job->j.done = done;
+	job->answer = answer;
+	job->group = sa->suite.addke[sa->inter->done];
+	job->dh = dh;
+	if (peer.p)
+		memcpy(job->peer, peer.p, peer.len);
+	job->peer_len = peer.p ? peer.len : 0;
+	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
+}
+
+static void job_fini(struct inter_job *job)
+{
+	ikec_dh_free(job->dh);
+	cv_secret_zero(job->shared, sizeof(job->shared));
+}
+
+/* The exchange is over: SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr), all keys anew (RFC 9370 2.2.2). */
+static int exchange_done(struct v2_sa *sa, const struct inter_job *job)
+{
+	sa->inter->before = sa->keys;
+	sa->inter->n++;
+	if (!job)
+		return 0;
+	sa->inter->done++;
+	return v2_derive(sa, job->shared, job->shared_len, sa->inter->before.d, sa->inter->before.d_len, sa->suite.prf);
+}
+
+/* The KE payload that is due. */
+static bool right_ke(const struct v2_sa *sa, const struct v2_msg *m)
+{
+	enum ike_group g = sa->suite.addke[sa->inter->done];
+	return m->ke.p && m->ke_group == g && m->ke.len == ikec_group_pub_len(g);
+}
+
+/* ---- responder ---- */
+
+static void answer(struct v2_sa *sa, struct v2_answer *a, const struct inter_job *job)
+{
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	struct v2_hdr h;
+	v2_header(sa, &h, V2_IKE_INTERMEDIATE, a->msgid, true);
+	v2_resp_begin(sa, a, &e, buf);
+	if (job)
+		v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
+	if (note_own(sa, &h, &e) != 0)
+		e.bad = true;
+	v2_respond(sa, a, &e);
+	if (!sa->sa.dead && exchange_done(sa, job) != 0)
+		ike_sa_destroy(&sa->sa, "cannot derive keys");
+}
+
+static void answer_done(struct ike_job *j)
+{
+	struct inter_job *job = (struct inter_job *)j;
+	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
+	if (sa && job->err)
+		ike_sa_destroy(&sa->sa, "bad value from peer in an additional key exchange");
+	else if (sa)
+		answer(sa, job->answer, job);
+	job_fini(job);
+}
+
+void v2_inter_request(struct v2_sa *sa, struct v2_msg *m)
+{
+	bool due = !v2_inter_complete(sa);
+	if (sa->inter->n >= EXCHANGES_MAX || (due && !right_ke(sa, m)) ||
+		note_message(sa, &m->h, m->inner_first, m->inner) != 0) {
+		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
+		ike_sa_destroy(&sa->sa, "invalid IKE_INTERMEDIATE from peer");
+	} else if (due) {
+		run(sa, NULL, m->ke, m->answer, answer_done);
+	} else {
+		answer(sa, m->answer, NULL); /* for something that we do not know: nothing to say to it */
+	}
+}
+
+/* ---- initiator ---- */
+
+static void inter_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
+{
+	struct v2_hdr h;
+	v2_header(sa, &h, V2_IKE_INTERMEDIATE, sa->next_msgid, false);
+	v2_enc_ke(e, (uint16_t)t->group, ikec_dh_pub(t->dh));
+	if (note_own(sa, &h, e) != 0)
+		e->bad = true;
+}
+
+static void shared_done(struct ike_job *j)
+{
+	struct inter_job *job = (struct inter_job *)j;
+	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
+	if (sa && (job->err || exchange_done(sa, job) != 0))
+		ike_sa_destroy(&sa->sa, "bad value from peer in an additional key exchange");
+	else if (sa)
+		v2_inter_next(sa);
+	job_fini(job);
+}
+
+static void inter_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
+{
+	const struct v2_notify *err = v2_find_error(m);
+	struct ikec_dh *dh = t->dh;
+	t->dh = NULL;
+	v2_task_free(sa, t);
+	if (err || !right_ke(sa, m) || note_message(sa, &m->h, m->inner_first, m->inner) != 0) {
+		ikec_dh_free(dh);
+		ike_sa_destroy(&sa->sa, err ? v2_notify_name(err->type) : "invalid response from peer");
+		return;
+	}
+	run(sa, dh, m->ke, NULL, shared_done);
+}
+
+static const struct v2_task_ops inter_task = {
+	.name = "IKE_INTERMEDIATE",
+	.exchange = V2_IKE_INTERMEDIATE,
+	.build = inter_build,
+	.response = inter_response,
+};
+
+static void pair_done(struct ike_job *j)
+{
+	struct inter_job *job = (struct inter_job *)j;
+	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
+	if (sa && job->err) {
+		ike_sa_destroy(&sa->sa, "Diffie-Hellman group not available");
+	} else if (sa) {
+		struct v2_task *t = v2_task_new(&inter_task);
+		t->group = job->group;
+		t->dh = job->dh;
+		job->dh = NULL;
+		v2_task_keep(sa, t);
+		v2_task_send(sa, t);
+	}
+	job_fini(job);
+}
+
+void v2_inter_next(struct v2_sa *sa)
+{
+	if (v2_inter_complete(sa))
+		v2_auth_start(sa);
+	else
+		run(sa, NULL, (struct v2_view){0}, NULL, pair_done);
+}
