@@ -92,6 +92,20 @@ static void sizes_follow_the_rfcs(void **state)
 }
 
 /* RFC 2407 4.4.3 and its registry: AH transforms have numbers of their own. */
+/* USAB-9: group 2 is the one of 1024 bits, whatever the manual's prose says; 1, 2 and 5 are legacy. */
+static void small_groups(void **state)
+{
+	static const unsigned bits[][2] = {{1, 768}, {2, 1024}, {5, 1536}};
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		const struct algo_ike *g = algo_ike_get(ALGO_IKE_GROUP, (uint16_t)bits[i][0], 0);
+		assert_non_null(g);
+		assert_int_equal(g->key_bits, bits[i][1]);
+		assert_true(g->legacy);
+	}
+	assert_false(algo_ike_get(ALGO_IKE_GROUP, 14, 0)->legacy);
+}
+
 static void ah_has_its_own_numbers(void **state)
 {
 	(void)state;
@@ -201,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_esp_row_is_found_by_every_key),
 		cmocka_unit_test(sizes_follow_the_rfcs),
+		cmocka_unit_test(small_groups),
 		cmocka_unit_test(ah_has_its_own_numbers),
 		cmocka_unit_test(transforms_add_up),
 		cmocka_unit_test(pairs_are_possible_or_explained),

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -356,7 +357,7 @@ static void test_security_association_refused(void **state)
 	}
 }
 
-/* IPSEC-20, IPSEC-65: what only one vendor speaks is refused by name, with what to do instead. */
+/* IPSEC-20, IPSEC-65, AGGR-11: what only one vendor speaks is refused by name, with what to do instead. */
 static void test_one_vendors_own(void **state)
 {
 	static const struct {
@@ -462,6 +463,53 @@ static void test_certificate_rules(void **state)
 	assert_non_null(strstr(err.text, "at least one dn or fqdn"));
 }
 
+/* CAC-18: the factor is 0 to 1000, the interval 1 to 32 seconds; 100 and one second unless told otherwise. */
+static void test_admission_limits(void **state)
+{
+	static const struct {
+		const char *leaf;
+		bool good;
+	} row[] = {{"\"load-multiplier\": 0", true}, {"\"load-multiplier\": 1000", true},
+		{"\"load-multiplier\": 1001", false}, {"\"load-interval\": 1", true}, {"\"load-interval\": 32", true},
+		{"\"load-interval\": 33", false}, {"\"load-interval\": 0", false}};
+	char text[128];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct model_err err;
+		snprintf(text, sizeof(text), "{\"culvert-ike:ike\": {\"call-admission\": {%s}}}", row[i].leaf);
+		struct cv_config *c = build(text, &err);
+		if (!c == row[i].good)
+			fail_msg("%s: %s", row[i].leaf, err.text);
+		if (c)
+			config_unref(c);
+	}
+	struct cv_config *c = build_ok("{\"culvert-ike:ike\": {\"call-admission\": {}}}");
+	assert_int_equal(c->cac.scale, 100);
+	assert_int_equal(c->cac.poll_s, 1);
+	config_unref(c);
+}
+
+/* DPD-1: on demand unless the profile says periodic, or off. */
+static void test_keepalive_mode(void **state)
+{
+	static const struct {
+		const char *dpd;
+		enum cfg_dpd_mode mode;
+	} row[] = {{"{}", CFG_DPD_ON_DEMAND}, {"{\"interval\": 10}", CFG_DPD_ON_DEMAND},
+		{"{\"mode\": \"periodic\"}", CFG_DPD_PERIODIC}, {"{\"mode\": \"off\"}", CFG_DPD_OFF}};
+	char text[160];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		snprintf(text, sizeof(text), "{\"culvert-ike:ike\": {\"profile\": [{\"name\": \"p\", \"dpd\": %s}]}}",
+			row[i].dpd);
+		struct cv_config *c = build_ok(text);
+		assert_int_equal(c->ike_profile[0].dpd_mode, row[i].mode);
+		config_unref(c);
+	}
+}
+
 static void test_error_of_resolve(void **state)
 {
 	struct model_err err;
@@ -489,6 +537,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_one_vendors_own),
 		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),
 		cmocka_unit_test(test_certificate_rules),
+		cmocka_unit_test(test_admission_limits),
+		cmocka_unit_test(test_keepalive_mode),
 		cmocka_unit_test(test_error_of_resolve),
 	};
 	struct model_err err;

@@ -88,8 +88,9 @@ static void resolves_and_fills_in_defaults(void **state)
 	assert_int_equal(e->profile_ref->lifetime_s, 86400);
 	assert_int_equal(e->profile_ref->n_proposal, 2);
 	assert_true(e->profile_ref->proposal_ref[0]->builtin);
-	assert_int_equal(f->c->ipsec_lifetime_s, 3600);	    /* IPSEC-51 */
-	assert_int_equal(f->c->ipsec_lifetime_kb, 4608000); /* IPSEC-51 */
+	assert_int_equal(f->c->ipsec_lifetime_s, 3600);	    /* IPSEC-51, USAB-33 */
+	assert_int_equal(f->c->ipsec_lifetime_kb, 4608000); /* IPSEC-51, USAB-33 */
+	assert_int_equal(e->pfs, IKE_GROUP_NONE);	    /* USAB-33 */
 	assert_true(f->c->ike_enabled);			    /* IKE-1 */
 }
 
@@ -577,6 +578,28 @@ static void ikev1_profile_warns(void **state)
 	assert_int_equal(f->c->map[0].entry[0].profile_ref->version, CFG_IKEV1);
 }
 
+/* AGGR-18: whoever switches aggressive mode on is told what it shows; a password without identity or the other way
+ * round is no aggressive mode (AGGR-Q3). */
+static void aggressive_mode_warns(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->ike_profile[f->c->n_ike_profile++] = (struct cfg_ike_profile){
+		.name = "old", .version = CFG_IKEV1, .nat_traversal = true, .aggressive_psk = true};
+	f->c->map[0].entry[0].ike_profile = "old";
+	assert_warns(f, "/culvert-ike:ike/profile[name='old']/aggressive-mode: shows both identities");
+}
+
+static void aggressive_mode_needs_its_switch(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->ike_profile[f->c->n_ike_profile++] = (struct cfg_ike_profile){
+		.name = "old", .version = CFG_IKEV1, .nat_traversal = true, .aggressive = true};
+	f->c->map[0].entry[0].ike_profile = "old";
+	assert_refused(f, "/culvert-ike:ike/profile[name='old']/aggressive-mode/initiate", "allow-preshared-key");
+}
+
 /* VRF-36: the entry's profile wins over the map's. */
 static void entry_profile_wins(void **state)
 {
@@ -916,6 +939,8 @@ int main(void)
 		TEST(fragmentation_is_inherited),
 		TEST(aead_and_cbc_do_not_mix),
 		TEST(ikev1_profile_warns),
+		TEST(aggressive_mode_warns),
+		TEST(aggressive_mode_needs_its_switch),
 		TEST(entry_profile_wins),
 		TEST(dpd_ranges),
 		TEST(missing_key_warns),

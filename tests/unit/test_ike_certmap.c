@@ -394,6 +394,38 @@ static void initiator_expects(void **state)
 	}
 }
 
+/* SAFENET-14: a profile without keyring, with certificates, in service at one of our addresses only. */
+static const char *bound_to;
+static void with_binding(struct cv_config *c, int i)
+{
+	configure(c, i);
+	c->ike_profile->n_keyring = 0;
+	if (i)
+		assert_int_equal(cv_addr_parse(bound_to, &c->ike_profile->local.addr), 0);
+}
+
+static void bound_profile(void **state)
+{
+	(void)state;
+	rules[0] = NULL;
+	BOTH_VERSIONS
+	{
+		fresh();
+		bound_to = "192.0.2.2";
+		p = pair_new(version, with_binding);
+		pair_acquire(p, 0, 0);
+		pair_run(p, 1000);
+		assert_true(pair_children_agree(p, 1));
+		fresh();
+		bound_to = "192.0.2.77";
+		p = pair_new(version, with_binding);
+		pair_acquire(p, 0, 0);
+		pair_run(p, 20000);
+		assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);
+		assert_int_equal(pair_n_sas(p, 1), 0);
+	}
+}
+
 /* CERTMAP-8: a peer with a preshared key has no certificate that a map could fit. */
 static void with_psk(struct cv_config *c, int i)
 {
@@ -586,7 +618,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
 	const struct CMUnitTest tests[] = {T(map_selects), T(map_overrides), T(group_by_identity), T(group_matches_ou),
 		T(map_order), T(nothing_fits), T(judged_by_the_chosen), T(initiator_expects),
-		T(maps_are_for_certificates), T(one_profile_per_map), T(identity_dn), T(identity_fqdn),
-		T(identity_of_the_called), T(claimed_name), T(identity_survives_rekey), T(identity_changes)};
+		T(maps_are_for_certificates), T(one_profile_per_map), T(bound_profile), T(identity_dn),
+		T(identity_fqdn), T(identity_of_the_called), T(claimed_name), T(identity_survives_rekey),
+		T(identity_changes)};
 	return cmocka_run_group_tests(tests, setup, finish);
 }

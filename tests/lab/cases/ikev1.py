@@ -84,6 +84,32 @@ def fragments_libreswan(lab):
     require(capture.count(f"isakmp.nextpayload == 132 && ip.src == {vpn.conn_args['remote']}") >= 2, "not in pieces")
 
 
+def defaults(lab):
+    """USAB-13, USAB-14, USAB-19: no policy and no transform set of ours; SAFENET-T3: the profile as show prints it."""
+    vpn = Vpn(lab, 1, esp="aes256-gcm16",
+              culvert={"profile": {"local-address": {"interface": "wan"}}, "identity": {"type": "address", "value": "192.0.2.0/24"}})
+    config = vpn.config()
+    policy = config["culvert-ike:ike"].pop("policy")
+    del config["culvert-ipsec:ipsec"]["transform-set"]
+    del config["culvert-ipsec:ipsec"]["crypto-map"][0]["entry"][0]["transform-set"]
+    vpn.culvert.commit(config)
+    vpn.culvert.cli("log-level", "info")   # the message about policies has severity 6
+    vpn.down()
+    vpn.up().require_traffic((56,))
+    log = lab.log_text("culvertd.log")
+    for words in ("%CRYPTO-6-IKMP_POLICY_DEFAULT", "%CRYPTO-5-IPSEC_DEFAULT_TRANSFORM"):
+        require(words in log, f"the log does not say {words}")
+    listed = ("show", "crypto", "isakmp", "default", "policy")
+    require("65507" in str(vpn.culvert.show(*listed[1:])), "no default policy is listed")
+    shown = vpn.culvert.cli("show", "crypto", "isakmp", "profile").stdout
+    for words in ("address 192.0.2.0/24", "Certificate maps matched are:\n   keyring(s): lab", "trustpoint(s): <all>",
+                  "interface binding: wan (192.0.2.1:global)"):
+        require(words in shown, f"{words!r} is not in {shown}")
+    config["culvert-ike:ike"]["policy"] = policy
+    vpn.culvert.commit(config)
+    require("65507" not in str(vpn.culvert.show(*listed[1:])), "default policies are listed beside one of ours")
+
+
 _LOGIN = {"xauth-lab": {"id": "alice", "secret": '"correct horse"'}}
 _CLIENT = "10.2.0.77"      # an address of the remote network that nobody has but by mode configuration
 
