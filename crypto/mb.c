@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "cv_secret.h"
@@ -51,6 +52,51 @@ static IMB_MGR *mgr_new(void)
 	return m;
 }
 
+/*
+ * Sessions lie side by side in huge pages where the kernel has any: with thousands of SAs a page of 4 KiB for every two
+ * or three would cost a walk of the page tables per packet. What is freed is used again, never given back. Main.
+ */
+#define ARENA_SIZE (2u << 20)
+union session_slot {
+	struct crypto_session session;
+	union session_slot *next;
+};
+static union session_slot *free_slots;
+
+static bool arena_grow(void)
+{
+	static union session_slot *arenas; /* the first slot of each, kept for leak checkers */
+	union session_slot *a = aligned_alloc(ARENA_SIZE, ARENA_SIZE);
+	if (!a)
+		return false;
+	(void)madvise(a, ARENA_SIZE, MADV_HUGEPAGE); /* only a wish */
+	a->next = arenas;
+	arenas = a;
+	for (size_t i = ARENA_SIZE / sizeof(*a) - 1; i > 0; i--) {
+		a[i].next = free_slots;
+		free_slots = &a[i];
+	}
+	return true;
+}
+
+static struct crypto_session *session_alloc(void)
+{
+	if (!free_slots && !arena_grow())
+		return NULL;
+	union session_slot *slot = free_slots;
+	free_slots = slot->next;
+	memset(slot, 0, sizeof(*slot));
+	return &slot->session;
+}
+
+static void session_free(struct crypto_session *s)
+{
+	union session_slot *slot = (union session_slot *)s;
+	cv_secret_zero(slot, sizeof(*slot));
+	slot->next = free_slots;
+	free_slots = slot;
+}
+
 #define BITS(first, max) ((UINT64_C(1) << (max)) - (UINT64_C(1) << (first)))
 
 static void mb_capabilities(uint64_t *encr, uint64_t *integ)
@@ -75,10 +121,9 @@ static int mb_session_create(const struct crypto_conf *c, struct crypto_session 
 		return -EINVAL;
 	if (!setup_mgr && !(setup_mgr = mgr_new()))
 		return -ENOMEM;
-	struct crypto_session *s = aligned_alloc(64, sizeof(*s));
+	struct crypto_session *s = session_alloc();
 	if (!s)
 		return -ENOMEM;
-	memset(s, 0, sizeof(*s));
 	mb_key_setup(setup_mgr, c, s);
 	*out = s;
 	return 0;
@@ -86,10 +131,8 @@ static int mb_session_create(const struct crypto_conf *c, struct crypto_session 
 
 static void mb_session_destroy(struct crypto_session *s)
 {
-	if (!s)
-		return;
-	cv_secret_zero(s, sizeof(*s));
-	free(s);
+	if (s)
+		session_free(s);
 }
 
 static void mb_ctx_destroy(struct crypto_ctx *c)
