@@ -12,28 +12,33 @@
 #include <unistd.h>
 
 #define VAULT_MAGIC 0x4356564cu
-#define VAULT_VERSION 2u
+#define VAULT_VERSION 3u
 #define VAULT_MAX_RECORDS (1u << 20)
 #define VAULT_HEADER 4096u
 
 struct vault_header {
 	uint32_t magic, version;
-	uint32_t max_records, copy_size;
+	uint32_t max_records, record_size;
 };
 
-/* One of the two copies of a record. seq 0: empty or being written. */
+/*
+ * The beginning of one of the two copies of a record. seq 0: empty or being written. Those of both copies share a page,
+ * so that the record of an IKE SA with a child or two takes no other; what is longer goes on in `rest`.
+ */
+#define HEAD_DATA 1984u
 struct vault_copy {
 	uint64_t seq;
 	uint64_t check;
 	uint32_t len;
 	uint8_t pad[44];
-	uint8_t data[CV_VAULT_RECORD_MAX];
+	uint8_t data[HEAD_DATA];
 };
-_Static_assert(sizeof(struct vault_copy) % 4096 == 0, "whole pages: the rest of a short copy takes no memory");
-
 struct vault_record {
 	struct vault_copy copy[2];
+	uint8_t rest[2][CV_VAULT_RECORD_MAX - HEAD_DATA];
 };
+_Static_assert(sizeof(struct vault_copy) == 2048, "two in a page");
+_Static_assert(sizeof(struct vault_record) % 4096 == 0, "whole pages: what is not written takes no memory");
 
 struct cv_vault {
 	int fd;
@@ -45,23 +50,48 @@ struct cv_vault {
 };
 
 /* FNV-1a. Guards against a write cut short by a signal, not against an enemy: who can write here has the keys. */
-static uint64_t checksum(const struct vault_copy *c, uint64_t seq)
+static uint64_t checksum_add(uint64_t h, const uint8_t *p, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325u ^ seq ^ ((uint64_t)c->len << 40);
-	for (uint32_t i = 0; i < c->len; i++)
-		h = (h ^ c->data[i]) * 0x100000001b3u;
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 0x100000001b3u;
 	return h;
 }
 
-static bool copy_valid(const struct vault_copy *c)
+/* Of len bytes of a copy, those in its head. */
+static size_t in_head(size_t len)
 {
-	return c->seq != 0 && c->len <= CV_VAULT_RECORD_MAX && c->check == checksum(c, c->seq);
+	return len < HEAD_DATA ? len : HEAD_DATA;
+}
+
+static uint64_t checksum(const struct vault_record *r, int i, uint64_t seq)
+{
+	const struct vault_copy *c = &r->copy[i];
+	size_t head = in_head(c->len);
+	uint64_t h = checksum_add(0xcbf29ce484222325u ^ seq ^ ((uint64_t)c->len << 40), c->data, head);
+	return checksum_add(h, r->rest[i], c->len - head);
+}
+
+static bool copy_valid(const struct vault_record *r, int i)
+{
+	const struct vault_copy *c = &r->copy[i];
+	return c->seq != 0 && c->len <= CV_VAULT_RECORD_MAX && c->check == checksum(r, i, c->seq);
+}
+
+/* Zero what a copy holds from byte `from` up to `to`; touching more would fill it with memory. */
+static void zero_bytes(struct vault_record *r, int i, size_t from, size_t to)
+{
+	if (from < in_head(to))
+		cv_secret_zero(r->copy[i].data + from, in_head(to) - from);
+	if (from < HEAD_DATA)
+		from = HEAD_DATA;
+	if (from < to)
+		cv_secret_zero(r->rest[i] + from - HEAD_DATA, to - from);
 }
 
 /* Index of the newest complete copy, or -1. */
 static int newest(const struct vault_record *r)
 {
-	bool v0 = copy_valid(&r->copy[0]), v1 = copy_valid(&r->copy[1]);
+	bool v0 = copy_valid(r, 0), v1 = copy_valid(r, 1);
 	if (v0 && v1)
 		return r->copy[0].seq > r->copy[1].seq ? 0 : 1;
 	return v0 ? 0 : v1 ? 1 : -1;
@@ -116,7 +146,7 @@ struct cv_vault *cv_vault_create(uint32_t max_records)
 	}
 	v->header->version = VAULT_VERSION;
 	v->header->max_records = max_records;
-	v->header->copy_size = sizeof(struct vault_copy);
+	v->header->record_size = sizeof(struct vault_record);
 	__atomic_store_n(&v->header->magic, VAULT_MAGIC, __ATOMIC_RELEASE);
 	return v;
 }
@@ -144,7 +174,7 @@ struct cv_vault *cv_vault_open(int fd)
 	struct cv_vault *v = NULL;
 	errno = EPROTO;
 	if (fstat(fd, &st) == 0 && pread(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h) && h.magic == VAULT_MAGIC &&
-		h.version == VAULT_VERSION && h.copy_size == sizeof(struct vault_copy) && h.max_records > 0 &&
+		h.version == VAULT_VERSION && h.record_size == sizeof(struct vault_record) && h.max_records > 0 &&
 		h.max_records <= VAULT_MAX_RECORDS && (uint64_t)st.st_size == vault_len(h.max_records)) {
 		v = vault_map(fd, h.max_records);
 	} else {
@@ -196,14 +226,16 @@ int cv_vault_write(struct cv_vault *v, int rec, const void *data, size_t len)
 	struct vault_record *r = &v->record[rec];
 	int cur = newest(r);
 	uint64_t seq = cur < 0 ? 1 : r->copy[cur].seq + 1;
-	struct vault_copy *c = &r->copy[cur == 0 ? 1 : 0];
+	int i = cur == 0 ? 1 : 0;
+	struct vault_copy *c = &r->copy[i];
 	__atomic_store_n(&c->seq, 0, __ATOMIC_RELAXED);
 	order_stores();
 	if (c->len > len && c->len <= CV_VAULT_RECORD_MAX)
-		cv_secret_zero(c->data + len, c->len - len);
+		zero_bytes(r, i, len, c->len);
 	c->len = (uint32_t)len;
-	memcpy(c->data, data, len);
-	c->check = checksum(c, seq);
+	memcpy(c->data, data, in_head(len));
+	memcpy(r->rest[i], (const uint8_t *)data + in_head(len), len - in_head(len));
+	c->check = checksum(r, i, seq);
 	order_stores();
 	__atomic_store_n(&c->seq, seq, __ATOMIC_RELEASE);
 	return 0;
@@ -213,22 +245,24 @@ int cv_vault_read(const struct cv_vault *v, int rec, void *buf, size_t size)
 {
 	if (!in_use(v, rec))
 		return -ENOENT;
-	int cur = newest(&v->record[rec]);
+	const struct vault_record *r = &v->record[rec];
+	int cur = newest(r);
 	if (cur < 0)
 		return -ENOENT;
-	const struct vault_copy *c = &v->record[rec].copy[cur];
+	const struct vault_copy *c = &r->copy[cur];
 	if (c->len > size)
 		return -EMSGSIZE;
-	memcpy(buf, c->data, c->len);
+	memcpy(buf, c->data, in_head(c->len));
+	memcpy((uint8_t *)buf + in_head(c->len), r->rest[cur], c->len - in_head(c->len));
 	return (int)c->len;
 }
 
-/* As far as it was ever written: touching the rest would fill it with memory. */
-static void wipe_copy(struct vault_copy *c)
+static void wipe_copy(struct vault_record *r, int i)
 {
+	struct vault_copy *c = &r->copy[i];
 	__atomic_store_n(&c->seq, 0, __ATOMIC_RELAXED);
 	order_stores();
-	cv_secret_zero(c->data, c->len <= CV_VAULT_RECORD_MAX ? c->len : CV_VAULT_RECORD_MAX);
+	zero_bytes(r, i, 0, c->len <= CV_VAULT_RECORD_MAX ? c->len : CV_VAULT_RECORD_MAX);
 	order_stores();
 	c->len = 0;
 	c->check = 0;
@@ -242,9 +276,9 @@ void cv_vault_free(struct cv_vault *v, int rec)
 	int cur = newest(r);
 	/* The older copy first: killed in between, the record is whole as it was, and no old state comes back. */
 	int first = cur == 0 ? 1 : 0;
-	wipe_copy(&r->copy[first]);
+	wipe_copy(r, first);
 	order_stores();
-	wipe_copy(&r->copy[1 - first]);
+	wipe_copy(r, 1 - first);
 	off_t at = (off_t)(VAULT_HEADER + (size_t)rec * sizeof(*r));
 	(void)fallocate(v->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)sizeof(*r));
 	v->used[rec] = 0;

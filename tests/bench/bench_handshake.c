@@ -302,6 +302,7 @@ static json_t *run(unsigned sessions)
 	print_split(out, sessions - half);
 	double heap = (double)(hub.heap - before) / sessions;
 	printf("heap of the engine per session, bytes %7.0f\n", heap);
+	printf("its vault record, bytes              %8zu\n", net->node[0].record);
 	reset(false);
 	double show = show_s(net);
 	rekey_children(net);
@@ -316,6 +317,7 @@ static json_t *run(unsigned sessions)
 	json_object_set_new(out, "sessions", json_integer(sessions));
 	json_object_set_new(out, "handshakes_per_cpu_second", json_real(1 / per));
 	json_object_set_new(out, "heap_per_session", json_real(heap));
+	json_object_set_new(out, "vault_record", json_integer((json_int_t)net->node[0].record));
 	json_object_set_new(out, "show_s", json_real(show));
 	json_object_set_new(out, "child_rekey_us", json_real(child / sessions * 1e6));
 	json_object_set_new(out, "ike_rekey_us", json_real(hub.cpu_s / sessions * 1e6));

@@ -169,7 +169,9 @@ static uint32_t op_load(void *ctx)
 
 static int op_vault_write(void *ctx, int rec, const void *data, size_t len)
 {
-	(void)ctx, (void)data, (void)len;
+	struct net_node *n = ctx;
+	(void)data;
+	n->record = len > n->record ? len : n->record;
 	return rec < 0 ? 0 : rec;
 }
 

@@ -31,6 +31,7 @@ struct net_node {
 	struct cv_config *cfg;
 	struct cv_addr addr;
 	uint32_t next_index, children; /* pairs installed now */
+	size_t record;		       /* length of the longest vault record */
 	uint32_t load;		       /* what the resource monitor says */
 	unsigned events[IKE_EVT_REFUSED + 1];
 	const char *reason;	 /* of the last event that had one */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -13,7 +14,8 @@
 
 #define HEADER 4096u
 #define COPY_HEADER 64u /* before the data of each copy */
-#define COPY (COPY_HEADER + CV_VAULT_RECORD_MAX)
+#define COPY_HEAD 2048u /* what both copies have in the first page of a record */
+#define RECORD (2 * (COPY_HEADER + CV_VAULT_RECORD_MAX))
 
 static uint8_t buf[CV_VAULT_RECORD_MAX];
 
@@ -92,9 +94,9 @@ static void a_write_cut_short_loses_only_itself(void **state)
 	int r = cv_vault_alloc(v);
 	assert_int_equal(cv_vault_write(v, r, "state-1", 7), 0);
 	assert_int_equal(cv_vault_write(v, r, "state-2", 7), 0);
-	uint8_t *raw = mmap(NULL, HEADER + 2 * COPY, PROT_READ | PROT_WRITE, MAP_SHARED, cv_vault_fd(v), 0);
+	uint8_t *raw = mmap(NULL, HEADER + RECORD, PROT_READ | PROT_WRITE, MAP_SHARED, cv_vault_fd(v), 0);
 	assert_ptr_not_equal(raw, MAP_FAILED);
-	uint8_t *second = raw + HEADER + COPY;
+	uint8_t *second = raw + HEADER + COPY_HEAD;
 	for (size_t at = 0; at < 64 + 7; at++) {
 		if (at >= 20 && at < 64)
 			continue; /* padding */
@@ -115,8 +117,26 @@ static void a_write_cut_short_loses_only_itself(void **state)
 	assert_int_equal(cv_vault_write(w, r, "state-3", 7), 0);
 	assert_int_equal(cv_vault_read(w, r, buf, sizeof(buf)), 7);
 	assert_memory_equal(buf, "state-3", 7);
-	(void)munmap(raw, HEADER + 2 * COPY);
+	(void)munmap(raw, HEADER + RECORD);
 	cv_vault_close(w, 0);
+	cv_vault_close(v, 1);
+}
+
+/* The record of an IKE SA with a child: one page, both copies in it; no more than it was after a longer one. */
+static void short_records_take_one_page(void **state)
+{
+	(void)state;
+	enum { N = 64 };
+	static const uint8_t data[1900] = {1};
+	struct stat st;
+	struct cv_vault *v = cv_vault_create(N);
+	for (int i = 0; i < N; i++) {
+		int r = cv_vault_alloc(v);
+		for (int k = 0; k < 4; k++)
+			assert_int_equal(cv_vault_write(v, r, data, sizeof(data)), 0);
+	}
+	assert_int_equal(fstat(cv_vault_fd(v), &st), 0);
+	assert_true(st.st_blocks * 512 <= (N + 1) * 4096);
 	cv_vault_close(v, 1);
 }
 
@@ -131,7 +151,14 @@ static void freed_secrets_are_gone_from_memory(void **state)
 		assert_int_equal(cv_vault_write(v, r, secret, sizeof(secret)), 0);
 		assert_int_equal(cv_vault_write(v, s, secret, sizeof(secret)), 0);
 	}
-	static uint8_t all[HEADER + 4 * 2 * COPY];
+	/* and at the end of a long one, which a shorter one follows */
+	static char longer[9000];
+	memcpy(longer + sizeof(longer) - sizeof(secret), secret, sizeof(secret));
+	assert_int_equal(cv_vault_write(v, s, longer, sizeof(longer)), 0);
+	assert_int_equal(cv_vault_write(v, r, longer, sizeof(longer)), 0);
+	assert_int_equal(cv_vault_write(v, r, "x", 1), 0);
+	assert_int_equal(cv_vault_write(v, r, "x", 1), 0);
+	static uint8_t all[HEADER + 4 * RECORD];
 	assert_int_equal(pread(fd, all, sizeof(all), 0), sizeof(all));
 	assert_non_null(memmem(all, sizeof(all), secret, sizeof(secret)));
 	cv_vault_free(v, r);
@@ -163,6 +190,7 @@ int main(void)
 		cmocka_unit_test(every_size_up_to_the_largest),
 		cmocka_unit_test(full_and_wrong_records),
 		cmocka_unit_test(a_write_cut_short_loses_only_itself),
+		cmocka_unit_test(short_records_take_one_page),
 		cmocka_unit_test(freed_secrets_are_gone_from_memory),
 		cmocka_unit_test(what_is_no_vault_is_refused),
 	};
