@@ -219,6 +219,16 @@ static void tunnel_comes_up(void **state)
 	assert_true(json_is_integer(
 		json_object_get(json_array_get(json_object_get(flow, "sas"), 0), "sequence"))); /* the dataplane's */
 	assert_null(json_object_get(answer, "sequences"));
+	/* VRF-49: two SPIs, consecutive connection ids, lifetimes by time and volume */
+	json_t *in = json_array_get(json_object_get(flow, "sas"), 0),
+	       *out = json_array_get(json_object_get(flow, "sas"), 1);
+
+	assert_int_equal(json_integer_value(json_object_get(in, "conn_id")) + 1,
+		json_integer_value(json_object_get(out, "conn_id")));
+	assert_int_not_equal(
+		json_integer_value(json_object_get(in, "spi")), json_integer_value(json_object_get(out, "spi")));
+	assert_in_range(json_integer_value(json_object_get(in, "life_seconds")), 3500, 3600);
+	assert_int_equal(json_integer_value(json_object_get(in, "life_kb")), 4608000);
 	json_decref(answer);
 }
 
@@ -466,7 +476,8 @@ static void refused_change_leaves_the_tunnel(void **state)
 	assert_true(session_is(f, &f->r[1], "UP-ACTIVE"));
 }
 
-/* A soft limit: a new pair on both sides before the old one goes, and the old inbound SA lingers. */
+/* IDLE-3: the limit by volume, long before that by time. A soft limit: a new pair on both sides before the old one
+ * goes, and the old inbound SA lingers. */
 static void soft_limit_rekeys(void **state)
 {
 	struct fixture *f = *state;

@@ -67,7 +67,7 @@ static void peer_with_an_invalid_spi_is_told(void **state)
 	assert_int_equal(ike_stat(f, r, "invalid_spi_initiated"), 0);
 }
 
-/* ISPI-2, ISPI-4, ISPI-5: without an IKE SA nothing happens, unless the operator wants recovery, and then for
+/* ISPI-2, ISPI-4, ISPI-5, ISPI-T5: without an IKE SA nothing happens, unless the operator wants recovery, and then for
  * configured peers only.
  */
 static void recovery_negotiates_when_switched_on(void **state)
@@ -88,6 +88,7 @@ static void recovery_negotiates_when_switched_on(void **state)
 		invalid_spi(r, &like, "192.0.2.2", 0x77770001);
 		WAIT(f, ike_stat(f, r, "invalid_spi_reported") == 2 * (on + 1));
 		assert_int_equal(ike_stat(f, r, "invalid_spi_initiated"), on);
+		assert_true(on || (ike_sas(f, r) == 0 && state_of(r).sas == 0));
 	}
 	WAIT(f, state_of(r).sas == 2 && state_of(&f->r[1]).sas == 2);
 	assert_true(session_is(f, r, "UP-ACTIVE"));

@@ -2,7 +2,7 @@
 /*
  * What children are negotiated, two engines against each other, both versions of IKE: AH (IPSEC-11, IPSEC-17),
  * transport mode (IPSEC-21), extended sequence numbers (RFC 4304), several kinds of transform sets in one entry
- * (IPSEC-22, 49).
+ * (IPSEC-22, 49). And what must not end them (ISPI-11).
  */
 // clang-format off
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 // clang-format on
+#include <stdlib.h>
 #include <string.h>
 
 #include "cv_addr.h"
@@ -214,10 +215,74 @@ static void restored(void **state)
 	}
 }
 
+static void put_spi(uint8_t *to, const char *field)
+{
+	uint64_t spi = strtoull(pair_show(p, 1, field), NULL, 16);
+
+	for (unsigned i = 0; i < 8; i++)
+		to[i] = (uint8_t)(spi >> (56 - 8 * i));
+}
+
+/* An INVALID_SPI about the SA that host 1 sends on, in clear, as anybody could send it who has seen the IKE SA's SPIs.
+ */
+static size_t clear_notify(uint8_t *b, enum cfg_ike_version version, uint32_t message_id)
+{
+	const uint32_t spi = pair_newest(p, 1)->p.spi_out;
+	const uint8_t spi_be[4] = {(uint8_t)(spi >> 24), (uint8_t)(spi >> 16), (uint8_t)(spi >> 8), (uint8_t)spi};
+	const bool v2 = version == CFG_IKEV2;
+	const size_t len = 28 + (v2 ? 12 : 16);
+
+	memset(b, 0, len);
+	put_spi(b, "spi_i");
+	put_spi(b + 8, "spi_r");
+	b[16] = v2 ? 41 : 11;	  /* notify */
+	b[17] = v2 ? 0x20 : 0x10; /* version */
+	b[18] = v2 ? 37 : 5;	  /* informational */
+	b[19] = v2 ? 0x08 : 0;	  /* host 0 was the initiator */
+	b[20] = (uint8_t)(message_id >> 24);
+	b[23] = (uint8_t)message_id;
+	b[27] = (uint8_t)len;
+	b[31] = (uint8_t)(len - 28);
+	if (v2) {
+		b[35] = 11; /* INVALID_SPI (RFC 7296 3.10.1) */
+		memcpy(b + 36, spi_be, 4);
+	} else {
+		const uint8_t body[] = {
+			0, 0, 0, 1, 3, 4, 0, 11}; /* DOI, ESP, size of an SPI, INVALID-SPI (RFC 2408 3.14.1) */
+
+		memcpy(b + 32, body, sizeof(body));
+		memcpy(b + 40, spi_be, 4);
+	}
+	return len;
+}
+
+/* ISPI-11: what does not come through the authenticated IKE SA changes nothing, whatever its message id. */
+static void clear_notifies_are_ignored(void **state)
+{
+	const struct cfg_transform_set t[] = {{.name = "t", .suite = ESP(AES128_GCM16)}, {.name = NULL}};
+
+	(void)state;
+	for (unsigned v = 0; v < 2; v++) {
+		assert_non_null(negotiate(versions[v], t, t, false));
+		struct ike_path path = {.local = p->h[1].addr, .remote = p->h[0].addr, .lport = 500, .rport = 500};
+		uint8_t b[64];
+
+		for (uint32_t id = 0; id < 16; id++) {
+			size_t len = clear_notify(b, versions[v], id << (versions[v] == CFG_IKEV1 ? 24 : 0));
+
+			ike_input(p->h[1].ike, &path, false, b, len);
+			pair_run(p, 500);
+		}
+		assert_true(pair_children_agree(p, 1));
+		assert_int_equal(pair_n_sas(p, 1), 1);
+		teardown(NULL);
+	}
+}
+
 #define T(name) cmocka_unit_test_teardown(name, teardown)
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		T(every_ah), T(no_number_in_v1), T(esn), T(transport_mode), T(mixed_protocols), T(restored)};
+	const struct CMUnitTest tests[] = {T(every_ah), T(no_number_in_v1), T(esn), T(transport_mode),
+		T(mixed_protocols), T(restored), T(clear_notifies_are_ignored)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,8 @@ static void short_child(struct cv_config *c, int i)
 	c->map->entry->lifetime_s = 120;
 }
 
-/* Twenty lifetimes of the child under traffic, without a packet lost (design, promise 2). */
+/* IDLE-3: the limit by time, before that by volume and however busy. Twenty lifetimes of the child under traffic,
+ * without a packet lost (design, promise 2). */
 static void child_rekeys_lose_nothing(void **state)
 {
 	(void)state;

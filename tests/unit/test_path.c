@@ -314,6 +314,41 @@ static void fragments_after_encryption(void **state)
 	assert_int_equal(env_worker()->stats->sa[11].packets, 1);
 }
 
+/* A flood with unknown SPIs, between the packets of a tunnel in one vector, costs that tunnel none. */
+static void flood_of_unknown_spis(void **state)
+{
+	struct rte_mbuf *mixed[64];
+	unsigned n = 0;
+
+	(void)state;
+	both_ends();
+	tunnel(10, RULE_ALL, 50, GCM, 0);
+	ready();
+	for (unsigned i = 0; i < 16; i++)
+		env_receive(LAN, 0, udp(100));
+	for (struct rte_mbuf *m; (m = env_sent(WAN));) {
+		for (unsigned k = 0; k < 3; k++) {
+			struct rte_mbuf *bad = rte_pktmbuf_copy(m, dp_pool(), 0, UINT32_MAX);
+
+			assert_non_null(bad);
+			memset(pkt_meta(bad), 0, sizeof(struct pkt_meta));
+			*rte_pktmbuf_mtod_offset(bad, uint8_t *, 14 + 20 + k) ^= (uint8_t)(1 + n);
+			mixed[n++] = bad;
+		}
+		mixed[n++] = m;
+	}
+	assert_int_equal(n, 64);
+	for (unsigned i = 0; i < n; i++)
+		memcpy(rte_pktmbuf_mtod(mixed[i], uint8_t *), (const uint8_t[]){2, 0, 0, 0, 1, FAR_WAN}, 6);
+	ether_input(env_worker(), FAR_WAN, mixed, 32);
+	ether_input(env_worker(), FAR_WAN, mixed + 32, 32);
+	assert_int_equal(env_sent_count(FAR_LAN), 16);
+	assert_int_equal(env_worker()->stats->sa[11].packets, 16);
+	assert_int_equal(env_n_slow, 48);
+	for (unsigned i = 0; i < env_n_slow; i++)
+		assert_int_equal(env_slow[i].why, SLOW_INVALID_SPI);
+}
+
 /* IPSEC-31: a rule without an SA sends nothing in clear, and says so by name. */
 static void nothing_without_an_sa(void **state)
 {
@@ -334,6 +369,7 @@ int main(void)
 		cmocka_unit_test_teardown(only_unicast_is_protected, teardown),
 		cmocka_unit_test_teardown(fragments_before_encryption, teardown),
 		cmocka_unit_test_teardown(fragments_after_encryption, teardown),
+		cmocka_unit_test_teardown(flood_of_unknown_spis, teardown),
 		cmocka_unit_test_teardown(nothing_without_an_sa, teardown),
 	};
 
