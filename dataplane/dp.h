@@ -39,6 +39,8 @@ enum slow_reason {
 	SLOW_INVALID_SPI,
 	SLOW_REASON_MAX
 };
+/* What main handles as SLOW_LOCAL comes by ways of its own (slow.c): IKE, neighbour discovery, fragments, the rest. */
+#define SLOW_CLASSES (SLOW_REASON_MAX + 3)
 
 #define PKT_F_IP6 1u
 #define PKT_F_PROTECTED 2u  /* outer packet made by IPsec: never matched against an SPD again (VRF-13) */

@@ -13,7 +13,19 @@
 	X(PMTU_REFUSED, "pmtu-refused", "ICMP messages about a path MTU that quote no packet of ours, or too many")    \
 	X(PMTU_AGED, "pmtu-aged", "path MTUs forgotten after ten minutes, to try the larger size again")               \
 	X(REASSEMBLED, "reassembled", "packets to this router put together from fragments")                            \
-	X(REASS_TIMEOUT, "reassembly-timeout", "packets to this router whose fragments did not all come in time")
+	X(REASS_TIMEOUT, "reassembly-timeout", "packets to this router whose fragments did not all come in time")      \
+	/* by class of the way to the main core, also counted as a drop: over its rate, or no room */                  \
+	X(REFUSED_NEIGH, "refused-neighbour", "packets to hosts whose link-layer address is not known")                \
+	X(REFUSED_ARP, "refused-arp", "ARP packets")                                                                   \
+	X(REFUSED_ND, "refused-nd", "neighbour discovery packets from neighbours")                                     \
+	X(REFUSED_LOCAL, "refused-local", "packets to this router but IKE, neighbour discovery and fragments")         \
+	X(REFUSED_FRAGMENT, "refused-fragment", "fragments of packets to this router")                                 \
+	X(REFUSED_IKE, "refused-ike", "IKE packets")                                                                   \
+	X(REFUSED_TTL, "refused-ttl", "packets whose sender was not told that their TTL ran out")                      \
+	X(REFUSED_UNREACH, "refused-unreachable", "packets whose sender was not told that there is no route")          \
+	X(REFUSED_MTU, "refused-mtu", "packets whose sender was not told that they are too big")                       \
+	X(REFUSED_ACQUIRE, "refused-acquire", "packets that should have asked for an SA")                              \
+	X(REFUSED_SPI, "refused-invalid-spi", "packets with an SPI that nobody has")
 
 enum event {
 #define X(sym, token, sentence) EVENT_##sym,

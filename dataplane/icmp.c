@@ -21,7 +21,7 @@
 #define QUOTE6_MAX 1232u /* at most the minimum MTU of 1280 bytes (RFC 4443 2.4 c) */
 
 enum { ICMP4_UNREACH = 3, ICMP4_TIME = 11, ICMP6_UNREACH = 1, ICMP6_TOO_BIG = 2, ICMP6_TIME = 3 };
-enum { ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129, ICMP6_ND_FIRST = 133, ICMP6_ND_LAST = 137 };
+enum { ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129 };
 
 /* Both kinds of error have the same layout. */
 struct icmp_err_hdr {
@@ -295,7 +295,7 @@ void icmp_input(struct worker *w, struct rte_mbuf *m)
 	}
 	uint8_t type = *rte_pktmbuf_mtod_offset(m, const uint8_t *, meta->l4_off);
 
-	if (ip6 && type >= ICMP6_ND_FIRST && type <= ICMP6_ND_LAST)
+	if (ip6 && type >= ND_TYPE_FIRST && type <= ND_TYPE_LAST)
 		nd_input(w, m);
 	else if (type == (ip6 ? ICMP6_TOO_BIG : ICMP4_UNREACH) && pmtu_input(w, m))
 		rte_pktmbuf_free(m);

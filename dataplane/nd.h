@@ -6,6 +6,10 @@
 
 #include "iface.h"
 
+#define ND_TYPE_FIRST 133u /* ICMPv6: router solicitation */
+#define ND_TYPE_LAST 137u  /* redirect */
+#define ND_HOP_LIMIT 255u  /* nothing that a router has passed on */
+
 /* Ask for target; mac: of the neighbour when it is only to be confirmed, NULL = solicited-node multicast. */
 void nd_solicit(struct worker *w, const struct dp_if *ifp, const struct cv_addr *target, const uint8_t *mac);
 /* Unsolicited advertisement to all nodes for an address of the interface (RFC 4861 7.2.6). */

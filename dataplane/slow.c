@@ -9,15 +9,17 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "events.h"
 #include "ipsec.h"
+#include "nd.h"
 #include "slowpath.h"
 
 #define SLOW_RING 512u
 #define SLOW_BURST 64u
-/* IKE has a class of its own beside the reasons: a ping flood must not keep a tunnel from coming up. */
-#define SLOW_IKE SLOW_REASON_MAX
-#define SLOW_CLASSES (SLOW_REASON_MAX + 1)
-_Static_assert(SLOW_CLASSES == RTE_DIM(((struct worker *)0)->slow), "a bucket per class");
+/* Classes beside the reasons: a flood of pings or of fragments must not keep a tunnel from coming up, nor a neighbour
+ * from being heard. */
+enum { SLOW_IKE = SLOW_REASON_MAX, SLOW_ND, SLOW_FRAGMENT };
+_Static_assert(SLOW_FRAGMENT + 1 == SLOW_CLASSES, "a bucket per class");
 
 /* Packets per second and worker. What an attacker can cause from afar is cheap to refuse here and dear on main. */
 static const uint32_t rate[SLOW_CLASSES] = {
@@ -30,6 +32,22 @@ static const uint32_t rate[SLOW_CLASSES] = {
 	[SLOW_ACQUIRE] = 20000,
 	[SLOW_INVALID_SPI] = 100,
 	[SLOW_IKE] = 20000,
+	[SLOW_ND] = 5000,
+	[SLOW_FRAGMENT] = 20000,
+};
+/* Where packets that a class had no room for are counted. */
+static const uint8_t refused[SLOW_CLASSES] = {
+	[SLOW_NEIGH] = EVENT_REFUSED_NEIGH,
+	[SLOW_ARP] = EVENT_REFUSED_ARP,
+	[SLOW_LOCAL] = EVENT_REFUSED_LOCAL,
+	[SLOW_ICMP_TTL] = EVENT_REFUSED_TTL,
+	[SLOW_ICMP_UNREACH] = EVENT_REFUSED_UNREACH,
+	[SLOW_ICMP_MTU] = EVENT_REFUSED_MTU,
+	[SLOW_ACQUIRE] = EVENT_REFUSED_ACQUIRE,
+	[SLOW_INVALID_SPI] = EVENT_REFUSED_SPI,
+	[SLOW_IKE] = EVENT_REFUSED_IKE,
+	[SLOW_ND] = EVENT_REFUSED_ND,
+	[SLOW_FRAGMENT] = EVENT_REFUSED_FRAGMENT,
 };
 static struct rte_ring *ring[SLOW_CLASSES];
 static uint64_t cost[SLOW_CLASSES], cap[SLOW_CLASSES]; /* TSC cycles per packet, and most that can be saved */
@@ -48,15 +66,41 @@ int slow_init(void)
 	return 0;
 }
 
-/* UDP 500 or 4500, first or only fragment: IKE for all we can tell here. */
+/* UDP 500 or 4500, not in fragments: IKE for all we can tell here. */
 static bool looks_like_ike(const struct rte_mbuf *m)
 {
 	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
-	if (meta->l4_proto != IPPROTO_UDP || meta->frag == 2 ||
+	if (meta->l4_proto != IPPROTO_UDP || meta->frag ||
 		rte_pktmbuf_data_len(m) < meta->l4_off + sizeof(struct rte_udp_hdr))
 		return false;
 	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, meta->l4_off);
 	return udp->dst_port == RTE_BE16(500) || udp->dst_port == RTE_BE16(4500);
+}
+
+/* From a neighbour, as nd_input() will demand. */
+static bool looks_like_nd(const struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *);
+	if (meta->l4_proto != IPPROTO_ICMPV6 || meta->frag || rte_pktmbuf_data_len(m) <= meta->l4_off)
+		return false;
+	uint8_t type = *rte_pktmbuf_mtod_offset(m, const uint8_t *, meta->l4_off);
+	return ip->hop_limits == ND_HOP_LIMIT && type >= ND_TYPE_FIRST && type <= ND_TYPE_LAST;
+}
+
+static unsigned local_class(const struct rte_mbuf *m)
+{
+	if (looks_like_ike(m))
+		return SLOW_IKE;
+	if (looks_like_nd(m))
+		return SLOW_ND;
+	return pkt_meta((struct rte_mbuf *)(uintptr_t)m)->frag ? SLOW_FRAGMENT : (unsigned)SLOW_LOCAL;
+}
+
+static void refuse(struct worker *w, struct rte_mbuf *m, unsigned class, enum drop_reason why)
+{
+	w->stats->events[refused[class]]++;
+	dp_drop1(w, m, why);
 }
 
 static bool take_credit(struct worker *w, unsigned class)
@@ -73,14 +117,14 @@ static bool take_credit(struct worker *w, unsigned class)
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
 {
-	unsigned class = why == SLOW_LOCAL && looks_like_ike(m) ? SLOW_IKE : (unsigned)why;
+	unsigned class = why == SLOW_LOCAL ? local_class(m) : (unsigned)why;
 	pkt_meta(m)->slow = (uint8_t)why;
 	if (!take_credit(w, class)) {
-		dp_drop1(w, m, DROP_SLOW_RATE);
+		refuse(w, m, class, DROP_SLOW_RATE);
 		return;
 	}
 	if (unlikely(rte_ring_enqueue(ring[class], m) != 0))
-		dp_drop1(w, m, DROP_SLOW_FULL);
+		refuse(w, m, class, DROP_SLOW_FULL);
 }
 
 static void dispatch(struct worker *w, struct rte_mbuf *m)

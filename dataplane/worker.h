@@ -48,7 +48,7 @@ struct worker {
 	uint64_t tsc;			/* at the start of this round of the loop */
 	uint64_t inner_cycles;		/* stage_begin/stage_end: cycles of stages called from the current one */
 	struct rte_ring *inject;	/* worker index 1: packets main wants routed by a worker */
-	struct worker_bucket slow[SLOW_REASON_MAX + 1]; /* slow.c */
+	struct worker_bucket slow[SLOW_CLASSES]; /* slow.c */
 } __rte_cache_aligned;
 
 /* By index; NULL beyond the last. Filled once, before the workers start. */

@@ -4,12 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <netinet/in.h>
 #include <cmocka.h>
 
+#include <rte_ip.h>
 #include <rte_mempool.h>
 #include <rte_udp.h>
 
+#include "events.h"
 #include "frame_env.h"
 #include "slow.h"
 
@@ -69,17 +73,111 @@ static void a_flood_of_pings_does_not_keep_ike_out(void **state)
 	assert_int_equal(offer(SLOW_LOCAL, 53, 1), 0);
 }
 
+static uint64_t refused(enum event class)
+{
+	return w->stats->events[class];
+}
+
+/* What cannot be told to be IKE, or is in pieces, has no part in its class. */
 static void a_fragment_or_a_stump_is_not_taken_for_ike(void **state)
 {
 	(void)state;
-	uint64_t full = w->stats->drops[DROP_SLOW_FULL];
+	uint64_t ike = refused(EVENT_REFUSED_IKE), rest = refused(EVENT_REFUSED_LOCAL);
+	for (uint16_t frag = 1; frag <= 2; frag++) {
+		struct rte_mbuf *m = packet(500);
+		pkt_meta(m)->frag = frag;
+		dp_slow(w, m, SLOW_LOCAL); /* there is room for fragments */
+	}
 	struct rte_mbuf *m = packet(500);
-	pkt_meta(m)->frag = 2; /* no UDP header in here */
-	dp_slow(w, m, SLOW_LOCAL);
-	m = packet(500);
 	rte_pktmbuf_trim(m, 1);
-	dp_slow(w, m, SLOW_LOCAL);
-	assert_int_equal(w->stats->drops[DROP_SLOW_FULL] - full, 2);
+	dp_slow(w, m, SLOW_LOCAL); /* the ring of the rest is full */
+	assert_int_equal(refused(EVENT_REFUSED_IKE), ike);
+	assert_int_equal(refused(EVENT_REFUSED_LOCAL), rest + 1);
+	assert_int_equal(refused(EVENT_REFUSED_FRAGMENT), 0);
+}
+
+/* Take off what waits for main. */
+static void slow_discard(void)
+{
+	for (unsigned c = 1; c < SLOW_CLASSES; c++) {
+		char name[RTE_RING_NAMESIZE];
+		void *m;
+		snprintf(name, sizeof(name), "slow-%u", c);
+		struct rte_ring *r = rte_ring_lookup(name);
+		assert_non_null(r);
+		while (rte_ring_dequeue(r, &m) == 0)
+			rte_pktmbuf_free(m);
+	}
+}
+
+/* One packet of a class, as it comes from a worker. */
+struct kind {
+	enum slow_reason why;
+	enum event refused;
+	uint8_t proto, type, hops;
+	uint16_t port, frag;
+};
+
+static const struct kind kinds[] = {
+	{SLOW_ARP, EVENT_REFUSED_ARP, 0, 0, 0, 0, 0},
+	{SLOW_NEIGH, EVENT_REFUSED_NEIGH, 17, 0, 64, 99, 0},
+	{SLOW_LOCAL, EVENT_REFUSED_ND, IPPROTO_ICMPV6, 135, 255, 0, 0},
+	{SLOW_LOCAL, EVENT_REFUSED_LOCAL, IPPROTO_ICMPV6, 128, 64, 0, 0}, /* a ping */
+	{SLOW_LOCAL, EVENT_REFUSED_IKE, IPPROTO_UDP, 0, 64, 500, 0},
+	{SLOW_LOCAL, EVENT_REFUSED_FRAGMENT, IPPROTO_UDP, 0, 64, 500, 1},
+	{SLOW_ACQUIRE, EVENT_REFUSED_ACQUIRE, 17, 0, 64, 99, 0},
+	{SLOW_INVALID_SPI, EVENT_REFUSED_SPI, IPPROTO_ESP, 0, 64, 0, 0},
+	{SLOW_ICMP_TTL, EVENT_REFUSED_TTL, 17, 0, 1, 99, 0},
+	{SLOW_ICMP_UNREACH, EVENT_REFUSED_UNREACH, 17, 0, 64, 99, 0},
+	{SLOW_ICMP_MTU, EVENT_REFUSED_MTU, 17, 0, 64, 99, 0},
+};
+
+static void send_one(const struct kind *k)
+{
+	struct rte_mbuf *m = dp_alloc();
+	assert_non_null(m);
+	struct rte_ipv6_hdr *ip = (void *)rte_pktmbuf_append(m, 48);
+	memset(ip, 0, 48);
+	ip->hop_limits = k->hops;
+	*(uint8_t *)(ip + 1) = k->type;
+	if (k->proto == IPPROTO_UDP)
+		((struct rte_udp_hdr *)(ip + 1))->dst_port = rte_cpu_to_be_16(k->port);
+	pkt_meta(m)->l4_proto = k->proto;
+	pkt_meta(m)->l4_off = 40;
+	pkt_meta(m)->frag = k->frag;
+	dp_slow(w, m, k->why);
+}
+
+/* Issue 3: whatever kind floods, every other kind finds its own allowance untouched; what was refused is counted for
+ * the kind that flooded. */
+static void a_flood_of_one_kind_starves_no_other(void **state)
+{
+	(void)state;
+	for (unsigned flood = 0; flood < RTE_DIM(kinds); flood++) {
+		uint64_t before[EVENT_COUNT];
+		slow_discard();
+		w->tsc += rte_get_tsc_hz();
+		memcpy(before, w->stats->events, sizeof(before));
+		for (unsigned i = 0; i < 1500; i++)
+			send_one(&kinds[flood]);
+		assert_true(refused(kinds[flood].refused) >= before[kinds[flood].refused] + 1500 - 511);
+		for (unsigned k = 0; k < RTE_DIM(kinds); k++) {
+			for (unsigned i = 0; k != flood && i < 10; i++)
+				send_one(&kinds[k]);
+			if (k != flood)
+				assert_int_equal(refused(kinds[k].refused), before[kinds[k].refused]);
+		}
+	}
+	/* neighbour discovery from afar is no neighbour discovery */
+	struct kind far = kinds[2];
+	far.hops = 64;
+	slow_discard();
+	w->tsc += rte_get_tsc_hz();
+	uint64_t nd = refused(EVENT_REFUSED_ND);
+	for (unsigned i = 0; i < 1500; i++)
+		send_one(&far);
+	assert_int_equal(refused(EVENT_REFUSED_ND), nd);
+	slow_discard();
 }
 
 int main(void)
@@ -88,6 +186,7 @@ int main(void)
 		cmocka_unit_test(errors_are_limited_to_a_tenth_of_a_second_at_once),
 		cmocka_unit_test(a_flood_of_pings_does_not_keep_ike_out),
 		cmocka_unit_test(a_fragment_or_a_stump_is_not_taken_for_ike),
+		cmocka_unit_test(a_flood_of_one_kind_starves_no_other),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

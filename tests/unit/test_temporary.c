@@ -42,7 +42,9 @@ static void assert_temporary(struct router *r, const char *remote, struct cv_spd
 	assert_true(rule->prio == (uint64_t)10 << 32);	   /* in front of the lines of its entry */
 }
 
-/* IPSEC-57: a flow has a rule of its own as long as it has SAs, no longer. IPSEC-59, first two rows. */
+/* IPSEC-57: a flow has a rule of its own as long as it has SAs, no longer. IPSEC-59, first two rows. IPSEC-45: the
+ * dynamic kind of entry beside the static one of the peer. IPSEC-47: the two are compatible though they mirror no list,
+ * name no peer on one side, and have one transform set in common. */
 static void negotiated_flow_has_a_temporary_rule(void **state)
 {
 	struct fixture *f = *state;
