@@ -39,7 +39,7 @@ install_packages() {
 	rm -f "$log"
 }
 
-# build DIRECTORY [meson options]: configure if needed, and compile.
+# build DIRECTORY [meson options]: configure if needed, and compile; only what is in the array wanted, where there is one.
 build() {
 	local directory=$1
 	shift
@@ -49,6 +49,6 @@ build() {
 		rm -f "$directory.log"
 	fi
 	say "Building"
-	ninja -C "$directory" >"$directory/build.log" 2>&1 || { tail -n 40 "$directory/build.log" >&2; die "the build failed"; }
+	ninja -C "$directory" ${wanted[@]+"${wanted[@]}"} >"$directory/build.log" 2>&1 || { tail -n 40 "$directory/build.log" >&2; die "the build failed"; }
 	tail -n 1 "$directory/build.log"
 }

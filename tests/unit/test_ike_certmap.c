@@ -85,7 +85,8 @@ static void rule(struct certmap_rule *r, const char *text)
 	enum certmap_field f;
 	enum certmap_op o;
 	assert_int_equal(sscanf(text, "%39s %7s %n", field, op, &at), 2);
-	assert_true(certmap_field_parse(field, &f) && certmap_op_parse(op, &o));
+	assert_true(certmap_field_parse(field, &f));
+	assert_true(certmap_op_parse(op, &o));
 	assert_null(certmap_rule_init(r, f, o, text + at));
 }
 
