@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fakedp.h"
 
+#include <assert.h>
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,6 +406,7 @@ void fakedp_cut(struct fakedp *f, bool cut)
 void fakedp_event(struct fakedp *f, enum cv_msg_type type, const void *body, size_t len)
 {
 	LOCKED(f, {
+		assert(f->n_events < sizeof(f->events) / sizeof(f->events[0])); /* the loop must turn in between */
 		struct cv_msg *m = &f->events[f->n_events++];
 
 		m->h.type = (uint16_t)type;

@@ -94,6 +94,34 @@ static void recovery_negotiates_when_switched_on(void **state)
 	assert_true(session_is(f, r, "UP-ACTIVE"));
 }
 
+/* ISPI-T6: a flood from sources that do not exist, and in the name of the peer, makes us say one thing at most, and the
+ * tunnel that is up stays as it is. */
+static void flood_of_unknown_spis(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_config *cfg = side(0);
+	struct cv_sa mine, after;
+
+	bring_up(f);
+	cfg->invalid_spi_recovery = true;
+	assert_string_equal(apply(f, r, cfg), "");
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &mine));
+	for (uint32_t i = 0; i < 400; i++) {
+		char src[32];
+
+		snprintf(src, sizeof(src), i % 10 ? "198.18.0.%u" : "192.0.2.2", i % 256);
+		invalid_spi(r, &mine, src, 0x70000000 + i);
+		WAIT(f, ike_stat(f, r, "invalid_spi_reported") == i + 1);
+	}
+	assert_int_equal(ike_stat(f, r, "invalid_spi_told"), 1);
+	assert_int_equal(ike_stat(f, r, "invalid_spi_initiated"), 0);
+	assert_int_equal(ike_sas(f, r), 1);
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &after));
+	assert_memory_equal(&mine, &after, sizeof(mine));
+	assert_int_equal(state_of(&f->r[1]).sas, 2);
+}
+
 /* IDLE-1, IDLE-6, IDLE-9, IDLE-T1: a pair that carries nothing goes, the peer is told, and the IKE SA with its last
  * pair. */
 static void idle_sa_is_deleted(void **state)
@@ -389,6 +417,7 @@ int main(int argc, char **argv)
 		TEST(egress_settings_reach_the_sas),
 		TEST(peer_with_an_invalid_spi_is_told),
 		TEST(recovery_negotiates_when_switched_on),
+		TEST(flood_of_unknown_spis),
 		TEST(idle_sa_is_deleted),
 		TEST(busy_sa_stays),
 		TEST(window_is_for_new_sas),

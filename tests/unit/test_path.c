@@ -314,7 +314,7 @@ static void fragments_after_encryption(void **state)
 	assert_int_equal(env_worker()->stats->sa[11].packets, 1);
 }
 
-/* A flood with unknown SPIs, between the packets of a tunnel in one vector, costs that tunnel none. */
+/* ISPI-T6: a flood with unknown SPIs, between the packets of a tunnel in one vector, costs that tunnel none. */
 static void flood_of_unknown_spis(void **state)
 {
 	struct rte_mbuf *mixed[64];
