@@ -182,6 +182,8 @@ static void slot_counters(const struct cv_stats_segment *s, uint32_t index, stru
 		out->replay_drops += c->replay_drops;
 		out->auth_errors += c->auth_errors;
 		out->other_errors += c->other_errors;
+		out->compressed += c->compressed;
+		out->comp_failed += c->comp_failed;
 		if (c->last_used_s > out->last_used_s)
 			out->last_used_s = c->last_used_s;
 	}
@@ -200,6 +202,8 @@ static void subtract(struct cv_sa_counters *n, const struct cv_sa_counters *base
 	n->replay_drops = since(n->replay_drops, base->replay_drops);
 	n->auth_errors = since(n->auth_errors, base->auth_errors);
 	n->other_errors = since(n->other_errors, base->other_errors);
+	n->compressed = since(n->compressed, base->compressed);
+	n->comp_failed = since(n->comp_failed, base->comp_failed);
 }
 
 void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out)
@@ -346,6 +350,8 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->udp_dst = out ? ch->path.rport : ch->path.lport;
 	sa->n_sel = (uint16_t)ch->n_sel;
 	memcpy(sa->sel, ch->sel, ch->n_sel * sizeof(sa->sel[0]));
+	if (ch->suite.comp)
+		sa->cpi = out ? ch->cpi_out : ch->cpi_in;
 	if (!ch->bundled) /* those of ESP inside are reached first */
 		set_limits(sa, ch);
 }
@@ -459,6 +465,8 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	if (p->suite.encr)
 		ch->suite.ah = CV_INTEG_NONE; /* of a bundle: bundle_from_params() */
 	ch->esn = p->esn;
+	ch->cpi_in = p->cpi_in;
+	ch->cpi_out = p->cpi_out;
 	ch->transport = p->transport;
 	ch->n_sel = p->n_sel <= CV_SA_SEL_MAX ? p->n_sel : CV_SA_SEL_MAX;
 	memcpy(ch->sel, p->sel, ch->n_sel * sizeof(ch->sel[0]));

@@ -45,8 +45,9 @@ struct child {
 	bool udp_encap, initiator;
 	struct algo_suite suite;
 	bool esn, transport;
-	bool manual; /* of an entry with session keys: not IKE's */
-	bool odd;    /* manual: the inbound SA has the odd one of the two indexes, because its SPI has */
+	uint16_t cpi_in, cpi_out; /* the suite compresses */
+	bool manual;		  /* of an entry with session keys: not IKE's */
+	bool odd;		  /* manual: the inbound SA has the odd one of the two indexes, because its SPI has */
 	/*
 	 * A bundle (IPSEC-18) is two pairs: that of ESP is the one IKE knows, that of AH goes around it and lives and
 	 * dies with it. Either may be NULL once the other is gone.

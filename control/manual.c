@@ -35,6 +35,7 @@ static int params_of(const struct rule_ref *r, struct ike_child_params *p)
 	p->spi_out = e->manual->out.spi;
 	p->ah_spi_in = e->manual->in.ah_spi;
 	p->ah_spi_out = e->manual->out.ah_spi;
+	p->cpi_in = p->cpi_out = p->suite.comp ? CV_CPI_DEFLATE : 0;
 	p->sel[0] = r->line->sel;
 	p->n_sel = 1;
 	p->transport = e->ts_ref[0]->transport && ike_flow_is_peers(&p->sel[0], &p->path);

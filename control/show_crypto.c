@@ -147,6 +147,12 @@ static void add_counters(
 	add_int(o, "pkts_decaps", in->packets);
 	add_int(o, "pkts_decrypt", crypt ? in->packets : 0);
 	add_int(o, "pkts_verify", digest ? in->packets : 0);
+	add_int(o, "pkts_compressed", out->compressed);
+	add_int(o, "pkts_compr_failed", out->comp_failed);
+	add_int(o, "pkts_not_compressed", s.comp ? out->packets - out->compressed - out->comp_failed : 0);
+	add_int(o, "pkts_decompressed", in->compressed);
+	add_int(o, "pkts_decompress_failed", in->comp_failed);
+	add_int(o, "pkts_not_decompressed", s.comp ? in->packets - in->compressed : 0);
 	add_int(o, "send_errors", out->other_errors + out->auth_errors);
 	add_int(o, "recv_errors", in->other_errors + in->auth_errors + in->replay_drops);
 	add_int(o, "replay_errors", in->replay_drops);
@@ -194,16 +200,19 @@ static void add_bundled(json_t *o, const struct cv_sa_counters *in, const struct
 static json_t *sa_object(struct show *s, const struct child *ch, const struct rule_ref *r, enum cv_sa_dir dir)
 {
 	const struct algo_encr *encr = algo_encr_get(ch->suite.encr);
+	struct algo_suite suite = ch->suite;
 	char text[ALGO_SUITE_STR];
 	struct cv_sa_counters n, shown;
 	json_t *o = json_object();
+
+	suite.comp = ALGO_COMP_NONE; /* has an entry of its own */
 
 	child_counters(ch, dir, &n);
 	child_counters_shown(ch, dir, &shown);
 	set_str(o, "direction", dir == CV_SA_IN ? "inbound" : "outbound");
 	set_str(o, "protocol", encr ? "esp" : "ah");
 	set_int(o, "spi", dir == CV_SA_IN ? ch->spi_in : ch->spi_out);
-	set_str(o, "transform", algo_suite_manual(ch->suite, text));
+	set_str(o, "transform", algo_suite_manual(suite, text));
 	set_str(o, "mode", ch->transport ? "Transport" : "Tunnel");
 	set_flag(o, "udp_encaps", ch->udp_encap);
 	set_flag(o, "esn", ch->esn);
@@ -231,6 +240,20 @@ static json_t *sa_object(struct show *s, const struct child *ch, const struct ru
 	return o;
 }
 
+/* With compression: its entry beside that of ESP, which it shares its life with; its SPI is the CPI. */
+static void add_sa(struct show *s, json_t *sas, const struct child *ch, const struct rule_ref *r, enum cv_sa_dir dir)
+{
+	json_t *esp = sa_object(s, ch, r, dir), *pcp = ch->suite.comp ? json_deep_copy(esp) : NULL;
+
+	json_array_append_new(sas, esp);
+	if (!pcp)
+		return;
+	set_str(pcp, "protocol", "pcp");
+	set_int(pcp, "spi", dir == CV_SA_IN ? ch->cpi_in : ch->cpi_out);
+	set_str(pcp, "transform", "comp-deflate");
+	json_array_append_new(sas, pcp);
+}
+
 static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, const struct child *ch)
 {
 	struct cv_sa_counters in, out;
@@ -251,11 +274,11 @@ static void flow_add_child(struct show *s, json_t *o, const struct rule_ref *r, 
 	set_addr(o, "local_endpoint", &ch->path.local);
 	set_addr(o, "remote_endpoint", &ch->path.remote);
 	if (ch->halves & CHILD_IN)
-		json_array_append_new(sas, sa_object(s, ch, r, CV_SA_IN));
+		add_sa(s, sas, ch, r, CV_SA_IN);
 	if (ch->halves & CHILD_OUT) {
 		if (!ch->bundled)
 			set_int(o, "current_outbound_spi", ch->spi_out);
-		json_array_append_new(sas, sa_object(s, ch, r, CV_SA_OUT));
+		add_sa(s, sas, ch, r, CV_SA_OUT);
 	}
 }
 

@@ -67,18 +67,22 @@ struct algo_suite {
 	uint8_t encr;  /* enum cv_encr; NONE = no ESP */
 	uint8_t integ; /* enum cv_integ of ESP */
 	uint8_t ah;    /* enum cv_integ of AH; NONE = no AH */
+	uint8_t comp;  /* enum algo_comp: IPComp inside ESP (RFC 3173) */
 };
-#define ALGO_SUITE_STR 80u
+/* The numbers of both versions of IKE (IANA: IPCOMP transforms). */
+enum algo_comp { ALGO_COMP_NONE = 0, ALGO_COMP_DEFLATE = 2 };
+#define ALGO_SUITE_STR 96u
 
 static inline bool algo_suite_equal(struct algo_suite a, struct algo_suite b)
 {
-	return a.encr == b.encr && a.integ == b.integ && a.ah == b.ah;
+	return a.encr == b.encr && a.integ == b.integ && a.ah == b.ah && a.comp == b.comp;
 }
 /* Why this is no protection, static text for people; NULL when it is one. */
 const char *algo_suite_wrong(struct algo_suite s);
 /* Needs allow-legacy; ESP without authentication (RFC 8221 section 4) does too. */
 bool algo_suite_legacy(struct algo_suite s);
-/* "aes128-gcm16", "aes256-cbc-sha256-128", "ah-sha1-96", "ah-sha1-96+null-sha1-96". Returns buf. */
+/* "aes128-gcm16", "aes256-cbc-sha256-128", "ah-sha1-96", "ah-sha1-96+null-sha1-96", "aes128-gcm16+deflate". Returns
+ * buf. */
 const char *algo_suite_name(struct algo_suite s, char buf[ALGO_SUITE_STR]);
 /* As in the manuals' transform lists: "ah-sha-hmac esp-aes 256 esp-sha-hmac". Returns buf. */
 const char *algo_suite_manual(struct algo_suite s, char buf[ALGO_SUITE_STR]);

@@ -194,6 +194,8 @@ const char *algo_suite_wrong(struct algo_suite s)
 		why = algo_pair_wrong(IPPROTO_ESP_NUM, s.encr, s.integ);
 	else if (s.ah == CV_INTEG_NONE)
 		why = "neither ESP nor AH";
+	if (!why && s.comp != ALGO_COMP_NONE && s.encr == CV_ENCR_NONE)
+		why = "compression is done inside ESP, and needs an ESP cipher";
 	if (!why && s.ah != CV_INTEG_NONE)
 		why = algo_pair_wrong(IPPROTO_AH_NUM, CV_ENCR_NONE, s.ah);
 	return why;
@@ -210,8 +212,8 @@ const char *algo_suite_name(struct algo_suite s, char buf[ALGO_SUITE_STR])
 {
 	const struct algo_encr *e = algo_encr_get(s.encr);
 	const struct algo_integ *i = algo_integ_get(s.integ), *ah = algo_integ_get(s.ah);
-	snprintf(buf, ALGO_SUITE_STR, "%s%s%s%s%s%s", ah ? "ah-" : "", ah ? ah->name : "", ah && e ? "+" : "",
-		e ? e->name : "", i ? "-" : "", i ? i->name : "");
+	snprintf(buf, ALGO_SUITE_STR, "%s%s%s%s%s%s%s", ah ? "ah-" : "", ah ? ah->name : "", ah && e ? "+" : "",
+		e ? e->name : "", i ? "-" : "", i ? i->name : "", s.comp ? "+deflate" : "");
 	return buf;
 }
 
@@ -219,8 +221,9 @@ const char *algo_suite_manual(struct algo_suite s, char buf[ALGO_SUITE_STR])
 {
 	const struct algo_encr *e = algo_encr_get(s.encr);
 	const struct algo_integ *i = algo_integ_get(s.integ), *ah = algo_integ_get(s.ah);
-	snprintf(buf, ALGO_SUITE_STR, "%s%s%s%s%s", ah ? ah->ah_name : "", ah && e ? " " : "", e ? e->manual_name : "",
-		i ? " " : "", i && i->esp_name ? i->esp_name : "");
+	snprintf(buf, ALGO_SUITE_STR, "%s%s%s%s%s%s", ah ? ah->ah_name : "", ah && e ? " " : "",
+		e ? e->manual_name : "", i ? " " : "", i && i->esp_name ? i->esp_name : "",
+		s.comp ? " comp-deflate" : "");
 	return buf;
 }
 
@@ -247,6 +250,12 @@ const char *algo_suite_add(struct algo_suite *s, const char *transform)
 			s->ah = (uint8_t)r->id;
 			return NULL;
 		}
+	}
+	if (!strcmp(transform, "comp-deflate")) {
+		if (s->comp != ALGO_COMP_NONE)
+			return "a second compression";
+		s->comp = ALGO_COMP_DEFLATE;
+		return NULL;
 	}
 	return "not a transform that is built in";
 }

@@ -92,7 +92,7 @@ static enum cv_err hello(struct cv_reply *r)
 	memset(&info, 0, sizeof(info));
 	info.instance = conf.instance;
 	info.max_workers = dp_n_workers;
-	info.ipsec_caps = CV_CAN_AH | CV_CAN_TRANSPORT | CV_CAN_ESN | CV_CAN_BUNDLE;
+	info.ipsec_caps = CV_CAN_AH | CV_CAN_TRANSPORT | CV_CAN_ESN | CV_CAN_BUNDLE | CV_CAN_IPCOMP;
 	ipsec_crypto()->capabilities(&info.encr_caps, &info.integ_caps);
 	(void)snprintf(info.version, sizeof(info.version), "%s", CULVERT_VERSION);
 	(void)snprintf(info.provider, sizeof(info.provider), "%s", ipsec_crypto()->describe());

@@ -52,6 +52,8 @@
 	X(ESP_DUMMY, "esp-dummy", "dummy packet for traffic flow confidentiality (RFC 4303 2.6)")                      \
 	X(AH_SHORT, "ah-malformed", "AH packet too short, of a wrong length, or with headers AH cannot cover")         \
 	X(ESP_NESTING, "esp-nesting", "did not come out of the outer SA of its bundle, or another packet did")         \
+	X(IPCOMP, "ipcomp",                                                                                            \
+		"compressed packet is malformed, of another CPI, or too large once decompressed (RFC 3173)")           \
 	X(ESP_ECN, "esp-ecn", "outer header says congestion, inner one cannot carry it (RFC 6040)")                    \
 	X(NATT_KEEPALIVE, "natt-keepalive", "NAT keepalive (RFC 3948 2.3), consumed")                                  \
 	/* ESP out */                                                                                                  \

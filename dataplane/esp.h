@@ -5,6 +5,7 @@
 
 #include <emmintrin.h>
 
+#include "ipcomp.h"
 #include "ipsec.h"
 #include "pipeline.h"
 
@@ -26,6 +27,7 @@ struct esp_saved {
 /* Room for one vector. */
 struct ipsec_worker {
 	struct crypto_ctx *crypto;
+	struct ipcomp *comp;
 	struct spd_cache *cache;
 	struct spd_verdict verdict[DP_VEC];
 	/* packets being encrypted or decrypted, side by side */
@@ -169,7 +171,13 @@ bool transport_between_peers(const struct sa *sa, const uint8_t *p);
 
 /* Outbound; DROP_NONE, or why the packet cannot go. The caller has made sure of the room. */
 enum drop_reason esp_transport_out(
-	struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op);
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op);
+/* Outbound, before encryption: compress *len bytes at data, of protocol *next, when that makes them shorter. */
+void esp_compress(struct worker *w, const struct sa *sa, uint8_t *data, uint32_t *len, uint8_t *next);
+/* Inbound, after decryption: what the trailer says follows, *next, is IPComp; put *len bytes of what was compressed at
+ * data in m, their protocol to *next. DROP_NONE or DROP_IPCOMP. */
+enum drop_reason esp_decompress(
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, uint8_t *data, uint32_t *len, int *next);
 enum drop_reason ah_out(
 	const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op, struct esp_saved *s);
 /* Outbound, after the ICV was computed: the mutable fields come back. */

@@ -290,6 +290,16 @@ static __rte_always_inline enum drop_reason accept_inner(
 	return likely(why != DROP_NONE || selectors_ok(sa, m, v4)) ? why : DROP_SPD_SELECTOR;
 }
 
+/* A tunnel carries something else than a packet: one that was compressed, when that was agreed. */
+static enum drop_reason not_a_packet(
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, uint8_t *data, uint32_t *len, int *next)
+{
+	if (*next != IPPROTO_COMP || !sa->conf.cpi)
+		return *next == IPPROTO_NONE ? DROP_ESP_DUMMY : DROP_ESP_PAD;
+	enum drop_reason why = esp_decompress(w, sa, m, data, len, next);
+	return why != DROP_NONE || *next == IPPROTO_IPIP || *next == IPPROTO_IPV6 ? why : DROP_IPCOMP;
+}
+
 /* From a decrypted packet of a tunnel, whose sequence number has been taken, to its inner packet. */
 static inline enum drop_reason decapsulate(
 	struct worker *w, const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint64_t seq)
@@ -299,8 +309,11 @@ static inline enum drop_reason decapsulate(
 	peer_check(sa, outer, pkt_meta(m), seq);
 	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[0] << 4 | outer[1] >> 4);
 	int next = trailer(op, &len);
-	if (unlikely(next != IPPROTO_IPIP && next != IPPROTO_IPV6))
-		return next == IPPROTO_NONE ? DROP_ESP_DUMMY : DROP_ESP_PAD;
+	if (unlikely(next != IPPROTO_IPIP && next != IPPROTO_IPV6)) {
+		enum drop_reason no = not_a_packet(w, sa, m, op->data, &len, &next);
+		if (no != DROP_NONE)
+			return no;
+	}
 	bool v4 = next == IPPROTO_IPIP;
 	enum drop_reason why = accept_inner(sa, m, op->data, len, v4);
 	if (unlikely(why != DROP_NONE))
@@ -319,7 +332,8 @@ static enum drop_reason accept_transport(const struct sa *sa, struct rte_mbuf *m
 	return why;
 }
 
-static enum drop_reason transport_in(const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint64_t seq)
+static enum drop_reason transport_in(
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, const struct crypto_op *op, uint64_t seq)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
 	uint32_t off = meta->l4_off, len;
@@ -328,6 +342,11 @@ static enum drop_reason transport_in(const struct sa *sa, struct rte_mbuf *m, co
 	int next = trailer(op, &len);
 	if (next < 0 || next == IPPROTO_NONE)
 		return next < 0 ? DROP_ESP_PAD : DROP_ESP_DUMMY;
+	if (next == IPPROTO_COMP && sa->conf.cpi) {
+		enum drop_reason why = esp_decompress(w, sa, m, op->data, &len, &next);
+		if (why != DROP_NONE)
+			return why;
+	}
 	transport_strip(m, off, op->data, len, (uint8_t)next);
 	if (udp)
 		transport_checksum(m, off, (uint8_t)next);
@@ -530,10 +549,10 @@ enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i,
 	struct ipsec_worker *iw = w->ipsec;
 	const struct crypto_op *op = &iw->op[i];
 	if (likely(fresh)) { /* and so has passed the integrity check */
-		if (likely(sa->kind <= SA_ESP_TUNNEL))
+		if (likely(sa->kind <= SA_ESP_COMP))
 			return decapsulate(w, sa, iw->pkt[i], op, iw->seq[i]);
 		return sa->kind == SA_AH ? ah_in(w, sa, iw->pkt[i], &iw->saved[i])
-					 : transport_in(sa, iw->pkt[i], op, iw->seq[i]);
+					 : transport_in(w, sa, iw->pkt[i], op, iw->seq[i]);
 	}
 	if (op->status == CRYPTO_OK)
 		return DROP_ESP_REPLAY;

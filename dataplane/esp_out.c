@@ -78,19 +78,18 @@ uint16_t esp_inner_mtu(const struct sa *sa, uint32_t generation)
 /* ---- headers ---- */
 
 /*
- * Put header and trailer around one packet and describe the operation. The caller has made sure of the room. aead,
- * plain4, esn: what the SA is, constants where this is expanded.
+ * Put header and trailer around the len bytes of a packet, of protocol next, and describe the operation. tos, df: of
+ * the packet inside. The caller has made sure of the room. aead, plain4, esn: what the SA is, constants where this is
+ * expanded.
  */
-static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m,
-	uint64_t seq, struct crypto_op *op, bool aead, bool plain4, bool esn)
+static __rte_always_inline void wrap(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m, uint32_t len,
+	uint8_t next, uint8_t tos, bool df, uint64_t seq, struct crypto_op *op, bool aead, bool plain4, bool esn)
 {
 	const uint32_t iv_len = aead ? 8 : sa->iv_len, outer_len = plain4 ? sizeof(struct rte_ipv4_hdr) : sa->outer_len;
 	const uint32_t head = outer_len + ESP_HDR_LEN + iv_len;
 	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *), *p = data - head;
-	uint32_t len = rte_pktmbuf_data_len(m), pad = (0u - (len + ESP_TRAILER_LEN)) & (aead ? 3u : sa->pad_mask);
+	uint32_t pad = (0u - (len + ESP_TRAILER_LEN)) & (aead ? 3u : sa->pad_mask);
 	uint32_t body = len + pad + ESP_TRAILER_LEN;
-	bool df;
-	uint8_t tos = inner_tos(data, &df), next = data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	m->data_off = (uint16_t)(m->data_off - head);
 	m->data_len = (uint16_t)(head + body + sa->icv_len);
 	m->pkt_len = m->data_len;
@@ -98,6 +97,28 @@ static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struc
 	esp_trailer_put(data + len, pad, next, aead);
 	outer_headers(sa, p, m->data_len, tos, df, (uint32_t)seq, plain4);
 	esp_op_out(iw, sa, op, p + outer_len, data, body, seq, aead, esn);
+}
+
+static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m,
+	uint64_t seq, struct crypto_op *op, bool aead, bool plain4, bool esn)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	bool df;
+	uint8_t tos = inner_tos(data, &df), next = data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	wrap(iw, sa, m, rte_pktmbuf_data_len(m), next, tos, df, seq, op, aead, plain4, esn);
+}
+
+/* With IPComp between ESP and the packet, if that makes it shorter (RFC 3173 2.2). */
+static enum drop_reason comp_out(
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op)
+{
+	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+	uint32_t len = rte_pktmbuf_data_len(m);
+	bool df;
+	uint8_t tos = inner_tos(data, &df), next = data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	esp_compress(w, sa, data, &len, &next);
+	wrap(w->ipsec, sa, m, len, next, tos, df, seq, op, sa->iv == SA_IV_AEAD, false, sa->flags & SA_F_ESN);
+	return DROP_NONE;
 }
 
 /* A run of packets of one tunnel, the first with number seq; operations from n_op on. */
@@ -111,7 +132,21 @@ static __rte_always_inline void encapsulate_all(struct ipsec_worker *iw, const s
 	}
 }
 
-/* The same for transport mode and AH, which not every packet fits. Returns how many went. */
+static enum drop_reason protect_other(
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, uint64_t seq, uint32_t at)
+{
+	struct ipsec_worker *iw = w->ipsec;
+	switch (sa->kind) {
+	case SA_AH:
+		return ah_out(sa, m, seq, &iw->op[at], &iw->saved[at]);
+	case SA_ESP_COMP:
+		return comp_out(w, sa, m, seq, &iw->op[at]);
+	default:
+		return esp_transport_out(w, sa, m, seq, &iw->op[at]);
+	}
+}
+
+/* The same for compression, transport mode and AH, which not every packet fits. Returns how many went. */
 static uint32_t protect_others(struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, uint32_t n, uint64_t seq,
 	uint32_t n_op, uint64_t *bytes)
 {
@@ -119,8 +154,7 @@ static uint32_t protect_others(struct worker *w, const struct sa *sa, struct rte
 	uint32_t good = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = n_op + good, len = pkts[i]->data_len;
-		enum drop_reason why = sa->kind == SA_AH ? ah_out(sa, pkts[i], seq + i, &iw->op[at], &iw->saved[at])
-							 : esp_transport_out(iw, sa, pkts[i], seq + i, &iw->op[at]);
+		enum drop_reason why = protect_other(w, sa, pkts[i], seq + i, at);
 		if (unlikely(why != DROP_NONE)) {
 			*bytes -= len;
 			esp_counters(w, sa)->other_errors++;

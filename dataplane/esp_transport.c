@@ -62,8 +62,34 @@ bool transport_between_peers(const struct sa *sa, const uint8_t *p)
 	return sa->outer_af == CV_AF_INET6 && !memcmp(p + 8, sa->tmpl + 8, 32);
 }
 
+void esp_compress(struct worker *w, const struct sa *sa, uint8_t *data, uint32_t *len, uint8_t *next)
+{
+	struct cv_sa_counters *c = esp_counters(w, sa);
+	bool tried;
+	uint32_t packed = ipcomp_pack(w->ipsec->comp, sa->index, data, *len, *next, sa->conf.cpi, &tried);
+	c->compressed += packed != 0;
+	c->comp_failed += tried && !packed;
+	if (packed) {
+		*len = packed;
+		*next = IPPROTO_COMP;
+	}
+}
+
+enum drop_reason esp_decompress(
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, uint8_t *data, uint32_t *len, int *next)
+{
+	struct cv_sa_counters *c = esp_counters(w, sa);
+	uint32_t room = (uint32_t)((uint8_t *)m->buf_addr + m->buf_len - data);
+	uint8_t inside;
+	*len = ipcomp_unpack(w->ipsec->comp, data, *len, room, sa->conf.cpi, &inside);
+	*next = inside;
+	c->compressed += *len != 0;
+	c->comp_failed += *len == 0;
+	return *len ? DROP_NONE : DROP_IPCOMP;
+}
+
 enum drop_reason esp_transport_out(
-	struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op)
+	struct worker *w, const struct sa *sa, struct rte_mbuf *m, uint64_t seq, struct crypto_op *op)
 {
 	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
 	uint32_t len = rte_pktmbuf_data_len(m), nh_at, off = transport_point(p, len, &nh_at);
@@ -71,10 +97,13 @@ enum drop_reason esp_transport_out(
 		return DROP_ESP_MODE;
 	const bool udp = sa->flags & SA_F_UDP;
 	uint32_t head = (udp ? sizeof(struct rte_udp_hdr) : 0) + ESP_HDR_LEN + sa->iv_len;
-	uint32_t body = len - off + ESP_TRAILER_LEN, pad = (0u - body) & sa->pad_mask;
-	uint8_t *data = p + off;
+	uint8_t *data = p + off, next = p[nh_at];
+	uint32_t payload = len - off;
+	if (sa->conf.cpi)
+		esp_compress(w, sa, data, &payload, &next);
+	uint32_t body = payload + ESP_TRAILER_LEN, pad = (0u - body) & sa->pad_mask;
 	body += pad;
-	esp_trailer_put(data + len - off, pad, p[nh_at], false);
+	esp_trailer_put(data + payload, pad, next, false);
 	memmove(p - head, p, off);
 	p -= head;
 	m->data_off = (uint16_t)(m->data_off - head);
@@ -88,7 +117,7 @@ enum drop_reason esp_transport_out(
 	}
 	uint8_t *esp = data - ESP_HDR_LEN - sa->iv_len;
 	memcpy(esp, sa->tmpl + sa->outer_len, 4); /* SPI */
-	esp_op_out(iw, sa, op, esp, data, body, seq, sa->iv == SA_IV_AEAD, sa->flags & SA_F_ESN);
+	esp_op_out(w->ipsec, sa, op, esp, data, body, seq, sa->iv == SA_IV_AEAD, sa->flags & SA_F_ESN);
 	return DROP_NONE;
 }
 

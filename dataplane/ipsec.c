@@ -33,7 +33,8 @@ struct ipsec_worker *ipsec_worker_create(uint32_t index, int socket)
 		return NULL;
 	iw->crypto = ipsec_crypto()->ctx_create();
 	iw->cache = spd_cache_create();
-	if (!iw->crypto || !iw->cache) {
+	iw->comp = ipcomp_new();
+	if (!iw->crypto || !iw->cache || !iw->comp) {
 		ipsec_worker_destroy(iw);
 		return NULL;
 	}
@@ -48,6 +49,7 @@ void ipsec_worker_destroy(struct ipsec_worker *iw)
 		return;
 	ipsec_crypto()->ctx_destroy(iw->crypto);
 	spd_cache_destroy(iw->cache);
+	ipcomp_free(iw->comp);
 	cv_secret_zero(iw->op, sizeof(iw->op));
 	rte_free(iw);
 }

@@ -119,6 +119,8 @@ static const char *not_done(const struct cv_sa *c)
 {
 	if (c->ipproto == IPPROTO_AH && c->flags & CV_SA_F_UDP_ENCAP)
 		return "AH does not pass a NAT (RFC 3948 section 1)";
+	if (c->ipproto == IPPROTO_AH && c->cpi)
+		return "compression is for ESP";
 	if (c->outer_index && c->flags & CV_SA_F_BUNDLED)
 		return "bundles are two SAs deep";
 	return NULL;
@@ -206,6 +208,8 @@ static enum sa_kind kind_of(const struct sa *sa, const struct cv_sa *c)
 		return SA_AH;
 	if (c->mode == CV_SA_TRANSPORT)
 		return SA_ESP_TRANSPORT;
+	if (c->cpi)
+		return SA_ESP_COMP;
 	return sa->iv == SA_IV_AEAD && !(c->flags & CV_SA_F_ESN) ? SA_ESP_PLAIN : SA_ESP_TUNNEL;
 }
 

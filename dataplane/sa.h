@@ -57,6 +57,7 @@ struct sa_state {
 enum sa_kind {
 	SA_ESP_PLAIN,	  /* tunnel, AEAD, sequence numbers of 32 bits: the fast path */
 	SA_ESP_TUNNEL,	  /* any other tunnel */
+	SA_ESP_COMP,	  /* a tunnel with IPComp inside (RFC 3173) */
 	SA_ESP_TRANSPORT, /* RFC 4303 3.1.1 */
 	SA_AH		  /* either mode */
 };

@@ -345,6 +345,8 @@ static enum cv_err check_sa_numbers(const struct cv_sa *c, char *text)
 		return bad(text, "protocol %u, cipher %u, integrity %u: %s", c->ipproto, c->encr, c->integ, why);
 	if (c->outer_index >= CV_SA_MAX || c->outer_index == c->index)
 		return bad(text, "outer SA %u: itself, or not below %u", c->outer_index, CV_SA_MAX);
+	if (c->ipproto == PROTO_AH && c->cpi != 0)
+		return bad(text, "compression is for ESP");
 	if (c->ipproto == PROTO_AH && (c->flags & CV_SA_F_UDP_ENCAP) != 0)
 		return bad(text, "AH does not pass a NAT");
 	if ((c->flags & ~SA_FLAGS) != 0)

@@ -112,6 +112,7 @@ struct cv_cmd_hello {
 #define CV_CAN_TRANSPORT 2u
 #define CV_CAN_ESN 4u
 #define CV_CAN_BUNDLE 8u
+#define CV_CAN_IPCOMP 16u
 struct cv_hello_info {
 	uint64_t instance;    /* random; a new value means the dataplane restarted and lost all state */
 	uint32_t max_workers; /* lcores available for workers */
@@ -300,6 +301,7 @@ enum cv_sa_dir { CV_SA_OUT = 1, CV_SA_IN = 2 };
 /* What of them follows the egress interface's configuration and may change during the SA's life. */
 #define CV_SA_F_EGRESS (CV_SA_F_COPY_DF | CV_SA_F_CLEAR_DF | CV_SA_F_SET_DF | CV_SA_F_FRAG_AFTER)
 #define CV_SA_KEY_MAX 128u
+#define CV_CPI_DEFLATE 2u /* the well-known CPI (RFC 2394 3): where none is negotiated */
 #define CV_SA_SEL_MAX 4u
 
 struct cv_sa {
@@ -331,7 +333,13 @@ struct cv_sa {
 	uint64_t soft_packets, hard_packets;
 	uint16_t key_len;
 	uint8_t integ; /* enum cv_integ */
-	uint8_t pad[5];
+	uint8_t pad;
+	/*
+	 * ESP: payloads are compressed with DEFLATE before encryption (RFC 3173). Outbound the CPI that the peer
+	 * expects, inbound ours; host order, 0 = no compression.
+	 */
+	uint16_t cpi;
+	uint8_t pad2[2];
 	uint8_t key[CV_SA_KEY_MAX]; /* zeroed by whoever copies it on */
 };
 

@@ -27,7 +27,8 @@ struct cv_sa_counters {
 	uint64_t replay_drops, auth_errors;
 	uint64_t other_errors; /* bad padding, selector mismatch, too big, ... */
 	uint64_t last_used_s;  /* dataplane uptime in seconds at the last packet */
-	uint64_t pad[2];
+	/* IPComp: packets (de)compressed; those that did not shrink, or could not be decompressed */
+	uint64_t compressed, comp_failed;
 };
 
 struct cv_stage_counters {

@@ -44,6 +44,7 @@ struct ike_child_params {
 	uint32_t index_in;	  /* from alloc_spi */
 	/* The suite is AH and ESP (RFC 4301 4.4.2): of the AH SAs around those of ESP, which the three above are of. */
 	uint32_t ah_spi_in, ah_spi_out, ah_index_in;
+	uint16_t cpi_in, cpi_out; /* the suite compresses: of the two directions (RFC 3173 3.3), host order */
 	struct cv_selector sel[CV_SA_SEL_MAX]; /* written as outbound: src is our side */
 	unsigned n_sel;
 	uint32_t lifetime_s; /* hard, seconds; soft and jitter are the engine's business (it owns the rekey timers) */

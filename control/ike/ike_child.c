@@ -172,6 +172,14 @@ bool ike_flow_is_peers(const struct cv_selector *sel, const struct ike_path *pat
 	return range_is(&sel->src, &path->local) && range_is(&sel->dst, &path->remote);
 }
 
+bool ike_entry_compresses(const struct cfg_map_entry *e)
+{
+	for (unsigned i = 0; i < e->n_transform_set; i++)
+		if (e->ts_ref[i]->suite.comp)
+			return true;
+	return false;
+}
+
 uint32_t ike_entry_lifetime_s(const struct ike *ike, const struct cfg_map_entry *e)
 {
 	return e->lifetime_s ? e->lifetime_s : ike->cfg->ipsec_lifetime_s;

@@ -495,6 +495,13 @@ struct ike_child *ike_child_by_spi_out(struct ike_sa *sa, uint32_t spi);
 struct ike_child *ike_child_by_spi_in(struct ike_sa *sa, uint32_t spi);
 /* Its AH SA needs an inbound SPI too, unless it has one: 0 or -ENOSPC. */
 int ike_child_bundle(struct ike_child *c);
+/* Our CPI for it, 256..61439 (RFC 3173 3.3): one that no other pair with the peer has, unless there are 61,184. */
+static inline uint16_t ike_child_cpi(const struct ike_child_params *cp)
+{
+	return (uint16_t)(256u + cp->index_in / 2 % 61184u);
+}
+/* Does the entry have a transform set with compression? */
+bool ike_entry_compresses(const struct cfg_map_entry *e);
 /* Give it back: the suite is no bundle. */
 void ike_child_unbundle(struct ike_child *c);
 /* AH and ESP together. */

@@ -143,6 +143,8 @@ static void put_child(struct ike_wbuf *w, const struct ike_child *c)
 	ike_put_u8(w, c->p.suite.encr);
 	ike_put_u8(w, c->p.suite.integ);
 	ike_put_u8(w, c->p.suite.ah);
+	ike_put_u8(w, c->p.suite.comp);
+	ike_put_u32(w, (uint32_t)c->p.cpi_in << 16 | c->p.cpi_out);
 	ike_put_u8(w, (uint8_t)(c->p.udp_encap | c->p.initiator << 1 | c->p.rekey << 2 | c->p.inbound_only << 3 |
 				c->p.esn << 4 | c->p.transport << 5));
 	ike_put_u8(w, (uint8_t)c->state);
@@ -264,6 +266,10 @@ static int get_child(struct ike_sa *sa, struct ike_rbuf *r)
 	c->p.suite.encr = ike_get_u8(r);
 	c->p.suite.integ = ike_get_u8(r);
 	c->p.suite.ah = ike_get_u8(r);
+	c->p.suite.comp = ike_get_u8(r);
+	uint32_t cpis = ike_get_u32(r);
+	c->p.cpi_in = (uint16_t)(cpis >> 16);
+	c->p.cpi_out = (uint16_t)cpis;
 	uint8_t flags = ike_get_u8(r);
 	c->p.udp_encap = flags & 1;
 	c->p.initiator = flags & 2;

@@ -119,8 +119,8 @@ enum v1_qm_state {
 	V1_QM_DONE,	   /* answers repeats only */
 };
 
-/* One transform of those that were chosen together: of AH, of ESP. */
-#define V1_PARTS_MAX 2u
+/* One transform of those that were chosen together: of AH, of ESP, of IPComp. */
+#define V1_PARTS_MAX 3u
 struct v1_part {
 	uint8_t proto, trans_num, trans_id;
 	uint16_t attrs_len;

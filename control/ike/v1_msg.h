@@ -54,6 +54,7 @@ enum v1_exchange {
 #define V1_PROTO_ISAKMP 1u
 #define V1_PROTO_AH 2u
 #define V1_PROTO_ESP 3u
+#define V1_PROTO_IPCOMP 4u
 
 /* Notify message types. Parsers return one of the error types, or 0. */
 enum v1_notify {

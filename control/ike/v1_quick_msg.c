@@ -57,11 +57,15 @@ static unsigned protos_of(struct algo_suite s, uint8_t proto[V1_PARTS_MAX])
 		proto[n++] = V1_PROTO_AH;
 	if (s.encr != CV_ENCR_NONE)
 		proto[n++] = V1_PROTO_ESP;
+	if (s.comp != ALGO_COMP_NONE)
+		proto[n++] = V1_PROTO_IPCOMP;
 	return n;
 }
 
 static uint8_t transform_id(struct algo_suite s, uint8_t proto)
 {
+	if (proto == V1_PROTO_IPCOMP)
+		return s.comp;
 	return (uint8_t)(proto == V1_PROTO_AH ? algo_integ_get(s.ah)->v1_ah : algo_encr_get(s.encr)->v1);
 }
 
@@ -78,6 +82,8 @@ static void put_transform_attrs(
 		v1_out_attr(o, V1_P2_LIFE, p->lifetime_kb > UINT32_MAX ? UINT32_MAX : (uint32_t)p->lifetime_kb);
 	}
 	v1_out_attr(o, V1_P2_ENCAP, encap_of(q->sa, may_transport(q, t, p)));
+	if (proto == V1_PROTO_IPCOMP)
+		return;
 	if (integ)
 		v1_out_attr(o, V1_P2_AUTH, integ->v1_auth);
 	if (encr && encr->key_bits)
@@ -100,6 +106,10 @@ static size_t begin_prop(const struct v1_qm *q, struct v1_out *o, bool more, uin
 {
 	const struct ike_child_params *p = &q->child->c.p;
 	uint8_t spi[4];
+	if (proto == V1_PROTO_IPCOMP) { /* RFC 3173 4.1: the CPI is the SPI */
+		be32(spi, ike_child_cpi(p));
+		return v1_out_prop(o, more, num, proto, spi + 2, 2, n);
+	}
 	be32(spi, proto == V1_PROTO_AH && ike_suite_bundle(suite) ? p->ah_spi_in : p->spi_in);
 	return v1_out_prop(o, more, num, proto, spi, 4, n);
 }
@@ -212,6 +222,8 @@ static bool says(
 	const struct cfg_transform_set *set, uint8_t proto, const struct v1_trans *t, const struct v1_p2_attrs *a)
 {
 	const struct algo_integ *integ = algo_integ_by_v1_auth(a->auth);
+	if (proto == V1_PROTO_IPCOMP)
+		return t->id == set->suite.comp && !a->unknown;
 	if (a->unknown || a->esn != set->esn || (a->auth && !integ))
 		return false;
 	if (proto == V1_PROTO_AH) /* the transform and its attribute say the same (RFC 2407 4.4.3) */
@@ -314,10 +326,18 @@ static void cut_lifetimes(struct v1_qm *q, struct ike_child_params *p, const str
 		p->lifetime_kb = a->life_kb;
 }
 
+/* Two octets, or four with the upper ones zero (RFC 3173 4.1). 0 = none. */
+static uint16_t cpi_of(struct v1_span s)
+{
+	if (s.len == 4 && !s.p[0] && !s.p[1])
+		return (uint16_t)(s.p[2] << 8 | s.p[3]);
+	return s.len == 2 ? (uint16_t)(s.p[0] << 8 | s.p[1]) : 0;
+}
+
 static bool spis_ok(const struct v1_group *g)
 {
 	for (unsigned i = 0; i < g->n && g->n <= V1_PARTS_MAX; i++)
-		if (!spi_of(g->p[i].spi))
+		if (g->p[i].proto == V1_PROTO_IPCOMP ? !cpi_of(g->p[i].spi) : !spi_of(g->p[i].spi))
 			return false;
 	return g->n <= V1_PARTS_MAX;
 }
@@ -333,6 +353,9 @@ static void take(struct v1_qm *q, const struct cfg_transform_set *set, const str
 	for (unsigned i = 0; i < g->n; i++)
 		if (i != g->main && g->p[i].proto == V1_PROTO_AH)
 			cp->ah_spi_out = spi_of(g->p[i].spi);
+		else if (g->p[i].proto == V1_PROTO_IPCOMP)
+			cp->cpi_out = cpi_of(g->p[i].spi);
+	cp->cpi_in = cp->suite.comp ? ike_child_cpi(cp) : 0;
 	cut_lifetimes(q, cp, &m->a);
 }
 
@@ -389,12 +412,21 @@ unsigned v1_quick_choose(struct v1_qm *q, const struct cfg_map_entry *e, struct 
 	return V1_N_NO_PROPOSAL_CHOSEN;
 }
 
-/* One group, and one transform of each of its parts. */
+static bool compresses(const struct v1_group *g)
+{
+	for (unsigned i = 0; i < g->n && g->n <= V1_PARTS_MAX; i++)
+		if (g->p[i].proto == V1_PROTO_IPCOMP)
+			return true;
+	return false;
+}
+
+/* One group, and one transform of each of its parts. strongSwan repeats the proposal without IPComp behind the one with
+ * it that it has chosen, as if it were still offering. */
 static bool answer_sound(struct v1_span sa_body, struct v1_group *g, struct v1_trans *t)
 {
 	struct v1_span all = v1_sa_props(sa_body), rest = all;
 	struct v1_group more;
-	if (!group_next(all, &rest, g) || group_next(all, &rest, &more) || !spis_ok(g))
+	if (!group_next(all, &rest, g) || (group_next(all, &rest, &more) && !compresses(g)) || !spis_ok(g))
 		return false;
 	for (unsigned i = 0; i < g->n; i++) {
 		struct v1_span transforms = g->p[i].transforms;

@@ -92,8 +92,30 @@ struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entr
 	return c;
 }
 
+/* The CPI that the peer wants for DEFLATE; a notify for each algorithm it can (RFC 7296 2.22). 0 = it cannot. */
+static uint16_t peer_cpi(const struct v2_msg *m)
+{
+	for (unsigned i = 0; i < m->n_notify; i++) {
+		const struct v2_notify *n = &m->notify[i];
+		if (n->type == V2_N_IPCOMP_SUPPORTED && n->data.len >= 3 && n->data.p[2] == ALGO_COMP_DEFLATE)
+			return (uint16_t)(n->data.p[0] << 8 | n->data.p[1]);
+	}
+	return 0;
+}
+
+/* Compression is on when both ends said so; a set that asks for it goes without where the peer has none. */
+static void settle_compression(struct v2_child *c, bool ours, uint16_t theirs)
+{
+	struct ike_child_params *p = &c->c.p;
+	bool on = ours && theirs;
+	p->suite.comp = on ? ALGO_COMP_DEFLATE : ALGO_COMP_NONE;
+	p->cpi_in = on ? ike_child_cpi(p) : 0;
+	p->cpi_out = on ? theirs : 0;
+}
+
 void v2_child_ask_mode(struct v2_child *c)
 {
+	c->c.p.cpi_in = ike_entry_compresses(c->c.p.entry) ? ike_child_cpi(&c->c.p) : 0;
 	c->c.p.transport = c->c.p.entry->ts_ref[0]->transport && ike_flow_is_peers(&c->want, &c->c.sa->path);
 }
 
@@ -203,6 +225,7 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 		ike_child_remove(&c->c, 0);
 		return V2_N_NO_PROPOSAL_CHOSEN;
 	}
+	settle_compression(c, c->c.p.suite.comp, peer_cpi(m));
 	*out = c;
 	return 0;
 }
@@ -238,6 +261,7 @@ int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c,
 		*why = "peer chose what was not offered";
 		return -EPROTO;
 	}
+	settle_compression(c, c->c.p.cpi_in, peer_cpi(m));
 	c->c.p.transport = transport; /* the peer may insist on tunnel mode (RFC 7296 1.3.1) */
 	if (take_selectors(c, &tsi, &tsr) != 0) {
 		*why = "peer widened the traffic selectors";

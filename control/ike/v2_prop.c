@@ -251,6 +251,10 @@ void v2_enc_child_notifies(struct v2_enc *e, const struct v2_child *c)
 {
 	if (c->c.p.transport)
 		v2_enc_notify(e, V2_N_USE_TRANSPORT_MODE, NULL, 0);
+	if (c->c.p.cpi_in) {
+		const uint8_t comp[3] = {(uint8_t)(c->c.p.cpi_in >> 8), (uint8_t)c->c.p.cpi_in, ALGO_COMP_DEFLATE};
+		v2_enc_notify(e, V2_N_IPCOMP_SUPPORTED, comp, sizeof(comp));
+	}
 	v2_enc_notify(e, V2_N_ESP_TFC_PADDING_NOT_SUPPORTED, NULL, 0);
 }
 

@@ -70,10 +70,12 @@ static void flow_counters(FILE *out, const json_t *f, bool detail)
 		jint(f, "pkts_encrypt"), jint(f, "pkts_digest"));
 	fprintf(out, "    #pkts decaps: %lld, #pkts decrypt: %lld, #pkts verify: %lld\n", jint(f, "pkts_decaps"),
 		jint(f, "pkts_decrypt"), jint(f, "pkts_verify"));
-	/* there is no compression: the fields are the manual's, and always zero */
-	fprintf(out, "    #pkts compressed: 0, #pkts decompressed: 0\n");
-	fprintf(out, "    #pkts not compressed: 0, #pkts compr. failed: 0\n");
-	fprintf(out, "    #pkts not decompressed: 0, #pkts decompress failed: 0\n");
+	fprintf(out, "    #pkts compressed: %lld, #pkts decompressed: %lld\n", jint(f, "pkts_compressed"),
+		jint(f, "pkts_decompressed"));
+	fprintf(out, "    #pkts not compressed: %lld, #pkts compr. failed: %lld\n", jint(f, "pkts_not_compressed"),
+		jint(f, "pkts_compr_failed"));
+	fprintf(out, "    #pkts not decompressed: %lld, #pkts decompress failed: %lld\n",
+		jint(f, "pkts_not_decompressed"), jint(f, "pkts_decompress_failed"));
 	fprintf(out, "    #send errors %lld, #recv errors %lld\n", jint(f, "send_errors"), jint(f, "recv_errors"));
 	if (detail)
 		fprintf(out, "    #pkts replay failed (rcv): %lld\n", jint(f, "replay_errors"));

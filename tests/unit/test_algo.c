@@ -155,7 +155,12 @@ static void transforms_add_up(void **state)
 	assert_non_null(algo_suite_add(&s, "ah-sha-hmac"));
 	assert_non_null(algo_suite_add(&s, "esp-seal"));
 	assert_non_null(algo_suite_add(&s, "comp-lzs"));
-	assert_string_equal(algo_suite_manual(s, text), "ah-md5-hmac esp-aes 192 esp-sha-hmac");
+	assert_null(algo_suite_add(&s, "comp-deflate")); /* IPSEC-19 */
+	assert_non_null(algo_suite_add(&s, "comp-deflate"));
+	assert_null(algo_suite_wrong(s));
+	assert_string_equal(algo_suite_manual(s, text), "ah-md5-hmac esp-aes 192 esp-sha-hmac comp-deflate");
+	assert_non_null(
+		algo_suite_wrong((struct algo_suite){.ah = CV_INTEG_HMAC_SHA256_128, .comp = ALGO_COMP_DEFLATE}));
 }
 
 /* Every pair is either possible and found again by its name, or refused with a reason (IPSEC-18, RFC 8221). */

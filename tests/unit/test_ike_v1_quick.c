@@ -53,7 +53,11 @@ static const struct algo_suite bundle[] = {
 	{.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128, .ah = CV_INTEG_HMAC_SHA512_256},
 	{.encr = CV_ENCR_AES128_GCM16, .ah = CV_INTEG_HMAC_SHA1_96},
 	{.encr = CV_ENCR_AES128_CBC, .ah = CV_INTEG_HMAC_SHA256_128},
-	{.encr = CV_ENCR_NULL, .integ = CV_INTEG_HMAC_SHA1_96, .ah = CV_INTEG_AES_XCBC_96}};
+	{.encr = CV_ENCR_NULL, .integ = CV_INTEG_HMAC_SHA1_96, .ah = CV_INTEG_AES_XCBC_96},
+	{.encr = CV_ENCR_AES256_CBC,
+		.integ = CV_INTEG_HMAC_SHA256_128,
+		.ah = CV_INTEG_HMAC_SHA256_128,
+		.comp = ALGO_COMP_DEFLATE}};
 #define N_BUNDLE (sizeof(bundle) / sizeof(bundle[0]))
 
 static unsigned slots(int host)
@@ -78,6 +82,8 @@ static void bundles(void **state)
 		assert_true(a->p.ah_spi_in && a->p.ah_spi_in == b->p.ah_spi_out && b->p.ah_spi_in == a->p.ah_spi_out);
 		assert_memory_equal(a->keys.ah_in, b->keys.ah_out, a->keys.ah_len);
 		assert_memory_not_equal(a->keys.ah_in, a->keys.in, 16);
+		assert_int_equal(a->p.cpi_in != 0, under_test.comp != ALGO_COMP_NONE);
+		assert_true(a->p.cpi_in == b->p.cpi_out && a->p.cpi_out == b->p.cpi_in);
 		teardown(NULL);
 	}
 }

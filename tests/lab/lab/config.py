@@ -44,10 +44,10 @@ def interface(config, name):
 
 
 def vpn(peer, version=2, esp="aes128-gcm16", inner=(4,), psk=PSK, pfs=None, identity=None, local_id=None,
-        auto_start=False, lifetime=None, profile=None, ike=None, entry=None):
+        auto_start=False, lifetime=None, profile=None, ike=None, entry=None, transforms=None):
     """One crypto map entry to one peer. peer: its address as Culvert sees it. identity: what it calls itself, if not by
     that address, as {"type", "value"}. ike: proposal (IKEv2) or policy (IKEv1) fields; lifetime: {"seconds", "kilobytes"};
-    profile, entry: fields to add or replace."""
+    profile, entry: fields to add or replace; transforms: the manuals' list instead of esp."""
     config = base()
     if "sha1" in esp:
         config["culvert-platform:platform"]["allow-legacy"] = True
@@ -70,7 +70,7 @@ def vpn(peer, version=2, esp="aes128-gcm16", inner=(4,), psk=PSK, pfs=None, iden
                                                            "authentication": "pre-share", "group": "group19"})}]
     config["culvert-ike:ike"] = ike_tree
     config["culvert-ipsec:ipsec"] = {
-        "transform-set": [{"name": "lab", "algorithm": esp}],
+        "transform-set": [{"name": "lab", **({"transform": transforms} if transforms else {"algorithm": esp})}],
         "crypto-map": [{"name": "vpn", "entry": [{
             "sequence": 10, "access-list": "protected", "peer": [peer], "transform-set": ["lab"], "ike-profile": "lab",
             **({"pfs": pfs} if pfs else {}), **({"auto-start": True} if auto_start else {}),
