@@ -23,14 +23,6 @@ static void drop_rx(struct worker *w, const struct dp_if *ifp, struct rte_mbuf *
 	dp_drop1(w, m, why);
 }
 
-static inline uint64_t mac48(const void *p)
-{
-	uint64_t q;
-
-	memcpy(&q, p, 8); /* two bytes more than needed, both in a frame and in struct dp_if */
-	return q & 0xffffffffffffull;
-}
-
 /* What a frame says before its payload. */
 struct frame {
 	uint16_t type; /* network order */

@@ -13,28 +13,12 @@
 #define PREFETCH_AHEAD 4u
 #define ROOM 64u /* in front of a frame: outer headers, and what wide stores run over */
 
-const uint32_t fast_ports[256] = {
-	[IPPROTO_TCP] = UINT32_MAX,
-	[IPPROTO_UDP] = UINT32_MAX,
-	[IPPROTO_DCCP] = UINT32_MAX,
-	[IPPROTO_SCTP] = UINT32_MAX,
-	[IPPROTO_UDPLITE] = UINT32_MAX,
-	[IPPROTO_ICMP] = RTE_BE32(0xffff0000), /* type and code */
-};
-
 struct fast_worker *fast_worker_create(int socket)
 {
 	return rte_zmalloc_socket("fast_worker", sizeof(struct fast_worker), RTE_CACHE_LINE_SIZE, socket);
 }
 
 /* ---- parse ---- */
-
-static inline uint64_t mac48(const void *p)
-{
-	uint64_t q;
-	memcpy(&q, p, 8);
-	return q & UINT64_C(0xffffffffffff);
-}
 
 /* One buffer that nobody else holds, with room on both sides. */
 static inline bool buffer_ok(const struct rte_mbuf *m)

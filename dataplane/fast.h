@@ -117,6 +117,14 @@ static inline void fast_end(struct worker *w)
 		w->fast->open = false;
 }
 
+/* A MAC address as a number. Reads two bytes more than it has: there are as many in a frame and in struct dp_if. */
+static inline uint64_t mac48(const void *p)
+{
+	uint64_t q;
+	memcpy(&q, p, 8);
+	return q & UINT64_C(0xffffffffffff);
+}
+
 /* Before a packet goes through the pipeline. */
 static inline void fast_mark(struct pkt_meta *meta, uint16_t learn)
 {
@@ -130,9 +138,6 @@ static inline void fast_mark(struct pkt_meta *meta, uint16_t learn)
 void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj);
 
 /* ---- between fast.c, fast_in.c and fast_out.c ---- */
-
-/* Which of the first four bytes behind the IP header are part of a flow, by protocol; 0: not for the fast path. */
-extern const uint32_t fast_ports[256];
 
 static inline uint8_t ip4_proto(struct ip4_words h)
 {
@@ -148,7 +153,7 @@ static inline bool fast_header_ok(struct ip4_words h, bool sum_ok)
 /* And a packet that the fast path knows flows of, with a hop left. */
 static inline bool fast_flow_ok(struct ip4_words h)
 {
-	return fast_ports[ip4_proto(h)] && (uint8_t)h.b > 1;
+	return flow_ports_mask[ip4_proto(h)] && (uint8_t)h.b > 1;
 }
 
 /* Fill in a slot and ask for its line. from: the low half of fast_key.from. */
@@ -157,7 +162,7 @@ static inline void fast_slot_fill(struct fast_worker *f, struct fast_slot *s, st
 {
 	uint32_t ports;
 	memcpy(&ports, ip + sizeof(struct rte_ipv4_hdr), sizeof(ports));
-	ports &= fast_ports[ip4_proto(h)];
+	ports &= flow_ports_mask[ip4_proto(h)];
 	const struct fast_key key = {.addr = h.b >> 32 | (uint64_t)h.dst << 32,
 		.from = (uint64_t)ports << 32 | from,
 		.rest = (uint64_t)f->generation << 32 | (h.a & 0xff00) | ip4_proto(h)};

@@ -10,6 +10,16 @@
 
 uint32_t flow_epoch;
 
+const uint32_t flow_ports_mask[256] = {
+	[IPPROTO_TCP] = UINT32_MAX,
+	[IPPROTO_UDP] = UINT32_MAX,
+	[IPPROTO_DCCP] = UINT32_MAX,
+	[IPPROTO_SCTP] = UINT32_MAX,
+	[IPPROTO_UDPLITE] = UINT32_MAX,
+	[IPPROTO_ICMP] = RTE_BE32(0xffff0000),
+	[IPPROTO_ICMPV6] = RTE_BE32(0xffff0000),
+};
+
 flow_addr flow_addr_from(const struct cv_addr *a)
 {
 	flow_addr v = 0;

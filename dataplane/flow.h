@@ -31,6 +31,10 @@ struct flow_sel {
 	uint8_t pad;
 };
 
+/* Which of the first four bytes behind the IP header are part of a flow, by protocol, in network order: the ports of
+ * flow_has_ports(), type and code of flow_is_icmp(). */
+extern const uint32_t flow_ports_mask[256];
+
 /* ---- decisions about flows, remembered ---- */
 
 extern uint32_t flow_epoch;

@@ -6,7 +6,6 @@
  */
 #include "spd.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 #include <rte_hash_crc.h>
@@ -127,17 +126,6 @@ void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdic
 	decide(packet_if(out, pkt_meta(m)), &f, verdict);
 }
 
-/* Which of the first four bytes behind the IP header are part of a flow: see flow_has_ports(), flow_is_icmp(). */
-static const uint32_t ports_mask[256] = {
-	[IPPROTO_TCP] = UINT32_MAX,
-	[IPPROTO_UDP] = UINT32_MAX,
-	[IPPROTO_DCCP] = UINT32_MAX,
-	[IPPROTO_SCTP] = UINT32_MAX,
-	[IPPROTO_UDPLITE] = UINT32_MAX,
-	[IPPROTO_ICMP] = RTE_BE32(0xffff0000),
-	[IPPROTO_ICMPV6] = RTE_BE32(0xffff0000),
-};
-
 /* Ports as they are in the packet; type and code of ICMP; 0 where there are none. */
 static inline uint32_t key_ports(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
@@ -146,7 +134,7 @@ static inline uint32_t key_ports(const struct rte_mbuf *m, const struct pkt_meta
 	if (unlikely(meta->frag == 2 || meta->l4_off + 4u > m->data_len))
 		return 0;
 	memcpy(&ports, p, 4);
-	return ports & ports_mask[meta->l4_proto];
+	return ports & flow_ports_mask[meta->l4_proto];
 }
 
 static inline void slot_fill6(struct spd_cache *c, struct slot *s, const uint8_t *p, uint32_t h)
