@@ -31,17 +31,27 @@ struct cfg_if_addr {
 	uint8_t plen;
 };
 
-enum cfg_tunnel_mode { CFG_TUNNEL_IPSEC_IPV4 = 1, CFG_TUNNEL_IPSEC_IPV6 };
+enum cfg_tunnel_mode {
+	CFG_TUNNEL_IPSEC_IPV4 = 1,
+	CFG_TUNNEL_IPSEC_IPV6,
+	CFG_TUNNEL_GRE_IPV4, /* over IPv4 */
+	CFG_TUNNEL_GRE_IPV6,
+	CFG_TUNNEL_IPIP,  /* IPv4 in IPv4 (RFC 2003) */
+	CFG_TUNNEL_IPV6IP /* IPv6 in IPv4 (RFC 4213) */
+};
 /* Where a tunnel interface leads, and what protects it (VTI-16). */
 struct cfg_tunnel {
 	enum cfg_tunnel_mode mode;
 	const char *source_if; /* NULL = source is given */
 	struct cv_addr source; /* source_if: filled in by config_resolve() */
 	struct cv_addr destination;
-	const char *vrf;     /* that routes outer packets; NULL = global (VTI-15) */
-	const char *profile; /* of IPsec; NULL = no protection */
-	bool shared;	     /* refused (VTI-12) */
-	bool no_initiate;    /* the peer begins (VTI-29) */
+	const char *vrf;		  /* that routes outer packets; NULL = global (VTI-15) */
+	const char *profile;		  /* of IPsec; NULL = no protection */
+	bool shared;			  /* refused (VTI-12) */
+	bool no_initiate;		  /* the peer begins (VTI-29) */
+	bool has_key, checksum, sequence; /* GRE */
+	uint32_t key;
+	uint8_t ttl; /* of outer packets; not of IPsec tunnels */
 	const struct cfg_vrf *vrf_ref;
 };
 

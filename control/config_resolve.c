@@ -168,9 +168,6 @@ static int refer_tunnel(struct config_check *k, struct cfg_interface *i)
 	if ((r = refer(k, &k->vrf, t->vrf, REF(t->vrf_ref), PATH_TUNNEL "/vrf", i->name)) ||
 		(r = refer(k, &k->intf, t->source_if, REF(from), PATH_TUNNEL "/source-interface", i->name)))
 		return r;
-	for (unsigned j = 0; from && j < from->n_addr && !t->source.af; j++)
-		if (from->addr[j].addr.af == t->destination.af)
-			t->source = from->addr[j].addr;
 	return 0;
 }
 

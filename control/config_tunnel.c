@@ -5,6 +5,7 @@
  * that the IKE SA is bound to the tunnel (VTI-9) and has the tunnel's VRF as inside VRF (VTI-14). Nobody refers to
  * either by name; show commands print them.
  */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,14 +30,52 @@ static const struct cfg_ike_profile *ike_profile(const struct cv_config *c, cons
 	return NULL;
 }
 
-static bool is_ipv6(const struct cfg_tunnel *t)
+static bool is_ipsec(const struct cfg_tunnel *t)
 {
-	return t->mode == CFG_TUNNEL_IPSEC_IPV6;
+	return t->mode == CFG_TUNNEL_IPSEC_IPV4 || t->mode == CFG_TUNNEL_IPSEC_IPV6;
 }
 
-/* What the tunnel's one pair of SAs carries (VTI-17). */
-static struct cfg_acl *everything(struct cv_config *c, const struct cfg_interface *i)
+static bool is_gre(const struct cfg_tunnel *t)
 {
+	return t->mode == CFG_TUNNEL_GRE_IPV4 || t->mode == CFG_TUNNEL_GRE_IPV6;
+}
+
+/* The family of outer packets. */
+static uint8_t outer_af(const struct cfg_tunnel *t)
+{
+	return t->mode == CFG_TUNNEL_IPSEC_IPV6 || t->mode == CFG_TUNNEL_GRE_IPV6 ? CV_AF_INET6 : CV_AF_INET;
+}
+
+/* CV_AF_NONE = it carries both. */
+static uint8_t inner_af(const struct cfg_tunnel *t)
+{
+	if (is_gre(t))
+		return CV_AF_NONE;
+	return t->mode == CFG_TUNNEL_IPV6IP ? CV_AF_INET6 : outer_af(t);
+}
+
+/* The protocol of outer packets before IPsec; 0 = there are none, any protocol is inside. */
+static uint8_t carrier(const struct cfg_tunnel *t)
+{
+	if (is_ipsec(t))
+		return 0;
+	return is_gre(t) ? IPPROTO_GRE : t->mode == CFG_TUNNEL_IPIP ? IPPROTO_IPIP : IPPROTO_IPV6;
+}
+
+/* The source address, where an interface is named; references are not resolved yet. */
+static void find_source(const struct cv_config *c, struct cfg_tunnel *t)
+{
+	for (unsigned i = 0; t->source_if && i < c->n_interface; i++)
+		for (unsigned n = 0; !strcmp(c->interface[i].name, t->source_if) && n < c->interface[i].n_addr; n++)
+			if (c->interface[i].addr[n].addr.af == outer_af(t) && !t->source.af)
+				t->source = c->interface[i].addr[n].addr;
+}
+
+/* What the tunnel's one pair of SAs carries: everything (VTI-17), or the tunnel's own packets. */
+static struct cfg_acl *carried(struct cv_config *c, const struct cfg_interface *i)
+{
+	const struct cfg_tunnel *t = i->tunnel;
+	struct cv_selector *sel;
 	struct cfg_acl *acl = config_alloc(c, 1, sizeof(*acl));
 
 	acl->name = i->crypto_map;
@@ -44,7 +83,13 @@ static struct cfg_acl *everything(struct cv_config *c, const struct cfg_interfac
 	acl->n_line = 1;
 	acl->line[0].seq = 1;
 	acl->line[0].permit = true;
-	cv_selector_any(&acl->line[0].sel, is_ipv6(i->tunnel) ? CV_AF_INET6 : CV_AF_INET);
+	sel = &acl->line[0].sel;
+	cv_selector_any(sel, outer_af(t));
+	sel->proto = carrier(t);
+	if (!is_ipsec(t)) {
+		sel->src.lo = sel->src.hi = t->source;
+		sel->dst.lo = sel->dst.hi = t->destination;
+	}
 	return acl;
 }
 
@@ -60,7 +105,7 @@ static struct cfg_map_entry *add_entry(
 	e->peer[0] = i->tunnel->destination;
 	e->n_peer = 1;
 	e->ike_profile = ike;
-	e->acl_ref = everything(c, i);
+	e->acl_ref = carried(c, i);
 	e->acl = e->acl_ref->name;
 	e->auto_start = !i->tunnel->no_initiate; /* VTI-18 */
 	return e;
@@ -98,8 +143,9 @@ static int add_policy(struct config_check *k, struct cfg_interface *i)
 			p->name, ike, i->name);
 	*own = *from;
 	own->name = named(c, "%.64s@%s", ike, i->name);
-	own->vrf = i->vrf;
-	own->inside_global = !i->vrf;
+	/* what IPsec has inside are the tunnel's packets, or those that carry them */
+	own->vrf = is_ipsec(i->tunnel) ? i->vrf : i->tunnel->vrf;
+	own->inside_global = !own->vrf;
 	own->builtin = true;
 	i->crypto_map = named(c, "%s-head-0%s", i->name, "");
 	*m = (struct cfg_crypto_map){.name = i->crypto_map, .n_entry = 1, .tunnel = i};
@@ -118,6 +164,8 @@ int config_add_tunnels(struct config_check *k)
 	for (unsigned i = 0; i < c->n_interface; i++) {
 		const struct cfg_interface *ifc = &c->interface[i];
 
+		if (ifc->tunnel)
+			find_source(c, ifc->tunnel);
 		if (ifc->tunnel && ifc->crypto_map)
 			return check_fail(k,
 				PATH_IF "/culvert-ipsec:crypto-map: a tunnel has no crypto map; protect it with "
@@ -145,9 +193,11 @@ static int check_protection(struct config_check *k, const struct cfg_interface *
 	if (t->shared)
 		return check_fail(
 			k, PATH_TUNNEL "/protection/shared: not with this tunnel mode; leave it out (VTI-12)", i->name);
-	if (!t->profile)
+	if (!t->profile && is_ipsec(t))
 		return check_fail(k,
 			PATH_TUNNEL "/protection/profile: missing; this tunnel mode needs an IPsec profile", i->name);
+	if (!is_ipsec(t))
+		return 0;
 	for (unsigned n = 0; n < i->map_ref->entry[0].n_transform_set; n++)
 		if (i->map_ref->entry[0].ts_ref[n]->transport)
 			return check_fail(k,
@@ -157,10 +207,21 @@ static int check_protection(struct config_check *k, const struct cfg_interface *
 	return 0;
 }
 
+/* Could a packet that comes be for either? Nor can IKE tell two protected ones between the same ends apart. */
+static bool same_packets(const struct cfg_tunnel *a, const struct cfg_tunnel *b)
+{
+	if (a->vrf_ref != b->vrf_ref || !cv_addr_eq(&a->source, &b->source) ||
+		!cv_addr_eq(&a->destination, &b->destination))
+		return false;
+	if (a->profile && b->profile)
+		return true;
+	return carrier(a) == carrier(b) && a->has_key == b->has_key && a->key == b->key;
+}
+
 int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
 {
 	const struct cfg_tunnel *t = i->tunnel;
-	const uint8_t af = t && is_ipv6(t) ? CV_AF_INET6 : CV_AF_INET;
+	const uint8_t af = t ? outer_af(t) : CV_AF_NONE, inside = t ? inner_af(t) : CV_AF_NONE;
 
 	if (!t)
 		return check_fail(k, PATH_TUNNEL ": missing; a tunnel interface needs one", i->name);
@@ -176,14 +237,15 @@ int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
 	if (cv_addr_eq(&t->source, &t->destination))
 		return check_fail(k, PATH_TUNNEL "/destination: is the tunnel's own source", i->name);
 	for (const struct cfg_interface *o = k->c->interface; o < i; o++)
-		if (o->tunnel && o->tunnel->vrf_ref == t->vrf_ref && cv_addr_eq(&o->tunnel->source, &t->source) &&
-			cv_addr_eq(&o->tunnel->destination, &t->destination))
+		if (o->tunnel && same_packets(o->tunnel, t))
 			return check_fail(k,
 				PATH_TUNNEL "/destination: tunnel '%s' has the same source and destination; give one "
 					    "of them another source",
 				i->name, o->name);
-	for (unsigned n = 0; n < i->n_addr; n++)
-		if (i->addr[n].addr.af != af)
+	if (!is_gre(t) && (t->has_key || t->checksum || t->sequence))
+		return check_fail(k, PATH_TUNNEL "/mode: key, checksum and sequence are GRE's", i->name);
+	for (unsigned n = 0; inside && n < i->n_addr; n++)
+		if (i->addr[n].addr.af != inside)
 			return check_fail(k, PATH_TUNNEL "/mode: carries no address of this family (VTI-8)", i->name);
 	return check_protection(k, i);
 }

@@ -148,8 +148,21 @@ static enum cv_if_type if_type(enum cfg_if_type type)
 
 static void build_tunnel(struct cv_tunnel *m, const struct cfg_tunnel *t)
 {
-	m->mode = CV_TUNNEL_IPSEC;
-	m->inner_af = t->mode == CFG_TUNNEL_IPSEC_IPV6 ? CV_AF_INET6 : CV_AF_INET;
+	static const struct {
+		uint8_t mode, inner_af;
+	} what[] = {[CFG_TUNNEL_IPSEC_IPV4] = {CV_TUNNEL_IPSEC, CV_AF_INET},
+		[CFG_TUNNEL_IPSEC_IPV6] = {CV_TUNNEL_IPSEC, CV_AF_INET6},
+		[CFG_TUNNEL_GRE_IPV4] = {CV_TUNNEL_GRE, CV_AF_NONE},
+		[CFG_TUNNEL_GRE_IPV6] = {CV_TUNNEL_GRE, CV_AF_NONE},
+		[CFG_TUNNEL_IPIP] = {CV_TUNNEL_IPIP, CV_AF_INET},
+		[CFG_TUNNEL_IPV6IP] = {CV_TUNNEL_IPIP, CV_AF_INET6}};
+
+	m->mode = what[t->mode].mode;
+	m->inner_af = what[t->mode].inner_af;
+	m->flags = (t->profile ? CV_TUNNEL_F_PROTECTED : 0) | (t->has_key ? CV_TUNNEL_F_KEY : 0) |
+		   (t->checksum ? CV_TUNNEL_F_CHECKSUM : 0) | (t->sequence ? CV_TUNNEL_F_SEQUENCE : 0);
+	m->ttl = t->ttl ? t->ttl : 255;
+	m->key = t->key;
 	m->front_vrf = vrf_id(t->vrf_ref);
 	m->src = t->source;
 	m->dst = t->destination;

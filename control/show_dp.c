@@ -90,8 +90,12 @@ void show_engine(struct show *s)
 
 static json_t *tunnel_object(const struct cfg_tunnel *t)
 {
-	static const char *const mode[] = {
-		[CFG_TUNNEL_IPSEC_IPV4] = "IPsec/IP", [CFG_TUNNEL_IPSEC_IPV6] = "IPsec/IPv6"};
+	static const char *const mode[] = {[CFG_TUNNEL_IPSEC_IPV4] = "IPsec/IP",
+		[CFG_TUNNEL_IPSEC_IPV6] = "IPsec/IPv6",
+		[CFG_TUNNEL_GRE_IPV4] = "GRE/IP",
+		[CFG_TUNNEL_GRE_IPV6] = "GRE/IPv6",
+		[CFG_TUNNEL_IPIP] = "IP/IP",
+		[CFG_TUNNEL_IPV6IP] = "IPv6/IP"};
 	json_t *o = json_object();
 
 	set_str(o, "protocol", mode[t->mode]);
@@ -100,6 +104,13 @@ static json_t *tunnel_object(const struct cfg_tunnel *t)
 	set_addr(o, "destination", &t->destination);
 	set_str(o, "vrf", t->vrf);
 	set_str(o, "profile", t->profile);
+	if (!t->ttl)
+		return o;
+	set_int(o, "ttl", t->ttl);
+	if (t->has_key)
+		set_int(o, "key", t->key);
+	set_flag(o, "checksum", t->checksum);
+	set_flag(o, "sequence", t->sequence);
 	return o;
 }
 

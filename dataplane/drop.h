@@ -25,6 +25,10 @@
 	X(TUNNEL_DOWN, "tunnel-down", "the tunnel interface is down, or lost its SA this moment")                      \
 	X(TUNNEL_FAMILY, "tunnel-family", "the tunnel does not carry this IP version (VTI-8)")                         \
 	X(TUNNEL_LOOP, "tunnel-recursion", "the way to a tunnel's other end leads into that tunnel (VTI-41)")          \
+	X(TUNNEL_UNKNOWN, "tunnel-unknown", "GRE or IP in IP to ourselves, from nobody that a tunnel leads to")        \
+	X(TUNNEL_MALFORMED, "tunnel-malformed",                                                                        \
+		"GRE header that is too short, or has a wrong checksum, version or protocol")                          \
+	X(TUNNEL_SEQUENCE, "tunnel-sequence", "GRE sequence number is missing or not above the last (RFC 2890)")       \
 	X(TX_FULL, "tx-full", "transmit queue of the device was full")                                                 \
 	X(LOCAL_UNKNOWN, "local-no-listener", "addressed to this router, but nothing listens")                         \
 	X(MULTICAST, "multicast", "multicast or broadcast that is not handled")                                        \

@@ -213,12 +213,16 @@ static bool is_natt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 	       udp->dst_port == rte_cpu_to_be_16(UDP_NATT);
 }
 
-/* A packet to this router: ESP in UDP stays here, everything else is main's. */
-static void local_one(struct worker *w, struct rte_mbuf *m, struct pkt_vec *esp)
+/* A packet to this router: ESP in UDP and what comes through tunnels stays here, everything else is main's. */
+static void local_one(struct worker *w, struct rte_mbuf *m, struct pkt_vec *esp, struct pkt_vec *tunnel)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
 	enum natt kind = NATT_IKE;
 
+	if (meta->frag == 0 && tunnel_protocol(meta->l4_proto)) {
+		tunnel->pkt[tunnel->n++] = m;
+		return;
+	}
 	if (meta->frag == 0 && is_natt(m, meta))
 		kind = natt_kind(m);
 	switch (kind) {
@@ -259,8 +263,8 @@ static void split_esp(struct pkt_vec *v, struct pkt_vec *esp)
 	esp->n = n_esp;
 }
 
-/* Leave in v what is to be forwarded; collect ESP in UDP for ourselves in esp. */
-static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp)
+/* Leave in v what is to be forwarded; collect ESP in UDP for ourselves in esp, tunnelled packets in tunnel. */
+static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp, struct pkt_vec *tunnel)
 {
 	unsigned keep = 0;
 
@@ -269,7 +273,7 @@ static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp
 		const struct pkt_meta *meta = pkt_meta(m);
 
 		if (FIB_KIND(meta->adj) == FIB_LOCAL)
-			local_one(w, m, esp);
+			local_one(w, m, esp, tunnel);
 		else if (unlikely(FIB_KIND(meta->adj) == FIB_BROADCAST || (meta->flags & PKT_F_GROUP)))
 			dp_drop1(w, m, DROP_MULTICAST);
 		else
@@ -291,10 +295,10 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 {
 	struct stage_mark mark = stage_begin(w);
 	struct summary s = {.one_if = true};
-	struct pkt_vec esp, inner;
+	struct pkt_vec esp, tunnel, inner;
 	unsigned n = v->n;
 
-	esp.n = inner.n = 0;
+	esp.n = tunnel.n = inner.n = 0;
 	if (nesting)
 		lookup_all(v, &s);
 	else
@@ -306,17 +310,25 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 	if (v->n && !nesting)
 		check_clear(w, v, &s);
 	if ((s.kinds & (1u << FIB_LOCAL | 1u << FIB_BROADCAST)) || (s.flags & PKT_F_GROUP))
-		split_local(w, v, &esp);
+		split_local(w, v, &esp, &tunnel);
 	stage_end(w, STAGE_IP_INPUT, n, mark);
 	if (v->n)
 		route_and_send(w, v);
-	if (!esp.n)
+	if (likely(!esp.n && !tunnel.n))
 		return;
 	if (nesting == NESTING_MAX) {
 		dp_drop(w, esp.pkt, esp.n, DROP_IP_OPTIONS);
+		dp_drop(w, tunnel.pkt, tunnel.n, DROP_IP_OPTIONS);
 		return;
 	}
-	ipsec_input(w, &esp, &inner);
+	if (unlikely(tunnel.n)) {
+		tunnel_input(w, &tunnel, &inner);
+		if (inner.n)
+			input_nested(w, &inner, nesting + 1);
+		inner.n = 0;
+	}
+	if (esp.n)
+		ipsec_input(w, &esp, &inner);
 	if (inner.n)
 		input_nested(w, &inner, nesting + 1);
 }

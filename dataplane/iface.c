@@ -213,7 +213,7 @@ static void derive(struct dp_if *ifp)
 	const struct port *port = iface_has_port(ifp) ? port_worker_view(eth->port_id) : NULL;
 
 	ifp->mtu = cfg->mtu;
-	ifp->tunnel_af = cfg->tunnel.inner_af;
+	ifp->tunnel = cfg->tunnel;
 	ifp->vlan_id = cfg->type == CV_IF_VLAN ? cfg->vlan_id : 0;
 	ifp->port_id = iface_has_port(ifp) ? eth->port_id : 0;
 	memset(ifp->mac, 0, sizeof(ifp->mac));
@@ -336,6 +336,8 @@ static int view_add(struct iface_view *v, const struct dp_if *ifp, char *text)
 	struct iface_port_map *map = (struct iface_port_map *)(uintptr_t)v->port[ifp->port_id];
 
 	v->by_id[ifp->id] = ifp;
+	if (ifp->type == CV_IF_TUNNEL)
+		tunnel_enlist(v, ifp);
 	if (!iface_has_port(ifp))
 		return 0;
 	if (!map)
@@ -459,6 +461,7 @@ void iface_refresh(void)
 {
 	char text[128] = "";
 
+	staged.ports_changed |= tunnel_lines_changed();
 	if (!staged.ports_changed || staged.open || vrf_changing() || fib_txn_in_progress())
 		return;
 	staging_open();

@@ -11,20 +11,21 @@
 
 #include "dp.h"
 
+#define IFACE_TUNNEL_BUCKETS 1024u
 #define IFACE_ADDR_MAX 64u /* addresses of one interface */
 
 struct dp_if {
 	uint32_t id;
 	uint32_t vrf_id;
 	uint32_t port_id;
-	uint16_t vlan_id;  /* 0 = untagged */
-	uint16_t mtu;	   /* IP MTU in bytes */
-	uint8_t type;	   /* enum cv_if_type */
-	bool up;	   /* admin up (its own and its parent's) and the port is there */
-	uint8_t mac[6];	   /* source address of what it sends, destination of what it takes */
-	uint8_t tunnel_af; /* TUNNEL: CV_AF_* of what it carries */
-	bool link;	   /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
-	uint8_t link_local[16]; /* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
+	uint16_t vlan_id; /* 0 = untagged */
+	uint16_t mtu;	  /* IP MTU in bytes */
+	uint8_t type;	  /* enum cv_if_type */
+	bool up;	  /* admin up (its own and its parent's) and the port is there */
+	uint8_t mac[6];	  /* source address of what it sends, destination of what it takes */
+	bool link;	  /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
+	uint8_t link_local[16];	 /* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
+	struct cv_tunnel tunnel; /* TUNNEL */
 	/* below: main lcore only */
 	struct cv_if cfg;
 	uint32_t n_addr;
@@ -40,6 +41,9 @@ struct iface_port_map {
 struct iface_view {
 	const struct dp_if *by_id[CV_IF_MAX];
 	const struct iface_port_map *port[CV_PORT_MAX];
+	/* GRE and IP-in-IP tunnels by what their outer packets show (tunnel.h): the first of each chain, and the next
+	 * after each. 0 = end. */
+	uint16_t tunnel_first[IFACE_TUNNEL_BUCKETS], tunnel_next[CV_IF_MAX];
 };
 
 extern const struct iface_view *iface_view_current;

@@ -8,6 +8,7 @@
 #include "neigh_send.h"
 #include "pipeline.h"
 #include "reass.h"
+#include "tunnel.h"
 #include "worker.h"
 
 #define TICK_MS 100u
@@ -67,7 +68,7 @@ static bool wants_input_again(const struct rte_mbuf *m)
 {
 	uint8_t proto = pkt_meta((struct rte_mbuf *)(uintptr_t)m)->l4_proto;
 
-	return proto == IPPROTO_ESP || proto == IPPROTO_AH || proto == IPPROTO_UDP;
+	return proto == IPPROTO_ESP || proto == IPPROTO_AH || proto == IPPROTO_UDP || tunnel_protocol(proto);
 }
 
 void local_input(struct worker *w, struct rte_mbuf *m)

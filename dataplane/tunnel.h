@@ -1,32 +1,55 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tunnel interfaces. A route into one (FIB_TUNNEL) leads here and from here to the interface's SA, without a look at
- * any policy (VTI-1); what its inbound SA decrypts has come in by the interface. Its line protocol is up while there is
- * an SA to send by (VTI-19); a rekey puts the new SA in the place of the old one and nobody notices.
+ * Tunnel interfaces. A route into one (FIB_TUNNEL) leads here. An IPsec tunnel hands the packet to the interface's SA,
+ * without a look at any policy (VTI-1), and what its inbound SA decrypts has come in by the interface. GRE (RFC 2784,
+ * 2890) and IP in IP (RFC 2003, 4213) put their header in front, and then use the interface's SA where the tunnel is
+ * protected, or are routed like any packet of this box, a crypto map on the way out included.
  *
- * Configuration is that of the interface (struct cv_if, iface.c); this module owns which SA each tunnel uses.
+ * Line protocol (VTI-19): a protected tunnel has it while there is an SA to send by, a rekey puts the new one in the
+ * place of the old one and nobody notices; any other while its source is ours and a route leads to the other end.
+ *
+ * Configuration is that of the interface (struct cv_if, iface.h); this module owns which SA each tunnel uses.
  */
 #ifndef DATAPLANE_TUNNEL_H
 #define DATAPLANE_TUNNEL_H
+
+#include <netinet/in.h>
 
 #include "iface.h"
 
 struct sa;
 
+/* Is this what GRE or IP-in-IP packets carry in their outer header? */
+static inline bool tunnel_protocol(uint8_t proto)
+{
+	return proto == IPPROTO_GRE || proto == IPPROTO_IPIP || proto == IPPROTO_IPV6;
+}
+
 /* Main, when the SAs of a tunnel's rule have changed: index of the newest outbound one, CV_SA_NONE = none is left. */
 void tunnel_use_sa(uint32_t if_id, uint32_t sa_index);
 /* Main: can the tunnel carry packets now? ifp: as configured, admin up; need not be published. */
 bool tunnel_line(const struct dp_if *ifp);
+/* Main, every tick: have routes changed the line of a published tunnel? */
+bool tunnel_lines_changed(void);
+/* Main: let tunnel_input() find the interface in a view that is being built. */
+void tunnel_enlist(struct iface_view *v, const struct dp_if *ifp);
 
 /*
  * Worker: take the packets routed to a tunnel (meta->if_tx) out of v; v keeps the others. They are counted, checked
- * against the tunnel's MTU and family, and protected; the outer packets are appended to *outer, as by ipsec_output().
+ * against the tunnel's MTU and family, and encapsulated; the outer packets are appended to *outer, protected ones as by
+ * ipsec_output(), others with the route word of the outer destination in meta->adj.
  */
 void tunnel_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *outer);
 /*
- * Worker: n packets that came out of the inbound SA of a tunnel, data at the inner IP header. They came in by the
- * tunnel: meta->if_rx, counters. Drops them when the tunnel is down or gone. Returns how many are left in pkts.
+ * Worker: n packets that came out of the inbound SA of a tunnel, data at the IP header. Out of an IPsec tunnel they
+ * have come in by it: meta->if_rx, counters; dropped when it is down or gone. Of others they are outer packets still,
+ * for tunnel_input(). Returns how many are left in pkts.
  */
 uint32_t tunnel_decrypted(struct worker *w, const struct sa *sa, struct rte_mbuf **pkts, uint32_t n);
+/*
+ * Worker: whole packets to this router of a tunnel_protocol(), data at the IP header, meta->l4_off set. The inner ones,
+ * checked, are appended to *inner with the tunnel's VRF and as received by it. Takes every packet of v.
+ */
+void tunnel_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner);
 
 #endif

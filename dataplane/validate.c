@@ -159,9 +159,14 @@ static enum cv_err check_port_del(const void *body, char *text)
 
 static enum cv_err check_tunnel(const struct cv_tunnel *t, char *text)
 {
-	if (t->mode != CV_TUNNEL_IPSEC)
+	if (t->mode < CV_TUNNEL_IPSEC || t->mode > CV_TUNNEL_IPIP)
 		return bad(text, "unknown tunnel mode %u", t->mode);
-	if (t->inner_af != CV_AF_INET && t->inner_af != CV_AF_INET6)
+	if ((t->flags & ~15u) != 0 || (t->mode != CV_TUNNEL_GRE && (t->flags & ~CV_TUNNEL_F_PROTECTED) != 0))
+		return bad(text, "tunnel flags 0x%x", t->flags);
+	if (t->ttl == 0)
+		return bad(text, "a tunnel's TTL is 1..255");
+	if (t->mode == CV_TUNNEL_GRE ? t->inner_af != CV_AF_NONE
+				     : t->inner_af != CV_AF_INET && t->inner_af != CV_AF_INET6)
 		return bad(text, "address family %u inside the tunnel", t->inner_af);
 	if (t->front_vrf >= CV_VRF_MAX)
 		return bad(text, "VRF id %u is not below %u", t->front_vrf, CV_VRF_MAX);

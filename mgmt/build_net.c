@@ -72,6 +72,20 @@ static bool mac(struct build *b, const struct lyd_node *n, struct cfg_interface 
 	return true;
 }
 
+static enum cfg_tunnel_mode tunnel_mode(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum cfg_tunnel_mode mode;
+	} modes[] = {{"ipsec-ipv6", CFG_TUNNEL_IPSEC_IPV6}, {"gre-ipv4", CFG_TUNNEL_GRE_IPV4},
+		{"gre-ipv6", CFG_TUNNEL_GRE_IPV6}, {"ipip", CFG_TUNNEL_IPIP}, {"ipv6ip", CFG_TUNNEL_IPV6IP}};
+
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (strcmp(modes[i].name, name) == 0)
+			return modes[i].mode;
+	return CFG_TUNNEL_IPSEC_IPV4;
+}
+
 static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
 {
 	const struct lyd_node *source = tree_child(n, "source-address"), *protection = tree_child(n, "protection");
@@ -80,7 +94,12 @@ static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interfa
 	if (!n)
 		return true;
 	i->tunnel = t = config_alloc(b->c, 1, sizeof(*t));
-	t->mode = strcmp(tree_text(n, "mode"), "ipsec-ipv6") == 0 ? CFG_TUNNEL_IPSEC_IPV6 : CFG_TUNNEL_IPSEC_IPV4;
+	t->mode = tunnel_mode(tree_text(n, "mode"));
+	t->has_key = tree_child(n, "key");
+	t->key = (uint32_t)tree_number(n, "key");
+	t->checksum = tree_flag(n, "checksum");
+	t->sequence = tree_flag(n, "sequence");
+	t->ttl = (uint8_t)tree_number(n, "ttl");
 	t->source_if = build_text(b, n, "source-interface");
 	t->vrf = build_text(b, n, "vrf");
 	t->profile = build_text(b, protection, "profile");

@@ -154,12 +154,20 @@ enum cv_if_type { CV_IF_ETHERNET = 1, CV_IF_VLAN = 2, CV_IF_LOOPBACK = 3, CV_IF_
 /* What is between the two ends of a tunnel interface. */
 enum cv_tunnel_mode {
 	CV_TUNNEL_IPSEC = 1, /* the interface's one pair of SAs, any to any, of one inner family (VTI-4, 8, 17) */
+	CV_TUNNEL_GRE,	     /* RFC 2784, 2890: both families */
+	CV_TUNNEL_IPIP,	     /* the inner packet itself: RFC 2003 (IPv4), RFC 4213 (IPv6) */
 };
+#define CV_TUNNEL_F_PROTECTED 1u /* outer packets go by the SAs of the tunnel, and come by no other way */
+#define CV_TUNNEL_F_KEY 2u	 /* GRE: with a key, and only those with this key are ours */
+#define CV_TUNNEL_F_CHECKSUM 4u	 /* GRE: send a checksum; one that comes is checked anyway */
+#define CV_TUNNEL_F_SEQUENCE 8u	 /* GRE: send sequence numbers; drop what comes late or without one */
 struct cv_tunnel {
-	uint8_t mode;	  /* enum cv_tunnel_mode */
-	uint8_t inner_af; /* IPSEC: CV_AF_* of what it carries */
-	uint8_t pad[2];
+	uint8_t mode;		 /* enum cv_tunnel_mode */
+	uint8_t inner_af;	 /* CV_AF_* of what it carries; CV_AF_NONE = both (GRE) */
+	uint8_t flags;		 /* CV_TUNNEL_F_* */
+	uint8_t ttl;		 /* of outer packets, 1..255; GRE, IPIP */
 	uint32_t front_vrf;	 /* where outer packets are routed (VTI-15) */
+	uint32_t key;		 /* CV_TUNNEL_F_KEY; host order */
 	struct cv_addr src, dst; /* outer addresses of what we send */
 };
 struct cv_if {

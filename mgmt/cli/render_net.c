@@ -63,6 +63,12 @@ static void tunnel_lines(FILE *out, const json_t *t)
 		fprintf(out, " (%s)", jtext(t, "source_interface", ""));
 	fprintf(out, ", destination %s\n  Tunnel protocol/transport %s, tunnel VRF: %s\n", jtext(t, "destination", "?"),
 		jtext(t, "protocol", "?"), jvrf(t, "vrf"));
+	if (json_object_get(t, "key"))
+		fprintf(out, "  Key %lld\n", jint(t, "key"));
+	if (json_object_get(t, "ttl"))
+		fprintf(out, "  Sequencing %s, checksumming of packets %s, tunnel TTL %lld\n",
+			jflag(t, "sequence") ? "enabled" : "disabled", jflag(t, "checksum") ? "enabled" : "disabled",
+			jint(t, "ttl"));
 	if (json_object_get(t, "profile"))
 		fprintf(out, "  Tunnel protection via IPsec (profile \"%s\")\n", jtext(t, "profile", ""));
 }

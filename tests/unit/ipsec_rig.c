@@ -12,6 +12,7 @@
 #include "fib.h"
 #include "iface.h"
 #include "trace.h"
+#include "tunnel.h"
 
 struct rte_mbuf *rig_slow_pkt[RIG_RECORDED];
 enum slow_reason rig_slow_why[RIG_RECORDED];
@@ -36,6 +37,9 @@ void iface_tunnel_changed(void)
 void rig_interface(const struct dp_if *ifp)
 {
 	interfaces.by_id[ifp->id] = ifp;
+	memset(interfaces.tunnel_first, 0, sizeof(interfaces.tunnel_first));
+	if (ifp->type == CV_IF_TUNNEL)
+		tunnel_enlist(&interfaces, ifp);
 }
 
 uint32_t fib_generation_current;
@@ -46,6 +50,12 @@ uint32_t fib_lookup(uint32_t vrf_id, const struct cv_addr *a)
 	(void)vrf_id;
 	(void)a;
 	return FIB_WORD(FIB_ADJ, 5);
+}
+
+bool fib_is_local(uint32_t vrf_id, const struct cv_addr *a)
+{
+	(void)vrf_id;
+	return a->b[0] == 192 && a->b[3] == 1;
 }
 
 uint16_t fib_path_mtu(uint32_t vrf_id, const struct cv_addr *dst)

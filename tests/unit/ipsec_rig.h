@@ -36,7 +36,7 @@ extern unsigned rig_n_tunnel_changes; /* calls of iface_tunnel_changed() */
 int rig_init(uint32_t n_workers);
 void rig_clear(void); /* free and forget what was recorded; counters of main to zero */
 
-/* Publish an interface; the caller keeps it. */
+/* Publish an interface; the caller keeps it. tunnel_input() finds the last one only. */
 struct dp_if;
 void rig_interface(const struct dp_if *ifp);
 

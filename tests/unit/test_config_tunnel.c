@@ -127,6 +127,46 @@ static void refuses_shared(void **state) /* VTI-12, VTI-T12 */
 	assert_refused(TUNNEL "/protection/shared", "VTI-12");
 }
 
+/* GRE: the pair of SAs is for the tunnel's own packets, and transport mode is fine. */
+static void protects_gre(void **state)
+{
+	const struct cv_selector *sel;
+
+	(void)state;
+	ifc->tunnel->mode = CFG_TUNNEL_GRE_IPV4;
+	c->transform_set[0].transport = true;
+	cfgbuild_addr(c, ifc, "2001:db8::1/64");
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	sel = &ifc->map_ref->entry[0].acl_ref->line[0].sel;
+	assert_int_equal(sel->proto, 47);
+	assert_true(cv_addr_eq(&sel->src.lo, &ifc->tunnel->source) && cv_addr_eq(&sel->src.hi, &ifc->tunnel->source));
+	assert_true(cv_addr_eq(&sel->dst.lo, &ifc->tunnel->destination));
+}
+
+static void tells_gre_tunnels_apart_by_key(void **state)
+{
+	struct cfg_interface *second = &c->interface[c->n_interface++];
+
+	(void)state;
+	ifc->tunnel->mode = CFG_TUNNEL_GRE_IPV4;
+	ifc->tunnel->profile = NULL;
+	*second = *ifc;
+	second->name = "tunnel1";
+	second->n_addr = 0;
+	second->tunnel = config_alloc(c, 1, sizeof(*second->tunnel));
+	*second->tunnel = *ifc->tunnel;
+	second->tunnel->has_key = true;
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	assert_null(ifc->map_ref);
+}
+
+static void refuses_a_key_without_gre(void **state)
+{
+	(void)state;
+	ifc->tunnel->has_key = true;
+	assert_refused(TUNNEL "/mode", "GRE");
+}
+
 static void refuses_a_crypto_map(void **state)
 {
 	(void)state;
@@ -214,6 +254,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_a_vrf_in_the_profile, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_transport_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_shared, setup, teardown),
+		cmocka_unit_test_setup_teardown(protects_gre, setup, teardown),
+		cmocka_unit_test_setup_teardown(tells_gre_tunnels_apart_by_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_key_without_gre, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_crypto_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_mixed_families, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_addresses_it_cannot_carry, setup, teardown),

@@ -12,7 +12,11 @@ static struct dp_if tunnel, other;
 
 static void make_tunnel(struct dp_if *ifp, uint32_t id, uint8_t af)
 {
-	*ifp = (struct dp_if){.id = id, .type = CV_IF_TUNNEL, .up = true, .mtu = 1500, .tunnel_af = af};
+	*ifp = (struct dp_if){.id = id,
+		.type = CV_IF_TUNNEL,
+		.up = true,
+		.mtu = 1500,
+		.tunnel = {.mode = CV_TUNNEL_IPSEC, .inner_af = af, .flags = CV_TUNNEL_F_PROTECTED}};
 	rig_interface(ifp);
 }
 
@@ -55,7 +59,7 @@ static struct rte_mbuf *routed(uint8_t af, uint32_t if_id, uint32_t len)
 	return m;
 }
 
-static unsigned send(struct rte_mbuf *m, struct pkt_vec *outer)
+static unsigned send_in(struct rte_mbuf *m, struct pkt_vec *outer)
 {
 	struct pkt_vec v = {.n = 1, .pkt = {m}};
 
@@ -81,7 +85,7 @@ static void line_follows_the_sa(void **state)
 	add_sa(CV_SA_OUT, 2);
 	assert_true(tunnel_line(&tunnel));
 	assert_int_equal(rig_n_tunnel_changes, 1);
-	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
 	assert_int_equal(pkt_meta(outer.pkt[0])->sa, 2);
 	assert_true(pkt_meta(outer.pkt[0])->flags & PKT_F_PROTECTED);
 	free_vec(&outer);
@@ -89,7 +93,7 @@ static void line_follows_the_sa(void **state)
 	del_sa(2);
 	assert_true(tunnel_line(&tunnel));
 	assert_int_equal(rig_n_tunnel_changes, 1);
-	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
 	assert_int_equal(pkt_meta(outer.pkt[0])->sa, 4);
 	free_vec(&outer);
 	assert_int_equal(worker_main()->stats->ifc[TUNNEL].tx_packets, 2);
@@ -97,7 +101,7 @@ static void line_follows_the_sa(void **state)
 	del_sa(4);
 	assert_false(tunnel_line(&tunnel));
 	assert_int_equal(rig_n_tunnel_changes, 2);
-	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 0);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 100), &outer), 0);
 	rig_assert_dropped(DROP_TUNNEL_DOWN, 1);
 	assert_int_equal(worker_main()->stats->ifc[TUNNEL].tx_drops, 1);
 }
@@ -109,7 +113,7 @@ static void carries_one_family(void **state)
 
 	(void)state;
 	add_sa(CV_SA_OUT, 2);
-	assert_int_equal(send(routed(CV_AF_INET6, TUNNEL, 100), &outer), 0);
+	assert_int_equal(send_in(routed(CV_AF_INET6, TUNNEL, 100), &outer), 0);
 	rig_assert_dropped(DROP_TUNNEL_FAMILY, 1);
 }
 
@@ -121,15 +125,15 @@ static void leads_not_into_itself(void **state)
 
 	(void)state;
 	add_sa(CV_SA_OUT, 2);
-	assert_int_equal(send(m, &outer), 1);
+	assert_int_equal(send_in(m, &outer), 1);
 	m = outer.pkt[0];
 	pkt_meta(m)->if_tx = TUNNEL;
 	pkt_meta(m)->adj = FIB_WORD(FIB_TUNNEL, TUNNEL);
-	assert_int_equal(send(m, &outer), 0);
+	assert_int_equal(send_in(m, &outer), 0);
 	rig_assert_dropped(DROP_TUNNEL_LOOP, 1);
 	m = routed(CV_AF_INET, TUNNEL, 100);
 	pkt_meta(m)->tunnels = 4;
-	assert_int_equal(send(m, &outer), 0);
+	assert_int_equal(send_in(m, &outer), 0);
 	rig_assert_dropped(DROP_TUNNEL_LOOP, 2);
 }
 
@@ -141,11 +145,11 @@ static void keeps_to_its_mtu(void **state)
 	(void)state;
 	add_sa(CV_SA_OUT, 2);
 	tunnel.mtu = 600;
-	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 601), &outer), 0);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 601), &outer), 0);
 	assert_int_equal(rig_n_slow, 1);
 	assert_int_equal(rig_slow_why[0], SLOW_ICMP_MTU);
 	assert_int_equal(pkt_meta(rig_slow_pkt[0])->mtu, 600);
-	assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 600), &outer), 1);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 600), &outer), 1);
 	free_vec(&outer);
 }
 
@@ -182,7 +186,7 @@ static void receives(void **state)
 	sa.spi = 0x12340002u; /* what the other end of SA 2 sends with */
 	sa.index = 2;
 	for (int up = 1; up >= 0; up--) {
-		assert_int_equal(send(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
+		assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 100), &outer), 1);
 		struct rte_mbuf *m = outer.pkt[0];
 		struct cv_sa_ref ref = {2, 0x12340002u};
 		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &ref), 0);
@@ -207,9 +211,129 @@ static void receives(void **state)
 	rig_assert_dropped(DROP_IF_DOWN, 1);
 }
 
+/* ---- GRE and IP in IP ---- */
+
+/* A tunnel to itself: what it sends comes back, as if from the other end. */
+static void make_plain(uint8_t mode, uint8_t inner_af, uint8_t flags)
+{
+	tunnel = (struct dp_if){.id = TUNNEL,
+		.type = CV_IF_TUNNEL,
+		.up = true,
+		.mtu = 1500,
+		.vrf_id = 3,
+		.tunnel = {.mode = mode, .inner_af = inner_af, .flags = flags, .ttl = 77, .key = 5}};
+	rig_addr(&tunnel.tunnel.src, "192.0.2.1");
+	rig_addr(&tunnel.tunnel.dst, "192.0.2.1");
+	rig_interface(&tunnel);
+}
+
+static unsigned come_back(struct rte_mbuf *m, struct pkt_vec *inner)
+{
+	struct pkt_vec v = {.n = 1, .pkt = {m}};
+
+	inner->n = 0;
+	pkt_meta(m)->tunnels = pkt_meta(m)->tunnel = 0;
+	tunnel_input(worker_main(), &v, inner);
+	return inner->n;
+}
+
+/* RFC 2784, 2890, 2003, 4213; RFC 6040: the class of service is outside too, and congestion met there comes in. */
+static void goes_and_comes_back(void **state)
+{
+	static const struct {
+		uint8_t mode, inner_af, flags, af, proto;
+		uint32_t head;
+	} t[] = {
+		{CV_TUNNEL_GRE, 0, 0, CV_AF_INET, 47, 24},
+		{CV_TUNNEL_GRE, 0, CV_TUNNEL_F_KEY | CV_TUNNEL_F_CHECKSUM | CV_TUNNEL_F_SEQUENCE, CV_AF_INET6, 47, 36},
+		{CV_TUNNEL_IPIP, CV_AF_INET, 0, CV_AF_INET, 4, 20},
+		{CV_TUNNEL_IPIP, CV_AF_INET6, 0, CV_AF_INET6, 41, 20},
+	};
+	struct pkt_vec outer, inner;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		make_plain(t[i].mode, t[i].inner_af, t[i].flags);
+		assert_true(tunnel_line(&tunnel));
+		assert_int_equal(send_in(routed(t[i].af, TUNNEL, 200), &outer), 1);
+		struct rte_mbuf *m = outer.pkt[0];
+		uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
+		assert_int_equal(m->pkt_len, 200 + t[i].head);
+		assert_int_equal(p[1], 0xb8);
+		assert_true(p[6] & 0x40); /* DF as inside */
+		assert_int_equal(p[8], 77);
+		assert_int_equal(p[9], t[i].proto);
+		assert_int_equal(pkt_meta(m)->flags, PKT_F_LOCAL_OUT);
+		assert_int_equal(come_back(m, &inner), 1);
+		m = inner.pkt[0];
+		assert_int_equal(m->pkt_len, 200);
+		assert_int_equal(pkt_meta(m)->vrf, 3);
+		assert_int_equal(pkt_meta(m)->if_rx, TUNNEL);
+		free_vec(&inner);
+	}
+	assert_int_equal(worker_main()->stats->ifc[TUNNEL].rx_packets, 4);
+}
+
+static void refuses_other_keys_and_old_numbers(void **state)
+{
+	struct pkt_vec outer, inner;
+	struct rte_mbuf *copy;
+
+	(void)state;
+	make_plain(CV_TUNNEL_GRE, 0, CV_TUNNEL_F_KEY | CV_TUNNEL_F_SEQUENCE);
+	tunnel_use_sa(TUNNEL, CV_SA_NONE); /* counts anew */
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 200), &outer), 1);
+	copy = rig_packet(rte_pktmbuf_mtod(outer.pkt[0], void *), outer.pkt[0]->pkt_len);
+	*pkt_meta(copy) = *pkt_meta(outer.pkt[0]);
+	assert_int_equal(come_back(outer.pkt[0], &inner), 1);
+	free_vec(&inner);
+	assert_int_equal(come_back(copy, &inner), 0);
+	rig_assert_dropped(DROP_TUNNEL_SEQUENCE, 1);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 200), &outer), 1);
+	rte_pktmbuf_mtod(outer.pkt[0], uint8_t *)[27] ^= 1; /* the key */
+	assert_int_equal(come_back(outer.pkt[0], &inner), 0);
+	rig_assert_dropped(DROP_TUNNEL_UNKNOWN, 1);
+}
+
+/* What must come out of the tunnel's SA does not come in clear. */
+static void refuses_clear_packets_of_a_protected_tunnel(void **state)
+{
+	struct pkt_vec outer, inner;
+
+	(void)state;
+	make_plain(CV_TUNNEL_GRE, 0, 0);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 200), &outer), 1);
+	tunnel.tunnel.flags = CV_TUNNEL_F_PROTECTED;
+	assert_int_equal(come_back(outer.pkt[0], &inner), 0);
+	rig_assert_dropped(DROP_SPD_CLEAR_IN, 1);
+}
+
+/* A packet that does not fit beside the header: its sender is told, or it is cut before it is encapsulated. */
+static void leaves_room_for_its_header(void **state)
+{
+	struct pkt_vec outer;
+
+	(void)state;
+	make_plain(CV_TUNNEL_GRE, 0, 0);
+	rig_mtu = 1500;
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 1476), &outer), 1);
+	free_vec(&outer);
+	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 1477), &outer), 0);
+	assert_int_equal(pkt_meta(rig_slow_pkt[0])->mtu, 1476);
+	struct rte_mbuf *m = routed(CV_AF_INET, TUNNEL, 1477);
+	rte_pktmbuf_mtod(m, uint8_t *)[6] = 0; /* may be cut */
+	assert_int_equal(send_in(m, &outer), 2);
+	assert_true(outer.pkt[0]->pkt_len <= 1500 && outer.pkt[1]->pkt_len <= 1500);
+	free_vec(&outer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(goes_and_comes_back, fresh),
+		cmocka_unit_test_setup(refuses_other_keys_and_old_numbers, fresh),
+		cmocka_unit_test_setup(refuses_clear_packets_of_a_protected_tunnel, fresh),
+		cmocka_unit_test_setup(leaves_room_for_its_header, fresh),
 		cmocka_unit_test_setup(line_follows_the_sa, fresh),
 		cmocka_unit_test_setup(carries_one_family, fresh),
 		cmocka_unit_test_setup(leads_not_into_itself, fresh),

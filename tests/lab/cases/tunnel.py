@@ -177,3 +177,115 @@ def vti_in_a_vrf(lab):
     require("S    10.2.0.0/24 is directly connected, tunnel0" in t.routes("vrf", "red"), t.routes("vrf", "red"))
     session = t.culvert.show("crypto", "session")["sessions"][0]
     require(session.get("ivrf") == "red" and session.get("fvrf") in (None, "global"), f"{session}")
+
+
+# Culvert's mode, further fields, Linux's device, families inside, family outside.
+PLAIN = [
+    ("gre-ipv4", {"key": 7, "checksum": True, "sequence": True}, "type gre key 7 csum seq", (4, 6), 4),
+    ("ipip", {}, "type ipip", (4,), 4),
+    ("ipv6ip", {}, "type sit", (6,), 4),
+    ("gre-ipv6", {"ttl": 9}, "type ip6gre encaplimit none", (4, 6), 6),
+]
+
+
+def plain_config(mode, fields, inner, outer):
+    config = cfg.base()
+    tunnel = {"name": "tunnel0", "type": "iana-if-type:tunnel",
+              "culvert-tunnel:tunnel": {"mode": mode, "source-interface": "wan", "destination": NEXT_HOP[outer], **fields}}
+    statics = {}
+    for family in inner:
+        mine, _, plen = INNER[family]
+        tunnel[f"ietf-ip:ipv{family}"] = {"address": [{"ip": mine, "prefix-length": plen}]}
+        statics[f"ietf-ipv{family}-unicast-routing:ipv{family}"] = {"route": [
+            {"destination-prefix": REMOTE[family], "next-hop": {"outgoing-interface": "tunnel0"}}]}
+    config["ietf-interfaces:interfaces"]["interface"].append(tunnel)
+    config["ietf-routing:routing"]["control-plane-protocols"]["control-plane-protocol"][0]["static-routes"] = statics
+    return config
+
+
+def linux_tunnel(peer, device, inner, outer, mtu=""):
+    """The other end; what was there before goes."""
+    lines = ["ip link del tun0 2>/dev/null || true", "modprobe -a ip_gre ipip sit ip6_gre",
+             f"ip link add tun0 {device} local {NEXT_HOP[outer]} remote {GW_WAN[outer]} ttl 64", f"ip link set tun0 up {mtu}"]
+    for family in inner:
+        lines += [f"ip -{family} addr add {INNER[family][1]}/{INNER[family][2]} dev tun0 {'nodad' if family == 6 else ''}",
+                  f"ip -{family} route replace {LAN[family]} dev tun0"]
+    peer.sh("\n".join(lines))
+
+
+def require_inner(site, inner):
+    """Both ways, and packets that do not fit: IPv4 is cut before it is encapsulated, IPv6 hosts are told."""
+    for family in inner:
+        site.ping_until_works(family)
+        for size in (56, 1400, 3000) if family == 4 else (56, 1200):
+            site.ping(family, 3, "host-a", 0.05, size)
+        site.ping(family, 3, "host-b", 0.05, 1400 if family == 4 else 1200)
+        if family == 6:
+            site.ping(6, 3, "host-a", 0.05, 1440, wait=0.5, check=False)
+            site.ping(6, 3, "host-a", 0.05, 1440)
+
+
+def gre_and_ipip(lab):
+    """RFC 2784, RFC 2890 (key, checksum, sequence), RFC 2003, RFC 4213, GRE over IPv6, against Linux's own devices: both families inside,
+    both ways, long packets; packets of another key or with a lower number are refused, by name."""
+    site = Site(lab)
+    peer = site.boot_peer("strongswan")
+    culvert = Culvert(lab).start(cfg.base())
+    for mode, fields, device, inner, outer in PLAIN:
+        lab.say(mode)
+        linux_tunnel(peer, device, inner, outer)
+        dropped = sum(i["rx_drops"] for i in culvert.show("interfaces")["interfaces"] if i["name"] == "tunnel0")
+        culvert.commit(plain_config(mode, fields, inner, outer))
+        wait_until(lambda: culvert.show("interfaces", "tunnel0")["interfaces"][0].get("link") == "up", 10, f"{mode} to be up")
+        require_inner(site, inner)
+        counted = culvert.show("interfaces", "tunnel0")["interfaces"][0]
+        require(counted["rx_packets"] >= 6 and counted["tx_packets"] >= 9 and counted["rx_drops"] == dropped, f"{mode}: {counted}")
+        if "key" in fields:
+            linux_tunnel(peer, device.replace("key 7", "key 8"), inner, outer)
+            site.ping(4, 3, "host-b", 0.05, wait=1, check=False)
+            drops = {d["reason"]: d["packets"] for d in culvert.show("drops")["drops"]}
+            require(drops.get("tunnel-unknown", 0) >= 3, f"{drops}")
+            linux_tunnel(peer, device, inner, outer)
+            site.ping(4, 3, "host-b", 0.05, wait=1, check=False)  # a new device counts from 0
+            drops = {d["reason"]: d["packets"] for d in culvert.show("drops")["drops"]}
+            require(drops.get("tunnel-sequence", 0) >= 3, f"{drops}")
+
+
+def gre_protected(lab):
+    """GRE under IPsec in transport mode, then in tunnel mode: the SA is for GRE between the two ends, both families and long packets pass, the
+    wire shows ESP only, and GRE that comes in clear is refused."""
+    site = Site(lab)
+    peer = site.boot_peer("strongswan")
+    linux_tunnel(peer, "type gre key 7", (4, 6), 4, "mtu 1400")
+    own, ours = NEXT_HOP[4], GW_WAN[4]
+    culvert = None
+    for mode in ("transport", "tunnel"):
+        lab.say(mode)
+        conn = Conn(local=own, remote=ours, psk=cfg.PSK, local_ts=[f"{own}/32[gre]"], remote_ts=[f"{ours}/32[gre]"], local_id=own,
+                    remote_id=ours, extra={"child": {"mode": mode}})
+        config = plain_config("gre-ipv4", {"key": 7, "protection": {"profile": "P1"}}, (4, 6), 4)
+        vpn = cfg.vpn(own)
+        config["culvert-ike:ike"] = vpn["culvert-ike:ike"]
+        config["culvert-ipsec:ipsec"] = {
+            "transform-set": [{"name": "lab", "algorithm": "aes128-gcm16", "mode": mode}],
+            "profile": [{"name": "P1", "transform-set": ["lab"], "ike-profile": "lab"}]}
+        if culvert is None:
+            daemon = StrongSwan(peer, conn).start()
+            culvert = Culvert(lab).start(config)
+        else:
+            daemon.load(conn)
+            culvert.commit(config)
+            culvert.cli("clear", "crypto", "session")
+            daemon.terminate()
+            wait_until(lambda: "TUNNEL" in daemon.sas(), 30, "an SA in tunnel mode")
+        wait_until(lambda: culvert.show("interfaces", "tunnel0")["interfaces"][0].get("link") == "up", 30, "the line protocol")
+        site.ping_until_works(4)
+        capture = site.capture(name=mode)
+        require_inner(site, (4, 6))
+        capture.stop()
+        capture.require_only_esp(20)
+        require(mode.upper() in daemon.sas(), daemon.sas())
+    daemon.kill()
+    site.ping(4, 3, "host-b", 0.05, wait=1, check=False)
+    drops = {d["reason"]: d["packets"] for d in culvert.show("drops")["drops"]}
+    require(drops.get("policy-clear-in", 0) >= 3, f"{drops}")
