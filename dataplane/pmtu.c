@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include <rte_hash_crc.h>
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "addr_hash.h"
 #include "cv_addr.h"
 #include "events.h"
 #include "fib.h"
@@ -46,7 +46,7 @@ struct quote {
 
 static struct entry *bucket(uint32_t vrf, const struct cv_addr *dst)
 {
-	return table[rte_hash_crc(dst->b, sizeof(dst->b), vrf) % BUCKETS];
+	return table[addr_hash(dst, vrf) % BUCKETS];
 }
 
 uint16_t pmtu_get(uint32_t vrf, const struct cv_addr *dst)

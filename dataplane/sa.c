@@ -11,11 +11,11 @@
 
 #include <rte_byteorder.h>
 #include <rte_errno.h>
-#include <rte_hash_crc.h>
 #include <rte_ip.h>
 #include <rte_malloc.h>
 #include <rte_udp.h>
 
+#include "addr_hash.h"
 #include "idmap.h"
 #include "ipsec.h"
 #include "spd.h"
@@ -132,7 +132,7 @@ static const char *not_done(const struct cv_sa *c)
  */
 static uint32_t flow_label(const struct cv_sa *c)
 {
-	uint32_t h = rte_hash_crc(c->dst.b, sizeof(c->dst.b), rte_hash_crc(c->src.b, sizeof(c->src.b), c->spi));
+	uint32_t h = addr_hash(&c->dst, addr_hash(&c->src, c->spi));
 	h = (h ^ h >> 12) & RTE_IPV6_HDR_FL_MASK;
 	return h ? h : 1;
 }
