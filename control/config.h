@@ -269,6 +269,7 @@ struct cfg_ike_profile {
 	unsigned n_config_dns;
 	const char *config_domain;
 	const struct cfg_pool *pool_ref; /* resolved */
+	bool mobike;			 /* IKEv2: RFC 4555 */
 	uint8_t window_size;		 /* IKEv2: requests of the peer taken at a time (RFC 7296 2.3); 0 is 1 */
 	uint16_t fragment_size;		 /* IP packets of IKE beyond it are sent as IKE fragments; 0 = never */
 	/* resolved */

@@ -101,6 +101,7 @@ static void add_default_profile(struct cv_config *c)
 	p->nat_traversal = true;
 	p->nat_keepalive_s = 20;
 	p->window_size = 8;
+	p->mobike = true;
 	p->builtin = true;
 }
 

@@ -131,6 +131,8 @@ void spi_invalid(struct control *c, const struct cv_evt_invalid_spi *e);
 void spi_show(const struct spi_memory *s, json_t *o);
 
 /* path.c: which of our addresses reaches a peer. */
+unsigned path_local_addrs(
+	const struct control *c, const struct cfg_map_entry *e, uint32_t vrf, struct cv_addr *out, unsigned max);
 int path_local_addr(const struct control *c, const struct cfg_map_entry *e, const struct cv_addr *remote,
 	struct cv_addr *local, uint32_t *vrf);
 /* The interface that a rule's traffic leaves by: the one that has the map. */

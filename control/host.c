@@ -209,6 +209,12 @@ static int host_local_addr(void *ctx, const struct cfg_map_entry *entry, const s
 	return path_local_addr(ctx, entry, remote, local, vrf);
 }
 
+static unsigned host_local_addrs(
+	void *ctx, const struct cfg_map_entry *entry, uint32_t vrf, struct cv_addr *out, unsigned max)
+{
+	return path_local_addrs(ctx, entry, vrf, out, max);
+}
+
 /* The map's tunnels end at path->local: it is on the interface that has it, or names that interface as local-address.
  */
 static bool host_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
@@ -300,6 +306,7 @@ const struct ike_ops host_ike_ops = {
 	.child_out_idle_s = child_out_idle_s,
 	.acquire_failed = host_acquire_failed,
 	.local_addr = host_local_addr,
+	.local_addrs = host_local_addrs,
 	.entry_serves = host_entry_serves,
 	.load = host_load,
 	.event = host_ike_event,

@@ -130,6 +130,25 @@ int path_local_addr(const struct control *c, const struct cfg_map_entry *e, cons
 	return r;
 }
 
+unsigned path_local_addrs(
+	const struct control *c, const struct cfg_map_entry *e, uint32_t vrf, struct cv_addr *out, unsigned max)
+{
+	const struct cv_config *cfg = c->running;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < cfg->n_interface; i++) {
+		const struct cfg_interface *ifc = &cfg->interface[i];
+
+		if (e->map->local_ref ? e->map->local_ref != ifc : ifc->map_ref != e->map)
+			continue;
+		if ((ifc->vrf_ref ? ifc->vrf_ref->id : CV_VRF_GLOBAL) != vrf)
+			continue;
+		for (unsigned j = 0; j < ifc->n_addr && n < max; j++)
+			out[n++] = ifc->addr[j].addr;
+	}
+	return n;
+}
+
 const struct cfg_interface *rule_interface(const struct control *c, const struct rule_ref *r)
 {
 	if (!r->entry->map->local_ref)

@@ -332,6 +332,7 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->fragment_size = tree_flag(tree_child(n, "fragmentation"), "enabled")
 				   ? (uint16_t)tree_number(tree_child(n, "fragmentation"), "size")
 				   : 0;
+	p->mobike = tree_flag(n, "mobike");
 	p->window_size = (uint8_t)tree_number(n, "window-size");
 	p->nat_keepalive_s = (uint32_t)tree_number(n, "nat-keepalive");
 	if (!xauth(b, tree_child(n, "xauth"), p) || !mode_config(b, tree_child(n, "mode-config"), p))

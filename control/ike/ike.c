@@ -255,7 +255,8 @@ void ike_peer_moved(struct ike *ike, uint32_t child_id, const struct cv_addr *ad
 	struct ike_child *c = ike_child_by_id(ike, child_id);
 	/* Only a peer behind a NAT moves; when we are behind one, the peer's address is the fixed one (RFC 7296 2.23).
 	 */
-	if (!c || c->sa->dead || !c->sa->natt || !c->sa->nat_remote)
+	if (!c || c->sa->dead || !c->sa->natt || !c->sa->nat_remote ||
+		c->sa->mobike) /* RFC 4555 3.8: the peer says so itself */
 		return;
 	ike_enter(ike);
 	ike_sa_move(c->sa, addr, port);

@@ -113,6 +113,12 @@ struct ike_ops {
 	 * -ENETUNREACH. */
 	int (*local_addr)(void *ctx, const struct cfg_map_entry *entry, const struct cv_addr *remote,
 		struct cv_addr *local, uint32_t *vrf);
+	/*
+	 * Every address in the front VRF at which the entry's tunnels may end, both families, at most max; NULL = only
+	 * that of local_addr. Returns how many.
+	 */
+	unsigned (*local_addrs)(
+		void *ctx, const struct cfg_map_entry *entry, uint32_t vrf, struct cv_addr *out, unsigned max);
 	/* As responder: is the entry's map applied where path->local lives (IPSEC-36, 46, 47)? */
 	bool (*entry_serves)(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry);
 	void (*event)(void *ctx, const struct ike_event *ev);

@@ -75,7 +75,7 @@ static const struct cfg_map_entry *entry_after(
 	if (ike_entry_has_peer(e, &sa->peer) && !ike_entry_has_peer(n, &sa->peer))
 		return NULL;
 	if (ike->ops.local_addr(ike->ctx, n, &sa->peer, &local, &vrf) != 0 || vrf != sa->path.vrf ||
-		!cv_addr_eq(&local, &sa->path.local))
+		(!cv_addr_eq(&local, &sa->path.local) && !sa->movable))
 		return NULL;
 	return n;
 }
@@ -103,6 +103,15 @@ static void children_after(struct ike *ike, const struct cv_config *old, struct 
 	}
 }
 
+static void readdress(struct ike *ike, struct ike_sa *sa)
+{
+	struct cv_addr local;
+	uint32_t vrf;
+	if (sa->movable && sa->entry && ike->ops.local_addr(ike->ctx, sa->entry, &sa->peer, &local, &vrf) == 0 &&
+		!cv_addr_eq(&local, &sa->path.local))
+		sa->v->readdress(sa, &local);
+}
+
 static void sa_after(struct ike *ike, const struct cv_config *old, struct ike_sa *sa)
 {
 	const struct cfg_map_entry *e = sa->entry ? entry_after(ike, old, sa, sa->entry) : NULL;
@@ -122,6 +131,7 @@ static void sa_after(struct ike *ike, const struct cv_config *old, struct ike_sa
 	/* e == NULL here: a half-open responder, or one that waits for the answer to its delete */
 	sa->entry = e;
 	sa->profile = e ? e->profile_ref : NULL;
+	readdress(ike, sa);
 	if (sa->v->config_changed)
 		sa->v->config_changed(sa);
 }

@@ -188,6 +188,8 @@ struct ike_sa {
 	bool natt;		    /* on port 4500: messages carry the marker */
 	bool nat_local, nat_remote; /* a NAT before us, before the peer */
 	bool encap;		    /* children use UDP encapsulation */
+	bool mobike;		    /* addresses change by request of the end that began (RFC 4555) */
+	bool movable;		    /* ... and that is us */
 	const struct cfg_ike_profile *profile;
 	const struct cfg_map_entry *entry; /* the entry it was set up for; NULL while a responder does not know */
 	struct ike_child_list children;
@@ -334,6 +336,8 @@ struct ike_version {
 	void (*child_fini)(struct ike_child *c); /* may be NULL */
 	/* An authenticated ESP packet came from a new place: path is already changed. May be NULL. */
 	void (*moved)(struct ike_sa *sa);
+	/* The configuration has given this end of a movable SA another address. */
+	void (*readdress)(struct ike_sa *sa, const struct cv_addr *local);
 	const char *(*state_name)(const struct ike_sa *sa);
 	/* The identities of the two ends; len 0 = not known yet. */
 	void (*ids)(const struct ike_sa *sa, const struct ike_id **local, const struct ike_id **peer);
@@ -406,6 +410,10 @@ void ike_event(struct ike *ike, enum ike_event_type type, const struct ike_sa *s
 void ike_sa_send(struct ike_sa *sa, const void *data, size_t len);
 /* Write the vault record of an established SA (children included). */
 void ike_sa_save(struct ike_sa *sa);
+/* Transmit on another path: a response goes to where its request came from (RFC 7296 2.11). */
+void ike_sa_send_to(struct ike_sa *sa, const struct ike_path *path, bool natt, const void *data, size_t len);
+/* sa->path or sa->encap has changed: move the children at the host, say so. */
+void ike_sa_moved(struct ike_sa *sa);
 /* Follow an authenticated peer to a new address or port: tables, children at the host, event (RFC 7296 2.23). */
 void ike_sa_move(struct ike_sa *sa, const struct cv_addr *remote, uint16_t rport);
 /* (Re)start the NAT keepalive timer as the SA's flags and profile say. */

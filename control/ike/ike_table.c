@@ -429,24 +429,25 @@ void ike_initial_contact(struct ike_sa *sa)
 	}
 }
 
-void ike_sa_send(struct ike_sa *sa, const void *data, size_t len)
+void ike_sa_send_to(struct ike_sa *sa, const struct ike_path *path, bool natt, const void *data, size_t len)
 {
 	struct ike *ike = sa->ike;
 	ike->stats.tx_messages++;
 	sa->tx++;
-	ike->ops.send(ike->ctx, &sa->path, sa->natt, data, len);
+	ike->ops.send(ike->ctx, path, natt, data, len);
+}
+
+void ike_sa_send(struct ike_sa *sa, const void *data, size_t len)
+{
+	ike_sa_send_to(sa, &sa->path, sa->natt, data, len);
 	if (ike_timer_running(&sa->keepalive))
 		ike_keepalive_arm(sa);
 }
 
-void ike_sa_move(struct ike_sa *sa, const struct cv_addr *remote, uint16_t rport)
+void ike_sa_moved(struct ike_sa *sa)
 {
 	struct ike *ike = sa->ike;
 	struct ike_child *c;
-	if (cv_addr_eq(&sa->path.remote, remote) && sa->path.rport == rport)
-		return;
-	sa->path.remote = *remote;
-	sa->path.rport = rport;
 	ike_sa_link(sa);
 	TAILQ_FOREACH (c, &sa->children, link) {
 		c->p.path = sa->path;
@@ -457,6 +458,15 @@ void ike_sa_move(struct ike_sa *sa, const struct cv_addr *remote, uint16_t rport
 		sa->v->moved(sa);
 	ike_event(ike, IKE_EVT_PEER_MOVED, sa, &sa->path, sa->entry, NULL);
 	ike_sa_save(sa);
+}
+
+void ike_sa_move(struct ike_sa *sa, const struct cv_addr *remote, uint16_t rport)
+{
+	if (cv_addr_eq(&sa->path.remote, remote) && sa->path.rport == rport)
+		return;
+	sa->path.remote = *remote;
+	sa->path.rport = rport;
+	ike_sa_moved(sa);
 }
 
 /* ---- children by id, wishes by key: the tables are private to this file ---- */

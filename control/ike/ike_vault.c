@@ -12,7 +12,7 @@
 #include "ike_internal.h"
 #include "ike_private.h"
 
-#define RECORD_MAGIC 0x34454b49u /* "IKE4": bump the digit when the layout changes */
+#define RECORD_MAGIC 0x35454b49u /* "IKE5": bump the digit when the layout changes */
 #define RECORD_FIRST 4096u	 /* bytes: most SAs have one child */
 #define RESUME_MS 2000		 /* what fell due while there was no process happens a little after the restore */
 
@@ -171,8 +171,8 @@ static void put_sa(struct ike_wbuf *w, const struct ike_sa *sa)
 	unsigned n = 0;
 	ike_put_u32(w, RECORD_MAGIC);
 	ike_put_u8(w, (uint8_t)sa->v->major);
-	ike_put_u8(w,
-		(uint8_t)(sa->initiator | sa->natt << 1 | sa->nat_local << 2 | sa->nat_remote << 3 | sa->encap << 4));
+	ike_put_u8(w, (uint8_t)(sa->initiator | sa->natt << 1 | sa->nat_local << 2 | sa->nat_remote << 3 |
+				sa->encap << 4 | sa->mobike << 5 | sa->movable << 6));
 	ike_put_u8(w, (uint8_t)sa->phase);
 	ike_put_u32(w, (uint32_t)sa->state);
 	ike_put(w, sa->spi_i, IKE_SPI_LEN);
@@ -304,6 +304,8 @@ static int get_sa(struct ike_sa *sa, struct ike_rbuf *r)
 	sa->nat_local = flags & 4;
 	sa->nat_remote = flags & 8;
 	sa->encap = flags & 16;
+	sa->mobike = flags & 32;
+	sa->movable = flags & 64;
 	sa->phase = ike_get_u8(r);
 	sa->state = (int)ike_get_u32(r);
 	ike_get(r, sa->spi_i, IKE_SPI_LEN);

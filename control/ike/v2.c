@@ -127,7 +127,7 @@ static void follow_peer(struct v2_sa *sa, const struct ike_path *path, bool natt
 		sa->sa.natt = natt;
 		return;
 	}
-	if (sa->sa.natt && natt && sa->sa.nat_remote)
+	if (sa->sa.natt && natt && sa->sa.nat_remote && !sa->sa.mobike)
 		ike_sa_move(&sa->sa, &path->remote, path->rport);
 }
 
@@ -181,7 +181,7 @@ static void input_request(
 		if (err == -EBADMSG)
 			return;
 		ike->stats.rx_retransmits++;
-		v2_send_all(sa, &a->resp);
+		v2_send_all_to(sa, path, natt, &a->resp);
 		return;
 	}
 	bool early = m->h.exchange == V2_IKE_AUTH || (m->h.exchange == V2_IKE_INTERMEDIATE && sa->inter);
@@ -194,7 +194,10 @@ static void input_request(
 		return;
 	sa->sa.rx++;
 	sa->sa.last_rx_ms = ike_now(ike);
-	m->answer = v2_answer_open(sa, m->h.msgid, m->h.exchange);
+	m->path = path;
+	m->natt = natt;
+	m->answer = v2_answer_open(sa, m);
+	sa->n_tried = 0;
 	follow_peer(sa, path, natt);
 	if (fatal)
 		malformed_request(sa, m->answer);
@@ -216,6 +219,7 @@ static void input_response(
 		return;
 	sa->sa.rx++;
 	sa->sa.last_rx_ms = ike_now(ike);
+	sa->n_tried = 0;
 	struct v2_task *t = v2_task_answered(sa, m->h.msgid);
 	if (sa->sa.phase != IKE_PHASE_HALF_OPEN)
 		follow_peer(sa, path, natt);
@@ -336,6 +340,7 @@ static void show(const struct ike_sa *base, json_t *o)
 	json_object_set_new(o, "ppk", json_boolean(sa->ppk_used));
 	json_object_set_new(o, "next_request", json_integer(sa->next_msgid));
 	json_object_set_new(o, "next_expected", json_integer(sa->peer_msgid));
+	json_object_set_new(o, "mobike", json_boolean(base->mobike));
 	json_object_set_new(o, "window", json_integer(sa->own_window));
 	json_object_set_new(o, "peer_window", json_integer(sa->peer_window));
 }
@@ -368,6 +373,7 @@ const struct ike_version ike_v2 = {
 	.child_delete = v2_child_delete,
 	.sa_rekey = v2_sa_rekey,
 	.sa_delete = v2_sa_delete,
+	.readdress = v2_readdress,
 	.sa_fini = sa_fini,
 	.child_fini = v2_child_fini,
 	.state_name = state_name,

@@ -84,6 +84,7 @@ static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
 	v2_enc_child_notifies(e, c);
 	v2_enc_window(sa, e);
+	v2_enc_mobike(sa, e);
 }
 
 static void auth_signed(struct v2_sa *sa, struct v2_msg *m, const char *why)
@@ -209,6 +210,7 @@ static void peer_accepted(struct v2_sa *sa, struct v2_child *c, struct v2_msg *m
 	const struct v2_notify *err = v2_find_error(m);
 	const char *why;
 	v2_take_window(sa, m);
+	v2_take_mobike(sa, m);
 	auth_done(sa);
 	if (c && (err || !m->sa.p)) {
 		first_child_failed(sa, c, err ? v2_notify_name(err->type) : "no child in the response");
@@ -349,6 +351,7 @@ static void auth_answer(struct v2_sa *sa, struct v2_child *c, uint16_t error)
 	else
 		v2_child_enc_answer(&e, c);
 	v2_enc_window(sa, &e);
+	v2_enc_mobike(sa, &e);
 	auth_done(sa);
 	v2_respond(sa, sa->auth_answer, &e);
 }
@@ -376,6 +379,7 @@ static void peer_admitted(struct v2_sa *sa, struct v2_msg *m)
 	ike_timer_stop(sa->sa.ike, &sa->half_open);
 	sa->sa.peer = sa->sa.path.remote;
 	v2_take_window(sa, m);
+	v2_take_mobike(sa, m);
 	if (v2_find_notify(m, V2_N_INITIAL_CONTACT))
 		ike_initial_contact(&sa->sa);
 	uint16_t error = v2_child_from_offer(sa, m, false, &c);

@@ -176,14 +176,21 @@ int v2_seal_all(struct v2_sa *sa, struct v2_enc *e, struct v2_buf *out)
 	return err;
 }
 
-void v2_send_all(struct v2_sa *sa, const struct v2_buf *b)
+void v2_send_all_to(struct v2_sa *sa, const struct ike_path *path, bool natt, const struct v2_buf *b)
 {
 	size_t at = 0;
 	while (b->len - at >= IKE_HDR_LEN) {
 		size_t len = v2_get32(b->p + at + 24);
 		if (len < IKE_HDR_LEN || len > b->len - at)
 			return; /* only a damaged vault record could say so */
-		ike_sa_send(&sa->sa, b->p + at, len);
+		ike_sa_send_to(&sa->sa, path, natt, b->p + at, len);
 		at += len;
 	}
+}
+
+void v2_send_all(struct v2_sa *sa, const struct v2_buf *b)
+{
+	v2_send_all_to(sa, &sa->sa.path, sa->sa.natt, b);
+	if (ike_timer_running(&sa->sa.keepalive))
+		ike_keepalive_arm(&sa->sa);
 }

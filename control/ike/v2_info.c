@@ -21,6 +21,8 @@ static void info_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 		v2_enc_notify(e, t->notify, NULL, 0);
 	if (t->window)
 		v2_enc_window(sa, e);
+	if (sa->sa.mobike)
+		v2_mobike_build(sa, t, e);
 }
 
 static void info_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
@@ -29,6 +31,10 @@ static void info_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 	if (t->delete_ike) {
 		v2_task_free(sa, t);
 		ike_sa_destroy(&sa->sa, NULL);
+		return;
+	}
+	if (sa->sa.mobike && !v2_mobike_response(sa, t, m)) {
+		v2_task_free(sa, t);
 		return;
 	}
 	/* the peer has stopped sending on them; what is under way may still come in */
@@ -245,7 +251,10 @@ void v2_info_request(struct v2_sa *sa, struct v2_msg *m)
 		if (n)
 			v2_enc_delete_children(&e, proto, spi, n);
 	}
+	bool moved = sa->sa.mobike && v2_mobike_request(sa, m, &e);
 	v2_respond(sa, m->answer, &e);
+	if (!sa->sa.dead && moved)
+		v2_mobike_follow(sa);
 	if (!sa->sa.dead)
 		invalid_spi(sa, v2_find_notify(m, V2_N_INVALID_SPI));
 	if (!sa->sa.dead && v2_find_notify(m, V2_N_AUTHENTICATION_FAILED)) {

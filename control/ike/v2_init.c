@@ -22,7 +22,7 @@ static void nat_hash(const struct v2_hdr *h, const struct cv_addr *a, uint16_t p
 		memset(out, 0, 20);
 }
 
-static void enc_nat(struct v2_enc *e, const struct v2_hdr *h, const struct ike_path *path, bool force)
+void v2_enc_nat(struct v2_enc *e, const struct v2_hdr *h, const struct ike_path *path, bool force)
 {
 	uint8_t hash[20];
 	if (force) /* a source that no address hashes to: the peer sees a NAT */
@@ -46,7 +46,7 @@ static bool nat_hash_found(const struct v2_msg *m, uint16_t type, const uint8_t 
 	return false;
 }
 
-static void detect_nat(struct v2_sa *sa, const struct v2_msg *m, const struct ike_path *path, bool force)
+bool v2_detect_nat(struct v2_sa *sa, const struct v2_msg *m, const struct ike_path *path, bool force)
 {
 	uint8_t hash[20];
 	bool src = false, dst = false;
@@ -55,10 +55,11 @@ static void detect_nat(struct v2_sa *sa, const struct v2_msg *m, const struct ik
 	nat_hash(&m->h, &path->local, path->lport, hash);
 	bool local_ok = nat_hash_found(m, V2_N_NAT_DETECTION_DESTINATION_IP, hash, &dst);
 	if (!src || !dst)
-		return; /* the peer does not do NAT traversal */
+		return false; /* the peer does not do NAT traversal */
 	sa->sa.nat_remote = !remote_ok;
 	sa->sa.nat_local = !local_ok || force;
 	sa->sa.encap = sa->sa.nat_remote || sa->sa.nat_local;
+	return true;
 }
 
 /* ---- cookies: no state until the peer has proved its address (RFC 7296 2.6) ---- */
@@ -152,7 +153,7 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 	v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
 	v2_enc_blob(&e, V2_PL_NONCE, sa->nr.b, sa->nr.len);
 	if (job->offer_nat)
-		enc_nat(&e, &h, &sa->sa.path, sa->sa.nat_local);
+		v2_enc_nat(&e, &h, &sa->sa.path, sa->sa.nat_local);
 	v2_enc_certreq(&e, &job->certreq);
 	if (sa->peer_frag)
 		v2_enc_notify(&e, V2_N_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
@@ -244,7 +245,7 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	}
 	job->offer_nat = p->nat_traversal && v2_find_notify(m, V2_N_NAT_DETECTION_SOURCE_IP);
 	if (job->offer_nat)
-		detect_nat(sa, m, path, p->force_encaps);
+		v2_detect_nat(sa, m, path, p->force_encaps);
 	v2_certreq_of(p, &job->certreq);
 	sa->peer_frag = p->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	v2_take_hash_algorithms(sa, m);
@@ -340,7 +341,7 @@ static void send_init_request(struct v2_sa *sa)
 	v2_enc_ke(&e, (uint16_t)sa->want_group, ikec_dh_pub(sa->dh));
 	v2_enc_blob(&e, V2_PL_NONCE, sa->ni.b, sa->ni.len);
 	if (p->nat_traversal)
-		enc_nat(&e, &h, &sa->sa.path, p->force_encaps);
+		v2_enc_nat(&e, &h, &sa->sa.path, p->force_encaps);
 	if (p->fragment_size)
 		v2_enc_notify(&e, V2_N_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (p->local_auth == CFG_METHOD_SIGNATURE || p->remote_auth == CFG_METHOD_SIGNATURE)
@@ -499,9 +500,8 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	sa->peer_frag = sa->sa.profile->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	sa->next_msgid = 1;
 	sa->sa.state = V2_AUTH_SENT;
-	if (sa->sa.profile->nat_traversal)
-		detect_nat(sa, m, &sa->sa.path, sa->sa.profile->force_encaps);
-	if (sa->sa.encap) {
+	bool natt = sa->sa.profile->nat_traversal && v2_detect_nat(sa, m, &sa->sa.path, sa->sa.profile->force_encaps);
+	if (sa->sa.encap || (natt && sa->sa.profile->mobike)) { /* RFC 4555 3.3: there may be a NAT on a later path */
 		sa->sa.path.lport = sa->sa.path.rport = IKE_NATT_PORT;
 		sa->sa.natt = true;
 	}

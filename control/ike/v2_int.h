@@ -109,7 +109,10 @@ struct v2_task {
 	bool dpd;	 /* liveness check: its own retry interval */
 	bool delete_ike; /* delete of the whole SA */
 	bool window;	 /* informational: announce our window */
-	uint16_t notify; /* informational: send this notify */
+	bool update;	 /* MOBIKE: informational: UPDATE_SA_ADDRESSES, from `sent_on` */
+	struct ike_path sent_on;
+	uint8_t cookie2[16]; /* informational: return routability check; all zero = none */
+	uint16_t notify;     /* informational: send this notify */
 	/* a rekey of the same object by the peer, answered while ours was under way (RFC 7296 2.8.1) */
 	bool collided;
 	uint32_t rival_spi;	       /* inbound SPI of the child that the peer's exchange made */
@@ -127,11 +130,14 @@ struct v2_answer {
 	TAILQ_ENTRY(v2_answer) link;
 	uint32_t msgid;
 	uint8_t exchange;
-	bool open;	    /* not answered yet */
+	bool open;	      /* not answered yet */
+	struct ike_path path; /* where it came from, and the answer goes to (RFC 7296 2.11) */
+	bool natt;
 	struct v2_buf resp; /* else */
 };
 TAILQ_HEAD(v2_answer_list, v2_answer);
 
+#define V2_OTHER_MAX 8u	  /* addresses of a peer beside the one in use */
 #define V2_WINDOW_MAX 64u /* requests; what a peer claims beyond it is not used */
 
 struct v2_sa {
@@ -149,6 +155,13 @@ struct v2_sa {
 
 	bool peer_frag;		   /* both ends do fragmentation */
 	struct v2_frags *frags[2]; /* being put together: requests, responses; newest first */
+
+	/* MOBIKE (v2_mobike.c) */
+	struct cv_addr other[V2_OTHER_MAX]; /* the peer's further addresses */
+	unsigned n_other, n_tried;	    /* n_tried: since it was last heard */
+	bool moving;			    /* the path is new, the children are not on it yet */
+	uint32_t update_msgid;		    /* of its latest update; 0 = none */
+	uint8_t seen_as[20];		    /* hash of our address as the peer sees it; all zero = not known */
 
 	/* signatures (v2_cert.c) */
 	uint16_t peer_hashes;	/* bit per hash algorithm that the peer takes; 0 = it does not know RFC 7427 */
@@ -275,6 +288,7 @@ void v2_frags_fini(struct v2_sa *sa);
 /* Seal e as one message, or as fragments where it is too long, into out: what v2_send_all() transmits. */
 int v2_seal_all(struct v2_sa *sa, struct v2_enc *e, struct v2_buf *out);
 void v2_send_all(struct v2_sa *sa, const struct v2_buf *b);
+void v2_send_all_to(struct v2_sa *sa, const struct ike_path *path, bool natt, const struct v2_buf *b);
 
 /* ---- v2_prop.c: what we offer and what we accept ---- */
 
@@ -340,12 +354,14 @@ void v2_task_resume(struct v2_sa *sa, struct v2_task *t, uint32_t msgid, const v
 /* Send r->out and repeat until v2_request_stop(). */
 void v2_request_send(struct v2_sa *sa, struct v2_request *r);
 void v2_request_stop(struct v2_sa *sa, struct v2_request *r);
+/* The path is another one: send all that is under way at once, and give the peer the full time again. */
+void v2_requests_again(struct v2_sa *sa);
 
 /* What to do with the peer's request of this id: work on it, answer it again (*a), or nothing. */
 enum v2_request_is { V2_REQUEST_NEW, V2_REQUEST_REPEATED, V2_REQUEST_UNEXPECTED };
 enum v2_request_is v2_request_is(const struct v2_sa *sa, uint32_t msgid, struct v2_answer **a);
 /* A new one, authenticated: its place in our window. What the peer has seen answered is forgotten. */
-struct v2_answer *v2_answer_open(struct v2_sa *sa, uint32_t msgid, uint8_t exchange);
+struct v2_answer *v2_answer_open(struct v2_sa *sa, const struct v2_msg *m);
 /* One that an earlier process has answered. */
 void v2_answer_resume(struct v2_sa *sa, uint32_t msgid, const void *resp, size_t len);
 /* Start an encrypted response to the request that a stands for. */
@@ -379,6 +395,25 @@ int v2_nonce_cmp(const struct v2_nonce *a, const struct v2_nonce *b);
 struct ike_sa *v2_initiate(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path);
 void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, struct v2_msg *m);
 void v2_init_response(struct v2_sa *sa, struct v2_msg *m);
+
+/* NAT detection (RFC 7296 2.23). force: tell the peer of a NAT that is not there. */
+void v2_enc_nat(struct v2_enc *e, const struct v2_hdr *h, const struct ike_path *path, bool force);
+/* Sets nat_local, nat_remote and encap; false when the message says nothing about it. */
+bool v2_detect_nat(struct v2_sa *sa, const struct v2_msg *m, const struct ike_path *path, bool force);
+
+/* v2_mobike.c: addresses that change (RFC 4555) */
+void v2_enc_mobike(struct v2_sa *sa, struct v2_enc *e); /* in IKE_AUTH */
+void v2_take_mobike(struct v2_sa *sa, const struct v2_msg *m);
+/* An INFORMATIONAL request of ours, and its answer. False: the SA is gone. */
+void v2_mobike_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e);
+bool v2_mobike_response(struct v2_sa *sa, struct v2_task *t, const struct v2_msg *m);
+/* One of the peer's: e is the answer, which is sent afterwards. v2_mobike_follow() then, when this returned true. */
+bool v2_mobike_request(struct v2_sa *sa, const struct v2_msg *m, struct v2_enc *e);
+void v2_mobike_follow(struct v2_sa *sa);
+void v2_mobike_resume(struct v2_sa *sa); /* after a restore */
+void v2_readdress(struct ike_sa *sa, const struct cv_addr *local);
+/* The peer does not answer: try another of its addresses. False when there is none left. */
+bool v2_mobike_failover(struct v2_sa *sa);
 
 /* v2_auth.c */
 void v2_auth_start(struct v2_sa *sa);

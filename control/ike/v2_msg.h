@@ -52,6 +52,8 @@ enum v2_notify_type {
 	V2_N_NO_ADDITIONAL_SAS = 35,
 	V2_N_FAILED_CP_REQUIRED = 37,
 	V2_N_TS_UNACCEPTABLE = 38,
+	V2_N_UNACCEPTABLE_ADDRESSES = 40,
+	V2_N_UNEXPECTED_NAT_DETECTED = 41,
 	V2_N_TEMPORARY_FAILURE = 43,
 	V2_N_CHILD_SA_NOT_FOUND = 44,
 	V2_N_ERROR_MAX = 16383,
@@ -64,6 +66,13 @@ enum v2_notify_type {
 	V2_N_IPCOMP_SUPPORTED = 16387,
 	V2_N_USE_TRANSPORT_MODE = 16391,
 	V2_N_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
+	V2_N_MOBIKE_SUPPORTED = 16396,
+	V2_N_ADDITIONAL_IP4_ADDRESS = 16397,
+	V2_N_ADDITIONAL_IP6_ADDRESS = 16398,
+	V2_N_NO_ADDITIONAL_ADDRESSES = 16399,
+	V2_N_UPDATE_SA_ADDRESSES = 16400,
+	V2_N_COOKIE2 = 16401,
+	V2_N_NO_NATS_ALLOWED = 16402,
 	V2_N_IKEV2_FRAGMENTATION_SUPPORTED = 16430,
 	V2_N_SIGNATURE_HASH_ALGORITHMS = 16431,
 	V2_N_USE_PPK = 16435, /* RFC 8784 */
@@ -168,6 +177,8 @@ struct v2_msg {
 	struct v2_view certreq[V2_CERTREQ_MAX]; /* key ids of CAs, PKI_KEYID_LEN bytes each */
 	struct v2_view inner;			/* decrypted payloads; the first has type inner_first */
 	uint8_t inner_first;
+	const struct ike_path *path; /* of a request: where it came from */
+	bool natt;
 	struct v2_answer *answer; /* of a request: what it is answered with */
 	bool url_cert;		  /* hash and URL was sent although we never ask for it: nothing is ever fetched */
 	bool skipped_eap, skipped_cp;

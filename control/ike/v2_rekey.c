@@ -79,6 +79,10 @@ static struct v2_sa *successor_new(
 	n->sa.nat_local = old->sa.nat_local;
 	n->sa.nat_remote = old->sa.nat_remote;
 	n->sa.encap = old->sa.encap;
+	n->sa.mobike = old->sa.mobike;
+	n->sa.movable = old->sa.movable;
+	n->n_other = old->n_other;
+	memcpy(n->other, old->other, sizeof(n->other));
 	n->peer_frag = old->peer_frag;
 	n->ppk_used = old->ppk_used;
 	n->sa.profile = old->sa.profile;

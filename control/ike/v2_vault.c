@@ -121,6 +121,10 @@ void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 	ike_put_id(w, &sa->id_peer);
 	ike_put_u64(w, sa->iv_last);
 	ike_put_u8(w, (uint8_t)(sa->peer_frag | sa->ppk_used << 1));
+	ike_put_u8(w, sa->moving);
+	ike_put_u32(w, sa->update_msgid);
+	ike_put_u8(w, (uint8_t)sa->n_other);
+	ike_put(w, sa->other, sizeof(sa->other));
 	put_answers(sa, w);
 	put_requests(sa, w);
 	put_deletes(sa, w);
@@ -182,13 +186,18 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	uint8_t flags = ike_get_u8(r);
 	sa->peer_frag = flags & 1;
 	sa->ppk_used = flags & 2;
-	if (r->bad || base->phase != IKE_PHASE_ESTABLISHED || base->state != V2_ESTABLISHED ||
-		sa->suite.n_addke > CFG_ADDKE_MAX || sa->keys.d_len > V2_KEY_MAX || sa->keys.a_len > V2_KEY_MAX ||
-		sa->keys.e_len > V2_KEY_MAX)
+	sa->moving = ike_get_u8(r) != 0;
+	sa->update_msgid = ike_get_u32(r);
+	sa->n_other = ike_get_u8(r);
+	ike_get(r, sa->other, sizeof(sa->other));
+	if (r->bad || sa->n_other > V2_OTHER_MAX || base->phase != IKE_PHASE_ESTABLISHED ||
+		base->state != V2_ESTABLISHED || sa->suite.n_addke > CFG_ADDKE_MAX || sa->keys.d_len > V2_KEY_MAX ||
+		sa->keys.a_len > V2_KEY_MAX || sa->keys.e_len > V2_KEY_MAX)
 		return -EPROTO;
 	get_answers(sa, r);
 	get_requests(sa, r);
 	get_deletes(sa, r);
+	v2_mobike_resume(sa);
 	v2_dpd_arm(sa);
 	return r->bad || !sa->own_window || !sa->peer_window ? -EPROTO : 0;
 }

@@ -186,6 +186,8 @@ static void rexmit_fire(struct ike *ike, struct ike_timer *timer)
 	struct v2_sa *sa = r->sa;
 	if (r->tries >= IKE_RETRIES) {
 		bool dpd = r->task && r->task->dpd, leaving = r->task && r->task->delete_ike;
+		if (!leaving && v2_mobike_failover(sa))
+			return;
 		ike->stats.dpd_dead += dpd;
 		if (!leaving)
 			ike_peer_dead(&sa->sa);
@@ -206,6 +208,16 @@ void v2_request_send(struct v2_sa *sa, struct v2_request *r)
 	ike_sa_save(&sa->sa); /* a restarted process must know the message id and what was sent with it */
 	v2_send_all(sa, &r->out);
 	v2_set_timer(sa, &r->rexmit, rexmit_fire, repeat_ms(r));
+}
+
+void v2_requests_again(struct v2_sa *sa)
+{
+	struct v2_task *t;
+	TAILQ_FOREACH (t, &sa->active, link)
+		if (t->place == V2_TASK_SENT) {
+			t->req.tries = 0;
+			v2_set_timer(sa, &t->req.rexmit, rexmit_fire, 0);
+		}
 }
 
 void v2_request_stop(struct v2_sa *sa, struct v2_request *r)
@@ -308,14 +320,16 @@ static struct v2_answer *answer_new(struct v2_sa *sa, uint32_t msgid)
 	return a;
 }
 
-struct v2_answer *v2_answer_open(struct v2_sa *sa, uint32_t msgid, uint8_t exchange)
+struct v2_answer *v2_answer_open(struct v2_sa *sa, const struct v2_msg *m)
 {
 	struct v2_answer *a, *next;
 	TAILQ_FOREACH_SAFE(a, &sa->answers, link, next)
-	if (passed(sa, a, msgid))
+	if (passed(sa, a, m->h.msgid))
 		answer_free(sa, a);
-	a = answer_new(sa, msgid);
-	a->exchange = exchange;
+	a = answer_new(sa, m->h.msgid);
+	a->exchange = m->h.exchange;
+	a->path = *m->path;
+	a->natt = m->natt;
 	a->open = true;
 	return a;
 }
@@ -342,7 +356,7 @@ void v2_respond(struct v2_sa *sa, struct v2_answer *a, struct v2_enc *e)
 	}
 	a->open = false;
 	ike_sa_save(&sa->sa);
-	v2_send_all(sa, &a->resp);
+	v2_send_all_to(sa, &a->path, a->natt, &a->resp);
 }
 
 void v2_respond_notify(struct v2_sa *sa, struct v2_answer *a, uint16_t type, const void *data, size_t len)

@@ -44,6 +44,11 @@ static struct pair_pkt *packet(const void *data, size_t len)
 
 static const struct cv_addr nat_addr = {.af = CV_AF_INET, .b = {198, 51, 100, 1}};
 
+static bool has_addr(const struct pair_host *h, const struct cv_addr *a)
+{
+	return (cv_addr_eq(&h->addr, a) || cv_addr_eq(&h->second, a)) && !cv_addr_eq(&h->pair->broken, a);
+}
+
 /* The path as the receiver sees it; false when the NAT has no such mapping (any more). */
 static bool translate(struct pair *p, int from, const struct ike_path *path, struct ike_path *out)
 {
@@ -53,7 +58,7 @@ static bool translate(struct pair *p, int from, const struct ike_path *path, str
 		.lport = path->rport,
 		.rport = path->lport};
 	if (!p->nat)
-		return cv_addr_eq(&path->remote, &p->h[!from].addr);
+		return has_addr(&p->h[from], &path->local) && has_addr(&p->h[!from], &path->remote);
 	if (from == 0) {
 		out->remote = nat_addr;
 		out->rport = (uint16_t)(path->lport + p->nat_shift);
@@ -96,7 +101,7 @@ static uint64_t op_now(void *ctx)
 static void op_send(void *ctx, const struct ike_path *path, bool natt, const void *data, size_t len)
 {
 	struct pair_host *h = ctx;
-	assert_true(cv_addr_eq(&path->local, &h->addr));
+	assert_true(h->pair->moves || cv_addr_eq(&path->local, &h->addr));
 	assert_true(!natt || path->lport == 4500);
 	transmit(h->pair, h->i, path, natt, data, len);
 }
@@ -286,10 +291,21 @@ static int op_local_addr(void *ctx, const struct cfg_map_entry *entry, const str
 	return 0;
 }
 
+static unsigned op_local_addrs(
+	void *ctx, const struct cfg_map_entry *entry, uint32_t vrf, struct cv_addr *out, unsigned max)
+{
+	const struct pair_host *h = ctx;
+	(void)entry, (void)vrf;
+	assert_true(max >= 2);
+	out[0] = h->addr;
+	out[1] = h->second;
+	return h->second.af ? 2 : 1;
+}
+
 static bool op_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
 {
 	struct pair_host *h = ctx;
-	assert_true(cv_addr_eq(&path->local, &h->addr));
+	assert_true(h->pair->moves || cv_addr_eq(&path->local, &h->addr));
 	return entry->map == &h->cfg->map[0];
 }
 
@@ -340,6 +356,7 @@ static const struct ike_ops ops = {
 	.child_out_idle_s = op_child_out_idle_s,
 	.acquire_failed = op_acquire_failed,
 	.local_addr = op_local_addr,
+	.local_addrs = op_local_addrs,
 	.entry_serves = op_entry_serves,
 	.event = op_event,
 	.vault_write = op_vault_write,
@@ -573,7 +590,8 @@ static void send_esp(struct pair *p, int i)
 	}
 	h->esp_sent++;
 	c->last_tx = p->now;
-	if (p->cut)
+	if (p->cut ||
+		(p->moves && !p->nat && (!has_addr(h, &c->p.path.local) || !has_addr(&p->h[!i], &c->p.path.remote))))
 		return;
 	k = packet(NULL, 0);
 	k->esp = true;

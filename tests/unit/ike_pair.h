@@ -36,7 +36,7 @@ struct pair_host {
 	int i;
 	struct ike *ike;
 	struct cv_config *cfg;
-	struct cv_addr addr;
+	struct cv_addr addr, second; /* second: another one, af NONE = none */
 	struct pair_child child[PAIR_CHILD_MAX];
 	uint64_t next_out_seq, last_acquire;
 	uint32_t next_spi;
@@ -90,6 +90,9 @@ struct pair {
 	unsigned loss, dup, jitter; /* IKE packets: per cent, per cent, up to ms more delay */
 	uint64_t rng;
 	bool cut; /* nothing passes */
+	/* Addresses change: what goes from or to one that a host does not have (any more), or to `broken`, is lost. */
+	bool moves;
+	struct cv_addr broken;
 	/* Asked for each IKE packet, counted from 0 over both directions: false = lose it. NULL = all pass. */
 	bool (*filter)(struct pair *p, int from, unsigned n, const uint8_t *data, size_t len);
 	unsigned n_ike;
