@@ -576,7 +576,7 @@ static void check_clear_frame(struct burst *b, unsigned port, struct rte_mbuf *m
 	leak("a packet that was not sent came out of port %u", port);
 }
 
-/* A frame of a tunnel: packets of one SA keep their order, so it is the next that the model wants there. */
+/* A frame of a tunnel: one of those that the model wants there; which one shows at the far end. */
 static unsigned check_tunnel_frame(struct burst *b, const struct rte_mbuf *m)
 {
 	const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *), *ip = f + 18;
@@ -651,6 +651,10 @@ static void far_end(const struct burst *near, struct rte_mbuf **m, const unsigne
 	for (unsigned i = 0; i < n; i++) {
 		const struct rule *rule = near->e[which[i]].rule;
 		unsigned front = below(10) ? rule->front : below(FRONTS);
+
+		for (unsigned k = 0; k < i; k++) /* an SA keeps the order of each flow, not that of several */
+			if (near->e[which[k]].rule == rule)
+				front = vlan[k] - 1;
 
 		far.p[i] = near->p[which[i]];
 		far.e[i] = model_far(rule, &far.p[i]);
