@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations of Culvert for the lab's topology, as plain dictionaries in the shape of the YANG modules."""
-from .topology import GW_LAN, GW_WAN, LAN, NEXT_HOP, PLEN, REMOTE
+from .topology import GW_LAN, GW_WAN, LAN, NEXT_HOP, PEER_LAN, PLEN, REMOTE
 
 PSK = "a secret that only the lab knows"
 
@@ -77,3 +77,19 @@ def vpn(peer, version=2, esp="aes128-gcm16", inner=(4,), psk=PSK, pfs=None, iden
             **({"lifetime": lifetime} if lifetime else {}), **(entry or {})}]}],
     }
     return config
+
+
+def mirror(config):
+    """The same for the other end of the tunnel: every address and network changes places with its opposite."""
+    swap = {}
+    for here, there in ((GW_LAN, PEER_LAN), (GW_WAN, NEXT_HOP), (LAN, REMOTE)):
+        for family in (4, 6):
+            swap.update({here[family]: there[family], there[family]: here[family]})
+
+    def walk(node):
+        if isinstance(node, dict):
+            return {key: walk(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [walk(value) for value in node]
+        return swap.get(node, node) if isinstance(node, str) else node
+    return walk(config)

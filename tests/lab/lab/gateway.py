@@ -17,13 +17,15 @@ def build_root():
 
 
 class Culvert:
-    """start() brings both processes up with a startup configuration (a dict, or None)."""
+    """start() brings both processes up with a startup configuration (a dict, or None). Gateways in other namespaces than
+    "gw" have directories and logs with that name."""
 
     def __init__(self, lab, ns="gw", test_faults=False):
         self.lab, self.ns, self.test_faults = lab, ns, test_faults
         self.build = build_root()
-        self.run_dir = lab.work / "run"
-        self.config_dir = lab.work / "config"
+        self.tag = "" if ns == "gw" else f"-{ns}"
+        self.run_dir = lab.work / f"run{self.tag}"
+        self.config_dir = lab.work / f"config{self.tag}"
         for directory in (self.run_dir, self.config_dir):
             directory.mkdir(exist_ok=True)
         self.dataplane = self.control = None
@@ -49,7 +51,7 @@ class Culvert:
                 "--memory", "192"]
         if self.test_faults:
             argv.append("--test-faults")
-        self.dataplane = self.lab.spawn(self.ns, argv, "dataplane.log")
+        self.dataplane = self.lab.spawn(self.ns, argv, f"dataplane{self.tag}.log")
         return self.dataplane
 
     def start_control(self):
@@ -62,7 +64,7 @@ class Culvert:
         self.control = self.lab.spawn(self.ns, [
             self.build / "mgmt/culvertd", "--run-dir", self.run_dir, "--config-dir", self.config_dir,
             "--dataplane-socket", self.run_dir / "dataplane.sock", "--socket", self.run_dir / "culvertd.sock"],
-            "culvertd.log")
+            f"culvertd{self.tag}.log")
         return self.control
 
     def wait_ready(self, timeout=20):

@@ -151,6 +151,25 @@ class Site:
         return Capture(self.lab, "wan", device, name, only)
 
 
+class TwoGateways(Site):
+    """host-a - gw - wan - gw2 - host-b, without a peer: both gateways are for Culvert. The far one has the peer's addresses."""
+
+    def __init__(self, lab):  # pylint: disable=super-init-not-called
+        self.lab, self.nat, self.peer = lab, None, None
+        for ns in ("host-a", "gw", "wan", "gw2", "host-b"):
+            lab.namespace(ns)
+        for host, gw, port in (("host-a", "gw", "gw0"), ("host-b", "gw2", "gw1")):
+            lab.veth(host, "eth0", gw, "cv-lan")
+            lab.veth(gw, "cv-wan", "wan", port)
+            lab.silent(gw, "cv-lan", "cv-wan")
+            lab.silent("wan", port)
+        lab.bridge("wan", "outside", "gw0", "gw1")
+        for family in (4, 6):
+            for host, table, gateway in (("host-a", HOST_A, GW_LAN), ("host-b", HOST_B, PEER_LAN)):
+                lab.address(host, "eth0", f"{table[family]}/{PLEN[family]}")
+                lab.route(host, "default", gateway[family])
+
+
 def layer_of(daemon):
     done = subprocess.run([TOOLS / "peer-packages", daemon], capture_output=True, text=True)
     if done.returncode:
