@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ike_v1_env.h"
 
-struct pair *p;
-
-int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
-	return 0;
-}
-
 void start(void (*tweak)(struct cv_config *c, int host))
 {
 	p = pair_new(CFG_IKEV1, tweak);
-}
-
-void up(void)
-{
-	pair_acquire(p, 0, 0);
-	pair_run(p, 1000);
-	assert_true(pair_children_agree(p, 1));
 }
 
 void policies(struct cv_config *c, unsigned n)

@@ -11,16 +11,11 @@
 #include <string.h>
 
 #include "cv_addr.h"
-#include "ike_pair.h"
-
-extern struct pair *p; /* freed by teardown */
+#include "ike_env.h"
 
 #define V1_TEST(f) cmocka_unit_test_teardown(f, teardown)
 
-int teardown(void **state);
 void start(void (*tweak)(struct cv_config *c, int host));
-/* Traffic of host 0 brings up one pair of SAs within a second. */
-void up(void);
 /* n equal policies: aes256, sha256, ecp256, psk, a day. The built-in ones follow them. */
 void policies(struct cv_config *c, unsigned n);
 /* Only the first policy is left. */

@@ -14,8 +14,8 @@
 
 #include "cv_addr.h"
 #include "cert_env.h"
+#include "ike_env.h"
 
-static struct pair *p;
 static EVP_PKEY *key[2];
 static enum cfg_ike_version version;
 
@@ -43,13 +43,6 @@ static int finish(void **state)
 	return cert_env_finish(state);
 }
 
-static void fresh(void)
-{
-	if (p)
-		pair_free(p);
-	p = NULL;
-}
-
 static int reset(void **state)
 {
 	(void)state;
@@ -61,13 +54,6 @@ static int reset(void **state)
 	memset(rules, 0, sizeof(rules));
 	rules[0] = "subject-name co ou = green";
 	dn = fqdn = NULL;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fresh();
 	return 0;
 }
 
@@ -210,7 +196,7 @@ static void configure(struct cv_config *c, int i)
 
 static void try(void)
 {
-	fresh();
+	teardown(NULL);
 	p = pair_new(version, configure);
 	pair_acquire(p, 0, 0);
 	pair_run(p, 1000);
@@ -283,7 +269,7 @@ static void group_by_identity(void **state)
 	match_name = true;
 	BOTH_VERSIONS
 	{
-		fresh();
+		teardown(NULL);
 		p = pair_new(version, some_group);
 		pair_acquire(p, 0, 0);
 		pair_run(p, 1000);
@@ -310,14 +296,14 @@ static void group_matches_ou(void **state)
 	BOTH_VERSIONS
 	{
 		cert_env.subject = "/C=IN/OU=green/CN=gw0";
-		fresh();
+		teardown(NULL);
 		p = pair_new(version, sends_dn);
 		pair_acquire(p, 0, 0);
 		pair_run(p, 1000);
 		assert_true(pair_children_agree(p, 1));
 		assert_string_equal(pair_show(p, 1, "peer_group"), "green");
 		cert_env.subject = "/C=IN/OU=blue/OU=green/CN=gw0"; /* not the first */
-		fresh();
+		teardown(NULL);
 		p = pair_new(version, sends_dn);
 		pair_acquire(p, 0, 0);
 		pair_run(p, 60000);
@@ -411,13 +397,13 @@ static void bound_profile(void **state)
 	rules[0] = NULL;
 	BOTH_VERSIONS
 	{
-		fresh();
+		teardown(NULL);
 		bound_to = "192.0.2.2";
 		p = pair_new(version, with_binding);
 		pair_acquire(p, 0, 0);
 		pair_run(p, 1000);
 		assert_true(pair_children_agree(p, 1));
-		fresh();
+		teardown(NULL);
 		bound_to = "192.0.2.77";
 		p = pair_new(version, with_binding);
 		pair_acquire(p, 0, 0);
@@ -443,14 +429,14 @@ static void maps_are_for_certificates(void **state)
 	BOTH_VERSIONS
 	{
 		p_needs_map = true;
-		fresh();
+		teardown(NULL);
 		p = pair_new(version, with_psk);
 		pair_acquire(p, 0, 0);
 		pair_run(p, 60000);
 		assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);
 		assert_int_equal(pair_stat(p, 1, "certmap_matched") + pair_stat(p, 1, "certmap_no_match"), 0);
 		match_name = true; /* by its identity it is welcome */
-		fresh();
+		teardown(NULL);
 		p = pair_new(version, with_psk);
 		pair_acquire(p, 0, 0);
 		pair_run(p, 1000);
@@ -568,7 +554,7 @@ static void claimed_name(void **state)
 	fqdn = "gw0.example.org";
 	BOTH_VERSIONS
 	{
-		fresh();
+		teardown(NULL);
 		p = pair_new(version, with_psk);
 		pair_acquire(p, 0, 0);
 		pair_run(p, 20000);

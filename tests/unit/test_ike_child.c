@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "cv_addr.h"
-#include "ike_pair.h"
+#include "ike_env.h"
 
 #define AH(i)                                                                                                          \
 	{                                                                                                              \
@@ -25,7 +25,6 @@
 		.encr = CV_ENCR_##e                                                                                    \
 	}
 
-static struct pair *p;
 /* The transform sets of the two hosts, ended by a set without a name. */
 static const struct cfg_transform_set *sets[2];
 static bool between_peers; /* the flow is that between the two ends themselves */
@@ -70,15 +69,6 @@ static struct pair_child *negotiate(enum cfg_ike_version version, const struct c
 	assert_int_equal(l->p.esn, r->p.esn);
 	assert_int_equal(l->p.transport, r->p.transport);
 	return pair_newest(p, 0);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
-	return 0;
 }
 
 /* Every AH there is, with keys of its length, renewed and closed again: AH SPIs are named as such in all messages. */

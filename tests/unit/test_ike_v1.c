@@ -53,7 +53,7 @@ static void responder_order(void **state)
 {
 	(void)state;
 	start(tweak_order);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 0, "encr"), "aes256-cbc");
 	assert_string_equal(pair_show(p, 1, "encr"), "aes256-cbc");
 }
@@ -77,7 +77,7 @@ static void shorter_lifetime(void **state)
 	void (*const tweaks[])(struct cv_config *, int) = {tweak_life_responder, tweak_life_initiator};
 	for (int i = 0; i < 2; i++) {
 		start(tweaks[i]);
-		up();
+		bring_up();
 		assert_string_equal(pair_show(p, 0, "lifetime"), "3600");
 		assert_string_equal(pair_show(p, 1, "lifetime"), "3600");
 		teardown(NULL);
@@ -122,7 +122,7 @@ static void legacy(void **state)
 {
 	(void)state;
 	start(tweak_legacy);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 0, "encr"), "3des");
 	assert_string_equal(pair_show(p, 0, "group"), "modp1536");
 	teardown(NULL);
@@ -154,7 +154,7 @@ static void algorithms(void **state)
 			q->hash = t[i].hash;
 			q->key_bits = t[i].bits;
 		}
-		up();
+		bring_up();
 		assert_string_equal(pair_show(p, 1, "group"), algo_ike_get(ALGO_IKE_GROUP, t[i].group, 0)->name);
 		assert_string_equal(pair_show(p, 1, "hash"), algo_ike_get(ALGO_IKE_PRF, t[i].hash, 0)->name);
 		teardown(NULL);
@@ -173,7 +173,7 @@ static void short_lifetime(void **state)
 {
 	(void)state;
 	start(tweak_180);
-	up();
+	bring_up();
 	char first[32];
 	strcpy(first, pair_show(p, 0, "spi_i"));
 	assert_string_equal(pair_show(p, 0, "encr"), "aes256-cbc");
@@ -254,7 +254,7 @@ static void identities(void **state)
 {
 	(void)state;
 	start(tweak_identity);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 1, "peer_id"), "left.example.com");
 	teardown(NULL);
 	start(tweak_bad_identity);
@@ -293,7 +293,7 @@ static void damaged_messages(void **state)
 	(void)state;
 	start(NULL);
 	record(64, 0);
-	up();
+	bring_up();
 	p->filter = NULL;
 	pair_run(p, 1000);
 	replay_damaged(0x40, false);

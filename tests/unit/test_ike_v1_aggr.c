@@ -83,7 +83,7 @@ static void dynamic_peers(void **state)
 		id_type = t[i].type;
 		id_text = t[i].text;
 		start(tweak_dynamic);
-		up();
+		bring_up();
 		assert_string_equal(pair_show(p, 1, "peer_id"), id_text);
 		/* the hub has no address to begin with: its own traffic can only wait for the spoke */
 		struct ike_match m = {.fvrf = -1, .ivrf = -1};
@@ -115,7 +115,7 @@ static void identity_on_the_wire(void **state)
 	saw_id = false;
 	start(tweak_dynamic);
 	p->filter = look_for_id;
-	up();
+	bring_up();
 	assert_true(saw_id);
 }
 
@@ -211,7 +211,7 @@ static void one_group(void **state)
 {
 	(void)state;
 	start(tweak_groups);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 1, "group"), "ecp256");
 }
 
@@ -235,7 +235,7 @@ static void duplicates(void **state)
 	(void)state;
 	start(tweak_plain);
 	p->dup = 100;
-	up();
+	bring_up();
 	pair_run(p, 60000);
 	assert_true(pair_children_agree(p, 1));
 	assert_int_equal(pair_stat(p, 1, "sa_responded"), 1);
@@ -253,7 +253,7 @@ static void nat(void **state)
 	(void)state;
 	p = pair_new(CFG_IKEV1, aggr_behind_nat);
 	p->nat = true;
-	up();
+	bring_up();
 	encapsulated();
 	assert_string_equal(pair_show(p, 0, "nat_local"), "true");
 	assert_string_equal(pair_show(p, 1, "nat_remote"), "true");
@@ -270,7 +270,7 @@ static void rekey_and_restart(void **state)
 {
 	(void)state;
 	start(tweak_rekey);
-	up();
+	bring_up();
 	p->traffic_ms = 50;
 	pair_run(p, 5000);
 	pair_restart(p, 0);
@@ -287,7 +287,7 @@ static void damaged_messages(void **state)
 	(void)state;
 	start(tweak_plain);
 	record(16, 0);
-	up();
+	bring_up();
 	p->filter = NULL;
 	replay_damaged(0x40, false);
 	pair_run(p, 120000);
@@ -314,7 +314,7 @@ static void main_mode_dynamic(void **state)
 {
 	(void)state;
 	start(tweak_wildcard);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 1, "mode"), "main");
 	assert_string_equal(pair_show(p, 1, "peer_id"), "spoke1.example.com");
 }

@@ -97,7 +97,7 @@ static void login_after_signatures(void **state)
 		password = "correct horse";
 		start(with_login);
 		drop_builtin(p);
-		up();
+		bring_up();
 		assert_string_equal(pair_show(p, server, "xauth_user"), "alice");
 		assert_string_equal(pair_show(p, server, "auth"), "rsa-sig");
 		teardown(NULL);

@@ -39,7 +39,7 @@ static void login(void **state)
 		server = i & 1;
 		aggressive = i & 2;
 		start(tweak_mode);
-		up();
+		bring_up();
 		assert_string_equal(pair_show(p, server, "xauth_user"), "alice");
 		assert_string_equal(pair_show(p, 0, "state"), "QM_IDLE");
 		for (int h = 0; h < 2; h++) {
@@ -170,7 +170,7 @@ static void inner_address(void **state)
 		push = i;
 		first = "10.1.0.5";
 		start(tweak_pool);
-		up();
+		bring_up();
 		assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5");
 		assert_string_equal(pair_show(p, 0, "inner_address"), "10.1.0.5");
 		assert_int_equal(pair_newest(p, 1)->p.sel[0].dst.lo.b[3], 5);
@@ -206,7 +206,7 @@ static void address_stays(void **state)
 	push = false;
 	server = 1;
 	start(tweak_both);
-	up();
+	bring_up();
 	p->traffic_ms = 50;
 	pair_run(p, 5000);
 	pair_restart(p, 1);
@@ -220,7 +220,7 @@ static void address_stays(void **state)
 	ike_clear(p->h[0].ike, &m);
 	pair_run(p, 15000);
 	assert_int_equal(pair_n_sas(p, 1), 0);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5"); /* it was free again */
 }
 
@@ -267,7 +267,7 @@ static void damaged_messages(void **state)
 	push = false;
 	start(tweak_both);
 	record(16, V1_EX_TRANSACTION);
-	up();
+	bring_up();
 	assert_int_equal(recorded(), 6);
 	p->filter = NULL;
 	replay_damaged(0x10, true);

@@ -48,7 +48,7 @@ static void duplicates(void **state)
 	(void)state;
 	start(NULL);
 	p->dup = 100;
-	up();
+	bring_up();
 	pair_run(p, 60000);
 	assert_true(pair_children_agree(p, 1));
 	assert_int_equal(pair_n_sas(p, 1), 1);
@@ -118,7 +118,7 @@ static void rekey_loses_nothing(void **state)
 {
 	(void)state;
 	start(tweak_short);
-	up();
+	bring_up();
 	traffic_for(3600000);
 	nothing_lost();
 	assert_true(pair_stat(p, 0, "child_rekeyed") >= 10);
@@ -139,7 +139,7 @@ static void rekey_under_loss(void **state)
 	(void)state;
 	for (unsigned seed = 1; seed <= 5; seed++) {
 		start(tweak_short);
-		up();
+		bring_up();
 		p->rng = seed;
 		p->loss = 10;
 		p->dup = 10;
@@ -160,7 +160,7 @@ static void crossing_rekeys(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	p->traffic_ms = 50;
 	for (unsigned round = 0; round < 20; round++) {
 		for (int i = 0; i < 2; i++)
@@ -178,7 +178,7 @@ static void kilobytes(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	uint32_t first = pair_newest(p, 0)->id;
 	p->traffic_ms = 50;
 	ike_child_expire(p->h[0].ike, first, false);
@@ -198,7 +198,7 @@ static void rekey_refused(void **state)
 {
 	(void)state;
 	start(tweak_short);
-	up();
+	bring_up();
 	p->h[1].cfg->map->entry->pfs = IKE_GROUP_ECP256;
 	p->h[0].cfg->map->entry->pfs = IKE_GROUP_MODP2048;
 	uint32_t id = pair_newest(p, 0)->id;
@@ -218,14 +218,14 @@ static void clear_child(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
 	assert_int_equal(ike_clear(p->h[0].ike, &m), 1);
 	pair_run(p, 5000);
 	assert_int_equal(pair_n_children(p, 0), 0);
 	assert_int_equal(pair_n_children(p, 1), 0);
 	assert_int_equal(pair_n_sas(p, 1), 1);
-	up(); /* over the same phase 1 SA */
+	bring_up(); /* over the same phase 1 SA */
 	assert_int_equal(pair_stat(p, 1, "sa_responded"), 1);
 }
 
@@ -234,7 +234,7 @@ static void clear_session(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		start(NULL);
-		up();
+		bring_up();
 		struct ike_match m = {.fvrf = -1, .ivrf = -1};
 		assert_int_equal(ike_clear(p->h[i].ike, &m), 1);
 		pair_run(p, 5000);
@@ -253,7 +253,7 @@ static void initial_contact(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	pair_reboot(p, 0);
 	pair_acquire(p, 0, 0);
 	pair_run(p, 5000);
@@ -267,7 +267,7 @@ static void peer_forgot(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
 	ike_clear(p->h[0].ike, &m);
 	pair_run(p, 5000);
@@ -284,7 +284,7 @@ static void control_restart(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		start(tweak_short);
-		up();
+		bring_up();
 		p->traffic_ms = 50;
 		pair_run(p, 5000);
 		pair_restart(p, i);
@@ -301,7 +301,7 @@ static void many_restarts(void **state)
 {
 	(void)state;
 	start(tweak_short);
-	up();
+	bring_up();
 	p->traffic_ms = 50;
 	for (unsigned n = 0; n < 60; n++) {
 		pair_run(p, 37013);
@@ -316,7 +316,7 @@ static void dataplane_restart(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		start(NULL);
-		up();
+		bring_up();
 		pair_dataplane_restart(p, i);
 		pair_run(p, 5000);
 		assert_true(pair_children_agree(p, 1));

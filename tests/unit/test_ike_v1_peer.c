@@ -22,7 +22,7 @@ static void dpd_periodic(void **state)
 	(void)state;
 	dpd_mode = CFG_DPD_PERIODIC;
 	start(tweak_dpd);
-	up();
+	bring_up();
 	uint64_t sent = pair_stat(p, 0, "dpd_sent");
 	pair_run(p, 100000);
 	assert_in_range(pair_stat(p, 0, "dpd_sent") - sent, 9, 11);
@@ -49,7 +49,7 @@ static void dpd_retry_interval(void **state)
 {
 	(void)state;
 	start(tweak_30_20);
-	up();
+	bring_up();
 	pair_run(p, 30500);
 	assert_int_equal(pair_stat(p, 0, "dpd_sent"), 1);
 	p->cut = true;
@@ -69,7 +69,7 @@ static void dpd_recovers(void **state)
 	(void)state;
 	dpd_mode = CFG_DPD_PERIODIC;
 	start(tweak_dpd);
-	up();
+	bring_up();
 	for (unsigned i = 0; i < 5; i++) {
 		p->cut = true;
 		pair_run(p, 12000);
@@ -88,7 +88,7 @@ static void dpd_traffic(void **state)
 	(void)state;
 	dpd_mode = CFG_DPD_PERIODIC;
 	start(tweak_dpd);
-	up();
+	bring_up();
 	p->traffic_ms = 500;
 	pair_run(p, 100000);
 	assert_int_equal(pair_stat(p, 0, "dpd_sent"), 0);
@@ -100,7 +100,7 @@ static void dpd_on_demand(void **state)
 	(void)state;
 	dpd_mode = CFG_DPD_ON_DEMAND;
 	start(tweak_dpd);
-	up();
+	bring_up();
 	unsigned n = p->n_ike;
 	pair_run(p, 300000);
 	assert_int_equal(p->n_ike, n);
@@ -157,7 +157,7 @@ static void list_goes_round(void **state)
 	static const char *const order[] = {"192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.2"};
 	dpd_mode = CFG_DPD_PERIODIC;
 	start(tweak_three);
-	up();
+	bring_up();
 	p->traffic_ms = 500;
 	for (unsigned i = 1; i < 4; i++) {
 		pair_run(p, 30000);
@@ -180,7 +180,7 @@ static void next_negotiation(void **state)
 	ike_clear(p->h[0].ike, &m);
 	pair_run(p, 5000);
 	assert_int_equal(pair_n_sas(p, 0), 0);
-	up(); /* within a second */
+	bring_up(); /* within a second */
 }
 
 /* ---- NAT (RFC 3947) ---- */
@@ -190,7 +190,7 @@ static void nat(void **state)
 	(void)state;
 	p = pair_new(CFG_IKEV1, tweak_nat);
 	p->nat = true;
-	up();
+	bring_up();
 	encapsulated();
 	assert_string_equal(pair_show(p, 0, "nat_local"), "true");
 	assert_string_equal(pair_show(p, 0, "nat_remote"), "false");
@@ -207,7 +207,7 @@ static void nat(void **state)
 	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
 	ike_clear(p->h[0].ike, &m);
 	pair_run(p, 1000);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 1, "remote_port"), "24500");
 	assert_int_equal(pair_newest(p, 1)->p.path.rport, 24500);
 }
@@ -243,7 +243,7 @@ static void nat_drafts(void **state)
 	p = pair_new(CFG_IKEV1, tweak_nat);
 	p->nat = true;
 	p->filter = only_drafts_seen;
-	up();
+	bring_up();
 	assert_true(saw_draft_nat_d);
 	encapsulated();
 	assert_string_equal(pair_show(p, 1, "nat_remote"), "true");
@@ -262,7 +262,7 @@ static void nat_rekey(void **state)
 		for (unsigned k = 0; k < p->h[i].cfg->n_ike_policy; k++)
 			p->h[i].cfg->ike_policy[k].lifetime_s = 900;
 	}
-	up();
+	bring_up();
 	traffic_for(3600000);
 	nothing_lost();
 	assert_true(pair_events(p, 0, IKE_EVT_REKEYED) >= 3);
@@ -284,13 +284,13 @@ static void encapsulation_choice(void **state)
 {
 	(void)state;
 	start(tweak_force);
-	up();
+	bring_up();
 	assert_true(pair_newest(p, 0)->p.udp_encap);
 	assert_true(pair_newest(p, 1)->p.udp_encap);
 	teardown(NULL);
 	start(tweak_no_natt);
 	p->nat = true;
-	up();
+	bring_up();
 	assert_false(pair_newest(p, 0)->p.udp_encap);
 }
 
@@ -353,7 +353,7 @@ static void fragments_not_agreed(void **state)
 		start(tweak_fragments);
 		n_fragments = 0;
 		p->filter = measure;
-		up();
+		bring_up();
 		assert_int_equal(n_fragments, 0);
 		teardown(NULL);
 	}
@@ -367,7 +367,7 @@ static void fragments_malformed(void **state)
 	char spi[2][32];
 	size_of[0] = size_of[1] = 300;
 	start(tweak_fragments);
-	up();
+	bring_up();
 	strcpy(spi[0], pair_show(p, 0, "spi_i"));
 	strcpy(spi[1], pair_show(p, 0, "spi_r"));
 	for (int i = 0; i < 16; i++) {

@@ -38,7 +38,7 @@ static void every_transform(void **state)
 				continue;
 			under_test = (struct algo_suite){.encr = (uint8_t)e, .integ = (uint8_t)i};
 			start(tweak_alg);
-			up();
+			bring_up();
 			assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite, under_test));
 			assert_int_equal(pair_newest(p, 1)->keys.len, algo_key_len(e, i));
 			teardown(NULL);
@@ -74,7 +74,7 @@ static void bundles(void **state)
 	for (size_t i = 0; i < N_BUNDLE; i++) {
 		under_test = bundle[i];
 		start(tweak_alg);
-		up();
+		bring_up();
 		const struct pair_child *a = pair_newest(p, 0), *b = pair_newest(p, 1);
 		assert_true(algo_suite_equal(a->p.suite, under_test) && algo_suite_equal(b->p.suite, under_test));
 		assert_int_equal(a->keys.ah_len, algo_key_len(CV_ENCR_NONE, under_test.ah));
@@ -99,7 +99,7 @@ static void bundles_are_renewed(void **state)
 {
 	(void)state;
 	start(tweak_bundle_short);
-	up();
+	bring_up();
 	traffic_for(400000);
 	pair_restart(p, 1);
 	traffic_for(800000);
@@ -146,7 +146,7 @@ static void bundle_dies_with_its_ah(void **state)
 	(void)state;
 	under_test = bundle[0];
 	start(tweak_alg);
-	up();
+	bring_up();
 	p->traffic_ms = 0;
 	const struct pair_child *a = pair_newest(p, 0);
 	struct ike_sa *sa = ike_sa_next_by_addr(p->h[0].ike, a->p.path.vrf, &a->p.path.remote, NULL);
@@ -185,7 +185,7 @@ static void peers_order(void **state)
 {
 	(void)state;
 	start(tweak_common);
-	up();
+	bring_up();
 	assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite,
 		(struct algo_suite){.encr = CV_ENCR_AES256_CBC, .integ = CV_INTEG_HMAC_SHA256_128}));
 }
@@ -270,7 +270,7 @@ static void subset_and_superset(void **state)
 {
 	(void)state;
 	start(tweak_subset);
-	up();
+	bring_up();
 	struct cv_selector *s = &pair_newest(p, 1)->p.sel[0];
 	assert_int_equal(s->proto, 6);
 	assert_int_equal(s->sport_lo, 443);
@@ -314,7 +314,7 @@ static void ipv6_inside(void **state)
 {
 	(void)state;
 	start(tweak_ipv6);
-	up();
+	bring_up();
 	assert_int_equal(pair_newest(p, 1)->p.sel[0].src.lo.af, CV_AF_INET6);
 }
 

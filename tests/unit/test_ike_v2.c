@@ -10,29 +10,11 @@
 #include <string.h>
 
 #include "cv_addr.h"
-#include "ike_pair.h"
-
-static struct pair *p;
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
-	return 0;
-}
+#include "ike_env.h"
 
 static void start(void (*tweak)(struct cv_config *c, int host))
 {
 	p = pair_new(CFG_IKEV2, tweak);
-}
-
-static void up(void)
-{
-	pair_acquire(p, 0, 0);
-	pair_run(p, 1000);
-	assert_true(pair_children_agree(p, 1));
 }
 
 /* One proposal for the profile of a host. */
@@ -114,7 +96,7 @@ static void second_child(void **state)
 {
 	(void)state;
 	start(second_line);
-	up();
+	bring_up();
 	pair_acquire(p, 0, 1);
 	pair_run(p, 1000);
 	assert_true(pair_children_agree(p, 2));
@@ -126,7 +108,7 @@ static void second_child_pfs(void **state)
 {
 	(void)state;
 	start(pfs_lines);
-	up();
+	bring_up();
 	pair_acquire(p, 1, 1); /* the responder of the IKE SA asks for it */
 	pair_run(p, 1000);
 	assert_true(pair_children_agree(p, 2));
@@ -196,7 +178,7 @@ static void every_suite(void **state)
 	(void)state;
 	for (suite = 0; suite < sizeof(suites) / sizeof(suites[0]); suite++) {
 		start(with_suite);
-		up();
+		bring_up();
 		assert_true(algo_suite_equal(pair_newest(p, 0)->p.suite, suites[suite].esp));
 		ike_child_expire(p->h[0].ike, pair_newest(p, 0)->id, false);
 		pair_run(p, 10000);
@@ -310,7 +292,7 @@ static void pfs_demanded(void **state)
 {
 	(void)state;
 	start(demand_pfs_right);
-	up();
+	bring_up();
 	pair_acquire(p, 0, 1);
 	pair_run(p, 1000);
 	assert_true(pair_children_agree(p, 1));
@@ -349,7 +331,7 @@ static void invalid_ke(void **state)
 {
 	(void)state;
 	start(groups_differ);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 0, "group"), "modp2048");
 	assert_int_equal(p->n_ike, 6);
 }
@@ -364,7 +346,7 @@ static void cookie(void **state)
 {
 	(void)state;
 	start(always_cookie);
-	up();
+	bring_up();
 	assert_int_equal(pair_stat(p, 1, "cookies_sent"), 1);
 	assert_int_equal(p->n_ike, 6);
 }
@@ -379,7 +361,7 @@ static void cookie_with_invalid_ke(void **state)
 {
 	(void)state;
 	start(cookie_and_group);
-	up();
+	bring_up();
 	assert_true(pair_stat(p, 1, "cookies_sent") >= 1);
 }
 
@@ -461,7 +443,7 @@ static void static_entries_come_first(void **state)
 {
 	(void)state;
 	start(template_first_right);
-	up();
+	bring_up();
 	assert_int_equal(pair_newest(p, 1)->p.entry->n_peer, 1);
 	assert_int_equal(pair_newest(p, 1)->p.entry->seq, p->h[1].cfg->map->entry[1].seq);
 }
@@ -470,7 +452,7 @@ static void identities(void **state)
 {
 	(void)state;
 	start(by_name);
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 1, "peer_id"), "left.example");
 	assert_string_equal(pair_show(p, 1, "local_id"), "right.example");
 	teardown(NULL);
@@ -494,7 +476,7 @@ static void nat(void **state)
 	(void)state;
 	start(by_name); /* host 1 knows host 0 by its name only: its address is the NAT's */
 	p->nat = true;
-	up();
+	bring_up();
 	assert_string_equal(pair_show(p, 0, "nat_local"), "true");
 	assert_string_equal(pair_show(p, 0, "nat_remote"), "false");
 	assert_string_equal(pair_show(p, 1, "nat_remote"), "true");
@@ -523,7 +505,7 @@ static void forced_encapsulation(void **state)
 {
 	(void)state;
 	start(force);
-	up();
+	bring_up();
 	assert_true(pair_newest(p, 0)->p.udp_encap && pair_newest(p, 1)->p.udp_encap);
 	assert_string_equal(pair_show(p, 1, "nat_t"), "true");
 }
@@ -537,7 +519,7 @@ static void nat_traversal_off(void **state)
 {
 	(void)state;
 	start(no_natt);
-	up();
+	bring_up();
 	assert_false(pair_newest(p, 0)->p.udp_encap);
 }
 
@@ -674,7 +656,7 @@ static void forged_copies(void **state)
 {
 	(void)state;
 	start(second_line);
-	up();
+	bring_up();
 	p->filter = mutate;
 	pair_acquire(p, 0, 1);
 	pair_run(p, 2000);

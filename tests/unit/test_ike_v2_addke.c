@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "cert_env.h"
+#include "ike_env.h"
 
-static struct pair *p;
 static enum ike_group more[2][CFG_ADDKE_MAX]; /* of each host's first proposal */
 static unsigned n_more[2];
 static bool second[2]; /* a second proposal without them */
@@ -26,15 +26,6 @@ static int reset(void **state)
 		second[i] = false;
 	}
 	certificates = ppks = false;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
 	return 0;
 }
 

@@ -10,8 +10,8 @@
 
 #include "cv_addr.h"
 #include "cert_env.h"
+#include "ike_env.h"
 
-static struct pair *p;
 static const char *key_type;	      /* of both hosts */
 static enum cfg_ike_method method[2]; /* of each host */
 static enum cfg_id_type id_type;      /* of both hosts; NONE = the default */
@@ -27,15 +27,6 @@ static int reset(void **state)
 	two_points = false;
 	fragment_size = 0;
 	id_type = CFG_ID_NONE;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
 	return 0;
 }
 

@@ -14,18 +14,7 @@
 
 #include "cv_addr.h"
 #include "ike_internal.h"
-#include "ike_pair.h"
-
-static struct pair *p;
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
-	return 0;
-}
+#include "ike_env.h"
 
 /*
  * The whole suite runs three times: the second time public-key work and the dataplane take their time, the third time
@@ -47,13 +36,6 @@ static void start(void (*tweak)(struct cv_config *c, int host))
 	further = tweak;
 	p = pair_new(CFG_IKEV2, with_window);
 	p->async_ms = async_ms;
-}
-
-static void up(void)
-{
-	pair_acquire(p, 0, 0);
-	pair_run(p, 1000);
-	assert_true(pair_children_agree(p, 1));
 }
 
 static unsigned lost(void)
@@ -88,7 +70,7 @@ static void child_rekeys_lose_nothing(void **state)
 {
 	(void)state;
 	start(short_child);
-	up();
+	bring_up();
 	p->traffic_ms = 20;
 	p->jitter = 30;
 	pair_run(p, 20 * 120000);
@@ -109,7 +91,7 @@ static void ike_rekeys_lose_nothing(void **state)
 {
 	(void)state;
 	start(short_ike);
-	up();
+	bring_up();
 	p->traffic_ms = 50;
 	p->jitter = 30;
 	pair_run(p, 20 * 300000);
@@ -146,7 +128,7 @@ static void rekeys_on_a_bad_network(void **state)
 	(void)state;
 	for (unsigned seed = 1; seed <= 10; seed++) {
 		start(lossy_lifetimes);
-		up();
+		bring_up();
 		p->rng = seed;
 		p->traffic_ms = 250;
 		p->loss = 15;
@@ -168,7 +150,7 @@ static void hard_expiry(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	ike_child_expire(p->h[0].ike, pair_newest(p, 0)->id, true);
 	pair_run(p, 5000);
 	assert_int_equal(pair_n_children(p, 0), 0);
@@ -188,7 +170,7 @@ static void child_collision(void **state)
 	for (unsigned gap = 0; gap <= 60; gap += 3)
 		for (int first = 0; first < 2; first++) {
 			start(NULL);
-			up();
+			bring_up();
 			p->traffic_ms = 2;
 			pair_run(p, 50);
 			uint32_t id = pair_newest(p, !first)->id;
@@ -217,7 +199,7 @@ static void child_collision_with_loss(void **state)
 	for (unsigned n = 0; n < 10; n++)
 		for (unsigned gap = 0; gap <= 20; gap += 10) {
 			start(collision_pfs);
-			up();
+			bring_up();
 			p->traffic_ms = 5;
 			p->filter = pair_lose_nth;
 			p->drop_nth = p->n_ike + n;
@@ -249,7 +231,7 @@ static void ike_collision(void **state)
 	for (unsigned gap = 0; gap <= 60; gap += 3)
 		for (int first = 0; first < 2; first++) {
 			start(NULL);
-			up();
+			bring_up();
 			p->traffic_ms = 2;
 			soft_ike(first);
 			pair_run(p, gap);
@@ -274,7 +256,7 @@ static void ike_collision_with_loss(void **state)
 	(void)state;
 	for (unsigned n = 0; n < 10; n++) {
 		start(NULL);
-		up();
+		bring_up();
 		p->traffic_ms = 10;
 		p->filter = pair_lose_nth;
 		p->drop_nth = p->n_ike + n;
@@ -296,7 +278,7 @@ static void child_meets_ike(void **state)
 	for (unsigned gap = 0; gap <= 40; gap += 4)
 		for (int child = 0; child < 2; child++) {
 			start(NULL);
-			up();
+			bring_up();
 			p->traffic_ms = 5;
 			soft(child);
 			pair_run(p, gap);
@@ -318,7 +300,7 @@ static void rekey_meets_delete(void **state)
 	(void)state;
 	for (unsigned gap = 0; gap <= 40; gap += 5) {
 		start(NULL);
-		up();
+		bring_up();
 		soft(0);
 		pair_run(p, gap);
 		struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = 1};
@@ -351,7 +333,7 @@ static void dead_peer_detected(void **state)
 {
 	(void)state;
 	start(periodic);
-	up();
+	bring_up();
 	pair_run(p, 60000);
 	assert_true(pair_stat(p, 0, "dpd_sent") + pair_stat(p, 1, "dpd_sent") >= 5);
 	assert_int_equal(pair_n_sas(p, 0), 1);
@@ -374,7 +356,7 @@ static void liveness_on_demand(void **state)
 {
 	(void)state;
 	start(on_demand);
-	up();
+	bring_up();
 	pair_run(p, 300000);
 	assert_int_equal(pair_stat(p, 0, "dpd_sent"), 0);
 	p->traffic_ms = 500;
@@ -391,7 +373,7 @@ static void reboot(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	pair_reboot(p, 0);
 	pair_acquire(p, 0, 0);
 	pair_run(p, 1000);
@@ -404,7 +386,7 @@ static void cleared(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	struct cv_addr other = {.af = CV_AF_INET, .b = {203, 0, 113, 9}};
 	struct ike_match m = {.fvrf = -1, .ivrf = -1, .remote = &other};
 	assert_int_equal(ike_clear(p->h[0].ike, &m), 0);
@@ -428,7 +410,7 @@ static void restart_anywhere(void **state)
 		for (unsigned ike = 0; ike < 2; ike++)
 			for (unsigned die_after = 0; die_after < 8; die_after++) {
 				start(NULL);
-				up();
+				bring_up();
 				p->traffic_ms = 20;
 				if (ike)
 					soft_ike(0);
@@ -456,7 +438,7 @@ static void restart_keeps_everything(void **state)
 {
 	(void)state;
 	start(short_child);
-	up();
+	bring_up();
 	p->traffic_ms = 20;
 	for (unsigned i = 0; i < 10; i++) {
 		pair_run(p, 47000);
@@ -512,7 +494,7 @@ static void dataplane_restart(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		start(NULL);
-		up();
+		bring_up();
 		pair_dataplane_restart(p, i);
 		pair_run(p, 10000);
 		assert_true(pair_children_agree(p, 1));
@@ -572,7 +554,7 @@ static void configuration_changes(void **state)
 {
 	(void)state;
 	start(NULL);
-	up();
+	bring_up();
 	p->traffic_ms = 20;
 	/* the same again, and new parameters: nothing happens to what runs (IPSEC-24, design promise 4) */
 	for (int i = 0; i < 2; i++) {
@@ -603,7 +585,7 @@ static void configuration_ends_sas(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
 		start(NULL);
-		up();
+		bring_up();
 		change(0, tweak[i]);
 		pair_run(p, 5000);
 		assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);

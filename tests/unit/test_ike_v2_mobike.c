@@ -13,10 +13,10 @@
 
 #include "cv_addr.h"
 #include "ike_internal.h"
-#include "ike_pair.h"
 #include "v2_int.h"
 
-static struct pair *p;
+#include "ike_env.h"
+
 static bool mobike[2], transport;
 
 static void tweak(struct cv_config *c, int i)
@@ -54,14 +54,10 @@ static void up(void)
 	p->traffic_ms = 50;
 }
 
-static int teardown(void **state)
+static int finish(void **state)
 {
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
 	transport = false;
-	return 0;
+	return teardown(state);
 }
 
 /* Host i now has this address; its configuration says so. */
@@ -115,7 +111,7 @@ static void negotiated(void **state)
 			assert_string_equal(pair_show(p, h, "local_port"), i & 1 ? "4500" : "500");
 		}
 		assert_false(pair_newest(p, 0)->p.udp_encap);
-		teardown(NULL);
+		finish(NULL);
 	}
 }
 
@@ -144,7 +140,7 @@ static void initiator_moves(void **state)
 		readdress(0, "192.0.2.99");
 		pair_run(p, 1000);
 		assert_true(cv_addr_eq(&pair_newest(p, 1)->p.path.remote, &p->h[0].addr));
-		teardown(NULL);
+		finish(NULL);
 	}
 }
 
@@ -264,13 +260,13 @@ static void restarts(void **state)
 			pair_restart(p, host);
 			pair_run(p, 40000);
 			moved_to(spi, "192.0.2.10", "192.0.2.2", false);
-			teardown(NULL);
+			finish(NULL);
 		}
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_teardown(f, teardown)
+#define T(f) cmocka_unit_test_teardown(f, finish)
 	const struct CMUnitTest tests[] = {T(negotiated), T(initiator_moves), T(without_it_a_new_sa),
 		T(nat_comes_and_goes), T(failover), T(transport_mode_stays), T(return_routability), T(restarts)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

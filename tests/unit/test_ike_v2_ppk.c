@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "cert_env.h"
+#include "ike_env.h"
 
-static struct pair *p;
 static enum cfg_ppk_mode mode[2];
 static const char *id[2][2], *key[2]; /* ids of both keys of each host; what its keys are made of */
 static bool certificates;
@@ -24,15 +24,6 @@ static int reset(void **state)
 	id[0][1] = id[1][1] = NULL;
 	key[0] = key[1] = "0123456789abcdef0123456789abcdef";
 	certificates = false;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
 	return 0;
 }
 

@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "ike_internal.h"
-#include "ike_pair.h"
 #include "v2_int.h"
+
+#include "ike_env.h"
 
 #define FLOWS 32u
 
-static struct pair *p;
 static uint8_t size[2];
 
 static void tweak(struct cv_config *c, int i)
@@ -40,15 +40,6 @@ static void start(uint8_t left, uint8_t right)
 	size[0] = left;
 	size[1] = right;
 	p = pair_new(CFG_IKEV2, tweak);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (p)
-		pair_free(p);
-	p = NULL;
-	return 0;
 }
 
 static struct v2_sa *sa_of(int host)
