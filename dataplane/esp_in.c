@@ -14,13 +14,12 @@
 
 #include "ecn.h"
 #include "iphdr.h"
+#include "nd.h"
 #include "trace.h"
 #include "tunnel.h"
 
 #define PORT_IKE 500u
 #define PORT_NATT 4500u
-#define ND_FIRST 133u /* router solicitation */
-#define ND_LAST 137u  /* redirect (RFC 4861) */
 
 void esp_in_fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why)
 {
@@ -599,8 +598,8 @@ static bool exempt(const struct rte_mbuf *m, const struct pkt_meta *meta)
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 	if (meta->flags & PKT_F_DECAPPED)
 		return true;
-	if (meta->l4_proto == IPPROTO_ICMPV6 && meta->l4_off && meta->l4_off < m->data_len && p[7] == 255 &&
-		p[meta->l4_off] >= ND_FIRST && p[meta->l4_off] <= ND_LAST)
+	if (meta->l4_proto == IPPROTO_ICMPV6 && meta->l4_off && meta->l4_off < m->data_len && p[7] == ND_HOP_LIMIT &&
+		p[meta->l4_off] >= ND_TYPE_FIRST && p[meta->l4_off] <= ND_TYPE_LAST)
 		return true;
 	if (!(meta->flags & PKT_F_LOCAL))
 		return false;
