@@ -488,12 +488,12 @@ static void take_good_numbers(struct ipsec_worker *iw, struct replay *r, uint32_
 	bool ok[DP_VEC];
 	for (uint32_t i = 0; i < n; i++) {
 		fresh[i] = false;
-		if (iw->op[first + i].status == CRYPTO_OK) {
-			which[good] = (uint8_t)i;
-			seq[good++] = iw->seq[first + i];
-		}
+		which[good] = (uint8_t)i;
+		seq[good] = iw->seq[first + i];
+		good += iw->op[first + i].status == CRYPTO_OK;
 	}
-	replay_mark(r, seq, good, ok);
+	if (good)
+		replay_mark(r, seq, good, ok);
 	for (uint32_t i = 0; i < good; i++)
 		fresh[which[i]] = ok[i];
 }
