@@ -166,7 +166,7 @@ def vti_in_a_vrf(lab):
         config["culvert-acl:access-lists"] = {"access-list": [{"name": "other", "line": [
             {"sequence": 10, "action": "permit", "source": "192.0.2.1/32", "destination": "198.51.100.0/24"}]}]}
         config["culvert-ipsec:ipsec"]["crypto-map"] = [{"name": "policy", "entry": [
-            {"sequence": 10, "access-list": "other", "peer": ["192.0.2.9"], "transform-set": ["lab"]}]}]
+            {"sequence": 10, "access-list": "other", "peer": ["192.0.2.9"], "transform-set": ["gcm"]}]}]
         cfg.interface(config, "wan")["culvert-ipsec:crypto-map"] = "policy"
     t = Tunnel(lab, 2, change=change).wait_line("up")
     capture = t.site.capture()
