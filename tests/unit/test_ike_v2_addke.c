@@ -42,7 +42,8 @@ static void proposal(struct cv_config *c, const char *name, const enum ike_group
 	o->group[0] = IKE_GROUP_CURVE25519;
 	o->n_encr = o->n_prf = o->n_group = 1;
 	o->addke = config_alloc(c, CFG_ADDKE_MAX, sizeof(*o->addke));
-	memcpy(o->addke, addke, n * sizeof(*addke));
+	if (n)
+		memcpy(o->addke, addke, n * sizeof(*addke));
 	o->n_addke = n;
 }
 

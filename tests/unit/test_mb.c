@@ -536,11 +536,13 @@ static void random_ivs_differ(void **state)
 	mb->ctx_destroy(other);
 }
 
+static OSSL_PROVIDER *providers[2];
+
 static int setup(void **state)
 {
 	(void)state;
-	assert_non_null(OSSL_PROVIDER_load(NULL, "default"));
-	assert_non_null(OSSL_PROVIDER_load(NULL, "legacy"));
+	assert_non_null(providers[0] = OSSL_PROVIDER_load(NULL, "default"));
+	assert_non_null(providers[1] = OSSL_PROVIDER_load(NULL, "legacy"));
 	mb = crypto_provider_mb();
 	ctx = mb->ctx_create();
 	return ctx ? 0 : -1;
@@ -550,6 +552,8 @@ static int teardown(void **state)
 {
 	(void)state;
 	mb->ctx_destroy(ctx);
+	for (int i = 0; i < 2; i++)
+		OSSL_PROVIDER_unload(providers[i]);
 	return 0;
 }
 
