@@ -202,7 +202,12 @@ static enum sa_iv iv_source(const struct algo_encr *encr)
 	return encr->salt_len ? SA_IV_CTR : SA_IV_RANDOM;
 }
 
-static enum sa_kind kind_of(const struct sa *sa, const struct cv_sa *c)
+static bool is_gcm(uint16_t encr)
+{
+	return encr >= CV_ENCR_AES128_GCM8 && encr <= CV_ENCR_AES256_GCM16;
+}
+
+static enum sa_kind kind_of(const struct cv_sa *c)
 {
 	if (c->ipproto == IPPROTO_AH)
 		return SA_AH;
@@ -210,7 +215,7 @@ static enum sa_kind kind_of(const struct sa *sa, const struct cv_sa *c)
 		return SA_ESP_TRANSPORT;
 	if (c->cpi)
 		return SA_ESP_COMP;
-	return sa->iv == SA_IV_AEAD && !(c->flags & CV_SA_F_ESN) ? SA_ESP_PLAIN : SA_ESP_TUNNEL;
+	return is_gcm(c->encr) && !(c->flags & CV_SA_F_ESN) ? SA_ESP_PLAIN : SA_ESP_TUNNEL;
 }
 
 /* Everything that follows from conf except session, state and salt. */
@@ -224,7 +229,7 @@ static void sa_derive(struct sa *sa)
 	sa->dir = c->dir;
 	sa->iv_len = (uint8_t)(encr ? encr->iv_len : 0);
 	sa->iv = (uint8_t)(encr ? iv_source(encr) : SA_IV_NONE);
-	sa->kind = (uint8_t)kind_of(sa, c);
+	sa->kind = (uint8_t)kind_of(c);
 	sa->icv_len = (uint8_t)(integ ? integ->icv_len : encr->icv_len);
 	sa->pad_mask = (uint8_t)(encr ? encr->block - 1 : 0);
 	sa->outer_af = c->src.af;

@@ -63,6 +63,12 @@ static void sa_key(uint32_t k, uint8_t key[20])
 	memset(key, (int)(k + 1), 20);
 }
 
+/* One that the fast path must leave alone, although it looks the same on the wire. */
+static uint8_t encr_of(uint32_t k)
+{
+	return k == 1 ? CV_ENCR_AES128_GMAC : CV_ENCR_AES128_GCM16;
+}
+
 static void sa_stage(uint32_t k, uint8_t dir)
 {
 	char text[128];
@@ -71,7 +77,7 @@ static void sa_stage(uint32_t k, uint8_t dir)
 		.dir = dir,
 		.mode = CV_SA_TUNNEL,
 		.ipproto = IPPROTO_ESP,
-		.encr = CV_ENCR_AES128_GCM16,
+		.encr = encr_of(k),
 		.rule_id = k + 1,
 		.n_sel = 1,
 		.replay_window = 64,
@@ -258,11 +264,11 @@ static void crypt(uint8_t *esp, uint32_t k, uint32_t body, bool encrypt)
 	if (!ctx)
 		ctx = crypto->ctx_create();
 	if (!session[encrypt][k])
-		assert_int_equal(crypto->session_create(&(struct crypto_conf){.encr = CV_ENCR_AES128_GCM16,
-								.encrypt = encrypt,
-								.key = key,
-								.key_len = sizeof(key)},
-					 &session[encrypt][k]),
+		assert_int_equal(
+			crypto->session_create(
+				&(struct crypto_conf){
+					.encr = encr_of(k), .encrypt = encrypt, .key = key, .key_len = sizeof(key)},
+				&session[encrypt][k]),
 			0);
 	struct crypto_op op = {.session = session[encrypt][k], .auth = esp, .data = esp + 16, .data_len = body};
 	struct crypto_op *p = &op;
