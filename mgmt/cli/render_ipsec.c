@@ -264,48 +264,39 @@ RENDERER(render_sa_lifetime)
 		jint(result, "life_seconds"));
 }
 
-static void window(FILE *out, long long size)
+static void setting_value(FILE *out, long long value, const char *before, const char *unit)
 {
-	if (size)
-		fprintf(out, "window size %lld packets\n", size);
+	if (value)
+		fprintf(out, "%s%lld %s\n", before, value, unit);
 	else
 		fprintf(out, "disabled\n");
+}
+
+/* What holds for all SAs, then the map entries that differ; 0 = disabled. before, unit: what stands around a value. */
+static void setting(FILE *out, const json_t *result, const char *key, const char *before, const char *unit)
+{
+	size_t i;
+	json_t *e;
+
+	setting_value(out, jint(result, key), before, unit);
+	json_array_foreach (json_object_get(result, "entries"), i, e) {
+		fprintf(out, "  Crypto Map \"%s\" %lld: ", jtext(e, "map", "?"), jint(e, "sequence"));
+		setting_value(out, jint(e, key), before, unit);
+	}
 }
 
 RENDERER(render_sa_replay)
 {
-	size_t i;
-	json_t *e;
-
 	(void)request;
 	fprintf(out, "Security association replay: ");
-	window(out, jint(result, "window_size"));
-	json_array_foreach (json_object_get(result, "entries"), i, e) {
-		fprintf(out, "  Crypto Map \"%s\" %lld: ", jtext(e, "map", "?"), jint(e, "sequence"));
-		window(out, jint(e, "window_size"));
-	}
-}
-
-static void idle_time(FILE *out, long long seconds)
-{
-	if (seconds)
-		fprintf(out, "%lld seconds\n", seconds);
-	else
-		fprintf(out, "disabled\n");
+	setting(out, result, "window_size", "window size ", "packets");
 }
 
 RENDERER(render_sa_idle_time)
 {
-	size_t i;
-	json_t *e;
-
 	(void)request;
 	fprintf(out, "Security association idle-time: ");
-	idle_time(out, jint(result, "idle_time"));
-	json_array_foreach (json_object_get(result, "entries"), i, e) {
-		fprintf(out, "  Crypto Map \"%s\" %lld: ", jtext(e, "map", "?"), jint(e, "sequence"));
-		idle_time(out, jint(e, "idle_time"));
-	}
+	setting(out, result, "idle_time", "", "seconds");
 }
 
 static void acl_end(FILE *out, const json_t *l, const char *addr, const char *port)
