@@ -79,6 +79,22 @@ static inline void esp_prefetch_state(struct worker *w, const struct sa *sa)
 	rte_prefetch0(&w->stats->sa[sa->index]);
 }
 
+/* The same for the first n of w->ipsec->sa, which were found by the SPIs of received packets; NULL = unknown. Worker.
+ */
+static inline void esp_prefetch_found(struct worker *w, uint32_t n)
+{
+	const struct sa *last = NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sa *sa = w->ipsec->sa[i];
+		if (likely(sa == last || !sa))
+			continue;
+		last = sa;
+		esp_prefetch_state(w, sa);
+		if (sa->dir == CV_SA_IN)
+			rte_prefetch0(sa->in.replay);
+	}
+}
+
 /* One direct, linear buffer of our own, that nobody else sees: what in-place crypto needs. Room for need bytes behind.
  * NULL: does not fit. The packet's meta moves along when it has to be copied. */
 struct rte_mbuf *esp_writable_slow(struct rte_mbuf *m, uint16_t need);

@@ -405,21 +405,6 @@ static uint32_t find_sas(struct worker *w, struct pkt_vec *v, uint32_t *spi, uin
 	return n;
 }
 
-/* State, counters and replay window of the SAs that were found. */
-static void prefetch_states(struct worker *w, uint32_t n)
-{
-	const struct sa *last = NULL;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct sa *sa = w->ipsec->sa[i];
-		if (likely(sa == last || !sa))
-			continue;
-		last = sa;
-		esp_prefetch_state(w, sa);
-		if (sa->dir == CV_SA_IN)
-			rte_prefetch0(sa->in.replay);
-	}
-}
-
 static void unknown_spi(struct worker *w, struct rte_mbuf *m, uint32_t spi)
 {
 	trace_step(m, "esp-in", "spi %08x unknown", spi);
@@ -458,7 +443,7 @@ static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct s
 static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, const uint32_t *spi, const uint32_t *off)
 {
 	uint32_t n_op = 0, k;
-	prefetch_states(w, n);
+	esp_prefetch_found(w, n);
 	for (uint32_t i = 0; i < n; i += k) {
 		const struct sa *sa = w->ipsec->sa[i];
 		for (k = 1; i + k < n && spi[i + k] == spi[i];)

@@ -29,16 +29,7 @@ static void find_sas(struct worker *w)
 		if (sa)
 			esp_prefetch_sa(sa);
 	}
-	last = NULL;
-	for (uint32_t i = 0; i < f->n_esp; i++) {
-		const struct sa *sa = iw->sa[i];
-		if (likely(sa == last || !sa))
-			continue;
-		last = sa;
-		esp_prefetch_state(w, sa);
-		if (sa->dir == CV_SA_IN)
-			rte_prefetch0(sa->in.replay);
-	}
+	esp_prefetch_found(w, f->n_esp);
 }
 
 /* Is the address that the SA ends at our own? Looked up again when routes have changed. */
