@@ -78,6 +78,7 @@ class Lab:
         self.processes = []
         self.namespaces = {}
         self.closers = []
+        self.witnesses = []
         self.work = None
         self.keep_logs = None
         self.started = time.monotonic()
@@ -103,6 +104,7 @@ class Lab:
             signal.signal(number, signal.SIG_IGN)
         if kind is not None and kind not in (KeyboardInterrupt, Skip):
             self.print_logs()
+            self.print_testimony()
         self.close()
 
     def _interrupted(self, number, _frame):
@@ -119,6 +121,7 @@ class Lab:
         for process in reversed(self.processes):
             self.stop(process)
         self.processes.clear()
+        self.witnesses.clear()
         for name in self.namespaces.values():
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
         self.namespaces.clear()
@@ -254,4 +257,17 @@ class Lab:
             text = path.read_text(errors="replace").splitlines()
             print(f"---- {path.relative_to(self.work)} (last {min(lines, len(text))} of {len(text)} lines)")
             print("\n".join(text[-lines:]))
+        sys.stdout.flush()
+
+    def print_testimony(self):
+        """On failure: what gateways and peers have counted, so that a lost packet can be followed to where it ended.
+        witnesses: functions without arguments that return text."""
+        for witness in self.witnesses:
+            try:
+                print(witness())
+            except Exception as error:  # pylint: disable=broad-except
+                print(f"{getattr(witness, '__qualname__', witness)}: {error}")
+        for name in self.namespaces:
+            done = self.run(name, "ip", "-s", "link", "show", "up", check=False)
+            print(f"---- links of {name}\n{done.stdout}")
         sys.stdout.flush()

@@ -29,7 +29,13 @@ class Culvert:
         for directory in (self.run_dir, self.config_dir):
             directory.mkdir(exist_ok=True)
         self.dataplane = self.control = None
-        self.starts = 0
+        lab.witnesses.append(self._testimony)
+
+    def _testimony(self):
+        answers = [f"---- {self.ns}"]
+        for words in (("drops",), ("counters",), ("interfaces", "detail"), ("crypto", "ipsec", "sa", "detail")):
+            answers.append(f"{self.ns}# show {' '.join(words)}\n{self.cli('show', *words, check=False, timeout=5).stdout}")
+        return "\n".join(answers)
 
     # ---- processes ----
 
