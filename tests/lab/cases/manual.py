@@ -6,7 +6,7 @@ import json
 
 from lab import config as cfg
 from lab.core import SOURCE, require, wait_until
-from lab.gateway import Culvert
+from lab.gateway import Culvert, require_either_may_die
 from lab.topology import GW_WAN, LAN, NEXT_HOP, REMOTE, Site
 
 # As in the example. Keys by direction: Culvert to peer, peer to Culvert.
@@ -78,15 +78,7 @@ def esp(lab):
     require(site.ping(count=1, wait=1, check=False).received == 0, "the edited keys were used before a clear")
     culvert.cli("clear", "crypto", "sa")
     wait_until(lambda: site.ping(count=1, check=False).received, 5, "the new keys")
-    # Either process may die.
-    with site.stream() as stream:
-        culvert.kill_control()
-        culvert.start_control()
-        site.ping(count=3)
-    require(stream.lost == 0, f"the death of the control process lost packets: {stream.result}")
-    culvert.kill_dataplane()
-    culvert.start_dataplane()
-    wait_until(lambda: site.ping(count=1, check=False).received, 20, "the manual SAs in a new dataplane")
+    require_either_may_die(site, culvert)
     # IPSEC-68
     keys["inbound"]["cipher"] = CIPHER["in"][:-2]
     done = culvert.commit(edited, check=False)
@@ -149,13 +141,6 @@ def bundle(lab):
     require(not errors, f"the peer's kernel counted {errors}")
     culvert.cli("clear", "crypto", "sa")
     wait_until(lambda: site.ping(count=1, check=False).received, 5, "the manual SAs to come back")
-    with site.stream() as stream:
-        culvert.kill_control()
-        culvert.start_control()
-        site.ping(count=3)
-    require(stream.lost == 0, f"the death of the control process lost packets: {stream.result}")
-    culvert.kill_dataplane()
-    culvert.start_dataplane()
-    wait_until(lambda: site.ping(count=1, check=False).received, 20, "the manual SAs in a new dataplane")
+    require_either_may_die(site, culvert)
     culvert.commit(cfg.base())
     require("spi:" not in culvert.cli("show", "crypto", "ipsec", "sa").stdout, "SAs of no entry")

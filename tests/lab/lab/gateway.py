@@ -150,3 +150,17 @@ class Culvert:
 
     def running(self):
         return self.cli("config", "show", "running").stdout
+
+
+def require_either_may_die(site, culvert, other=None):
+    """kill -9 of the control process loses no packet; after that of the dataplane (the other gateway's, if there is one)
+    traffic comes back by itself."""
+    with site.stream() as stream:
+        culvert.kill_control()
+        culvert.start_control()
+        site.ping(count=3)
+    require(stream.lost == 0, f"the death of the control process lost packets: {stream.result}")
+    second = other or culvert
+    second.kill_dataplane()
+    second.start_dataplane()
+    site.ping_until_works(timeout=30)
