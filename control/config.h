@@ -31,6 +31,13 @@ struct cfg_if_addr {
 	uint8_t plen;
 };
 
+/* Unicast RPF (VRF-10): which routes back to a source make it believed. */
+enum cfg_urpf_mode { CFG_URPF_OFF = 0, CFG_URPF_STRICT, CFG_URPF_LOOSE };
+struct cfg_urpf {
+	enum cfg_urpf_mode mode;
+	bool allow_default; /* a default route is one */
+};
+
 enum cfg_tunnel_mode {
 	CFG_TUNNEL_IPSEC_IPV4 = 1,
 	CFG_TUNNEL_IPSEC_IPV6,
@@ -74,6 +81,7 @@ struct cfg_interface {
 	struct cfg_tunnel *tunnel; /* TUNNEL */
 	enum cfg_df_bit df_bit;	   /* after config_resolve() never DEFAULT */
 	enum cfg_fragment fragment;
+	struct cfg_urpf urpf4, urpf6; /* of what comes in by it */
 	/* resolved */
 	uint32_t id;
 	const struct cfg_vrf *vrf_ref;

@@ -168,6 +168,13 @@ static void build_tunnel(struct cv_tunnel *m, const struct cfg_tunnel *t)
 	m->dst = t->destination;
 }
 
+static uint8_t urpf(const struct cfg_urpf *u)
+{
+	uint8_t mode = u->mode == CFG_URPF_STRICT ? CV_URPF_STRICT : CV_URPF_LOOSE;
+
+	return u->mode ? mode | (u->allow_default ? CV_URPF_ALLOW_DEFAULT : 0) : 0;
+}
+
 static int build_interface(struct build *b, struct cfg_interface *i)
 {
 	uint32_t port = 0, parent = i->parent_ref ? i->parent_ref->id : 0;
@@ -193,6 +200,8 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	m->admin_up = i->enabled;
 	m->has_mac = i->has_mac;
 	memcpy(m->mac, i->mac, sizeof(m->mac));
+	m->urpf4 = urpf(&i->urpf4);
+	m->urpf6 = urpf(&i->urpf6);
 	name_copy(m->name, i->name);
 	if (i->tunnel)
 		build_tunnel(&m->tunnel, i->tunnel);

@@ -114,6 +114,17 @@ static json_t *tunnel_object(const struct cfg_tunnel *t)
 	return o;
 }
 
+static void set_urpf(json_t *o, const char *key, const struct cfg_urpf *u)
+{
+	json_t *r;
+
+	if (!u->mode)
+		return;
+	json_object_set_new(o, key, r = json_object());
+	set_str(r, "reachable_via", u->mode == CFG_URPF_STRICT ? "rx" : "any");
+	set_flag(r, "allow_default", u->allow_default);
+}
+
 static void if_config(const struct cfg_interface *i, json_t *o)
 {
 	static const char *const type[] = {[CFG_IF_ETHERNET] = "ethernet",
@@ -136,6 +147,8 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 		json_object_set_new(o, "tunnel", tunnel_object(i->tunnel));
 	else
 		set_str(o, "crypto_map", i->crypto_map);
+	set_urpf(o, "reverse_path_ipv4", &i->urpf4);
+	set_urpf(o, "reverse_path_ipv6", &i->urpf6);
 	addresses = set_array(o, "addresses");
 	for (unsigned j = 0; j < i->n_addr; j++) {
 		char addr[CV_ADDR_STR], text[CV_ADDR_STR + 8];

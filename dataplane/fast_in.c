@@ -7,6 +7,7 @@
 
 #include "esp.h"
 #include "fib.h"
+#include "urpf.h"
 
 #define ESP_OFF sizeof(struct rte_ipv4_hdr) /* of the ESP header from the outer one */
 #define PAD_MAX 3u			    /* what alignment to 4 bytes needs; more goes the long way */
@@ -45,9 +46,14 @@ static bool ends_here(const struct sa *sa, uint32_t generation)
 
 static inline bool can(const struct sa *sa, const struct dp_if *ifp, uint32_t generation)
 {
-	return sa && sa->dir == CV_SA_IN && sa->kind == SA_ESP_PLAIN && sa->outer_af == CV_AF_INET &&
-	       !(sa->flags & (SA_F_UDP | SA_F_NESTED)) && !sa->in.tunnel && sa->front_vrf == ifp->vrf_id &&
-	       ends_here(sa, generation) && !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
+	uint32_t remote;
+
+	if (!sa || sa->dir != CV_SA_IN || sa->kind != SA_ESP_PLAIN || sa->outer_af != CV_AF_INET)
+		return false;
+	memcpy(&remote, sa->in.remote, 4);
+	return !(sa->flags & (SA_F_UDP | SA_F_NESTED)) && !sa->in.tunnel && sa->front_vrf == ifp->vrf_id &&
+	       ends_here(sa, generation) && urpf_accepts4(ifp, remote) &&
+	       !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
 }
 
 /* Fill in the operation on a packet of this SA. False: the pipeline is to find out what is wrong with it. */

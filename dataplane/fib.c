@@ -53,6 +53,14 @@ uint32_t fib_lookup(uint32_t vrf_id, const struct cv_addr *a)
 	return vrf_id < CV_VRF_MAX ? trie_lookup(root_of(fib_roots(), vrf_id, a->af), &k, 0) : 0;
 }
 
+uint32_t fib_lookup_plen(uint32_t vrf_id, const struct cv_addr *a, unsigned *plen)
+{
+	struct trie_key k = key_of(a);
+
+	*plen = 0;
+	return vrf_id < CV_VRF_MAX ? trie_lookup_plen(root_of(fib_roots(), vrf_id, a->af), &k, plen) : 0;
+}
+
 bool fib_is_local(uint32_t vrf_id, const struct cv_addr *a)
 {
 	return FIB_KIND(fib_lookup(vrf_id, a)) == FIB_LOCAL;

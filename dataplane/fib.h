@@ -52,6 +52,8 @@ static inline const struct fib_roots *fib_roots(void)
 
 /* Worker or main: the route word for an address in a VRF (< CV_VRF_MAX), groups not resolved. */
 uint32_t fib_lookup(uint32_t vrf_id, const struct cv_addr *a);
+/* The same; *plen: length of the prefix in bits, 0 for a default route and where there is none. */
+uint32_t fib_lookup_plen(uint32_t vrf_id, const struct cv_addr *a, unsigned *plen);
 /* Worker or main: pick the member of a group by flow hash; other words are returned as they are. */
 static inline uint32_t fib_pick(uint32_t word, uint32_t flow_hash)
 {

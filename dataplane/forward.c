@@ -12,6 +12,7 @@
 #include "trace.h"
 #include "tunnel.h"
 #include "tx.h"
+#include "urpf.h"
 #include "worker.h"
 
 #define NESTING_MAX 4u /* ESP inside ESP for ourselves */
@@ -136,11 +137,14 @@ static void classify(struct worker *w, struct pkt_vec *v, struct summary *s)
 static void lookup_all(struct pkt_vec *v, struct summary *s)
 {
 	const struct fib_roots *roots = fib_roots();
+	uint32_t first_if = pkt_meta(v->pkt[0])->if_rx;
 	struct batch6 b;
 
 	b.n = 0;
-	for (unsigned i = 0; i < v->n; i++)
+	for (unsigned i = 0; i < v->n; i++) {
+		s->one_if &= pkt_meta(v->pkt[i])->if_rx == first_if;
 		lookup_one(v->pkt[i], roots, &b, s);
+	}
 	if (unlikely(b.n))
 		lookup6(&b, s);
 }
@@ -305,6 +309,8 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 		classify(w, v, &s);
 	if (v->n && unlikely(s.flags & PKT_F_TRACED))
 		trace_input(v);
+	if (v->n)
+		urpf_check(w, v, s.one_if, nesting);
 	if (s.kinds & 1u << FIB_LOCAL)
 		split_esp(v, &esp);
 	if (v->n && !nesting)

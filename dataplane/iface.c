@@ -214,6 +214,8 @@ static void derive(struct dp_if *ifp)
 
 	ifp->mtu = cfg->mtu;
 	ifp->tunnel = cfg->tunnel;
+	ifp->urpf4 = cfg->urpf4;
+	ifp->urpf6 = cfg->urpf6;
 	ifp->vlan_id = cfg->type == CV_IF_VLAN ? cfg->vlan_id : 0;
 	ifp->port_id = iface_has_port(ifp) ? eth->port_id : 0;
 	memset(ifp->mac, 0, sizeof(ifp->mac));

@@ -18,12 +18,13 @@ struct dp_if {
 	uint32_t id;
 	uint32_t vrf_id;
 	uint32_t port_id;
-	uint16_t vlan_id; /* 0 = untagged */
-	uint16_t mtu;	  /* IP MTU in bytes */
-	uint8_t type;	  /* enum cv_if_type */
-	bool up;	  /* admin up (its own and its parent's) and the port is there */
-	uint8_t mac[6];	  /* source address of what it sends, destination of what it takes */
-	bool link;	  /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
+	uint16_t vlan_id;     /* 0 = untagged */
+	uint16_t mtu;	      /* IP MTU in bytes */
+	uint8_t type;	      /* enum cv_if_type */
+	uint8_t urpf4, urpf6; /* CV_URPF_* (urpf.h) */
+	bool up;	      /* admin up (its own and its parent's) and the port is there */
+	uint8_t mac[6];	      /* source address of what it sends, destination of what it takes */
+	bool link;	      /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
 	uint8_t link_local[16];	 /* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
 	struct cv_tunnel tunnel; /* TUNNEL */
 	/* below: main lcore only */

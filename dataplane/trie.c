@@ -391,6 +391,26 @@ static void lookup_lanes(const uint32_t *root, const struct trie_key *key, uint3
 	}
 }
 
+uint32_t trie_lookup_plen(uint32_t root, const struct trie_key *key, unsigned *plen)
+{
+	uint32_t ref = root, best = 0;
+
+	*plen = 0;
+	while (ref != TRIE_NONE) {
+		const struct trie_node *n = trie_at(ref);
+		const uint8_t byte = key->b[depth_of(ref)];
+
+		if (((key->q[0] ^ n->prefix[0]) & n->mask[0]) | ((key->q[1] ^ n->prefix[1]) & n->mask[1]))
+			break;
+		if (n->e[byte].value) {
+			best = n->e[byte].value;
+			*plen = n->plen[byte] - 1u;
+		}
+		ref = n->e[byte].child;
+	}
+	return best;
+}
+
 void trie_lookup_bulk(const uint32_t *root, const struct trie_key *key, uint32_t *value, unsigned n)
 {
 	for (unsigned i = 0; i < n; i += TRIE_LANES)

@@ -34,7 +34,7 @@ struct trie_node {
 	uint16_t n_child;
 	uint32_t pad[6];
 	struct trie_entry e[256];
-	uint8_t plen[256]; /* prefix length + 1 behind e[].value: writers only */
+	uint8_t plen[256]; /* prefix length + 1 behind e[].value: writers, and trie_lookup_plen() */
 };
 _Static_assert(sizeof(struct trie_node) % 64 == 0, "nodes start on cache lines");
 
@@ -75,6 +75,9 @@ static inline uint32_t trie_lookup(uint32_t root, const struct trie_key *key, ui
 	}
 	return best;
 }
+
+/* The same, for questions that are rare; *plen: how long that prefix is in bits, 0 where there is none. */
+uint32_t trie_lookup_plen(uint32_t root, const struct trie_key *key, unsigned *plen);
 
 /* The same for 4-byte keys (first byte of the key in the low byte), which need half of the comparing. */
 static inline uint32_t trie_lookup4(uint32_t root, uint32_t key)

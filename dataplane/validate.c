@@ -175,6 +175,14 @@ static enum cv_err check_tunnel(const struct cv_tunnel *t, char *text)
 	return CV_OK;
 }
 
+static bool urpf_ok(uint8_t how)
+{
+	uint8_t mode = how & CV_URPF_MODE;
+
+	return !how ||
+	       ((mode == CV_URPF_STRICT || mode == CV_URPF_LOOSE) && !(how & ~(CV_URPF_MODE | CV_URPF_ALLOW_DEFAULT)));
+}
+
 static enum cv_err check_if(const void *body, char *text)
 {
 	const struct cv_if *c = body;
@@ -188,6 +196,8 @@ static enum cv_err check_if(const void *body, char *text)
 		return bad(text, "VRF id %u is not below %u", c->vrf_id, CV_VRF_MAX);
 	if (!flag_ok(c->admin_up) || !flag_ok(c->has_mac))
 		return bad(text, "flags are 0 or 1");
+	if (!urpf_ok(c->urpf4) || !urpf_ok(c->urpf6))
+		return bad(text, "unknown kind of reverse path check");
 	if (c->has_mac && (c->mac[0] & 1) != 0)
 		return bad(text, "a multicast MAC address");
 	switch (c->type) {

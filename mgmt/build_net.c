@@ -109,9 +109,20 @@ static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interfa
 	       build_addr(b, tree_child(n, "destination"), &t->destination);
 }
 
+static struct cfg_urpf urpf(const struct lyd_node *n)
+{
+	const char *via = tree_text(n, "reachable-via");
+
+	return (struct cfg_urpf){.mode = !via || strcmp(via, "off") == 0 ? CFG_URPF_OFF
+					 : strcmp(via, "rx") == 0	 ? CFG_URPF_STRICT
+									 : CFG_URPF_LOOSE,
+		.allow_default = tree_flag(n, "allow-default")};
+}
+
 static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
 {
 	const struct lyd_node *v4 = tree_child(n, "ipv4"), *v6 = tree_child(n, "ipv6");
+	const struct lyd_node *verify = tree_child(n, "verify-source");
 
 	i->name = build_text(b, n, "name");
 	i->description = build_text(b, n, "description");
@@ -127,6 +138,8 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->crypto_map = build_text(b, n, "crypto-map");
 	i->df_bit = build_df_bit(tree_text(n, "ipsec-df-bit"));
 	i->fragment = build_fragment(tree_text(n, "ipsec-fragmentation"));
+	i->urpf4 = urpf(tree_child(verify, "ipv4"));
+	i->urpf6 = urpf(tree_child(verify, "ipv6"));
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
 	return interface_type(b, n, i) && tunnel(b, tree_child(n, "tunnel"), i) && mac(b, n, i) &&
 	       addresses(b, v4, i) && addresses(b, v6, i);

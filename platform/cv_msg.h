@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 3u
+#define CV_MSG_VERSION 4u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -170,6 +170,11 @@ struct cv_tunnel {
 	uint32_t key;		 /* CV_TUNNEL_F_KEY; host order */
 	struct cv_addr src, dst; /* outer addresses of what we send */
 };
+/* Unicast reverse path forwarding (VRF-10): how a source address is judged. 0 = it is not. */
+#define CV_URPF_STRICT 1u /* a route back by the interface the packet came in by ("rx") */
+#define CV_URPF_LOOSE 2u  /* a route back by any interface ("any") */
+#define CV_URPF_MODE 3u
+#define CV_URPF_ALLOW_DEFAULT 4u /* a default route is a route back, too */
 struct cv_if {
 	uint32_t if_id;
 	uint32_t type;	    /* enum cv_if_type */
@@ -180,7 +185,9 @@ struct cv_if {
 	uint32_t vrf_id;
 	uint8_t admin_up;
 	uint8_t has_mac;
-	uint8_t mac[6]; /* when has_mac; otherwise the device's own */
+	uint8_t mac[6];	      /* when has_mac; otherwise the device's own */
+	uint8_t urpf4, urpf6; /* CV_URPF_* for packets that come in by it */
+	uint8_t pad[2];
 	char name[CV_NAME_MAX];
 	struct cv_tunnel tunnel; /* TUNNEL */
 };

@@ -73,6 +73,13 @@ static void tunnel_lines(FILE *out, const json_t *t)
 		fprintf(out, "  Tunnel protection via IPsec (profile \"%s\")\n", jtext(t, "profile", ""));
 }
 
+static void urpf_line(FILE *out, const char *family, const json_t *u)
+{
+	if (u)
+		fprintf(out, "  %s verify source reachable-via %s%s\n", family, jtext(u, "reachable_via", "?"),
+			jflag(u, "allow_default") ? ", allow default" : "");
+}
+
 static void interface_block(FILE *out, const json_t *i)
 {
 	const json_t *tunnel = json_object_get(i, "tunnel");
@@ -106,6 +113,8 @@ static void interface_block(FILE *out, const json_t *i)
 	fputc('\n', out);
 	if (json_object_get(i, "vrf") || json_object_get(i, "crypto_map"))
 		fprintf(out, "  VRF: %s, crypto map: %s\n", jvrf(i, "vrf"), jtext(i, "crypto_map", "(none)"));
+	urpf_line(out, "IP", json_object_get(i, "reverse_path_ipv4"));
+	urpf_line(out, "IPv6", json_object_get(i, "reverse_path_ipv6"));
 	tunnel_lines(out, tunnel);
 	fprintf(out, "     %lld packets input, %lld bytes, %lld errors, %lld drops\n", jint(i, "rx_packets"),
 		jint(i, "rx_bytes"), jint(i, "rx_errors"), jint(i, "rx_drops"));

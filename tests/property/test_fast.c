@@ -3,7 +3,7 @@
  * The fast path (fast.h) against the pipeline it stands for: every vector of frames is sent through the pipeline alone
  * and then, with sequence numbers and replay windows set back, through both. What is sent, flow by flow and byte by
  * byte, what is punted, dropped and counted must be the same. In between routes, neighbours, policy and SAs change
- * (IPSEC-30, 41, 77, 78; VRF-13).
+ * (IPSEC-30, 41, 77, 78; VRF-10, VRF-13).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -125,16 +125,24 @@ static void router(void)
 	}
 }
 
+static void route_gone(const char *prefix)
+{
+	struct cv_route_ref ref = {.vrf_id = 0};
+	assert_int_equal(cv_prefix_parse(prefix, &ref.prefix), 0);
+	env_stage(CV_CMD_ROUTE_DEL, &ref, 0);
+}
+
 /* One of the things that change under traffic. */
 static void change(uint32_t round)
 {
+	static bool detour;
 	char text[128];
 	uint32_t k = below(TUNNELS);
 	for (uint32_t i = 2; i < 2 * TUNNELS + 2; i++)
 		if (!sa_get(i))
 			sa_stage(i / 2 - 1, i & 1 ? CV_SA_OUT : CV_SA_IN);
 	assert_int_equal(env_commit(), 0);
-	switch (below(5)) {
+	switch (below(7)) {
 	case 0:
 		env_neigh(2, "192.0.2.2", (uint8_t)(2 + below(3)));
 		return;
@@ -149,6 +157,15 @@ static void change(uint32_t round)
 		assert_int_equal(sa_module.stage(CV_CMD_SA_DEL, &ref, text), 0);
 		break;
 	}
+	case 4: /* sources are judged, or no longer */
+		env_urpf(1 + below(2), (uint8_t)below(3), 0);
+		break;
+	case 5: /* the way to the peer, and with it where its packets may come from */
+		if ((detour = !detour))
+			env_route(0, "192.0.2.2/32", "10.1.0.10", 1, 0);
+		else
+			route_gone("192.0.2.2/32");
+		break;
 	default:
 		neigh_clear(below(2) ? 1 : 2);
 		env_neigh(2, "192.0.2.2", 2);

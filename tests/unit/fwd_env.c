@@ -166,6 +166,15 @@ void env_addr(uint32_t if_id, const char *addr)
 	env_stage(CV_CMD_IF_ADDR_ADD, &a, 0);
 }
 
+void env_urpf(uint32_t if_id, uint8_t v4, uint8_t v6)
+{
+	struct cv_if c = iface_get(if_id)->cfg;
+
+	c.urpf4 = v4;
+	c.urpf6 = v6;
+	env_stage(CV_CMD_IF_SET, &c, 0);
+}
+
 void env_route(uint32_t vrf, const char *prefix, const char *gw, uint32_t if_id, uint32_t gw_vrf)
 {
 	struct cv_route r = {.vrf_id = vrf, .n_nh = 1};

@@ -37,6 +37,8 @@ void env_vrf(uint32_t id);
 void env_eth(uint32_t if_id, uint32_t port, uint32_t vrf, const char *addr);
 void env_vlan(uint32_t if_id, uint32_t parent, uint16_t vlan, uint32_t vrf, const char *addr);
 void env_addr(uint32_t if_id, const char *addr);
+/* How a published interface judges sources, CV_URPF_*. */
+void env_urpf(uint32_t if_id, uint8_t v4, uint8_t v6);
 /* Route to prefix by gateway (interface 0 = recursive in gw_vrf). */
 void env_route(uint32_t vrf, const char *prefix, const char *gw, uint32_t if_id, uint32_t gw_vrf);
 /* A neighbour, learned. MAC 02:00:00:00:02:<last>. */

@@ -302,6 +302,33 @@ static void test_ike(void **state)
 	"\"entry\":[{"                                                                                                 \
 	"\"sequence\":10,\"access-list\":\"a\",\"peer\":[\"192.0.2.2\"],\"transform-set\":[\"t\"]" entry "}]}]}}"
 
+/* VRF-10: each family by itself; what is not written is off. A loopback has nothing to judge. */
+static void test_verify_source(void **state)
+{
+#define INTERFACE(type, more)                                                                                          \
+	"{\"ietf-interfaces:interfaces\":{\"interface\":[{\"name\":\"e0\",\"type\":\"iana-if-type:" type "\"" more     \
+	"}]}}"
+	struct cv_config *c = build_ok(
+		INTERFACE("ethernetCsmacd", ",\"culvert-platform:device\":\"net_null0\",\"culvert-platform:verify-"
+					    "source\":{\"ipv4\":{\"reachable-via\":"
+					    "\"any\",\"allow-default\":true},\"ipv6\":{\"reachable-via\":\"rx\"}}"));
+	struct model_err err;
+
+	(void)state;
+	assert_int_equal(c->interface[0].urpf4.mode, CFG_URPF_LOOSE);
+	assert_true(c->interface[0].urpf4.allow_default);
+	assert_int_equal(c->interface[0].urpf6.mode, CFG_URPF_STRICT);
+	assert_false(c->interface[0].urpf6.allow_default);
+	config_unref(c);
+	c = build_ok(INTERFACE("ethernetCsmacd", ",\"culvert-platform:device\":\"net_null0\""));
+	assert_int_equal(c->interface[0].urpf4.mode, CFG_URPF_OFF);
+	assert_int_equal(c->interface[0].urpf6.mode, CFG_URPF_OFF);
+	config_unref(c);
+	assert_null(build(INTERFACE("softwareLoopback",
+				  ",\"culvert-platform:verify-source\":{\"ipv4\":{\"reachable-via\":\"rx\"}}"),
+		&err));
+}
+
 /* Global and per entry, as an operator writes them (REPLAY-5, REPLAY-6, IDLE-4, IDLE-5, FRAG-3). */
 static void test_security_association(void **state)
 {
@@ -533,6 +560,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_ike),
 		cmocka_unit_test(test_security_association),
+		cmocka_unit_test(test_verify_source),
 		cmocka_unit_test(test_security_association_refused),
 		cmocka_unit_test(test_one_vendors_own),
 		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),

@@ -198,6 +198,9 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_IF_SET, eth, mtu, 9217);
 	BAD(CV_CMD_IF_SET, eth, vrf_id, CV_VRF_MAX);
 	BAD(CV_CMD_IF_SET, eth, admin_up, 2);
+	BAD(CV_CMD_IF_SET, eth, urpf4, 3);
+	BAD(CV_CMD_IF_SET, eth, urpf6, CV_URPF_ALLOW_DEFAULT);
+	BAD(CV_CMD_IF_SET, eth, urpf6, CV_URPF_LOOSE | 8);
 	struct cv_if vlan = eth;
 	vlan.type = CV_IF_VLAN;
 	vlan.vlan_id = 4094;

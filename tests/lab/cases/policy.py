@@ -67,12 +67,15 @@ def path_mtu_learned(lab):
 
 
 def inside_vrf_differs(lab):
-    """VRF-2, VRF-4, VRF-11, VRF-12, VRF-14, VRF-16: the hosts are in VRF red, the tunnel and its map in the global table, and the way there is a
-    route of red with a global next hop. The global table knows nothing of the hosts, and a Linux peer sees no difference."""
+    """VRF-2, VRF-4, VRF-11, VRF-12, VRF-14, VRF-16, VRF-10, VRF-T11: the hosts are in VRF red, the tunnel and its map in the global table, and the way there is a
+    route of red with a global next hop. The global table knows nothing of the hosts, and a Linux peer sees no difference.
+    Strict unicast RPF on both interfaces: outer packets and the hosts' own are judged, what comes out of the map's SAs is delivered."""
     vpn = Vpn(lab, 2)
     config = vpn.config(profile={"vrf": "red"})
     config["culvert-vrf:vrfs"] = {"vrf": [{"name": "red"}]}
     cfg.interface(config, "lan")["culvert-vrf:vrf"] = "red"
+    for name in ("lan", "wan"):
+        cfg.interface(config, name)["culvert-platform:verify-source"] = {"ipv4": {"reachable-via": "rx"}}
     config["ietf-routing:routing"]["control-plane-protocols"]["control-plane-protocol"].append(
         {"type": "ietf-routing:static", "name": "red", "culvert-vrf:vrf": "red", "static-routes": {
             "ietf-ipv4-unicast-routing:ipv4": {"route": [
@@ -90,6 +93,15 @@ def inside_vrf_differs(lab):
     require(session.get("ivrf") == "red" and session.get("fvrf") in (None, "global"), f"{session}")
     table = vpn.culvert.cli("show", "ip", "route").stdout
     require("10.1.0." not in table, f"the global table knows the hosts' network:\n{table}")
+    require(not drops(vpn).get("reverse-path"), f"{drops(vpn)}")
+    spoof(lab, "host-a", HOST_B[4])
+    wait_until(lambda: drops(vpn).get("reverse-path"), 5, "a source that is not the host's to be dropped")
+
+
+def spoof(lab, ns, target):
+    """Three echo requests from an address that is not of the host's network."""
+    lab.address(ns, "eth0", "10.77.0.1/32")
+    lab.run(ns, "ping", "-4", "-n", "-c", "3", "-i", "0.05", "-W", "0.2", "-I", "10.77.0.1", target, check=False)
 
 
 def invalid_spi_recovery(lab):

@@ -6,7 +6,7 @@ from lab import config as cfg
 from lab.core import SOURCE, require, wait_until
 from lab.gateway import Culvert
 from lab.ikedaemons import Conn, StrongSwan
-from lab.topology import GW_WAN, HOST_B, LAN, NEXT_HOP, REMOTE, Site
+from lab.topology import GW_WAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site
 
 MARK = 42
 INNER = {4: ("10.99.0.1", "10.99.0.2", 30), 6: ("2001:db8:99::1", "2001:db8:99::2", 126)}
@@ -64,6 +64,9 @@ class Tunnel:
     def wait_line(self, state, timeout=25):
         wait_until(lambda: self.interface().get("link") == state, timeout, f"the line protocol of tunnel0 to be {state}")
         return self
+
+    def drops(self):
+        return {d["reason"]: d["packets"] for d in self.culvert.show("drops")["drops"]}
 
     def routes(self, *words):
         return self.culvert.cli("show", "ip" if self.family == 4 else "ipv6", "route", *words).stdout
@@ -157,11 +160,14 @@ def vti_ipv6(lab):
 
 def vti_in_a_vrf(lab):
     """VTI-T3, VTI-14, VTI-15: the hosts and the tunnel interface are in VRF red, its source and destination in the global table, which has no
-    route of the tunnel's. VTI-3, VTI-9: a policy on the same outside interface goes on beside it."""
+    route of the tunnel's. VTI-3, VTI-9: a policy on the same outside interface goes on beside it. VRF-10, VRF-T11: unicast RPF, strict on the tunnel too, delivers what belongs there and drops
+    inner packets whose source red does not reach by the tunnel."""
     def change(config):
         config["culvert-vrf:vrfs"] = {"vrf": [{"name": "red"}]}
         for name in ("lan", "tunnel0"):
             cfg.interface(config, name)["culvert-vrf:vrf"] = "red"
+        for name in ("lan", "wan", "tunnel0"):
+            cfg.interface(config, name)["culvert-platform:verify-source"] = {"ipv4": {"reachable-via": "rx"}}
         config["ietf-routing:routing"]["control-plane-protocols"]["control-plane-protocol"][0]["culvert-vrf:vrf"] = "red"
         config["culvert-acl:access-lists"] = {"access-list": [{"name": "other", "line": [
             {"sequence": 10, "action": "permit", "source": "192.0.2.1/32", "destination": "198.51.100.0/24"}]}]}
@@ -177,6 +183,12 @@ def vti_in_a_vrf(lab):
     require("S    10.2.0.0/24 is directly connected, tunnel0" in t.routes("vrf", "red"), t.routes("vrf", "red"))
     session = t.culvert.show("crypto", "session")["sessions"][0]
     require(session.get("ivrf") == "red" and session.get("fvrf") in (None, "global"), f"{session}")
+    require("reverse-path" not in t.drops(), f"{t.drops()}")
+    before = t.interface()["rx_drops"]
+    t.peer.sh(f"ip addr add 10.77.0.1/32 dev ipsec0 && ping -n -c 3 -i 0.2 -W 1 -I 10.77.0.1 {HOST_A[4]} || true")
+    dropped = wait_until(lambda: t.drops().get("reverse-path"), 5, "spoofed sources to be dropped")
+    require(t.interface()["rx_drops"] - before >= dropped, f"{t.interface()}")
+    require("IP verify source reachable-via rx" in t.culvert.cli("show", "interfaces", "tunnel0").stdout, "the setting in show")
 
 
 # Culvert's mode, further fields, Linux's device, families inside, family outside.
