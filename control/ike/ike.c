@@ -209,6 +209,10 @@ void ike_acquire(struct ike *ike, const struct cfg_map_entry *entry, uint32_t ru
 		ike->ops.acquire_failed(ike->ctx, rule_id);
 		return;
 	}
+	if (trigger && ike_child_comes(ike, entry, trigger)) {
+		ike->stats.acquires_early++; /* it asks again, should nothing have come of it */
+		return;
+	}
 	ike_enter(ike);
 	struct cv_selector want = *sel;
 	if (entry->per_host && trigger) { /* IPSEC-52: one pair of SAs per pair of hosts */

@@ -89,6 +89,7 @@ struct ike_htab {
 	X(dpd_dead)                                                                                                    \
 	X(restored)                                                                                                    \
 	X(acquires)                                                                                                    \
+	X(acquires_early)                                                                                              \
 	X(acquires_failed)                                                                                             \
 	X(v1_no_profile)                                                                                               \
 	X(v1_aggressive_refused)                                                                                       \
@@ -555,6 +556,10 @@ void ike_sa_run_reqs(struct ike_sa *sa);
 /* Make (or find) the wish and set it going. */
 void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
 	const struct cv_selector *trigger);
+
+/* The dataplane asks for an SA for the packet `trigger`: is a child for it being made, by the peer perhaps, or up so
+ * recently that the question was on its way already? */
+bool ike_child_comes(struct ike *ike, const struct cfg_map_entry *e, const struct cv_selector *trigger);
 
 /* ---- several peers of an entry (ike_peers.c) ---- */
 

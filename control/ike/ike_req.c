@@ -7,8 +7,9 @@
 #include "ike_internal.h"
 #include "ike_private.h"
 
-#define AUTO_DELAY_MS 1000  /* gathers the losses of one event into one look */
-#define AUTO_RETRY_MS 10000 /* after a failure */
+#define AUTO_DELAY_MS 1000   /* gathers the losses of one event into one look */
+#define AUTO_RETRY_MS 10000  /* after a failure */
+#define ACQUIRE_LATE_MS 1500 /* the dataplane asks once a second and may have asked just before it was served */
 
 static void auto_fire(struct ike *ike, struct ike_timer *t)
 {
@@ -205,8 +206,8 @@ void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t ru
 	req_start(ike, r);
 }
 
-/* Is there a child, or one in the making, for this line of the entry? */
-static bool line_served(struct ike *ike, const struct cfg_map_entry *e, const struct cv_selector *sel)
+/* Is there a child of the entry for sel that is being made, or was at this time or later? Lost ones do not count. */
+static bool served(struct ike *ike, const struct cfg_map_entry *e, const struct cv_selector *sel, uint64_t since_ms)
 {
 	for (unsigned i = 0; i < e->n_peer; i++) {
 		struct ike_path path;
@@ -217,10 +218,16 @@ static bool line_served(struct ike *ike, const struct cfg_map_entry *e, const st
 		while ((sa = ike_sa_next_by_addr(ike, path.vrf, &path.remote, sa)))
 			TAILQ_FOREACH (c, &sa->children, link)
 				if (c->p.entry == e && c->p.n_sel && cv_selector_contains(&c->p.sel[0], sel) &&
-					!c->lost)
+					!c->lost && (c->state <= IKE_CHILD_INSTALLING || c->established_ms >= since_ms))
 					return true;
 	}
 	return false;
+}
+
+bool ike_child_comes(struct ike *ike, const struct cfg_map_entry *e, const struct cv_selector *trigger)
+{
+	uint64_t now = ike_now(ike);
+	return served(ike, e, trigger, now > ACQUIRE_LATE_MS ? now - ACQUIRE_LATE_MS : 0);
 }
 
 void ike_auto_start(struct ike *ike)
@@ -231,7 +238,7 @@ void ike_auto_start(struct ike *ike)
 			for (unsigned l = 0; e->auto_start && !e->per_host && e->acl_ref && l < e->acl_ref->n_line;
 				l++) {
 				const struct cfg_acl_line *line = &e->acl_ref->line[l];
-				if (line->permit && !line_served(ike, e, &line->sel))
+				if (line->permit && !served(ike, e, &line->sel, 0))
 					ike_req_add(ike, e, 0, &line->sel, NULL);
 			}
 		}

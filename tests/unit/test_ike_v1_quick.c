@@ -47,6 +47,49 @@ static void every_transform(void **state)
 	assert_true(n > 60);
 }
 
+/* ---- what the dataplane asks for is on its way ---- */
+
+/* A packet of the responder's: the initiator has both SAs of its pair, the responder not yet the outbound one. */
+static unsigned n_quick, asked;
+static bool ask_before_the_third(struct pair *pair, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)from, (void)n, (void)len;
+	if (data[18] == 32 && ++n_quick == 3) {
+		pair_acquire(pair, 1, 0);
+		asked++;
+	}
+	return true;
+}
+
+static void packet_before_the_third_message(void **state)
+{
+	(void)state;
+	n_quick = asked = 0;
+	start(NULL);
+	p->filter = ask_before_the_third;
+	bring_up();
+	pair_run(p, 5000);
+	assert_int_equal(asked, 1);
+	assert_int_equal(pair_n_children(p, 0), 1);
+	assert_int_equal(pair_n_children(p, 1), 1);
+}
+
+/* And one that was held before the dataplane had the pair: its question comes late. */
+static void packet_before_the_pair_is_installed(void **state)
+{
+	(void)state;
+	start(NULL);
+	bring_up();
+	for (int i = 0; i < 2; i++)
+		pair_acquire(p, i, 0);
+	pair_run(p, 5000);
+	assert_int_equal(pair_n_children(p, 0), 1);
+	/* asked later, it is meant: the dataplane has no SA */
+	pair_acquire(p, 0, 0);
+	pair_run(p, 5000);
+	assert_int_equal(pair_stat(p, 0, "child_established"), 2);
+}
+
 /* ---- bundles: AH and ESP under one number (RFC 2408 4.2; IPSEC-18) ---- */
 
 static const struct algo_suite bundle[] = {
@@ -444,6 +487,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		V1_TEST(every_transform),
+		V1_TEST(packet_before_the_third_message),
+		V1_TEST(packet_before_the_pair_is_installed),
 		V1_TEST(bundles),
 		V1_TEST(bundles_are_renewed),
 		V1_TEST(bundle_or_not),
