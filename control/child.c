@@ -137,6 +137,12 @@ static void drop_out(struct child *ch)
 	ch->out = NULL;
 }
 
+static void child_free(struct child *ch)
+{
+	free(ch->cleared);
+	free(ch);
+}
+
 static void child_destroy(struct child_table *t, struct child *ch)
 {
 	drop_out(ch);
@@ -146,7 +152,7 @@ static void child_destroy(struct child_table *t, struct child *ch)
 		ch->esp->ah = NULL;
 	t->child[ch->id] = NULL;
 	number_free(t, ch->id);
-	free(ch);
+	child_free(ch);
 }
 
 /* Freed once IKE, the linger time and every reply are through with it. */
@@ -164,7 +170,7 @@ void child_table_free(struct child_table *t)
 		if (!t->child[k])
 			continue;
 		drop_out(t->child[k]);
-		free(t->child[k]);
+		child_free(t->child[k]);
 	}
 	free(t);
 }
@@ -214,10 +220,21 @@ void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_cou
 	subtract(out, &ch->base[out_half]);
 }
 
+void child_counters_clear(struct child *ch)
+{
+	if (!ch->cleared)
+		ch->cleared = calloc(2, sizeof(*ch->cleared));
+	if (!ch->cleared)
+		return;
+	child_counters(ch, CV_SA_IN, &ch->cleared[0]);
+	child_counters(ch, CV_SA_OUT, &ch->cleared[1]);
+}
+
 void child_counters_shown(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out)
 {
 	child_counters(ch, dir, out);
-	subtract(out, &ch->cleared[dir == CV_SA_OUT]);
+	if (ch->cleared)
+		subtract(out, &ch->cleared[dir == CV_SA_OUT]);
 }
 
 uint64_t child_life_kb(const struct child *ch, const struct cv_sa_counters *n)
@@ -449,7 +466,8 @@ static void send_add(struct child *ch, unsigned half, const struct cv_sa *sa,
 
 static struct child *child_from_params(struct control *c, uint32_t id, const struct ike_child_params *p)
 {
-	struct child *ch = calloc(1, sizeof(*ch));
+	unsigned n_sel = p->n_sel <= CV_SA_SEL_MAX ? p->n_sel : CV_SA_SEL_MAX;
+	struct child *ch = calloc(1, sizeof(*ch) + n_sel * sizeof(ch->sel[0]));
 
 	if (!ch)
 		return NULL;
@@ -468,7 +486,7 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->cpi_in = p->cpi_in;
 	ch->cpi_out = p->cpi_out;
 	ch->transport = p->transport;
-	ch->n_sel = p->n_sel <= CV_SA_SEL_MAX ? p->n_sel : CV_SA_SEL_MAX;
+	ch->n_sel = n_sel;
 	memcpy(ch->sel, p->sel, ch->n_sel * sizeof(ch->sel[0]));
 	ch->lifetime_s = p->lifetime_s;
 	ch->lifetime_kb = p->lifetime_kb;
@@ -486,11 +504,12 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
  */
 static bool bundle_from_params(struct child *esp, uint32_t id, const struct ike_child_params *p)
 {
-	struct child *ah = malloc(sizeof(*ah));
+	const size_t size = sizeof(*esp) + esp->n_sel * sizeof(esp->sel[0]);
+	struct child *ah = malloc(size);
 
 	if (!ah)
 		return false;
-	*ah = *esp;
+	memcpy(ah, esp, size);
 	ah->id = id;
 	ah->spi_in = p->ah_spi_in;
 	ah->spi_out = p->ah_spi_out;
@@ -528,7 +547,8 @@ static void inherit(struct child_table *t, struct child *ch)
 		if (o->path.vrf == ch->path.vrf && cv_addr_eq(&o->path.remote, &ch->path.remote))
 			ch->path_mtu = o->path_mtu;
 		if (o->rule_id == ch->rule_id && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
-			!memcmp(o->sel, ch->sel, sizeof(o->sel)) && child_quiet_s(o) < quiet)
+			o->n_sel == ch->n_sel && !memcmp(o->sel, ch->sel, ch->n_sel * sizeof(ch->sel[0])) &&
+			child_quiet_s(o) < quiet)
 			quiet = child_quiet_s(o);
 	}
 	if (quiet != UINT64_MAX)

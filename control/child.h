@@ -55,8 +55,6 @@ struct child {
 	struct child *ah;  /* of the pair of ESP */
 	struct child *esp; /* of the pair of AH */
 	bool bundled;	   /* this is the pair of AH */
-	struct cv_selector sel[CV_SA_SEL_MAX];
-	unsigned n_sel;
 	uint32_t lifetime_s, replay_window;
 	uint16_t path_mtu; /* as the dataplane has learned it; 0 = that of the interface */
 	uint32_t egress;   /* CV_SA_F_EGRESS as the dataplane was last told */
@@ -66,9 +64,11 @@ struct child {
 	uint64_t linger_until_ms;
 	TAILQ_ENTRY(child) link; /* lingering */
 	struct control *c;
-	struct cv_sa_counters base[2];	  /* the counters of the two slots when the pair got them; [1] is outbound */
-	struct cv_sa_counters cleared[2]; /* what the operator has cleared since */
-	uint64_t replay_told;		  /* replay drops that are in the log (replay_log.c) */
+	struct cv_sa_counters base[2];	/* the counters of the two slots when the pair got them; [1] is outbound */
+	struct cv_sa_counters *cleared; /* what the operator has cleared since, of both; NULL = nothing */
+	uint64_t replay_told;		/* replay drops that are in the log (replay_log.c) */
+	unsigned n_sel;
+	struct cv_selector sel[];
 };
 
 struct child_table *child_table_new(struct control *c);
@@ -129,6 +129,8 @@ static inline uint32_t child_index(const struct child *ch, unsigned half)
 
 /* Counters of one half since the pair was added (dir CV_SA_IN or CV_SA_OUT); all zero without a dataplane. */
 void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out);
+/* The operator clears them: what is counted now is not shown any more. */
+void child_counters_clear(struct child *ch);
 /* The same less what the operator has cleared. */
 void child_counters_shown(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out);
 /* What is left: kilobytes after the counters n, and seconds. */

@@ -72,12 +72,6 @@ static bool selected(const struct control *c, const struct child *ch, const stru
 	return x->spi < 0 || (uint32_t)x->spi == ch->spi_in || (uint32_t)x->spi == ch->spi_out;
 }
 
-static void clear_child_counters(struct child *ch)
-{
-	child_counters(ch, CV_SA_IN, &ch->cleared[0]);
-	child_counters(ch, CV_SA_OUT, &ch->cleared[1]);
-}
-
 void clear_sa(struct show *s)
 {
 	struct sa_selector x = {.map = arg_str(s, "map"), .fvrf = -1, .spi = arg_int(s, "spi", UINT32_MAX)};
@@ -102,7 +96,7 @@ void clear_sa(struct show *s)
 			continue;
 		n += 2; /* SAs, not pairs */
 		if (counters)
-			clear_child_counters(ch);
+			child_counters_clear(ch);
 		else if (ch->manual)
 			child_del(c, child_ike_id(ch), 0);
 		else
@@ -150,7 +144,7 @@ void clear_counters(struct show *s)
 		sum_drops(seg, b->drops);
 		sum_events(seg, b->events);
 		for (struct child *ch = child_next(s->c->children, 0); ch; ch = child_next(s->c->children, ch->id))
-			clear_child_counters(ch);
+			child_counters_clear(ch);
 	}
 	show_answer(s);
 }

@@ -14,7 +14,7 @@
 #define BUCKETS 4096u
 #define LOG_BURST 200u /* MON-29: lines at once ... */
 #define LOG_PER_S 50u  /* ... and lines per second after that; the rest is counted and summed up */
-#define ID_MAX 128
+#define ID_MAX 127     /* bytes of an identity that are logged */
 #define AUDIT_MS 1000
 
 /* MON-4. The ports tell peers behind one NAT apart. */
@@ -32,7 +32,7 @@ struct session {
 	unsigned n_ike, n_child;
 	bool up, dirty; /* up: as the log last said */
 	bool doubt;	/* is there really an IKE SA left? */
-	char id[ID_MAX];
+	char *id;	/* NULL = not known */
 	const char *reason;
 };
 
@@ -61,6 +61,12 @@ struct session_table *session_table_new(struct control *c)
 	return t;
 }
 
+static void session_free(struct session *s)
+{
+	free(s->id);
+	free(s);
+}
+
 void session_table_free(struct session_table *t)
 {
 	struct session *s;
@@ -70,7 +76,7 @@ void session_table_free(struct session_table *t)
 	for (unsigned i = 0; i < BUCKETS; i++)
 		while ((s = LIST_FIRST(&t->bucket[i]))) {
 			LIST_REMOVE(s, link);
-			free(s);
+			session_free(s);
 		}
 	json_decref(t->failure);
 	free(t);
@@ -263,8 +269,10 @@ static uint32_t event_ivrf(const struct ike_event *ev)
 static void set_identity(struct session *s, const struct ike_event *ev)
 {
 	s->sa = ev->sa;
-	if (ev->peer_id)
-		snprintf(s->id, sizeof(s->id), "%s", ev->peer_id);
+	if (!ev->peer_id || (s->id && !strcmp(s->id, ev->peer_id)))
+		return;
+	free(s->id);
+	s->id = strndup(ev->peer_id, ID_MAX);
 }
 
 static void moved(struct session_table *t, const struct ike_event *ev)
@@ -467,7 +475,7 @@ static void settle(struct session_table *t, struct session *s)
 	}
 	if (!up) {
 		LIST_REMOVE(s, link);
-		free(s);
+		session_free(s);
 	}
 }
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define VAULT_MAGIC 0x4356564cu
-#define VAULT_VERSION 3u
+#define VAULT_VERSION 4u
 #define VAULT_MAX_RECORDS (1u << 20)
 #define VAULT_HEADER 4096u
 
@@ -22,10 +22,12 @@ struct vault_header {
 };
 
 /*
- * The beginning of one of the two copies of a record. seq 0: empty or being written. Those of both copies share a page,
- * so that the record of an IKE SA with a child or two takes no other; what is longer goes on in `rest`.
+ * The file is the header, a head for each record, and for each record a rest. The head has the beginnings of the two
+ * copies, enough for an IKE SA with a child, and there are two heads in a page; what is longer goes on in the rest.
  */
-#define HEAD_DATA 1984u
+#define PAGE 4096u
+#define HEAD_DATA 960u
+/* seq 0: empty or being written. */
 struct vault_copy {
 	uint64_t seq;
 	uint64_t check;
@@ -33,19 +35,28 @@ struct vault_copy {
 	uint8_t pad[44];
 	uint8_t data[HEAD_DATA];
 };
-struct vault_record {
+struct vault_head {
 	struct vault_copy copy[2];
-	uint8_t rest[2][CV_VAULT_RECORD_MAX - HEAD_DATA];
 };
-_Static_assert(sizeof(struct vault_copy) == 2048, "two in a page");
-_Static_assert(sizeof(struct vault_record) % 4096 == 0, "whole pages: what is not written takes no memory");
+struct vault_rest {
+	uint8_t copy[2][CV_VAULT_RECORD_MAX + 64];
+};
+_Static_assert(sizeof(struct vault_head) == PAGE / 2, "two in a page");
+_Static_assert(sizeof(struct vault_rest) % PAGE == 0, "whole pages: what is not written takes no memory");
+/* One record, wherever its parts are. */
+struct vault_record {
+	struct vault_head *head;
+	struct vault_rest *rest;
+};
 
 struct cv_vault {
 	int fd;
 	uint32_t max_records;
 	size_t map_len;
 	struct vault_header *header;
-	struct vault_record *record;
+	struct vault_head *head;
+	struct vault_rest *rest;
+	uint32_t low;  /* no record below this one is free */
 	uint8_t *used; /* a byte per record. Allocated but never written records are free again for the next process. */
 };
 
@@ -63,43 +74,54 @@ static size_t in_head(size_t len)
 	return len < HEAD_DATA ? len : HEAD_DATA;
 }
 
-static uint64_t checksum(const struct vault_record *r, int i, uint64_t seq)
+static uint64_t checksum(struct vault_record r, int i, uint64_t seq)
 {
-	const struct vault_copy *c = &r->copy[i];
+	const struct vault_copy *c = &r.head->copy[i];
 	size_t head = in_head(c->len);
 	uint64_t h = checksum_add(0xcbf29ce484222325u ^ seq ^ ((uint64_t)c->len << 40), c->data, head);
-	return checksum_add(h, r->rest[i], c->len - head);
+	return checksum_add(h, r.rest->copy[i], c->len - head);
 }
 
-static bool copy_valid(const struct vault_record *r, int i)
+static bool copy_valid(struct vault_record r, int i)
 {
-	const struct vault_copy *c = &r->copy[i];
+	const struct vault_copy *c = &r.head->copy[i];
 	return c->seq != 0 && c->len <= CV_VAULT_RECORD_MAX && c->check == checksum(r, i, c->seq);
 }
 
 /* Zero what a copy holds from byte `from` up to `to`; touching more would fill it with memory. */
-static void zero_bytes(struct vault_record *r, int i, size_t from, size_t to)
+static void zero_bytes(struct vault_record r, int i, size_t from, size_t to)
 {
 	if (from < in_head(to))
-		cv_secret_zero(r->copy[i].data + from, in_head(to) - from);
+		cv_secret_zero(r.head->copy[i].data + from, in_head(to) - from);
 	if (from < HEAD_DATA)
 		from = HEAD_DATA;
 	if (from < to)
-		cv_secret_zero(r->rest[i] + from - HEAD_DATA, to - from);
+		cv_secret_zero(r.rest->copy[i] + from - HEAD_DATA, to - from);
 }
 
 /* Index of the newest complete copy, or -1. */
-static int newest(const struct vault_record *r)
+static int newest(struct vault_record r)
 {
 	bool v0 = copy_valid(r, 0), v1 = copy_valid(r, 1);
 	if (v0 && v1)
-		return r->copy[0].seq > r->copy[1].seq ? 0 : 1;
+		return r.head->copy[0].seq > r.head->copy[1].seq ? 0 : 1;
 	return v0 ? 0 : v1 ? 1 : -1;
+}
+
+/* Where the heads end, at the end of a page. */
+static size_t heads_end(uint32_t max_records)
+{
+	return VAULT_HEADER + (max_records + 1ul) / 2 * PAGE;
 }
 
 static size_t vault_len(uint32_t max_records)
 {
-	return VAULT_HEADER + (size_t)max_records * sizeof(struct vault_record);
+	return heads_end(max_records) + (size_t)max_records * sizeof(struct vault_rest);
+}
+
+static struct vault_record record(const struct cv_vault *v, uint32_t rec)
+{
+	return (struct vault_record){&v->head[rec], &v->rest[rec]};
 }
 
 static struct cv_vault *vault_map(int fd, uint32_t max_records)
@@ -121,7 +143,8 @@ static struct cv_vault *vault_map(int fd, uint32_t max_records)
 	}
 	(void)madvise(p, v->map_len, MADV_DONTDUMP); /* no keys in core files */
 	v->header = p;
-	v->record = (struct vault_record *)((uint8_t *)p + VAULT_HEADER);
+	v->head = (struct vault_head *)((uint8_t *)p + VAULT_HEADER);
+	v->rest = (struct vault_rest *)((uint8_t *)p + heads_end(max_records));
 	return v;
 }
 
@@ -146,7 +169,7 @@ struct cv_vault *cv_vault_create(uint32_t max_records)
 	}
 	v->header->version = VAULT_VERSION;
 	v->header->max_records = max_records;
-	v->header->record_size = sizeof(struct vault_record);
+	v->header->record_size = sizeof(struct vault_head) + sizeof(struct vault_rest);
 	__atomic_store_n(&v->header->magic, VAULT_MAGIC, __ATOMIC_RELEASE);
 	return v;
 }
@@ -159,11 +182,12 @@ static void find_used(struct cv_vault *v)
 		at = lseek(v->fd, at, SEEK_DATA);
 		if (at < (off_t)VAULT_HEADER)
 			return;
-		size_t rec = ((size_t)at - VAULT_HEADER) / sizeof(struct vault_record);
-		if (rec >= v->max_records)
+		uint32_t page = (uint32_t)(((size_t)at - VAULT_HEADER) / PAGE);
+		if (2 * page >= v->max_records)
 			return;
-		v->used[rec] = newest(&v->record[rec]) >= 0;
-		at = (off_t)(VAULT_HEADER + (rec + 1) * sizeof(struct vault_record));
+		for (uint32_t rec = 2 * page; rec < 2 * page + 2 && rec < v->max_records; rec++)
+			v->used[rec] = newest(record(v, rec)) >= 0;
+		at = (off_t)(VAULT_HEADER + (page + 1ul) * PAGE);
 	}
 }
 
@@ -174,8 +198,9 @@ struct cv_vault *cv_vault_open(int fd)
 	struct cv_vault *v = NULL;
 	errno = EPROTO;
 	if (fstat(fd, &st) == 0 && pread(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h) && h.magic == VAULT_MAGIC &&
-		h.version == VAULT_VERSION && h.record_size == sizeof(struct vault_record) && h.max_records > 0 &&
-		h.max_records <= VAULT_MAX_RECORDS && (uint64_t)st.st_size == vault_len(h.max_records)) {
+		h.version == VAULT_VERSION && h.record_size == sizeof(struct vault_head) + sizeof(struct vault_rest) &&
+		h.max_records > 0 && h.max_records <= VAULT_MAX_RECORDS &&
+		(uint64_t)st.st_size == vault_len(h.max_records)) {
 		v = vault_map(fd, h.max_records);
 	} else {
 		errno = EPROTO;
@@ -197,13 +222,12 @@ int cv_vault_fd(const struct cv_vault *v)
 
 int cv_vault_alloc(struct cv_vault *v)
 {
-	for (uint32_t i = 0; i < v->max_records; i++) {
-		if (!v->used[i]) {
-			v->used[i] = 1;
-			return (int)i;
-		}
-	}
-	return -ENOSPC;
+	while (v->low < v->max_records && v->used[v->low])
+		v->low++;
+	if (v->low == v->max_records)
+		return -ENOSPC;
+	v->used[v->low] = 1;
+	return (int)v->low;
 }
 
 static bool in_use(const struct cv_vault *v, int rec)
@@ -223,18 +247,18 @@ int cv_vault_write(struct cv_vault *v, int rec, const void *data, size_t len)
 		return -ENOENT;
 	if (len > CV_VAULT_RECORD_MAX)
 		return -EMSGSIZE;
-	struct vault_record *r = &v->record[rec];
+	struct vault_record r = record(v, (uint32_t)rec);
 	int cur = newest(r);
-	uint64_t seq = cur < 0 ? 1 : r->copy[cur].seq + 1;
+	uint64_t seq = cur < 0 ? 1 : r.head->copy[cur].seq + 1;
 	int i = cur == 0 ? 1 : 0;
-	struct vault_copy *c = &r->copy[i];
+	struct vault_copy *c = &r.head->copy[i];
 	__atomic_store_n(&c->seq, 0, __ATOMIC_RELAXED);
 	order_stores();
 	if (c->len > len && c->len <= CV_VAULT_RECORD_MAX)
 		zero_bytes(r, i, len, c->len);
 	c->len = (uint32_t)len;
 	memcpy(c->data, data, in_head(len));
-	memcpy(r->rest[i], (const uint8_t *)data + in_head(len), len - in_head(len));
+	memcpy(r.rest->copy[i], (const uint8_t *)data + in_head(len), len - in_head(len));
 	c->check = checksum(r, i, seq);
 	order_stores();
 	__atomic_store_n(&c->seq, seq, __ATOMIC_RELEASE);
@@ -245,21 +269,21 @@ int cv_vault_read(const struct cv_vault *v, int rec, void *buf, size_t size)
 {
 	if (!in_use(v, rec))
 		return -ENOENT;
-	const struct vault_record *r = &v->record[rec];
+	struct vault_record r = record(v, (uint32_t)rec);
 	int cur = newest(r);
 	if (cur < 0)
 		return -ENOENT;
-	const struct vault_copy *c = &r->copy[cur];
+	const struct vault_copy *c = &r.head->copy[cur];
 	if (c->len > size)
 		return -EMSGSIZE;
 	memcpy(buf, c->data, in_head(c->len));
-	memcpy((uint8_t *)buf + in_head(c->len), r->rest[cur], c->len - in_head(c->len));
+	memcpy((uint8_t *)buf + in_head(c->len), r.rest->copy[cur], c->len - in_head(c->len));
 	return (int)c->len;
 }
 
-static void wipe_copy(struct vault_record *r, int i)
+static void wipe_copy(struct vault_record r, int i)
 {
-	struct vault_copy *c = &r->copy[i];
+	struct vault_copy *c = &r.head->copy[i];
 	__atomic_store_n(&c->seq, 0, __ATOMIC_RELAXED);
 	order_stores();
 	zero_bytes(r, i, 0, c->len <= CV_VAULT_RECORD_MAX ? c->len : CV_VAULT_RECORD_MAX);
@@ -268,20 +292,30 @@ static void wipe_copy(struct vault_record *r, int i)
 	c->check = 0;
 }
 
+/* The memory of a free record: its rest, and the page of its head when the other one in it is free, too. */
+static void give_back(struct cv_vault *v, uint32_t rec)
+{
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	uint32_t other = rec ^ 1;
+	(void)fallocate(v->fd, punch, (off_t)((uint8_t *)&v->rest[rec] - (uint8_t *)v->header), sizeof(*v->rest));
+	if (other >= v->max_records || !v->used[other])
+		(void)fallocate(v->fd, punch, (off_t)(VAULT_HEADER + (size_t)(rec / 2) * PAGE), PAGE);
+}
+
 void cv_vault_free(struct cv_vault *v, int rec)
 {
 	if (!in_use(v, rec))
 		return;
-	struct vault_record *r = &v->record[rec];
+	struct vault_record r = record(v, (uint32_t)rec);
 	int cur = newest(r);
 	/* The older copy first: killed in between, the record is whole as it was, and no old state comes back. */
 	int first = cur == 0 ? 1 : 0;
 	wipe_copy(r, first);
 	order_stores();
 	wipe_copy(r, 1 - first);
-	off_t at = (off_t)(VAULT_HEADER + (size_t)rec * sizeof(*r));
-	(void)fallocate(v->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)sizeof(*r));
 	v->used[rec] = 0;
+	v->low = (uint32_t)rec < v->low ? (uint32_t)rec : v->low;
+	give_back(v, (uint32_t)rec);
 }
 
 int cv_vault_next(const struct cv_vault *v, int after)

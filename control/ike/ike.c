@@ -123,11 +123,11 @@ void ike_event(struct ike *ike, enum ike_event_type type, const struct ike_sa *s
 	const struct cfg_map_entry *entry, const char *reason)
 {
 	struct ike_event ev = {.type = type, .sa = sa, .path = path, .entry = entry, .reason = reason};
-	const struct ike_id *local, *peer;
+	struct ike_id local, peer;
 	char text[IKE_ID_MAX + 1];
 	if (sa && sa->v->ids) {
 		sa->v->ids(sa, &local, &peer);
-		ev.peer_id = peer->len ? ike_id_str(peer, text, sizeof(text)) : NULL;
+		ev.peer_id = peer.len ? ike_id_str(&peer, text, sizeof(text)) : NULL;
 	}
 	ike->ops.event(ike->ctx, &ev);
 }

@@ -163,11 +163,11 @@ void ike_proof_get(struct ike_rbuf *r, struct ike_sa *sa)
 
 bool ike_entry_allows(const struct ike_sa *sa, const struct cfg_map_entry *e)
 {
-	const struct ike_id *local, *peer;
+	struct ike_id local, peer;
 	if (!e || !e->identity)
 		return true;
 	sa->v->ids(sa, &local, &peer);
-	char *fqdn = sa->name_proven && peer->type == IKE_ID_FQDN ? text_of(peer) : NULL;
+	char *fqdn = sa->name_proven && peer.type == IKE_ID_FQDN ? text_of(&peer) : NULL;
 	bool ok = certmap_identity_allows(e->identity_ref, sa->peer_subject, fqdn);
 	free(fqdn);
 	return ok;
@@ -175,11 +175,11 @@ bool ike_entry_allows(const struct ike_sa *sa, const struct cfg_map_entry *e)
 
 void ike_entry_barred(struct ike_sa *sa)
 {
-	const struct ike_id *local, *peer;
+	struct ike_id local, peer;
 	char text[IKE_ID_MAX + 1], addr[CV_ADDR_STR];
 	sa->v->ids(sa, &local, &peer);
 	sa->ike->stats.identity_refused++;
 	cv_warn("ike", "%%CRYPTO-4-IKE_QUICKMODE_BAD_CERT: %s (%s, certificate %s): " IKE_BARRED,
-		cv_addr_str(&sa->path.remote, addr), ike_id_str(peer, text, sizeof(text)),
+		cv_addr_str(&sa->path.remote, addr), ike_id_str(&peer, text, sizeof(text)),
 		sa->peer_subject ? sa->peer_subject : "none");
 }

@@ -341,7 +341,7 @@ struct ike_version {
 	void (*readdress)(struct ike_sa *sa, const struct cv_addr *local);
 	const char *(*state_name)(const struct ike_sa *sa);
 	/* The identities of the two ends; len 0 = not known yet. */
-	void (*ids)(const struct ike_sa *sa, const struct ike_id **local, const struct ike_id **peer);
+	void (*ids)(const struct ike_sa *sa, struct ike_id *local, struct ike_id *peer);
 	/* Add this version's fields to the object of show: algorithms, message ids. */
 	void (*show)(const struct ike_sa *sa, json_t *o);
 	/* Version part of the vault record. restore gets an SA with the shared part and its children filled in. */

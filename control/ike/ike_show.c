@@ -102,11 +102,11 @@ static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 	set_int(msgs, "bad", sa->bad);
 	json_object_set_new(o, "messages", msgs);
 	if (sa->v->ids) {
-		const struct ike_id *local, *peer;
+		struct ike_id local, peer;
 		char text[IKE_ID_MAX + 1];
 		sa->v->ids(sa, &local, &peer);
-		set_str(o, "local_id", ike_id_str(local, text, sizeof(text)));
-		set_str(o, "peer_id", ike_id_str(peer, text, sizeof(text)));
+		set_str(o, "local_id", ike_id_str(&local, text, sizeof(text)));
+		set_str(o, "peer_id", ike_id_str(&peer, text, sizeof(text)));
 	}
 	set_proof(o, sa);
 	sa->v->show(sa, o);

@@ -562,11 +562,11 @@ static const char *dpd_name(const struct v1_sa *v)
 	return v->sa.profile && v->dpd ? name[v->sa.profile->dpd_mode] : "off";
 }
 
-static void ids(const struct ike_sa *sa, const struct ike_id **local, const struct ike_id **peer)
+static void ids(const struct ike_sa *sa, struct ike_id *local, struct ike_id *peer)
 {
 	const struct v1_sa *v = (const struct v1_sa *)sa;
-	*local = &v->id_local;
-	*peer = &v->id_peer;
+	*local = v->id_local;
+	*peer = v->id_peer;
 }
 
 static void show(const struct ike_sa *sa, json_t *o)

@@ -65,8 +65,66 @@ struct v2_sa *v2_sa_new(struct ike *ike)
 	TAILQ_INIT(&sa->active);
 	TAILQ_INIT(&sa->answers);
 	sa->peer_window = sa->own_window = 1;
-	sa->init.sa = sa;
+	sa->setup = calloc(1, sizeof(*sa->setup));
+	if (!sa->setup)
+		abort();
+	sa->setup->init.sa = sa;
 	return sa;
+}
+
+static void setup_free(struct v2_sa *sa)
+{
+	struct v2_setup *s = sa->setup;
+	if (!s)
+		return;
+	v2_request_stop(sa, &s->init);
+	ikec_dh_free(s->dh);
+	v2_buf_free(&s->init_req);
+	v2_buf_free(&s->init_resp);
+	v2_buf_free(&s->own_auth);
+	v2_ppk_fini(sa);
+	pki_tp_unref(s->own_tp);
+	free(s);
+	sa->setup = NULL;
+}
+
+static struct v2_id *id_pack(const struct ike_id *id)
+{
+	struct v2_id *p = malloc(sizeof(*p) + id->len);
+	if (!p)
+		abort();
+	p->type = id->type;
+	p->len = id->len;
+	memcpy(p->data, id->data, id->len);
+	return p;
+}
+
+static void id_unpack(const struct v2_id *p, struct ike_id *id)
+{
+	id->type = p ? p->type : 0;
+	id->len = p ? p->len : 0;
+	if (p)
+		memcpy(id->data, p->data, p->len);
+}
+
+void v2_setup_done(struct v2_sa *sa)
+{
+	if (!sa->setup)
+		return;
+	sa->local = id_pack(&sa->setup->id_local);
+	sa->peer = id_pack(&sa->setup->id_peer);
+	setup_free(sa);
+}
+
+void v2_ids(const struct v2_sa *sa, struct ike_id *local, struct ike_id *peer)
+{
+	if (sa->setup) {
+		*local = sa->setup->id_local;
+		*peer = sa->setup->id_peer;
+		return;
+	}
+	id_unpack(sa->local, local);
+	id_unpack(sa->peer, peer);
 }
 
 void v2_header(const struct v2_sa *sa, struct v2_hdr *h, uint8_t exchange, uint32_t msgid, bool response)
@@ -300,16 +358,15 @@ static void sa_fini(struct ike_sa *base)
 	v2_window_fini(sa);
 	ike_timer_stop(ike, &sa->dpd);
 	ike_timer_stop(ike, &sa->half_open);
-	ikec_dh_free(sa->dh);
-	sa->dh = NULL;
-	v2_buf_free(&sa->init_req);
-	v2_buf_free(&sa->init_resp);
+	setup_free(sa);
+	free(sa->local);
+	free(sa->peer);
+	free(sa->other);
+	sa->local = sa->peer = NULL;
+	sa->other = NULL;
+	sa->n_other = 0;
 	v2_frags_fini(sa);
-	v2_buf_free(&sa->own_auth);
-	v2_ppk_fini(sa);
 	v2_inter_fini(sa);
-	pki_tp_unref(sa->own_tp);
-	sa->own_tp = NULL;
 	cv_secret_zero(&sa->keys, sizeof(sa->keys));
 }
 
@@ -345,11 +402,9 @@ static void show(const struct ike_sa *base, json_t *o)
 	json_object_set_new(o, "peer_window", json_integer(sa->peer_window));
 }
 
-static void ids(const struct ike_sa *base, const struct ike_id **local, const struct ike_id **peer)
+static void ids(const struct ike_sa *base, struct ike_id *local, struct ike_id *peer)
 {
-	const struct v2_sa *sa = (const struct v2_sa *)base;
-	*local = &sa->id_local;
-	*peer = &sa->id_peer;
+	v2_ids((const struct v2_sa *)base, local, peer);
 }
 
 static struct ike_sa *restore_new(struct ike *ike)

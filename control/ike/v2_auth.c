@@ -18,9 +18,7 @@ static void id_take(struct ike_id *id, struct v2_view v)
 
 static void auth_done(struct v2_sa *sa)
 {
-	v2_buf_free(&sa->init_req);
-	v2_buf_free(&sa->init_resp);
-	v2_buf_free(&sa->own_auth);
+	v2_setup_done(sa);
 	v2_inter_fini(sa);
 	cv_secret_zero(sa->keys.pi, sizeof(sa->keys.pi));
 	cv_secret_zero(sa->keys.pr, sizeof(sa->keys.pr));
@@ -47,20 +45,20 @@ static int enc_own_auth(struct v2_sa *sa, struct v2_enc *e)
 {
 	uint8_t auth[IKEC_PRF_MAX], body[4 + IKE_ID_MAX];
 	if (sa->sa.profile->local_auth == CFG_METHOD_SIGNATURE) {
-		v2_enc_auth(e, sa->own_auth_method, sa->own_auth.p, sa->own_auth.len);
-		return sa->own_auth.len ? 0 : -ENOENT;
+		v2_enc_auth(e, sa->setup->own_auth_method, sa->setup->own_auth.p, sa->setup->own_auth.len);
+		return sa->setup->own_auth.len ? 0 : -ENOENT;
 	}
-	const struct cfg_psk *psk = ike_psk_for(
-		sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, sa->sa.initiator ? NULL : &sa->id_peer);
-	if (!psk || v2_auth_psk(sa, sa->sa.initiator, psk, body, v2_id_body(&sa->id_local, body), auth) != 0)
+	const struct cfg_psk *psk = ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote,
+		sa->sa.initiator ? NULL : &sa->setup->id_peer);
+	if (!psk || v2_auth_psk(sa, sa->sa.initiator, psk, body, v2_id_body(&sa->setup->id_local, body), auth) != 0)
 		return -ENOENT;
 	v2_enc_auth(e, V2_AUTH_PSK, auth, ikec_prf_len(sa->suite.prf));
 	if (!v2_ppk_alternative(sa))
 		return 0;
 	v2_ppk_swap(sa);
-	int err = v2_auth_psk(sa, sa->sa.initiator, psk, body, v2_id_body(&sa->id_local, body), auth);
+	int err = v2_auth_psk(sa, sa->sa.initiator, psk, body, v2_id_body(&sa->setup->id_local, body), auth);
 	v2_ppk_swap(sa);
-	v2_buf_set(&sa->own_auth_no_ppk, auth, err ? 0 : ikec_prf_len(sa->suite.prf));
+	v2_buf_set(&sa->setup->own_auth_no_ppk, auth, err ? 0 : ikec_prf_len(sa->suite.prf));
 	return err;
 }
 
@@ -68,7 +66,7 @@ static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 {
 	struct v2_child *c = t->child;
 	struct v2_buf ids = {0};
-	v2_enc_id(e, V2_PL_IDI, &sa->id_local);
+	v2_enc_id(e, V2_PL_IDI, &sa->setup->id_local);
 	v2_enc_certs(e, sa);
 	v2_certreq_of(sa->sa.profile, &ids);
 	v2_enc_certreq(e, &ids);
@@ -164,13 +162,13 @@ static bool peer_authentic(struct v2_sa *sa, const struct v2_msg *m)
 	if (sa->sa.profile->remote_auth != CFG_METHOD_PSK)
 		return false;
 	const struct cfg_psk *psk =
-		ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, &sa->id_peer);
+		ike_psk_for(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->sa.path.remote, &sa->setup->id_peer);
 	if (!psk || m->auth_method != V2_AUTH_PSK || !m->auth.p || m->auth.len != n ||
 		v2_auth_psk(sa, !sa->sa.initiator, psk, id.p, id.len, want) != 0 ||
 		cv_secret_cmp(want, m->auth.p, n) != 0)
 		return false;
-	sa->sa.name_proven = psk == ike_psk_by_id(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->id_peer);
-	ike_proof_take(&sa->sa, NULL, &sa->id_peer);
+	sa->sa.name_proven = psk == ike_psk_by_id(sa->sa.ike, sa->sa.profile, &sa->sa.path, &sa->setup->id_peer);
+	ike_proof_take(&sa->sa, NULL, &sa->setup->id_peer);
 	return true;
 }
 
@@ -187,6 +185,7 @@ static void first_child_failed(struct v2_sa *sa, struct v2_child *c, const char 
 static void initiator_installed(struct ike_child *c, int err)
 {
 	struct v2_sa *sa = v2_of(c->sa);
+	v2_child_settled(v2_child_of(c));
 	if (err) { /* the peer has it installed: tell it that we have not */
 		v2_send_delete(sa, ike_child_proto(&c->p), c->p.spi_in);
 		first_child_failed(sa, v2_child_of(c), "refused by the dataplane");
@@ -250,7 +249,7 @@ static void peer_verified(struct v2_sa *sa, struct v2_msg *m, const char *why)
 static bool fits_profile(struct v2_sa *sa, const struct v2_msg *m)
 {
 	const struct cfg_ike_profile *p = sa->sa.profile;
-	if (!config_profile_selects(p) || ike_id_matches(p, &sa->id_peer))
+	if (!config_profile_selects(p) || ike_id_matches(p, &sa->setup->id_peer))
 		return true;
 	return p->remote_auth == CFG_METHOD_SIGNATURE && m->n_cert &&
 	       ike_cert_fits(&sa->sa, (struct pki_blob){m->cert[0].p, m->cert[0].len});
@@ -266,7 +265,7 @@ static void auth_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 		ike_sa_destroy(&sa->sa, err ? v2_notify_name(err->type) : "invalid response from peer");
 		return;
 	}
-	id_take(&sa->id_peer, m->idr);
+	id_take(&sa->setup->id_peer, m->idr);
 	if (!fits_profile(sa, m)) {
 		end_task(sa, t);
 		auth_failed(sa, "neither identity nor certificate match the profile");
@@ -316,7 +315,7 @@ static const struct cfg_map_entry *select_entry(struct v2_sa *sa)
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX], *found = NULL;
 	unsigned n = ike_entries_for(ike, &ike_v2, &sa->sa.path, &sa->sa.path.remote, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n && !found; i++)
-		if (ike_id_matches(e[i]->profile_ref, &sa->id_peer))
+		if (ike_id_matches(e[i]->profile_ref, &sa->setup->id_peer))
 			found = e[i];
 	for (unsigned i = 0; i < n && !found; i++)
 		if (!config_profile_selects(e[i]->profile_ref) && ike_entry_has_peer(e[i], &sa->sa.path.remote))
@@ -328,7 +327,7 @@ static void refuse(struct v2_sa *sa, const char *reason)
 {
 	char id[IKE_ID_MAX + 1];
 	sa->sa.ike->stats.auth_failed++;
-	cv_warn("ike", "peer %s refused: %s", ike_id_str(&sa->id_peer, id, sizeof(id)), reason);
+	cv_warn("ike", "peer %s refused: %s", ike_id_str(&sa->setup->id_peer, id, sizeof(id)), reason);
 	v2_respond_notify(sa, sa->auth_answer, V2_N_AUTHENTICATION_FAILED, NULL, 0);
 	ike_sa_destroy(&sa->sa, "authentication failed");
 }
@@ -339,7 +338,7 @@ static void auth_answer(struct v2_sa *sa, struct v2_child *c, uint16_t error)
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
 	v2_resp_begin(sa, sa->auth_answer, &e, buf);
-	v2_enc_id(&e, V2_PL_IDR, &sa->id_local);
+	v2_enc_id(&e, V2_PL_IDR, &sa->setup->id_local);
 	v2_enc_certs(&e, sa);
 	if (enc_own_auth(sa, &e) != 0) {
 		refuse(sa, "no key of our own");
@@ -360,6 +359,7 @@ static void responder_installed(struct ike_child *c, int err)
 {
 	struct v2_sa *sa = v2_of(c->sa);
 	v2_child_of(c)->answer = NULL;
+	v2_child_settled(v2_child_of(c));
 	if (err)
 		ike_child_remove(c, 0);
 	auth_answer(sa, v2_child_of(c), err ? V2_N_NO_ADDITIONAL_SAS : 0);
@@ -429,7 +429,7 @@ void v2_auth_request(struct v2_sa *sa, struct v2_msg *m)
 		return;
 	}
 	if (m->idi.p)
-		id_take(&sa->id_peer, m->idi);
+		id_take(&sa->setup->id_peer, m->idi);
 	if (!m->idi.p || !m->auth.p || !m->sa.p || !m->tsi.p || !m->tsr.p) {
 		refuse(sa, "no authentication offered that this router takes"); /* leaving AUTH out asks for EAP */
 		return;

@@ -28,7 +28,7 @@ void v2_take_hash_algorithms(struct v2_sa *sa, const struct v2_msg *m)
 	for (size_t i = 0; n && i + 1 < n->data.len; i += 2) {
 		uint16_t h = v2_get16(n->data.p + i);
 		if (h < 16)
-			sa->peer_hashes |= (uint16_t)(1u << h);
+			sa->setup->peer_hashes |= (uint16_t)(1u << h);
 	}
 }
 
@@ -68,18 +68,18 @@ static bool asked_for(const void *msg, const struct pki_tp *tp)
 void v2_choose_cert(struct v2_sa *sa, const struct v2_msg *m)
 {
 	if (sa->sa.profile->local_auth == CFG_METHOD_SIGNATURE)
-		ike_tp_choose(&sa->own_tp, sa->sa.profile, ~(1u << PKI_KEY_NONE), asked_for, m);
+		ike_tp_choose(&sa->setup->own_tp, sa->sa.profile, ~(1u << PKI_KEY_NONE), asked_for, m);
 }
 
 int v2_id_local(struct v2_sa *sa)
 {
-	return ike_id_own(sa->sa.ike->cfg, sa->sa.profile, &sa->sa.path.local, sa->own_tp, &sa->id_local);
+	return ike_id_own(sa->sa.ike->cfg, sa->sa.profile, &sa->sa.path.local, sa->setup->own_tp, &sa->setup->id_local);
 }
 
 void v2_enc_certs(struct v2_enc *e, const struct v2_sa *sa)
 {
 	struct pki_blob cert[PKI_CHAIN_MAX];
-	unsigned n = sa->own_tp ? pki_tp_chain(sa->own_tp, cert) : 0;
+	unsigned n = sa->setup->own_tp ? pki_tp_chain(sa->setup->own_tp, cert) : 0;
 	for (unsigned i = 0; i < n; i++) {
 		v2_enc_begin(e, V2_PL_CERT);
 		v2_enc_u8(e, CERT_X509);
@@ -98,7 +98,7 @@ struct how {
 
 static bool peer_hash(const struct v2_sa *sa, enum pki_hash h)
 {
-	return sa->peer_hashes & (1u << h);
+	return sa->setup->peer_hashes & (1u << h);
 }
 
 /* The hash that suits the key, else another one that the peer takes as well; 0 = none. */
@@ -150,7 +150,7 @@ static bool how_signed(const struct v2_sa *sa, const struct v2_msg *m, struct ho
 	case V2_AUTH_RSA:
 		/* SHA-1: only from a peer that knows nothing better */
 		*out = (struct how){V2_AUTH_RSA, PKI_RSA_PKCS1, PKI_HASH_SHA1};
-		return !sa->peer_hashes;
+		return !sa->setup->peer_hashes;
 	case V2_AUTH_ECDSA256:
 		*out = (struct how){V2_AUTH_ECDSA256, PKI_ECDSA_CONCAT, PKI_HASH_SHA256};
 		return true;
@@ -247,13 +247,13 @@ static void cert_done(struct ike_job *j)
 	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
 	if (sa) {
 		if (!job->why && job->sign) {
-			v2_buf_set(&sa->own_auth, job->own_sig, job->own_len);
-			sa->own_auth_method = job->how.method;
+			v2_buf_set(&sa->setup->own_auth, job->own_sig, job->own_len);
+			sa->setup->own_auth_method = job->how.method;
 			if (job->own_len_no_ppk)
-				v2_buf_set(&sa->own_auth_no_ppk, job->own_sig_no_ppk, job->own_len_no_ppk);
+				v2_buf_set(&sa->setup->own_auth_no_ppk, job->own_sig_no_ppk, job->own_len_no_ppk);
 		}
 		if (!job->why && job->peer)
-			ike_proof_take(&sa->sa, job->peer, &sa->id_peer);
+			ike_proof_take(&sa->sa, job->peer, &sa->setup->id_peer);
 		job->then(sa, job->inner ? &job->m : NULL, job->why);
 	}
 	for (unsigned i = 0; i < job->n_trust; i++)
@@ -287,7 +287,7 @@ static const char *prepare_verify(struct v2_sa *sa, struct cert_job *job)
 		return "the peer's authentication method is not one the profile allows";
 	if (v2_auth_octets(sa, !sa->sa.initiator, id.p, id.len, &job->octets) != 0)
 		return "cannot compute what the peer signs";
-	job->id = sa->id_peer;
+	job->id = sa->setup->id_peer;
 	for (; job->n_trust < p->n_trust_point && job->n_trust < TRUST_MAX; job->n_trust++)
 		job->trust[job->n_trust] = pki_tp_ref(p->trust[job->n_trust]);
 	return NULL;
@@ -296,20 +296,21 @@ static const char *prepare_verify(struct v2_sa *sa, struct cert_job *job)
 static const char *prepare_sign(struct v2_sa *sa, struct cert_job *job)
 {
 	uint8_t body[4 + IKE_ID_MAX];
-	if (!sa->own_tp)
+	if (!sa->setup->own_tp)
 		return "no certificate of our own";
-	if (!choose_how(sa, pki_tp_key(sa->own_tp), &job->how))
+	if (!choose_how(sa, pki_tp_key(sa->setup->own_tp), &job->how))
 		return "the peer takes no signature of our key";
-	if (v2_auth_octets(sa, sa->sa.initiator, body, v2_id_body(&sa->id_local, body), &job->own_octets) != 0)
+	if (v2_auth_octets(sa, sa->sa.initiator, body, v2_id_body(&sa->setup->id_local, body), &job->own_octets) != 0)
 		return "cannot compute what we sign";
 	if (v2_ppk_alternative(sa)) {
 		v2_ppk_swap(sa);
-		int err = v2_auth_octets(sa, true, body, v2_id_body(&sa->id_local, body), &job->own_octets_no_ppk);
+		int err =
+			v2_auth_octets(sa, true, body, v2_id_body(&sa->setup->id_local, body), &job->own_octets_no_ppk);
 		v2_ppk_swap(sa);
 		if (err)
 			return "cannot compute what we sign";
 	}
-	job->own = pki_tp_ref(sa->own_tp);
+	job->own = pki_tp_ref(sa->setup->own_tp);
 	return NULL;
 }
 

@@ -87,9 +87,20 @@ struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entr
 	if (!c)
 		return NULL;
 	c->c.p.entry = entry;
-	c->ni = sa->ni; /* IKE_AUTH uses those of IKE_SA_INIT */
-	c->nr = sa->nr;
+	c->nonces = calloc(1, sizeof(*c->nonces));
+	if (!c->nonces)
+		abort();
+	if (sa->setup) { /* IKE_AUTH uses those of IKE_SA_INIT */
+		c->nonces->i = sa->setup->ni;
+		c->nonces->r = sa->setup->nr;
+	}
 	return c;
+}
+
+void v2_child_settled(struct v2_child *c)
+{
+	free(c->nonces);
+	c->nonces = NULL;
 }
 
 /* The CPI that the peer wants for DEFLATE; a notify for each algorithm it can (RFC 7296 2.22). 0 = it cannot. */
@@ -129,6 +140,7 @@ void v2_child_fini(struct ike_child *base)
 	struct v2_task *t = c->task;
 	ike_timer_stop(base->sa->ike, &c->activate);
 	shared_free(c);
+	v2_child_settled(c);
 	if (c->job)
 		c->job->c = NULL;
 	c->job = NULL;
@@ -335,7 +347,7 @@ static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_c
 	if (own && (own->task->place == V2_TASK_SENT || own->c.state != IKE_CHILD_NEGOTIATING || own->job)) {
 		own->task->collided = true;
 		own->task->rival_spi = c->c.p.spi_in;
-		own->task->rival_nonce = *v2_nonce_min(&c->ni, &c->nr);
+		own->task->rival_nonce = *v2_nonce_min(&c->nonces->i, &c->nonces->r);
 	} else {
 		old->c.state = IKE_CHILD_REKEYED;
 		if (own)
@@ -384,11 +396,12 @@ static void answer_installed(struct ike_child *base, int err)
 	}
 	v2_resp_begin(sa, a, &e, buf);
 	v2_enc_child_chosen(&e, c);
-	v2_enc_blob(&e, V2_PL_NONCE, c->nr.b, c->nr.len);
+	v2_enc_blob(&e, V2_PL_NONCE, c->nonces->r.b, c->nonces->r.len);
 	if (c->task && c->task->dh)
 		v2_enc_ke(&e, (uint16_t)c->pfs, ikec_dh_pub(c->task->dh));
 	v2_enc_child_ts(&e, base->p.sel, base->p.n_sel, false);
 	v2_enc_child_notifies(&e, c);
+	v2_child_settled(c);
 	if (c->task)
 		v2_task_free(sa, c->task);
 	c->task = NULL;
@@ -512,8 +525,8 @@ static void create_child(struct v2_sa *sa, struct v2_msg *m)
 		v2_respond_notify(sa, m->answer, error, NULL, 0);
 		return;
 	}
-	v2_nonce_take(&c->ni, m->nonce);
-	v2_nonce_make(&c->nr);
+	v2_nonce_take(&c->nonces->i, m->nonce);
+	v2_nonce_make(&c->nonces->r);
 	if (old) {
 		c->old_spi = old->p.spi_in;
 		c->c.p.rule_id = old->p.rule_id;
@@ -606,7 +619,7 @@ static void child_start(struct v2_sa *sa, struct v2_task *t)
 			v2_task_drop(sa, t);
 		return;
 	}
-	v2_nonce_make(&c->ni);
+	v2_nonce_make(&c->nonces->i);
 	c->pfs = c->c.p.entry->pfs;
 	ikec_dh_free(t->dh);
 	t->dh = NULL;
@@ -631,7 +644,7 @@ static void child_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	if (c->old_spi && !t->no_rekey)
 		v2_enc_notify_spi(e, V2_N_REKEY_SA, old_proto(sa, c), c->old_spi);
 	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, c->pfs);
-	v2_enc_blob(e, V2_PL_NONCE, c->ni.b, c->ni.len);
+	v2_enc_blob(e, V2_PL_NONCE, c->nonces->i.b, c->nonces->i.len);
 	if (t->dh)
 		v2_enc_ke(e, (uint16_t)c->pfs, ikec_dh_pub(t->dh));
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
@@ -644,7 +657,7 @@ static void child_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
  */
 static bool lost_collision(const struct v2_child *c, const struct v2_task *t)
 {
-	return t->collided && v2_nonce_cmp(v2_nonce_min(&c->ni, &c->nr), &t->rival_nonce) < 0;
+	return t->collided && v2_nonce_cmp(v2_nonce_min(&c->nonces->i, &c->nonces->r), &t->rival_nonce) < 0;
 }
 
 static void rekey_installed(struct v2_sa *sa, struct v2_child *c, struct v2_task *t)
@@ -693,6 +706,7 @@ static void own_complete(struct v2_sa *sa, struct v2_child *c)
 	t->child = NULL;
 	if (c->old_spi)
 		rekey_installed(sa, c, t);
+	v2_child_settled(c);
 	v2_task_free(sa, t);
 	ike_sa_save(&sa->sa);
 }
@@ -769,7 +783,7 @@ static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 		v2_child_failed(sa, c, "deleted by peer");
 		return;
 	}
-	v2_nonce_take(&c->nr, m->nonce);
+	v2_nonce_take(&c->nonces->r, m->nonce);
 	struct ikec_dh *dh = t->dh;
 	t->dh = NULL;
 	if (c->pfs) {

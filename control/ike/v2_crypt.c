@@ -39,14 +39,15 @@ static int skeyseed(const struct v2_sa *sa, const uint8_t *shared, size_t shared
 	size_t old_d_len, enum ike_prf old_prf, uint8_t *out)
 {
 	uint8_t key[2 * V2_NONCE_MAX];
-	struct ikec_iov iov[3] = {{shared, shared_len}, {sa->ni.b, sa->ni.len}, {sa->nr.b, sa->nr.len}};
+	struct ikec_iov iov[3] = {
+		{shared, shared_len}, {sa->setup->ni.b, sa->setup->ni.len}, {sa->setup->nr.b, sa->setup->nr.len}};
 	if (old_d) /* SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) */
 		return ikec_prf(old_prf, old_d, old_d_len, iov, 3, out);
-	size_t n_i = sa->ni.len, n_r = sa->nr.len;
+	size_t n_i = sa->setup->ni.len, n_r = sa->setup->nr.len;
 	if (sa->suite.prf == IKE_PRF_AES128_XCBC || sa->suite.prf == IKE_PRF_AES128_CMAC)
 		n_i = n_r = 8; /* RFC 7296 2.14: their key takes 64 bits of each nonce */
-	memcpy(key, sa->ni.b, n_i);
-	memcpy(key + n_i, sa->nr.b, n_r);
+	memcpy(key, sa->setup->ni.b, n_i);
+	memcpy(key + n_i, sa->setup->nr.b, n_r);
 	return ikec_prf(sa->suite.prf, key, n_i + n_r, iov, 1, out);
 }
 
@@ -64,10 +65,10 @@ int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const 
 	size_t n = 0;
 	v2_key_lengths(&sa->suite, k);
 	int err = skeyseed(sa, shared, shared_len, old_d, old_d_len, old_prf, sks);
-	memcpy(seed, sa->ni.b, sa->ni.len);
-	n += sa->ni.len;
-	memcpy(seed + n, sa->nr.b, sa->nr.len);
-	n += sa->nr.len;
+	memcpy(seed, sa->setup->ni.b, sa->setup->ni.len);
+	n += sa->setup->ni.len;
+	memcpy(seed + n, sa->setup->nr.b, sa->setup->nr.len);
+	n += sa->setup->nr.len;
 	memcpy(seed + n, sa->sa.spi_i, IKE_SPI_LEN);
 	memcpy(seed + n + IKE_SPI_LEN, sa->sa.spi_r, IKE_SPI_LEN);
 	n += 2 * IKE_SPI_LEN;
@@ -100,10 +101,10 @@ int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike
 	if (c->shared)
 		memcpy(seed, c->shared, c->shared_len);
 	n += c->shared_len;
-	memcpy(seed + n, c->ni.b, c->ni.len);
-	n += c->ni.len;
-	memcpy(seed + n, c->nr.b, c->nr.len);
-	n += c->nr.len;
+	memcpy(seed + n, c->nonces->i.b, c->nonces->i.len);
+	n += c->nonces->i.len;
+	memcpy(seed + n, c->nonces->r.b, c->nonces->r.len);
+	n += c->nonces->r.len;
 	int err = ikec_prf_plus(sa->suite.prf, sa->keys.d, sa->keys.d_len, seed, n, km, 2 * len);
 	if (!err) {
 		/* first the keys of the direction initiator -> responder (of this exchange) */
@@ -229,8 +230,8 @@ static int mac_id(const struct v2_sa *sa, bool of_initiator, const uint8_t *id_b
 
 int v2_auth_octets(const struct v2_sa *sa, bool of_initiator, const uint8_t *id_body, size_t id_len, struct v2_buf *out)
 {
-	const struct v2_buf *msg = of_initiator ? &sa->init_req : &sa->init_resp;
-	const struct v2_nonce *nonce = of_initiator ? &sa->nr : &sa->ni;
+	const struct v2_buf *msg = of_initiator ? &sa->setup->init_req : &sa->setup->init_resp;
+	const struct v2_nonce *nonce = of_initiator ? &sa->setup->nr : &sa->setup->ni;
 	uint8_t inter[V2_INTER_OCTETS_MAX];
 	size_t n = ikec_prf_len(sa->suite.prf), n_inter = v2_inter_octets(sa, inter);
 	v2_buf_free(out);
@@ -251,8 +252,8 @@ int v2_auth_psk(const struct v2_sa *sa, bool of_initiator, const struct cfg_psk 
 	static const char pad[] = "Key Pad for IKEv2";
 	uint8_t key[IKEC_PRF_MAX], idhash[IKEC_PRF_MAX], inter[V2_INTER_OCTETS_MAX];
 	size_t n = ikec_prf_len(sa->suite.prf);
-	const struct v2_buf *msg = of_initiator ? &sa->init_req : &sa->init_resp;
-	const struct v2_nonce *nonce = of_initiator ? &sa->nr : &sa->ni;
+	const struct v2_buf *msg = of_initiator ? &sa->setup->init_req : &sa->setup->init_resp;
+	const struct v2_nonce *nonce = of_initiator ? &sa->setup->nr : &sa->setup->ni;
 	struct ikec_iov padv = {pad, sizeof(pad) - 1};
 	struct ikec_iov octets[4] = {
 		{msg->p, msg->len}, {nonce->b, nonce->len}, {idhash, n}, {inter, v2_inter_octets(sa, inter)}};

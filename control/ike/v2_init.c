@@ -151,15 +151,15 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 	v2_enc_header(&e, buf, sizeof(buf), &h);
 	v2_enc_ike_chosen(&e, &sa->suite, job->proposal_num, NULL, 0);
 	v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
-	v2_enc_blob(&e, V2_PL_NONCE, sa->nr.b, sa->nr.len);
+	v2_enc_blob(&e, V2_PL_NONCE, sa->setup->nr.b, sa->setup->nr.len);
 	if (job->offer_nat)
 		v2_enc_nat(&e, &h, &sa->sa.path, sa->sa.nat_local);
 	v2_enc_certreq(&e, &job->certreq);
 	if (sa->peer_frag)
 		v2_enc_notify(&e, V2_N_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
-	if (sa->peer_hashes)
+	if (sa->setup->peer_hashes)
 		v2_enc_hash_algorithms(&e);
-	if (sa->use_ppk)
+	if (sa->setup->use_ppk)
 		v2_enc_notify(&e, V2_N_USE_PPK, NULL, 0);
 	if (sa->inter)
 		v2_enc_notify(&e, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL, 0);
@@ -167,7 +167,7 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 		ike_sa_destroy(&sa->sa, "cannot build a response");
 		return;
 	}
-	v2_buf_set(&sa->init_resp, buf, e.len);
+	v2_buf_set(&sa->setup->init_resp, buf, e.len);
 	sa->peer_msgid = 1;
 	ike_sa_send(&sa->sa, buf, e.len);
 }
@@ -225,9 +225,9 @@ static struct v2_sa *half_open_new(
 	sa->sa.natt = natt;
 	sa->sa.state = V2_INIT_RCVD;
 	sa->suite = *suite;
-	v2_nonce_take(&sa->ni, m->nonce);
-	v2_nonce_make(&sa->nr);
-	v2_buf_set(&sa->init_req, m->raw, m->raw_len);
+	v2_nonce_take(&sa->setup->ni, m->nonce);
+	v2_nonce_make(&sa->setup->nr);
+	v2_buf_set(&sa->setup->init_req, m->raw, m->raw_len);
 	ike_sa_link(&sa->sa);
 	v2_set_timer(sa, &sa->half_open, half_open_fire, HALF_OPEN_MS);
 	ike->stats.sa_responded++;
@@ -249,7 +249,7 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	v2_certreq_of(p, &job->certreq);
 	sa->peer_frag = p->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
 	v2_take_hash_algorithms(sa, m);
-	sa->use_ppk = v2_ppk_announced(p, m);
+	sa->setup->use_ppk = v2_ppk_announced(p, m);
 	if (v2_inter_wanted(p) && v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED))
 		v2_inter_begin(sa);
 	job->j.work = respond_work;
@@ -268,10 +268,10 @@ static bool repeated(struct ike *ike, const struct ike_path *path, const struct 
 	struct v2_sa *sa = base && !base->initiator ? v2_of(base) : NULL;
 	if (!sa)
 		return false;
-	if (sa->init_resp.p && sa->sa.state == V2_INIT_RCVD && sa->init_req.len == m->raw_len &&
-		memcmp(sa->init_req.p, m->raw, m->raw_len) == 0) {
+	if (sa->sa.state == V2_INIT_RCVD && sa->setup->init_resp.p && sa->setup->init_req.len == m->raw_len &&
+		memcmp(sa->setup->init_req.p, m->raw, m->raw_len) == 0) {
 		ike->stats.rx_retransmits++;
-		ike_sa_send(&sa->sa, sa->init_resp.p, sa->init_resp.len);
+		ike_sa_send(&sa->sa, sa->setup->init_resp.p, sa->setup->init_resp.len);
 	}
 	return true;
 }
@@ -335,11 +335,11 @@ static void send_init_request(struct v2_sa *sa)
 	const struct cfg_ike_profile *p = sa->sa.profile;
 	v2_header(sa, &h, V2_IKE_SA_INIT, 0, false);
 	v2_enc_header(&e, buf, sizeof(buf), &h);
-	if (sa->cookie_len)
-		v2_enc_notify(&e, V2_N_COOKIE, sa->cookie, sa->cookie_len);
+	if (sa->setup->cookie_len)
+		v2_enc_notify(&e, V2_N_COOKIE, sa->setup->cookie, sa->setup->cookie_len);
 	v2_enc_ike_sa(&e, p, NULL, 0);
-	v2_enc_ke(&e, (uint16_t)sa->want_group, ikec_dh_pub(sa->dh));
-	v2_enc_blob(&e, V2_PL_NONCE, sa->ni.b, sa->ni.len);
+	v2_enc_ke(&e, (uint16_t)sa->setup->want_group, ikec_dh_pub(sa->setup->dh));
+	v2_enc_blob(&e, V2_PL_NONCE, sa->setup->ni.b, sa->setup->ni.len);
 	if (p->nat_traversal)
 		v2_enc_nat(&e, &h, &sa->sa.path, p->force_encaps);
 	if (p->fragment_size)
@@ -354,10 +354,10 @@ static void send_init_request(struct v2_sa *sa)
 		ike_sa_destroy(&sa->sa, "proposal too long");
 		return;
 	}
-	v2_buf_set(&sa->init_req, buf, e.len);
+	v2_buf_set(&sa->setup->init_req, buf, e.len);
 	sa->sa.state = V2_INIT_SENT;
-	v2_buf_set(&sa->init.out, buf, e.len);
-	v2_request_send(sa, &sa->init);
+	v2_buf_set(&sa->setup->init.out, buf, e.len);
+	v2_request_send(sa, &sa->setup->init);
 }
 
 static void initiate_work(struct ike_job *j)
@@ -376,8 +376,8 @@ static void initiate_done(struct ike_job *j)
 			ike_sa_destroy(&sa->sa, "Diffie-Hellman group not available");
 		return;
 	}
-	ikec_dh_free(sa->dh);
-	sa->dh = job->dh;
+	ikec_dh_free(sa->setup->dh);
+	sa->setup->dh = job->dh;
 	send_init_request(sa);
 }
 
@@ -388,7 +388,7 @@ static void make_key_pair(struct v2_sa *sa)
 		abort();
 	job->j.work = initiate_work;
 	job->j.done = initiate_done;
-	job->group = sa->want_group;
+	job->group = sa->setup->want_group;
 	sa->sa.state = V2_INIT_PREPARE;
 	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
 }
@@ -404,8 +404,8 @@ struct ike_sa *v2_initiate(struct ike *ike, const struct cfg_map_entry *entry, c
 	sa->sa.profile = entry->profile_ref;
 	sa->sa.path = *path;
 	ike_spi_new(ike, sa->sa.spi_i);
-	v2_nonce_make(&sa->ni);
-	sa->want_group = g;
+	v2_nonce_make(&sa->setup->ni);
+	sa->setup->want_group = g;
 	ike_sa_link(&sa->sa);
 	make_key_pair(sa);
 	return &sa->sa;
@@ -416,21 +416,21 @@ static void retry_init(struct v2_sa *sa, const struct v2_msg *m)
 	const struct v2_notify *cookie = v2_find_notify(m, V2_N_COOKIE);
 	const struct v2_notify *ke = v2_find_notify(m, V2_N_INVALID_KE_PAYLOAD);
 	const struct v2_notify *err = v2_find_error(m);
-	if (++sa->init_tries > INIT_TRIES_MAX) {
+	if (++sa->setup->init_tries > INIT_TRIES_MAX) {
 		ike_sa_destroy(&sa->sa, "peer keeps refusing IKE_SA_INIT");
 		return;
 	}
-	if (cookie && cookie->data.len > 0 && cookie->data.len <= sizeof(sa->cookie)) {
-		memcpy(sa->cookie, cookie->data.p, cookie->data.len);
-		sa->cookie_len = (uint8_t)cookie->data.len;
-		v2_request_stop(sa, &sa->init);
+	if (cookie && cookie->data.len > 0 && cookie->data.len <= sizeof(sa->setup->cookie)) {
+		memcpy(sa->setup->cookie, cookie->data.p, cookie->data.len);
+		sa->setup->cookie_len = (uint8_t)cookie->data.len;
+		v2_request_stop(sa, &sa->setup->init);
 		send_init_request(sa);
 		return;
 	}
 	if (ke && ke->data.len == 2 && v2_group_offered(sa->sa.profile, v2_get16(ke->data.p)) &&
-		v2_get16(ke->data.p) != sa->want_group) {
-		sa->want_group = v2_get16(ke->data.p);
-		v2_request_stop(sa, &sa->init);
+		v2_get16(ke->data.p) != sa->setup->want_group) {
+		sa->setup->want_group = v2_get16(ke->data.p);
+		v2_request_stop(sa, &sa->setup->init);
 		make_key_pair(sa);
 		return;
 	}
@@ -477,7 +477,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	}
 	v2_parse_sa(m->sa, &answer);
 	if (answer.n != 1 || v2_choose_ike(sa->sa.profile, &answer, m->ke_group, &suite, &prop) != 0 ||
-		suite.group != m->ke_group || suite.group != sa->want_group || m->ke.len > IKEC_DH_PUB_MAX ||
+		suite.group != m->ke_group || suite.group != sa->setup->want_group || m->ke.len > IKEC_DH_PUB_MAX ||
 		(suite.n_addke && !v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED)) ||
 		memcmp(m->h.spi_r, zero, IKE_SPI_LEN) == 0) {
 		/* off the path nobody knows our SPI, but on it anybody may answer: wait for a better answer */
@@ -487,14 +487,14 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	struct init_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return;
-	v2_request_stop(sa, &sa->init);
+	v2_request_stop(sa, &sa->setup->init);
 	sa->suite = suite;
 	memcpy(sa->sa.spi_r, m->h.spi_r, IKE_SPI_LEN);
-	v2_nonce_take(&sa->nr, m->nonce);
-	v2_buf_set(&sa->init_resp, m->raw, m->raw_len);
+	v2_nonce_take(&sa->setup->nr, m->nonce);
+	v2_buf_set(&sa->setup->init_resp, m->raw, m->raw_len);
 	v2_take_hash_algorithms(sa, m);
 	v2_choose_cert(sa, m);
-	sa->use_ppk = v2_ppk_announced(sa->sa.profile, m);
+	sa->setup->use_ppk = v2_ppk_announced(sa->sa.profile, m);
 	if (v2_inter_wanted(sa->sa.profile) && v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED))
 		v2_inter_begin(sa);
 	sa->peer_frag = sa->sa.profile->fragment_size && v2_find_notify(m, V2_N_IKEV2_FRAGMENTATION_SUPPORTED);
@@ -508,8 +508,8 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	ike_sa_link(&sa->sa);
 	job->j.work = shared_work;
 	job->j.done = shared_done;
-	job->dh = sa->dh;
-	sa->dh = NULL;
+	job->dh = sa->setup->dh;
+	sa->setup->dh = NULL;
 	memcpy(job->peer, m->ke.p, m->ke.len);
 	job->peer_len = m->ke.len;
 	ike_job_run(sa->sa.ike, &sa->sa, &job->j);

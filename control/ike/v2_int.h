@@ -140,28 +140,24 @@ TAILQ_HEAD(v2_answer_list, v2_answer);
 #define V2_OTHER_MAX 8u	  /* addresses of a peer beside the one in use */
 #define V2_WINDOW_MAX 64u /* requests; what a peer claims beyond it is not used */
 
-struct v2_sa {
-	struct ike_sa sa; /* first */
-	struct v2_suite suite;
-	struct v2_keys keys;
+/* An identity in the length that it has. */
+struct v2_id {
+	uint8_t type;
+	uint16_t len;
+	uint8_t data[];
+};
+
+/* What only the making of an SA needs: an established one, of which there may be ten thousand, has it no more. */
+struct v2_setup {
 	struct v2_nonce ni, nr;
 	struct ikec_dh *dh;
 	struct v2_buf init_req, init_resp; /* for AUTH (RFC 7296 2.15) and for repeating the answer */
+	struct v2_request init;		   /* IKE_SA_INIT, which is no task */
 	uint8_t cookie[64];
 	uint8_t cookie_len;
 	enum ike_group want_group; /* initiator: of our KE payload */
 	unsigned init_tries;
 	struct ike_id id_local, id_peer;
-
-	bool peer_frag;		   /* both ends do fragmentation */
-	struct v2_frags *frags[2]; /* being put together: requests, responses; newest first */
-
-	/* MOBIKE (v2_mobike.c) */
-	struct cv_addr other[V2_OTHER_MAX]; /* the peer's further addresses */
-	unsigned n_other, n_tried;	    /* n_tried: since it was last heard */
-	bool moving;			    /* the path is new, the children are not on it yet */
-	uint32_t update_msgid;		    /* of its latest update; 0 = none */
-	uint8_t seen_as[20];		    /* hash of our address as the peer sees it; all zero = not known */
 
 	/* signatures (v2_cert.c) */
 	uint16_t peer_hashes;	/* bit per hash algorithm that the peer takes; 0 = it does not know RFC 7427 */
@@ -171,9 +167,28 @@ struct v2_sa {
 
 	/* post-quantum preshared keys (v2_ppk.c) */
 	bool use_ppk;		/* both ends have announced them */
-	bool ppk_used;		/* SK_d and the rest are made with one */
 	struct v2_keys *no_ppk; /* initiator, until the peer has answered: the keys without it; NULL = none */
 	struct v2_buf own_auth_no_ppk;
+};
+
+struct v2_sa {
+	struct ike_sa sa; /* first */
+	struct v2_suite suite;
+	struct v2_keys keys;
+	struct v2_setup *setup;	    /* NULL: established and settled */
+	struct v2_id *local, *peer; /* the identities from then on */
+
+	bool peer_frag;		   /* both ends do fragmentation */
+	struct v2_frags *frags[2]; /* being put together: requests, responses; newest first */
+
+	/* MOBIKE (v2_mobike.c) */
+	struct cv_addr *other;	   /* the peer's further addresses, V2_OTHER_MAX; NULL = none */
+	unsigned n_other, n_tried; /* n_tried: since it was last heard */
+	bool moving;		   /* the path is new, the children are not on it yet */
+	uint32_t update_msgid;	   /* of its latest update; 0 = none */
+	uint8_t seen_as[20];	   /* hash of our address as the peer sees it; all zero = not known */
+
+	bool ppk_used; /* SK_d and the rest are made with a post-quantum preshared key (v2_ppk.c) */
 
 	struct v2_inter *inter; /* both ends do IKE_INTERMEDIATE; NULL when not, and once the peer is authenticated */
 
@@ -182,7 +197,6 @@ struct v2_sa {
 	uint8_t peer_window;	      /* how many the peer takes at a time; 1 until it says more */
 	struct v2_task_list active;   /* have a place in the window */
 	struct v2_task_list tasks;    /* wait for one */
-	struct v2_request init;	      /* IKE_SA_INIT, which is no task */
 	struct ike_timer queue_timer; /* a task with not_before_ms */
 	uint64_t iv_last;
 
@@ -199,9 +213,13 @@ struct v2_sa {
 	struct ike_timer half_open; /* responder: the peer's IKE_AUTH must come */
 };
 
+struct v2_nonces {
+	struct v2_nonce i, r;
+};
+
 struct v2_child {
-	struct ike_child c; /* first */
-	struct v2_nonce ni, nr;
+	struct ike_child c;	  /* first */
+	struct v2_nonces *nonces; /* NULL once the pair is installed and no collision is open any more */
 	enum ike_group pfs;
 	uint8_t *shared; /* Diffie-Hellman secret until the keys are derived; NULL = none */
 	size_t shared_len;
@@ -382,6 +400,10 @@ void v2_window_fini(struct v2_sa *sa);
 
 void v2_header(const struct v2_sa *sa, struct v2_hdr *h, uint8_t exchange, uint32_t msgid, bool response);
 struct v2_sa *v2_sa_new(struct ike *ike);
+/* The SA is made: what that took is zeroed and freed, the identities stay. */
+void v2_setup_done(struct v2_sa *sa);
+/* len 0 = not known yet. */
+void v2_ids(const struct v2_sa *sa, struct ike_id *local, struct ike_id *peer);
 void v2_set_timer(struct v2_sa *sa, struct ike_timer *t, void (*fire)(struct ike *, struct ike_timer *), uint64_t ms);
 int v2_nonce_take(struct v2_nonce *n, struct v2_view v);
 void v2_nonce_make(struct v2_nonce *n);
@@ -404,6 +426,8 @@ bool v2_detect_nat(struct v2_sa *sa, const struct v2_msg *m, const struct ike_pa
 /* v2_mobike.c: addresses that change (RFC 4555) */
 void v2_enc_mobike(struct v2_sa *sa, struct v2_enc *e); /* in IKE_AUTH */
 void v2_take_mobike(struct v2_sa *sa, const struct v2_msg *m);
+/* The peer's further addresses: n of them, at most V2_OTHER_MAX. */
+void v2_others_set(struct v2_sa *sa, const struct cv_addr *other, unsigned n);
 /* An INFORMATIONAL request of ours, and its answer. False: the SA is gone. */
 void v2_mobike_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e);
 bool v2_mobike_response(struct v2_sa *sa, struct v2_task *t, const struct v2_msg *m);
@@ -440,7 +464,7 @@ void v2_ppk_fini(struct v2_sa *sa);
 /* Initiator: the peer may do without the key, so that our AUTH is needed with the keys without it as well. */
 static inline bool v2_ppk_alternative(const struct v2_sa *sa)
 {
-	return sa->no_ppk && sa->sa.profile->ppk_mode == CFG_PPK_OPTIONAL;
+	return sa->setup->no_ppk && sa->sa.profile->ppk_mode == CFG_PPK_OPTIONAL;
 }
 
 /* v2_inter.c: IKE_INTERMEDIATE (RFC 9242), additional key exchanges (RFC 9370) */
@@ -475,6 +499,8 @@ void v2_child_ask_mode(struct v2_child *c);
 void v2_child_install(struct v2_sa *sa, struct v2_child *c);
 void v2_child_enc_answer(struct v2_enc *e, const struct v2_child *c);
 void v2_child_fini(struct ike_child *c);
+/* Installed, and the nonces decide about no collision any more. */
+void v2_child_settled(struct v2_child *c);
 extern const struct v2_task_ops v2_new_child_task;
 /* It did not come to be; its wish is told so, and an old pair that it was to replace goes on. */
 void v2_child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason);

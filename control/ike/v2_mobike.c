@@ -40,24 +40,35 @@ void v2_enc_mobike(struct v2_sa *sa, struct v2_enc *e)
 	enc_others(sa, e);
 }
 
+void v2_others_set(struct v2_sa *sa, const struct cv_addr *other, unsigned n)
+{
+	if (n && !sa->other)
+		sa->other = calloc(V2_OTHER_MAX, sizeof(*sa->other));
+	sa->n_other = sa->other ? n : 0;
+	if (sa->n_other)
+		memcpy(sa->other, other, n * sizeof(*other));
+}
+
 /* A list replaces the one before; a message without any of the notifies says nothing. */
 static void take_others(struct v2_sa *sa, const struct v2_msg *m)
 {
-	bool first = true;
+	struct cv_addr other[V2_OTHER_MAX];
+	unsigned n_other = 0;
+	bool list = false;
 	for (unsigned i = 0; i < m->n_notify; i++) {
 		const struct v2_notify *n = &m->notify[i];
 		bool v6 = n->type == V2_N_ADDITIONAL_IP6_ADDRESS;
 		struct cv_addr a = {.af = v6 ? CV_AF_INET6 : CV_AF_INET};
-		if (n->type == V2_N_NO_ADDITIONAL_ADDRESSES)
-			sa->n_other = 0;
+		list |= n->type == V2_N_NO_ADDITIONAL_ADDRESSES;
 		if ((n->type != V2_N_ADDITIONAL_IP4_ADDRESS && !v6) || n->data.len != (v6 ? 16u : 4u))
 			continue;
 		memcpy(a.b, n->data.p, n->data.len);
-		sa->n_other = first ? 0 : sa->n_other;
-		first = false;
-		if (sa->n_other < V2_OTHER_MAX)
-			sa->other[sa->n_other++] = a;
+		list = true;
+		if (n_other < V2_OTHER_MAX)
+			other[n_other++] = a;
 	}
+	if (list)
+		v2_others_set(sa, other, n_other);
 }
 
 void v2_take_mobike(struct v2_sa *sa, const struct v2_msg *m)

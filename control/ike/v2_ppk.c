@@ -45,23 +45,23 @@ static bool mix_all(struct v2_sa *sa, const struct cfg_ppk *ppk)
 void v2_ppk_swap(struct v2_sa *sa)
 {
 	struct v2_keys k = sa->keys;
-	sa->keys = *sa->no_ppk;
-	*sa->no_ppk = k;
+	sa->keys = *sa->setup->no_ppk;
+	*sa->setup->no_ppk = k;
 	cv_secret_zero(&k, sizeof(k));
 }
 
 static void forget_plain(struct v2_sa *sa)
 {
-	if (sa->no_ppk)
-		cv_secret_zero(sa->no_ppk, sizeof(*sa->no_ppk));
-	free(sa->no_ppk);
-	sa->no_ppk = NULL;
+	if (sa->setup->no_ppk)
+		cv_secret_zero(sa->setup->no_ppk, sizeof(*sa->setup->no_ppk));
+	free(sa->setup->no_ppk);
+	sa->setup->no_ppk = NULL;
 }
 
 void v2_ppk_fini(struct v2_sa *sa)
 {
 	forget_plain(sa);
-	v2_buf_free(&sa->own_auth_no_ppk);
+	v2_buf_free(&sa->setup->own_auth_no_ppk);
 }
 
 /* ---- initiator ---- */
@@ -78,13 +78,13 @@ static const struct cfg_ppk *own_ppk(const struct cfg_ike_profile *p)
 const char *v2_ppk_begin(struct v2_sa *sa)
 {
 	const struct cfg_ike_profile *p = sa->sa.profile;
-	const struct cfg_ppk *ppk = sa->use_ppk ? own_ppk(p) : NULL;
+	const struct cfg_ppk *ppk = sa->setup->use_ppk ? own_ppk(p) : NULL;
 	if (!ppk)
 		return p->ppk_mode == CFG_PPK_REQUIRED ? "the peer uses no post-quantum preshared keys" : NULL;
-	sa->no_ppk = malloc(sizeof(*sa->no_ppk));
-	if (!sa->no_ppk)
+	sa->setup->no_ppk = malloc(sizeof(*sa->setup->no_ppk));
+	if (!sa->setup->no_ppk)
 		abort();
-	*sa->no_ppk = sa->keys;
+	*sa->setup->no_ppk = sa->keys;
 	return mix_all(sa, ppk) ? NULL : "cannot derive keys";
 }
 
@@ -93,17 +93,17 @@ void v2_ppk_enc_request(struct v2_sa *sa, struct v2_enc *e)
 	uint8_t id[1 + 64] = {PPK_ID_FIXED};
 	const struct cfg_ppk *ppk = own_ppk(sa->sa.profile);
 	size_t len = ppk ? strlen(ppk->id) : 0;
-	if (!sa->no_ppk || !len || len > sizeof(id) - 1)
+	if (!sa->setup->no_ppk || !len || len > sizeof(id) - 1)
 		return;
 	memcpy(id + 1, ppk->id, len);
 	v2_enc_notify(e, V2_N_PPK_IDENTITY, id, 1 + len);
-	if (sa->own_auth_no_ppk.len)
-		v2_enc_notify(e, V2_N_NO_PPK_AUTH, sa->own_auth_no_ppk.p, sa->own_auth_no_ppk.len);
+	if (sa->setup->own_auth_no_ppk.len)
+		v2_enc_notify(e, V2_N_NO_PPK_AUTH, sa->setup->own_auth_no_ppk.p, sa->setup->own_auth_no_ppk.len);
 }
 
 const char *v2_ppk_answered(struct v2_sa *sa, const struct v2_msg *m)
 {
-	if (!sa->no_ppk)
+	if (!sa->setup->no_ppk)
 		return NULL;
 	sa->ppk_used = v2_find_notify(m, V2_N_PPK_IDENTITY) != NULL;
 	if (!sa->ppk_used && sa->sa.profile->ppk_mode == CFG_PPK_REQUIRED)
@@ -119,14 +119,14 @@ const char *v2_ppk_answered(struct v2_sa *sa, const struct v2_msg *m)
 void v2_ppk_pick_auth(const struct v2_sa *sa, struct v2_msg *m)
 {
 	const struct v2_notify *n = v2_find_notify(m, V2_N_NO_PPK_AUTH);
-	if (!sa->sa.initiator && sa->use_ppk && !sa->ppk_used && v2_find_notify(m, V2_N_PPK_IDENTITY) && n)
+	if (!sa->sa.initiator && sa->setup->use_ppk && !sa->ppk_used && v2_find_notify(m, V2_N_PPK_IDENTITY) && n)
 		m->auth = n->data;
 }
 
 const char *v2_ppk_judge(struct v2_sa *sa, struct v2_msg *m)
 {
 	const struct cfg_ike_profile *p = sa->sa.profile;
-	const struct v2_notify *n = sa->use_ppk ? v2_find_notify(m, V2_N_PPK_IDENTITY) : NULL;
+	const struct v2_notify *n = sa->setup->use_ppk ? v2_find_notify(m, V2_N_PPK_IDENTITY) : NULL;
 	const struct cfg_ppk *ppk = NULL;
 	if (n && n->data.len > 1 && p->ppk_mode != CFG_PPK_OFF)
 		ppk = ppk_by_id(p, n->data.p + 1, n->data.len - 1);

@@ -81,19 +81,17 @@ static struct v2_sa *successor_new(
 	n->sa.encap = old->sa.encap;
 	n->sa.mobike = old->sa.mobike;
 	n->sa.movable = old->sa.movable;
-	n->n_other = old->n_other;
-	memcpy(n->other, old->other, sizeof(n->other));
+	v2_others_set(n, old->other, old->n_other);
 	n->peer_frag = old->peer_frag;
 	n->ppk_used = old->ppk_used;
 	n->sa.profile = old->sa.profile;
 	n->sa.entry = old->sa.entry;
 	n->sa.rekeys = old->sa.rekeys + 1;
-	n->id_local = old->id_local;
-	n->id_peer = old->id_peer;
+	v2_ids(old, &n->setup->id_local, &n->setup->id_peer);
 	ike_proof_copy(&n->sa, &old->sa);
 	n->suite = job->suite;
-	n->ni = job->ni;
-	n->nr = job->nr;
+	n->setup->ni = job->ni;
+	n->setup->nr = job->nr;
 	if (v2_derive(n, job->shared, job->shared_len, old->keys.d, old->keys.d_len, old->suite.prf) != 0) {
 		ike_sa_destroy(&n->sa, NULL);
 		return NULL;
@@ -125,6 +123,7 @@ void v2_adopt(struct v2_sa *to, struct v2_sa *from)
 	ike_timer_stop(from->sa.ike, &from->sa.keepalive);
 	ike_timer_stop(from->sa.ike, &from->dpd);
 	v2_set_timer(from, &from->half_open, replaced_fire, REPLACED_MS);
+	v2_setup_done(to);
 	ike_timer_stop(to->sa.ike, &to->half_open);
 	to->sa.ike->stats.sa_rekeyed++;
 	ike_sa_established(&to->sa, to->sa.profile ? to->sa.profile->lifetime_s : 0);
@@ -315,7 +314,7 @@ static void rekey_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 static void settle(struct v2_sa *sa, struct v2_task *t, struct v2_sa *own)
 {
 	struct v2_sa *rival = rival_of(sa, t);
-	if (rival && v2_nonce_cmp(v2_nonce_min(&own->ni, &own->nr), &t->rival_nonce) < 0) {
+	if (rival && v2_nonce_cmp(v2_nonce_min(&own->setup->ni, &own->setup->nr), &t->rival_nonce) < 0) {
 		v2_adopt(rival, sa);
 		v2_sa_delete_replaced(own);
 		return; /* the peer deletes the old one */

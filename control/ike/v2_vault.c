@@ -112,19 +112,50 @@ static void put_requests(const struct v2_sa *sa, struct ike_wbuf *w)
 		}
 }
 
+/* SK_p has served its purpose. */
+static void put_keys(struct ike_wbuf *w, const struct v2_keys *k)
+{
+	ike_put_u8(w, (uint8_t)k->d_len);
+	ike_put_u8(w, (uint8_t)k->a_len);
+	ike_put_u8(w, (uint8_t)k->e_len);
+	ike_put(w, k->d, k->d_len);
+	ike_put(w, k->ai, k->a_len);
+	ike_put(w, k->ar, k->a_len);
+	ike_put(w, k->ei, k->e_len);
+	ike_put(w, k->er, k->e_len);
+}
+
+static void get_keys(struct ike_rbuf *r, struct v2_keys *k)
+{
+	k->d_len = ike_get_u8(r);
+	k->a_len = ike_get_u8(r);
+	k->e_len = ike_get_u8(r);
+	r->bad |= k->d_len > V2_KEY_MAX || k->a_len > V2_KEY_MAX || k->e_len > V2_KEY_MAX;
+	if (r->bad)
+		return;
+	ike_get(r, k->d, k->d_len);
+	ike_get(r, k->ai, k->a_len);
+	ike_get(r, k->ar, k->a_len);
+	ike_get(r, k->ei, k->e_len);
+	ike_get(r, k->er, k->e_len);
+}
+
 void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 {
 	const struct v2_sa *sa = (const struct v2_sa *)base;
 	ike_put(w, &sa->suite, sizeof(sa->suite));
-	ike_put(w, &sa->keys, sizeof(sa->keys));
-	ike_put_id(w, &sa->id_local);
-	ike_put_id(w, &sa->id_peer);
+	put_keys(w, &sa->keys);
+	struct ike_id local, peer;
+	v2_ids(sa, &local, &peer);
+	ike_put_id(w, &local);
+	ike_put_id(w, &peer);
 	ike_put_u64(w, sa->iv_last);
 	ike_put_u8(w, (uint8_t)(sa->peer_frag | sa->ppk_used << 1));
 	ike_put_u8(w, sa->moving);
 	ike_put_u32(w, sa->update_msgid);
 	ike_put_u8(w, (uint8_t)sa->n_other);
-	ike_put(w, sa->other, sizeof(sa->other));
+	if (sa->n_other)
+		ike_put(w, sa->other, sa->n_other * sizeof(*sa->other));
 	put_answers(sa, w);
 	put_requests(sa, w);
 	put_deletes(sa, w);
@@ -179,26 +210,30 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 {
 	struct v2_sa *sa = v2_of(base);
 	ike_get(r, &sa->suite, sizeof(sa->suite));
-	ike_get(r, &sa->keys, sizeof(sa->keys));
-	ike_get_id(r, &sa->id_local);
-	ike_get_id(r, &sa->id_peer);
+	get_keys(r, &sa->keys);
+	ike_get_id(r, &sa->setup->id_local);
+	ike_get_id(r, &sa->setup->id_peer);
 	sa->iv_last = ike_get_u64(r);
 	uint8_t flags = ike_get_u8(r);
 	sa->peer_frag = flags & 1;
 	sa->ppk_used = flags & 2;
 	sa->moving = ike_get_u8(r) != 0;
 	sa->update_msgid = ike_get_u32(r);
-	sa->n_other = ike_get_u8(r);
-	ike_get(r, sa->other, sizeof(sa->other));
-	if (r->bad || sa->n_other > V2_OTHER_MAX || base->phase != IKE_PHASE_ESTABLISHED ||
-		base->state != V2_ESTABLISHED || sa->suite.n_addke > CFG_ADDKE_MAX || sa->keys.d_len > V2_KEY_MAX ||
-		sa->keys.a_len > V2_KEY_MAX || sa->keys.e_len > V2_KEY_MAX)
+	struct cv_addr other[V2_OTHER_MAX];
+	unsigned n_other = ike_get_u8(r);
+	if (n_other > V2_OTHER_MAX)
+		return -EPROTO;
+	ike_get(r, other, n_other * sizeof(other[0]));
+	v2_others_set(sa, other, n_other);
+	if (r->bad || base->phase != IKE_PHASE_ESTABLISHED || base->state != V2_ESTABLISHED ||
+		sa->suite.n_addke > CFG_ADDKE_MAX)
 		return -EPROTO;
 	get_answers(sa, r);
 	get_requests(sa, r);
 	get_deletes(sa, r);
 	v2_mobike_resume(sa);
 	v2_dpd_arm(sa);
+	v2_setup_done(sa);
 	return r->bad || !sa->own_window || !sa->peer_window ? -EPROTO : 0;
 }
 
@@ -206,13 +241,19 @@ void v2_child_serialize(const struct ike_child *base, struct ike_wbuf *w)
 {
 	const struct v2_child *c = (const struct v2_child *)base;
 	ike_put_u32(w, c->successor_spi);
-	ike_put(w, &c->want, sizeof(c->want));
+	bool as_is = c->c.p.n_sel == 1 && memcmp(&c->want, &c->c.p.sel[0], sizeof(c->want)) == 0;
+	ike_put_u8(w, as_is);
+	if (!as_is)
+		ike_put(w, &c->want, sizeof(c->want));
 }
 
 int v2_child_restore(struct ike_child *base, struct ike_rbuf *r)
 {
 	struct v2_child *c = v2_child_of(base);
 	c->successor_spi = ike_get_u32(r);
-	ike_get(r, &c->want, sizeof(c->want));
+	if (ike_get_u8(r) && base->p.n_sel)
+		c->want = base->p.sel[0];
+	else
+		ike_get(r, &c->want, sizeof(c->want));
 	return r->bad ? -EPROTO : 0;
 }

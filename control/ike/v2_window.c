@@ -401,7 +401,6 @@ void v2_window_fini(struct v2_sa *sa)
 {
 	struct v2_task *t;
 	struct v2_answer *a;
-	v2_request_stop(sa, &sa->init);
 	ike_timer_stop(sa->sa.ike, &sa->queue_timer);
 	while ((t = TAILQ_FIRST(&sa->active)) || (t = TAILQ_FIRST(&sa->tasks)))
 		v2_task_free(sa, t);
