@@ -262,6 +262,7 @@ struct cfg_ike_profile {
 	uint32_t dpd_interval_s, dpd_retry_s;
 	bool aggressive;	  /* IKEv1: initiate aggressive mode (VRF-35) */
 	bool aggressive_psk;	  /* IKEv1: aggressive mode with a preshared key is allowed, both roles */
+	bool aggressive_sig;	  /* IKEv1: aggressive mode with signatures is allowed, both roles */
 	bool nat_traversal;	  /* default true */
 	bool force_encaps;	  /* act as if a NAT had been found */
 	uint32_t nat_keepalive_s; /* 0 = off; default 20 */

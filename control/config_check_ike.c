@@ -270,9 +270,15 @@ static int check_profile(struct config_check *k, struct cfg_ike_profile *p)
 			p->name);
 	if (p->ppk_mode != CFG_PPK_OFF && (!p->n_ppk || p->version != CFG_IKEV2))
 		return check_fail(k, PATH_PROFILE "/ppk: needs at least one id, and version ikev2", p->name);
-	if (p->aggressive && !p->aggressive_psk)
+	if (p->aggressive && !p->aggressive_psk && !p->aggressive_sig)
 		return check_fail(k,
-			PATH_PROFILE "/aggressive-mode/initiate: needs aggressive-mode/allow-preshared-key true",
+			PATH_PROFILE "/aggressive-mode/initiate: needs aggressive-mode/allow-preshared-key or "
+				     "aggressive-mode/allow-signature true",
+			p->name);
+	if (p->aggressive_sig)
+		check_warn(k,
+			PATH_PROFILE "/aggressive-mode: shows both identities and certificates to whoever listens, and "
+				     "lets strangers have us sign; use main mode or ikev2 where the peer can",
 			p->name);
 	if (p->aggressive_psk)
 		check_warn(k,

@@ -327,6 +327,7 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->dpd_retry_s = (uint32_t)tree_number(dpd, "retry");
 	p->aggressive = tree_flag(tree_child(n, "aggressive-mode"), "initiate");
 	p->aggressive_psk = tree_flag(tree_child(n, "aggressive-mode"), "allow-preshared-key");
+	p->aggressive_sig = tree_flag(tree_child(n, "aggressive-mode"), "allow-signature");
 	p->nat_traversal = tree_flag(n, "nat-traversal");
 	p->force_encaps = tree_flag(n, "force-encapsulation");
 	p->fragment_size = tree_flag(tree_child(n, "fragmentation"), "enabled")

@@ -395,7 +395,7 @@ static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool n
 	if (h->exchange == V1_EX_AGGRESSIVE) {
 		ike->stats.v1_aggressive_refused++;
 		if (worth_a_line(ike))
-			cv_notice("ike", "IKEv1: aggressive mode refused: no profile allows it with a preshared key");
+			cv_notice("ike", "IKEv1: aggressive mode refused: no profile allows it");
 		/* strangers get no answer */
 		if (ike_entries_for(ike, &ike_v1, path, &path->remote, e, IKE_ENTRIES_MAX))
 			v1_notify_clear(ike, path, natt, h, V1_N_INVALID_EXCHANGE_TYPE);
@@ -406,13 +406,13 @@ static void refuse_exchange(struct ike *ike, const struct ike_path *path, bool n
 		cv_notice("ike", "IKEv1: exchange type %u refused", h->exchange);
 }
 
-/* The second switch (RFC 9395): is there a profile here that takes aggressive mode with a preshared key? */
+/* The second switch (RFC 9395): is there a profile here that takes aggressive mode? */
 static bool aggressive_allowed(struct ike *ike, const struct ike_path *path)
 {
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX];
 	unsigned n = ike_entries_for(ike, &ike_v1, path, &path->remote, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n; i++)
-		if (e[i]->profile_ref->aggressive_psk)
+		if (v1_aggr_allowed(e[i]->profile_ref))
 			return true;
 	return false;
 }

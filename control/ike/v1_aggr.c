@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Aggressive mode with preshared keys (RFC 2409 5.4; IKE-10..15, AGGR-*): three messages, of which the first two show
- * both identities and a hash of the key to whoever listens; hence the switch in the profile (RFC 9395). What it buys:
- * the identity arrives before the key is needed, so that peers with dynamic addresses can each have their own.
+ * Aggressive mode (RFC 2409 5.1, 5.4; IKE-10..15, AGGR-*): three messages, of which the first two show both identities
+ * and, with a preshared key, a hash of it to whoever listens; hence the switches in the profile (RFC 9395). What it
+ * buys: the identity arrives before the key is needed, so that peers with dynamic addresses can each have their own.
+ * With signatures it costs a stranger one packet to have us sign: admission control limits how often.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "v1_internal.h"
@@ -14,6 +16,11 @@ static const struct cfg_psk *key_for(struct ike *ike, const struct cfg_ike_profi
 {
 	const struct cfg_psk *psk = ike_psk_by_id(ike, p, path, id);
 	return psk ? psk : ike_psk_for(ike, p, path, peer, NULL);
+}
+
+static const struct cfg_psk *peer_key(const struct v1_sa *v)
+{
+	return key_for(v->sa.ike, v->sa.profile, &v->sa.path, &v->sa.peer, &v->id_peer);
 }
 
 /* The key has proven itself: is it that of the name alone? */
@@ -73,6 +80,11 @@ static bool key_expected(
 	return false;
 }
 
+bool v1_aggr_allowed(const struct cfg_ike_profile *p)
+{
+	return p->aggressive_psk || p->aggressive_sig;
+}
+
 static void message_1(struct v1_sa *v, struct v1_dh *d)
 {
 	struct v1_out o;
@@ -85,6 +97,7 @@ static void message_1(struct v1_sa *v, struct v1_dh *d)
 	v->mm->dh = d->dh;
 	d->dh = NULL;
 	v1_own_ke(&v->mm->ke_i, v->mm->dh);
+	v1_nonce_new(&v->mm->ni);
 	v1_begin(v, &o, V1_EX_AGGRESSIVE, 0, 0);
 	if (!v1_offer(v, &o, v->group)) {
 		v1_fail(v, "no policy for aggressive mode");
@@ -92,6 +105,7 @@ static void message_1(struct v1_sa *v, struct v1_dh *d)
 	}
 	v1_put_ke(&o, &v->mm->ke_i, &v->mm->ni);
 	v1_out_payload(&o, V1_PL_ID, id, v1_own_id(v, id));
+	v1_put_certreq(v, &o);
 	v1_put_vendors(v, &o);
 	aggr_send(v, &o);
 }
@@ -100,11 +114,15 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 	const struct cv_addr *peer)
 {
 	const struct cfg_ike_profile *p = entry->profile_ref;
-	enum ike_group group = v1_policy_group(ike->cfg, p);
+	unsigned methods = (p->aggressive_psk && key_expected(ike, p, path, peer) ? V1_CAN_PSK : 0) |
+			   (p->aggressive_sig && v1_can_sign(ike, p) ? V1_CAN_RSA_SIG : 0);
+	const struct cfg_ike_policy *policy = v1_policy_first(ike->cfg, p, methods);
 	struct ikec_dh *none = NULL;
-	if (group == IKE_GROUP_NONE || !p->aggressive_psk || !key_expected(ike, p, path, peer)) {
+	if (!policy) {
 		cv_notice("ike", "IKEv1: aggressive mode of profile %s: no %s for the peer", p->name,
-			group == IKE_GROUP_NONE ? "usable policy" : "preshared key");
+			methods		    ? "usable policy"
+			: p->aggressive_psk ? "preshared key"
+					    : "certificate");
 		return NULL; /* AGGR-2: without both identity and key nothing is sent */
 	}
 	struct v1_sa *v = v1_sa_new(ike, entry, path, natt);
@@ -112,13 +130,16 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 		return NULL;
 	v->aggressive = true;
 	v->sa.initiator = true;
-	v->mm->methods = V1_CAN_PSK;
+	/* group, and identity with what proves it, go out with the first message */
+	v->rsa_sig = policy->auth == CFG_AUTH_RSA_SIG;
+	v->mm->methods = v->rsa_sig ? V1_CAN_RSA_SIG : V1_CAN_PSK;
+	v1_choose_cert(v, NULL);
 	v->sa.peer = *peer;
-	v->group = group;
+	v->group = policy->group;
 	ike_spi_new(ike, v->sa.spi_i);
 	ike_sa_link(&v->sa);
 	v->mm->busy = true;
-	if (v1_dh_run(v, group, &none, NULL, 0, message_1))
+	if (v1_dh_run(v, v->group, &none, NULL, 0, message_1))
 		v1_fail(v, "out of memory");
 	return v->sa.dead ? NULL : v;
 }
@@ -136,7 +157,7 @@ static void message_3(struct v1_sa *v)
 	v1_out_payload(&o, V1_PL_HASH, hash, v->k.hash_len);
 	v1_put_nat_d(v, &o);
 	v1_put_contact(v, &o);
-	if (v1_seal(&v->k, v->k.iv, &o) || v1_tx_send(v, &v->tx, &o))
+	if (!v1_auth_transmit(v, &o))
 		v1_fail(v, "encryption failed");
 	else
 		v1_auth_done(v); /* tx stays: a repeated message 2 asks for message 3 again */
@@ -145,43 +166,58 @@ static void message_3(struct v1_sa *v)
 static void check_2(struct v1_sa *v, struct v1_dh *d)
 {
 	struct ike *ike = v->sa.ike;
-	struct v1_hdr h = {.exchange = V1_EX_AGGRESSIVE};
+	const struct v1_hdr *h = &v->mm->msg2_hdr;
 	uint8_t want[IKEC_PRF_MAX];
 	v->mm->busy = false;
-	memcpy(h.icookie, v1_cky_i(v), V1_COOKIE_LEN);
-	memcpy(h.rcookie, v1_cky_r(v), V1_COOKIE_LEN);
 	if (d->err) {
 		v1_fail(v, "invalid Diffie-Hellman value from peer");
 		return;
 	}
-	if (!v1_derive(v, key_for(ike, v->sa.profile, &v->sa.path, &v->sa.peer, &v->id_peer), d))
+	if (!v1_derive(v, v->rsa_sig ? NULL : peer_key(v), d))
 		return;
+	if (v->rsa_sig) {
+		v1_sig_input(v, &v->sa.path, v->sa.natt, h, v->mm->msg2);
+		return;
+	}
 	if (v1_auth_hash(v, false, kept_id(v), want) || cv_secret_cmp(want, v->mm->hash, v->k.hash_len) != 0) {
-		v1_bad_auth(v, &v->sa.path, v->sa.natt, &h);
+		v1_bad_auth(v, &v->sa.path, v->sa.natt, h);
 		v1_fail(v, V1_WRONG_KEY);
 		return;
 	}
 	if (!v1_identity_ok(v)) {
-		v1_identity_refused(v, &v->sa.path, v->sa.natt, &h);
+		v1_identity_refused(v, &v->sa.path, v->sa.natt, h);
 		return;
 	}
 	key_proven(v);
 	v->sa.last_rx_ms = ike_now(ike);
 	v->sa.rx++;
-	if (v->sa.encap && !v->sa.natt) {
-		v->sa.path.lport = v->sa.path.rport = IKE_NATT_PORT; /* RFC 3947 4 */
-		v->sa.natt = true;
-	}
+	v1_natt_move(v);
 	message_3(v);
+}
+
+/* What message 2 proves the responder with, to be judged when there are keys. */
+static bool keep_proof(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
+{
+	const struct v1_payload *hash = v1_find(m, V1_PL_HASH, 0);
+	v->mm->msg2_hdr = m->h;
+	if (v->rsa_sig) {
+		v->mm->msg2 = malloc(m->h.len);
+		if (v->mm->msg2)
+			memcpy(v->mm->msg2, data, m->h.len);
+		return v->mm->msg2 != NULL;
+	}
+	if (!hash || hash->body.len != v->k.hash_len)
+		return false;
+	memcpy(v->mm->hash, hash->body.p, hash->body.len);
+	return true;
 }
 
 static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 {
-	const struct v1_payload *sa = v1_find(m, V1_PL_SA, 0), *id = v1_find(m, V1_PL_ID, 0),
-				*hash = v1_find(m, V1_PL_HASH, 0);
+	const struct v1_payload *sa = v1_find(m, V1_PL_SA, 0), *id = v1_find(m, V1_PL_ID, 0);
 	struct v1_p1_attrs a;
 	const struct cfg_ike_policy *p;
-	if (!sa || !id || !hash || v1_count(m, V1_PL_SA) != 1) {
+	if (!sa || !id || !v1_find(m, v->rsa_sig ? V1_PL_SIG : V1_PL_HASH, 0) || v1_count(m, V1_PL_SA) != 1) {
 		v->sa.ike->stats.rx_unexpected++;
 		return;
 	}
@@ -191,11 +227,10 @@ static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 		v1_fail(v, "peer chose a policy that was not offered");
 		return;
 	}
-	if (hash->body.len != v->k.hash_len || !v1_take_ke(v, m, &v->mm->ke_r, &v->mm->nr) || !keep_id(v, id->body)) {
+	if (!v1_take_ke(v, m, &v->mm->ke_r, &v->mm->nr) || !keep_id(v, id->body) || !keep_proof(v, m, data)) {
 		v1_fail(v, "malformed answer");
 		return;
 	}
-	memcpy(v->mm->hash, hash->body.p, hash->body.len);
 	memcpy(v->sa.spi_r, m->h.rcookie, V1_COOKIE_LEN);
 	ike_sa_link(&v->sa);
 	v1_read_vendors(v, m);
@@ -210,38 +245,69 @@ static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 
 /* ---- responder: message 2 ---- */
 
-static bool fits(struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
+/* V1_CAN_*: with what may who calls itself so prove itself? A certificate may yet lead to another profile. */
+static unsigned methods_for(
+	struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
 {
-	return p->aggressive_psk && (!config_profile_selects(p) || ike_id_matches(p, id)) &&
-	       key_for(ike, p, path, &path->remote, id) != NULL;
+	bool matches = !config_profile_selects(p) || ike_id_matches(p, id);
+	unsigned can = 0;
+	if (p->aggressive_psk && matches && key_for(ike, p, path, &path->remote, id))
+		can |= V1_CAN_PSK;
+	if (p->aggressive_sig && (matches || p->n_match_cert) && v1_can_sign(ike, p))
+		can |= V1_CAN_RSA_SIG;
+	return can;
 }
 
-static void message_2(struct v1_sa *v, struct v1_dh *d)
+static bool fits(struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
+{
+	return methods_for(ike, p, path, id) != 0;
+}
+
+/* sig: NULL = the proof is a hash. */
+static void message_2(struct v1_sa *v, const struct v1_sig_job *sig)
 {
 	struct v1_out o;
 	uint8_t id[V1_ID_HEAD + IKE_ID_MAX], hash[IKEC_PRF_MAX];
 	size_t id_len = v1_own_id(v, id);
+	v1_begin(v, &o, V1_EX_AGGRESSIVE, 0, 0);
+	v1_policy_echo(&o, v->mm->prop_num, &v->mm->chosen);
+	v1_put_ke(&o, &v->mm->ke_r, &v->mm->nr);
+	v1_out_payload(&o, V1_PL_ID, id, id_len);
+	if (sig) {
+		v1_sig_put(sig, &o);
+	} else if (v1_auth_hash(v, false, v1_span_of(id, id_len), hash)) {
+		v1_fail(v, "key derivation failed");
+		return;
+	} else {
+		v1_out_payload(&o, V1_PL_HASH, hash, v->k.hash_len);
+	}
+	v1_put_certreq(v, &o);
+	v1_put_vendors(v, &o);
+	v1_put_nat_d(v, &o);
+	v->sa.state = V1_MM_SA_SETUP;
+	aggr_send(v, &o);
+}
+
+void v1_aggr_signed(struct v1_sa *v, const struct v1_sig_job *job)
+{
+	message_2(v, job);
+}
+
+static void keys_for_2(struct v1_sa *v, struct v1_dh *d)
+{
 	v->mm->busy = false;
 	if (d->err) {
 		v1_fail(v, "invalid Diffie-Hellman value from peer");
 		return;
 	}
 	v1_own_ke(&v->mm->ke_r, d->dh);
-	v1_begin(v, &o, V1_EX_AGGRESSIVE, 0, 0);
-	v1_policy_echo(&o, v->mm->prop_num, &v->mm->chosen);
-	v1_put_ke(&o, &v->mm->ke_r, &v->mm->nr);
-	if (!v1_derive(v, key_for(v->sa.ike, v->sa.profile, &v->sa.path, &v->sa.peer, &v->id_peer), d))
+	v1_nonce_new(&v->mm->nr);
+	if (!v1_derive(v, v->rsa_sig ? NULL : peer_key(v), d))
 		return;
-	v1_out_payload(&o, V1_PL_ID, id, id_len);
-	if (v1_auth_hash(v, false, v1_span_of(id, id_len), hash)) {
-		v1_fail(v, "key derivation failed");
-		return;
-	}
-	v1_out_payload(&o, V1_PL_HASH, hash, v->k.hash_len);
-	v1_put_vendors(v, &o);
-	v1_put_nat_d(v, &o);
-	v->sa.state = V1_MM_SA_SETUP;
-	aggr_send(v, &o);
+	if (v->rsa_sig)
+		v1_sig_start(v);
+	else
+		message_2(v, NULL);
 }
 
 /* A stranger's first message: its identity leads to a profile, the profile to a key, or there is no answer. */
@@ -264,7 +330,8 @@ void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 		return;
 	}
 	struct v1_accepted got;
-	struct v1_sa *v = v1_respond(ike, path, natt, h, entry, V1_CAN_PSK, sa, &got);
+	struct v1_sa *v =
+		v1_respond(ike, path, natt, h, entry, methods_for(ike, entry->profile_ref, path, &who), sa, &got);
 	if (!v)
 		return;
 	v->aggressive = true;
@@ -277,11 +344,12 @@ void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 	v->mm->prop_num = got.prop_num;
 	v->mm->chosen = got.trans;
 	v->mm->chosen.attrs.p = v->mm->sai_b + (got.trans.attrs.p - sa->body.p);
+	v1_choose_cert(v, &m);
 	v1_read_vendors(v, &m);
 	v1_tx_note_rx(&v->tx, data, h->len);
 	v->mm->busy = true;
 	struct ikec_dh *none = NULL;
-	if (v1_dh_run(v, v->group, &none, &v->mm->ke_i, 0, message_2))
+	if (v1_dh_run(v, v->group, &none, &v->mm->ke_i, 0, keys_for_2))
 		v1_fail(v, "out of memory");
 }
 
@@ -292,6 +360,10 @@ static void got_3(struct v1_sa *v, const struct ike_path *path, bool natt, const
 	struct v1_msg m;
 	const struct v1_payload *hash;
 	bool sealed = h->flags & V1_FLAG_ENCRYPTED;
+	if (v->rsa_sig) {
+		v1_sig_input(v, path, natt, h, data);
+		return;
+	}
 	unsigned err = sealed ? v1_decrypt(v, v->k.iv, h, data, buf, next, &m)
 			      : v1_chain_parse(h, data + V1_HDR_LEN, h->len - V1_HDR_LEN, false, &m);
 	if (err || !(hash = v1_find(&m, V1_PL_HASH, 0)) || hash->body.len != v->k.hash_len ||
@@ -322,7 +394,7 @@ void v1_aggr_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 	struct ike *ike = v->sa.ike;
 	if (v1_tx_seen(v, &v->tx, data, h->len, !v->sa.initiator || v1_keyed(v)))
 		return;
-	if (!v->mm || v->mm->busy || h->msgid || !v->aggressive) {
+	if (!v->mm || v->mm->busy || h->msgid || !v->aggressive || (v->sa.initiator && v->sa.state != V1_MM_NO_STATE)) {
 		ike->stats.rx_unexpected++;
 		return;
 	}

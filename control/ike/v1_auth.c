@@ -79,7 +79,7 @@ bool v1_auth_transmit(struct v1_sa *v, struct v1_out *o)
 {
 	if (v1_seal(&v->k, v->k.iv, o) || v1_tx_send(v, &v->tx, o))
 		return false;
-	if (v->sa.initiator)
+	if (v->sa.initiator && !v->aggressive) /* its message 3 has no answer */
 		v1_tx_arm(v, &v->tx, auth_timer);
 	return true;
 }

@@ -102,7 +102,9 @@ size_t v1_fragment_input(struct v1_sa *v, const struct v1_hdr *h, const uint8_t 
 {
 	const uint8_t *p = data + V1_HDR_LEN;
 	size_t len = h->len - V1_HDR_LEN;
-	if (!v->fragment || len <= FRAG_HEAD || p[0] || (size_t)(p[2] << 8 | p[3]) != len || !p[6] || p[6] > FRAG_MAX) {
+	/* as we announce it: message 2 of aggressive mode may come so before we have read what the peer takes */
+	bool announced = v->sa.profile && v->sa.profile->fragment_size;
+	if (!announced || len <= FRAG_HEAD || p[0] || (size_t)(p[2] << 8 | p[3]) != len || !p[6] || p[6] > FRAG_MAX) {
 		v->sa.ike->stats.rx_malformed++;
 		return 0;
 	}

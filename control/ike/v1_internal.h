@@ -71,6 +71,8 @@ struct v1_mm {
 	uint8_t id_peer[V1_ID_HEAD + IKE_ID_MAX]; /* body of the peer's ID payload */
 	uint16_t id_peer_len;
 	uint8_t hash[IKEC_PRF_MAX]; /* HASH_R as received */
+	struct v1_hdr msg2_hdr;	    /* initiator: of message 2 */
+	uint8_t *msg2;		    /* ... and with signatures all of it, as received */
 	uint8_t prop_num;	    /* responder: what was chosen; its attributes are in sai_b */
 	struct v1_trans chosen;
 	bool busy;	  /* a job is on the pool: messages wait for their repeat */
@@ -278,8 +280,10 @@ void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
 #define V1_CAN_RSA_SIG 2u
 /* The offer (body of an SA payload) of all policies that can be used, of this group unless NONE. False: none. */
 bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out *o);
-/* The group that aggressive mode has to commit itself to: of the first policy that can be used (AGGR-Q4). */
-enum ike_group v1_policy_group(const struct cv_config *cfg, const struct cfg_ike_profile *profile);
+/* What aggressive mode has to commit itself to: the first policy of these methods that can be used (AGGR-Q4), or NULL.
+ */
+const struct cfg_ike_policy *v1_policy_first(
+	const struct cv_config *cfg, const struct cfg_ike_profile *profile, unsigned methods);
 /* The SA payload that answers an offer: the one transform that was chosen. */
 void v1_policy_echo(struct v1_out *o, uint8_t prop_num, const struct v1_trans *t);
 /* Responder: our first policy of these methods (V1_CAN_*) that the peer offers too (IKE-27, 28). */
@@ -309,6 +313,11 @@ void v1_aggr_first(
 	struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
 void v1_aggr_input(
 	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+/* Has this profile a method that may be used in aggressive mode? */
+bool v1_aggr_allowed(const struct cfg_ike_profile *p);
+/* Responder: message 2, whose signature is ready. */
+struct v1_sig_job;
+void v1_aggr_signed(struct v1_sa *v, const struct v1_sig_job *job);
 
 /* ---- v1_vendor.c ---- */
 void v1_put_vendors(const struct v1_sa *v, struct v1_out *o);
@@ -316,6 +325,8 @@ void v1_read_vendors(struct v1_sa *v, const struct v1_msg *m);
 void v1_put_nat_d(const struct v1_sa *v, struct v1_out *o);
 /* Compare with where the message travelled (sa.path): sets nat_local, nat_remote and encap. */
 void v1_detect_nat(struct v1_sa *v, const struct v1_msg *m);
+/* RFC 3947 4: the initiator moves to port 4500 as soon as it knows of a NAT. */
+void v1_natt_move(struct v1_sa *v);
 
 /* ---- v1_phase1.c: both modes ---- */
 /* A half-open SA, not linked yet. NULL when out of memory. */
@@ -325,8 +336,9 @@ bool v1_keep_sai(struct v1_mm *mm, const uint8_t *p, size_t len);
 /* The whole SA payload of an initiator, kept for the hashes. */
 bool v1_offer(struct v1_sa *v, struct v1_out *o, enum ike_group group);
 void v1_own_ke(struct v1_ke *ke, const struct ikec_dh *dh);
-/* KE and a fresh nonce; read those of the peer. */
-void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, struct v1_buf *nonce);
+void v1_nonce_new(struct v1_buf *nonce);
+/* Write KE and nonce; read those of the peer. */
+void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, const struct v1_buf *nonce);
 bool v1_take_ke(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struct v1_buf *nonce);
 const struct cfg_psk *v1_psk_by_addr(const struct v1_sa *v);
 /* All keys of phase 1; fails the SA when it needs psk and that is NULL. */
@@ -384,6 +396,8 @@ void v1_auth_proved(struct v1_sa *v, const struct ike_path *path, bool natt, con
 	const uint8_t *data, const uint8_t next_iv[V1_IV_MAX]);
 
 /* ---- v1_sig.c: RSA signatures ---- */
+/* Is there a policy with signatures, and a key in the profile to sign with? */
+bool v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p);
 /* V1_CAN_*: what the configuration allows with this peer in main mode (IKE-31, 52). */
 unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer);
@@ -392,7 +406,11 @@ bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_pro
 void v1_put_certreq(const struct v1_sa *v, struct v1_out *o);
 /* Our certificate for the peer's request in m (NULL = not known any more); without one the first we have. */
 void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m);
-void v1_sig_start(struct v1_sa *v); /* as v1_auth_start() */
+/* As v1_auth_start(); in aggressive mode the responder's part, which ends in v1_aggr_signed(). */
+void v1_sig_start(struct v1_sa *v);
+/* Our certificates and the signature. */
+void v1_sig_put(const struct v1_sig_job *job, struct v1_out *o);
+/* Message 5 or 6; in aggressive mode 2 or 3, of which neither has to be encrypted. */
 void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
 
 /* ---- v1_quick.c, v1_quick_msg.c ---- */

@@ -70,6 +70,7 @@ static void message_3(struct v1_sa *v, struct v1_dh *d)
 	v->mm->dh = d->dh;
 	d->dh = NULL;
 	v1_own_ke(&v->mm->ke_i, v->mm->dh);
+	v1_nonce_new(&v->mm->ni);
 	v1_begin(v, &o, V1_EX_MAIN, 0, 0);
 	v1_put_ke(&o, &v->mm->ke_i, &v->mm->ni);
 	v1_put_certreq(v, &o);
@@ -121,11 +122,7 @@ static void got_4(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 		return;
 	v1_choose_cert(v, m);
 	v1_detect_nat(v, m);
-	if (v->sa.encap && !v->sa.natt) {
-		/* RFC 3947 4: the initiator moves to 4500 as soon as it knows */
-		v->sa.path.lport = v->sa.path.rport = IKE_NATT_PORT;
-		v->sa.natt = true;
-	}
+	v1_natt_move(v);
 	ike_timer_stop(v->sa.ike, &v->tx.timer);
 	v1_tx_note_rx(&v->tx, data, m->h.len);
 	v->mm->busy = true;
@@ -193,6 +190,7 @@ static void message_4(struct v1_sa *v, struct v1_dh *d)
 		return;
 	}
 	v1_own_ke(&v->mm->ke_r, d->dh);
+	v1_nonce_new(&v->mm->nr);
 	v1_begin(v, &o, V1_EX_MAIN, 0, 0);
 	v1_put_ke(&o, &v->mm->ke_r, &v->mm->nr);
 	v1_put_certreq(v, &o);

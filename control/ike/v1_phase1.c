@@ -13,6 +13,7 @@ void v1_mm_free(struct v1_sa *v)
 	if (v->mm->dh)
 		ikec_dh_free(v->mm->dh);
 	free(v->mm->sai_b);
+	free(v->mm->msg2);
 	cv_secret_zero(v->mm, sizeof(*v->mm));
 	free(v->mm);
 	v->mm = NULL;
@@ -55,10 +56,14 @@ void v1_own_ke(struct v1_ke *ke, const struct ikec_dh *dh)
 	memcpy(ke->p, ikec_dh_pub(dh), ke->len);
 }
 
-void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, struct v1_buf *nonce)
+void v1_nonce_new(struct v1_buf *nonce)
 {
 	nonce->len = V1_NONCE_LEN;
 	ikec_random(nonce->p, nonce->len);
+}
+
+void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, const struct v1_buf *nonce)
+{
 	v1_out_payload(o, V1_PL_KE, ke->p, ke->len);
 	v1_out_payload(o, V1_PL_NONCE, nonce->p, nonce->len);
 }

@@ -69,13 +69,14 @@ bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out 
 	return n > 0;
 }
 
-enum ike_group v1_policy_group(const struct cv_config *cfg, const struct cfg_ike_profile *profile)
+const struct cfg_ike_policy *v1_policy_first(
+	const struct cv_config *cfg, const struct cfg_ike_profile *profile, unsigned methods)
 {
 	struct v1_p1_attrs a;
 	for (unsigned i = 0; i < cfg->n_ike_policy; i++)
-		if (policy_numbers(cfg, profile, true, V1_CAN_PSK, &cfg->ike_policy[i], &a))
-			return cfg->ike_policy[i].group;
-	return IKE_GROUP_NONE;
+		if (policy_numbers(cfg, profile, true, methods, &cfg->ike_policy[i], &a))
+			return &cfg->ike_policy[i];
+	return NULL;
 }
 
 void v1_policy_echo(struct v1_out *o, uint8_t prop_num, const struct v1_trans *t)

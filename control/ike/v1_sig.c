@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Main mode with RSA signatures (RFC 2409 5.1; IKE-37, 39): certificate requests in messages 3 and 4, certificates and
- * signatures in 5 and 6. Each end signs its HASH as it is, without a DigestInfo. Signing and judging are work for the
- * pool; the SA is busy meanwhile. What does decrypt and does not prove itself comes from whoever exchanged keys with
- * us: unlike with a wrong preshared key there is nothing to wait for, and the SA ends.
+ * RSA signatures (RFC 2409 5.1; IKE-37, 39). Main mode: certificate requests in messages 3 and 4, certificates and
+ * signatures in 5 and 6. Aggressive mode: requests in 1 and 2, the rest in 2 and 3. Each end signs its HASH as it is,
+ * without a DigestInfo. Signing and judging are work for the pool; the SA is busy meanwhile. What does decrypt and does
+ * not prove itself comes from whoever exchanged keys with us: unlike with a wrong preshared key there is nothing to
+ * wait for, and the SA ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,18 @@ static bool profile_signs(const struct cfg_ike_profile *p)
 	return false;
 }
 
+bool v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p)
+{
+	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++)
+		if (ike->cfg->ike_policy[i].auth == CFG_AUTH_RSA_SIG)
+			return profile_signs(p);
+	return false;
+}
+
 unsigned v1_methods(
 	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
 {
-	unsigned can = ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0;
-	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++)
-		if (ike->cfg->ike_policy[i].auth == CFG_AUTH_RSA_SIG && profile_signs(p))
-			return can | V1_CAN_RSA_SIG;
-	return can;
+	return (ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0) | (v1_can_sign(ike, p) ? V1_CAN_RSA_SIG : 0);
 }
 
 bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
@@ -83,12 +88,15 @@ void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m)
 struct v1_sig_job {
 	struct ike_job j; /* first */
 	bool verify, sign;
+	bool sealed; /* the peer's message was encrypted */
 	/* the peer's message, kept: m points into buf */
 	struct ike_path path;
 	bool natt;
 	uint8_t raw[V1_MSG_MAX], buf[V1_MSG_MAX], next_iv[V1_IV_MAX];
 	struct v1_msg m;
-	struct v1_span id, sig;
+	uint8_t id[V1_ID_HEAD + IKE_ID_MAX]; /* body of the peer's ID payload */
+	size_t id_len;
+	struct v1_span sig;
 	struct pki_tp *trust[TRUST_MAX];
 	unsigned n_trust;
 	uint8_t hash[IKEC_PRF_MAX]; /* what the peer has signed */
@@ -105,7 +113,7 @@ static void verify(struct v1_sig_job *job)
 {
 	struct pki_blob cert[PKI_CHAIN_MAX];
 	const struct v1_payload *c;
-	struct v1_id id = v1_id_read(job->id);
+	struct v1_id id = v1_id_read(v1_span_of(job->id, job->id_len));
 	unsigned n = 0;
 	for (unsigned i = 0; n < PKI_CHAIN_MAX && (c = v1_find(&job->m, V1_PL_CERT, i)); i++)
 		if (c->body.p[0] == CERT_X509)
@@ -140,23 +148,31 @@ static void release(struct v1_sig_job *job)
 	cv_secret_zero(job->buf, sizeof(job->buf));
 }
 
-/* Message 5 or 6 up to and with the signature. */
+void v1_sig_put(const struct v1_sig_job *job, struct v1_out *o)
+{
+	struct pki_blob cert[PKI_CHAIN_MAX];
+	unsigned n = pki_tp_chain(job->own, cert);
+	for (unsigned i = 0; i < n; i++) {
+		v1_out_begin(o, V1_PL_CERT);
+		v1_out_u8(o, CERT_X509);
+		v1_out_put(o, cert[i].p, cert[i].len);
+		v1_out_end(o);
+	}
+	v1_out_payload(o, V1_PL_SIG, job->own_sig, job->own_sig_len);
+}
+
+/* Message 5 or 6, or message 3 of aggressive mode. */
 static bool send_signed(struct v1_sa *v, const struct v1_sig_job *job)
 {
 	struct v1_out o;
 	uint8_t id[V1_ID_HEAD + IKE_ID_MAX];
-	struct pki_blob cert[PKI_CHAIN_MAX];
 	size_t id_len = v1_own_id(v, id);
-	unsigned n = pki_tp_chain(job->own, cert);
-	v1_begin(v, &o, V1_EX_MAIN, V1_FLAG_ENCRYPTED, 0);
-	v1_out_payload(&o, V1_PL_ID, id, id_len);
-	for (unsigned i = 0; i < n; i++) {
-		v1_out_begin(&o, V1_PL_CERT);
-		v1_out_u8(&o, CERT_X509);
-		v1_out_put(&o, cert[i].p, cert[i].len);
-		v1_out_end(&o);
-	}
-	v1_out_payload(&o, V1_PL_SIG, job->own_sig, job->own_sig_len);
+	v1_begin(v, &o, v->aggressive ? V1_EX_AGGRESSIVE : V1_EX_MAIN, V1_FLAG_ENCRYPTED, 0);
+	if (!v->aggressive)
+		v1_out_payload(&o, V1_PL_ID, id, id_len);
+	v1_sig_put(job, &o);
+	if (v->aggressive)
+		v1_put_nat_d(v, &o);
 	v1_put_contact(v, &o);
 	return v1_auth_transmit(v, &o);
 }
@@ -168,18 +184,28 @@ static void accept_peer(struct v1_sa *v, struct v1_sig_job *job)
 	if (valid < v->lifetime_s) /* no longer than its certificate, yet long enough to be replaced in order */
 		v->lifetime_s = valid > 60 ? (uint32_t)valid : 60;
 	ike_proof_take(&v->sa, job->peer, &v->id_peer);
+	if (v->aggressive && !v->sa.initiator)
+		v1_tx_free(v, &v->tx); /* as with preshared keys: a repeated message 3 is not to be answered */
 	v1_auth_proved(v, &job->path, job->natt, &job->m, job->raw, job->next_iv);
+	if (v->aggressive && !v->sa.initiator)
+		v1_detect_nat(v, &job->m);
+	else if (v->aggressive)
+		v1_natt_move(v);
 }
 
 static void refuse(struct v1_sa *v, const struct v1_sig_job *job)
 {
 	char text[CV_ADDR_STR];
+	if (v->aggressive && !v->sa.initiator && job->verify && !job->sealed) {
+		v1_bad_auth(v, &job->path, job->natt, &job->m.h); /* anybody's: the right one may still come */
+		return;
+	}
 	cv_notice("ike", "IKEv1: %s: %s", cv_addr_str(&v->sa.path.remote, text), job->why);
 	if (job->verify) {
 		v->sa.bad++;
 		v->sa.ike->stats.auth_failed++;
 		v1_notify_clear(v->sa.ike, &job->path, job->natt, &job->m.h, V1_N_AUTHENTICATION_FAILED);
-		if (v->sa.initiator) { /* the responder is done: it has to learn that there is no SA */
+		if (v->sa.initiator != v->aggressive) { /* the peer is done: it has to learn that there is no SA */
 			memcpy(v->k.iv, job->next_iv, V1_IV_MAX);
 			v->sa.state = V1_CONF_XAUTH; /* the keys are final */
 			v1_send_delete_sa(v);
@@ -196,14 +222,16 @@ static void judged(struct v1_sa *v, struct v1_sig_job *job)
 		return;
 	}
 	if (job->verify) {
-		v1_take_id(&v->id_peer, job->id);
+		v1_take_id(&v->id_peer, v1_span_of(job->id, job->id_len));
 		if (!v1_identity_ok(v)) {
 			v1_identity_refused(v, &job->path, job->natt, &job->m.h);
 			return;
 		}
 		accept_peer(v, job);
 	}
-	if (job->sign && !send_signed(v, job))
+	if (v->aggressive && !job->verify)
+		v1_aggr_signed(v, job);
+	else if (job->sign && !send_signed(v, job))
 		v1_fail(v, "encryption failed");
 	else if (job->verify)
 		v1_auth_done(v);
@@ -250,19 +278,38 @@ void v1_sig_start(struct v1_sa *v)
 	ike_job_run(v->sa.ike, &v->sa, &job->j);
 }
 
+/* Into job->m: 0 or a notify type. */
+static unsigned open_message(struct v1_sa *v, struct v1_sig_job *job, const struct v1_hdr *h, const uint8_t *data)
+{
+	job->sealed = h->flags & V1_FLAG_ENCRYPTED;
+	if (job->sealed || !v->aggressive)
+		return v1_decrypt(v, v->k.iv, h, data, job->buf, job->next_iv, &job->m);
+	memcpy(job->next_iv, v->k.iv, V1_IV_MAX);
+	memcpy(job->buf, data + V1_HDR_LEN, h->len - V1_HDR_LEN);
+	return v1_chain_parse(h, job->buf, h->len - V1_HDR_LEN, false, &job->m);
+}
+
 /* Decrypt, and find all that there must be: false when it is not what it should be. */
 static bool read_signed(struct v1_sa *v, struct v1_sig_job *job, const struct v1_hdr *h, const uint8_t *data)
 {
 	const struct v1_payload *id, *sig;
-	if (v1_decrypt(v, v->k.iv, h, data, job->buf, job->next_iv, &job->m) || !(id = v1_find(&job->m, V1_PL_ID, 0)) ||
-		!(sig = v1_find(&job->m, V1_PL_SIG, 0)) || v1_count(&job->m, V1_PL_ID) != 1 ||
-		v1_count(&job->m, V1_PL_SIG) != 1 || id->body.len > V1_ID_HEAD + IKE_ID_MAX)
+	struct v1_span body = v1_span_of(v->mm->id_peer, v->mm->id_peer_len); /* aggressive mode: it came before */
+	if (open_message(v, job, h, data) || !(sig = v1_find(&job->m, V1_PL_SIG, 0)) ||
+		v1_count(&job->m, V1_PL_SIG) != 1)
 		return false;
+	if (!v->aggressive) {
+		if (!(id = v1_find(&job->m, V1_PL_ID, 0)) || v1_count(&job->m, V1_PL_ID) != 1)
+			return false;
+		body = id->body;
+	}
+	if (body.len > sizeof(job->id))
+		return false;
+	memcpy(job->id, body.p, body.len);
+	job->id_len = body.len;
 	memcpy(job->raw, data, h->len);
-	job->id = id->body;
 	job->sig = sig->body;
 	job->hash_len = v->k.hash_len;
-	return v1_auth_hash(v, !v->sa.initiator, id->body, job->hash) == 0;
+	return v1_auth_hash(v, !v->sa.initiator, body, job->hash) == 0;
 }
 
 /*
@@ -288,6 +335,8 @@ static void meet_certificate(struct v1_sa *v, const struct v1_msg *m)
 	v->mm->by_map = true;
 	v->sa.entry = e;
 	v->sa.profile = e->profile_ref;
+	if (v->aggressive)
+		return; /* ours has been shown */
 	for (unsigned k = 0; k < v->sa.profile->n_trust_point; k++)
 		if (v->sa.profile->trust[k] == v->own_tp)
 			return;
@@ -300,6 +349,8 @@ void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const
 	if (!job || !v->sa.profile || !read_signed(v, job, h, data)) {
 		free(job);
 		v1_bad_auth(v, path, natt, h);
+		if (v->aggressive && v->sa.initiator) /* nothing else is to come */
+			v1_fail(v, V1_WRONG_CERT);
 		return;
 	}
 	meet_certificate(v, &job->m);
@@ -309,13 +360,14 @@ void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const
 	job->natt = natt;
 	for (; job->n_trust < p->n_trust_point && job->n_trust < TRUST_MAX; job->n_trust++)
 		job->trust[job->n_trust] = pki_tp_ref(p->trust[job->n_trust]);
-	if (!v->sa.initiator && !prepare_sign(v, job)) {
+	if (v->aggressive == v->sa.initiator && !prepare_sign(v, job)) {
 		release(job);
 		free(job);
 		v1_fail(v, "cannot sign with our key");
 		return;
 	}
-	ike_timer_stop(v->sa.ike, &v->tx.timer);
+	if (!v->aggressive)
+		ike_timer_stop(v->sa.ike, &v->tx.timer);
 	v->mm->busy = true;
 	ike_job_run(v->sa.ike, &v->sa, &job->j);
 }

@@ -116,3 +116,11 @@ void v1_detect_nat(struct v1_sa *v, const struct v1_msg *m)
 	sa->nat_remote = !his;
 	sa->encap = sa->nat_local || sa->nat_remote || sa->profile->force_encaps;
 }
+
+void v1_natt_move(struct v1_sa *v)
+{
+	if (!v->sa.encap || v->sa.natt)
+		return;
+	v->sa.path.lport = v->sa.path.rport = IKE_NATT_PORT;
+	v->sa.natt = true;
+}

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* IKEv1 main mode with RSA signatures, two engines against each other (RFC 2409 5.1, RFC 4945; IKE-37, IKE-39). */
+/*
+ * IKEv1 with RSA signatures, two engines against each other (RFC 2409 5.1, RFC 4945; IKE-37, IKE-39): main mode, and
+ * aggressive mode (IKE-10, IKE-13).
+ */
 #include "ike_v1_env.h"
 
 #include "cert_env.h"
 
 static EVP_PKEY *host_key[2];
-static bool with_fqdn; /* both send a name, not their subject */
+static bool with_fqdn;	/* both send a name, not their subject */
+static bool aggressive; /* both begin so, and answer it */
 
 static int setup(void **state)
 {
@@ -25,7 +29,7 @@ static int reset(void **state)
 {
 	(void)state;
 	cert_env_reset();
-	with_fqdn = false;
+	with_fqdn = aggressive = false;
 	return 0;
 }
 
@@ -36,6 +40,7 @@ static void with_certs(struct cv_config *c, int i)
 	policies(c, 1);
 	c->ike_policy[0].auth = CFG_AUTH_RSA_SIG;
 	c->ike_profile->n_match = 0;
+	c->ike_profile->aggressive = c->ike_profile->aggressive_sig = aggressive;
 	if (with_fqdn)
 		cert_env_fqdn(c, i);
 }
@@ -75,6 +80,153 @@ static void both_roles(void **state)
 	}
 }
 
+static void with_certs_behind_nat(struct cv_config *c, int i)
+{
+	with_certs(c, i);
+	tweak_nat(c, i);
+}
+
+static void show_is(int h, const char *mode)
+{
+	assert_string_equal(pair_show(p, h, "auth"), "rsa-sig");
+	assert_string_equal(pair_show(p, h, "mode"), mode);
+	assert_string_equal(pair_show(p, h, "peer_certificate"), h ? "O=Lab, CN=gw0" : "O=Lab, CN=gw1");
+}
+
+/* IKE-10, IKE-13: three messages, both ends proved by certificate; by subject and by name. */
+static void aggressive_mode(void **state)
+{
+	(void)state;
+	aggressive = true;
+	cert_env.san[0] = "DNS:gw0.example.org";
+	cert_env.san[1] = "DNS:gw1.example.org";
+	for (int i = 0; i < 4; i++) {
+		with_fqdn = i >= 2;
+		try(i % 2);
+		assert_true(pair_children_agree(p, 1));
+		show_is(0, "aggressive");
+		show_is(1, "aggressive");
+		unsigned packets =
+			p->n_ike; /* three messages, those with certificates in pieces, and three of quick mode */
+		assert_in_range(packets, 6, 8);
+		pair_run(p, 600000);
+		assert_int_equal(p->n_ike, packets);
+		teardown(NULL);
+	}
+	aggressive = with_fqdn = true;
+	cert_env.san[1] = "DNS:other.example.org";
+	for (int i = 0; i < 2; i++) {
+		try(i);
+		refused();
+	}
+	cert_env_reset();
+	with_fqdn = false;
+	cert_env.by_rogue = true;
+	for (int i = 0; i < 2; i++) {
+		try(i);
+		refused();
+	}
+}
+
+/* What a certificate is good for in aggressive mode is a switch of its own (RFC 9395). */
+static void only_main(struct cv_config *c, int i)
+{
+	with_certs(c, i);
+	c->ike_profile->aggressive = c->ike_profile->aggressive_sig = i == 0;
+}
+
+static void aggressive_not_allowed(void **state)
+{
+	(void)state;
+	start(only_main);
+	drop_builtin(p);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_int_equal(pair_n_sas(p, 0), 0);
+	assert_string_equal(pair_reason(p, 0, IKE_EVT_FAILED), "invalid-exchange-type");
+	assert_int_equal(pair_stat(p, 1, "v1_aggressive_refused"), 1);
+	pair_acquire(p, 1, 0);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+	show_is(0, "main");
+}
+
+static void aggressive_loss_and_repeats(void **state)
+{
+	(void)state;
+	aggressive = true;
+	for (unsigned n = 0; n < 6; n++) {
+		start(with_certs);
+		drop_builtin(p);
+		up_without(n);
+		pair_run(p, 60000);
+		assert_true(pair_children_agree(p, 1));
+		assert_int_equal(pair_n_sas(p, 0) + pair_n_sas(p, 1), 2);
+		teardown(NULL);
+	}
+	start(with_certs);
+	drop_builtin(p);
+	p->dup = 100;
+	bring_up();
+	pair_run(p, 60000);
+	assert_true(pair_children_agree(p, 1));
+	assert_int_equal(pair_stat(p, 1, "sa_responded"), 1);
+	assert_true(p->n_ike < 40);
+	teardown(NULL);
+	p = pair_new(CFG_IKEV1, with_certs_behind_nat);
+	p->nat = true;
+	bring_up();
+	encapsulated();
+	show_is(1, "aggressive");
+}
+
+/* Whoever can write on the wire sends message 3 with bytes changed first, in clear and sealed: the right one counts. */
+static unsigned n_forged;
+static bool forge_3(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)n;
+	if (who || n_forged || len < 500 || data[18] != 4 || !(data[19] & 1))
+		return true;
+	uint8_t forged[9000];
+	n_forged++;
+	memcpy(forged, data, len);
+	forged[19] = 0; /* not encrypted, it says */
+	from(0, forged, len);
+	return true;
+}
+
+static void forged_message_3(void **state)
+{
+	(void)state;
+	aggressive = true;
+	n_forged = 0;
+	start(with_certs);
+	drop_builtin(p);
+	p->filter = forge_3;
+	bring_up();
+	assert_int_equal(n_forged, 1);
+	assert_true(pair_children_agree(p, 1));
+	assert_true(pair_stat(p, 1, "auth_failed") >= 1);
+}
+
+/* Each byte of each message flipped, after the fact: the session does not notice. */
+static void aggressive_damaged(void **state)
+{
+	(void)state;
+	aggressive = true;
+	start(with_certs);
+	drop_builtin(p);
+	record(3, 4);
+	bring_up();
+	p->filter = NULL;
+	assert_int_equal(recorded(), 3);
+	replay_damaged(0x40, false);
+	pair_run(p, 120000);
+	assert_true(pair_children_agree(p, 1));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pair_events(p, i, IKE_EVT_DOWN), 0);
+}
+
 /* A login after certificates (XAUTHInitRSA, XAUTHRespRSA), asked for by either end. */
 static int server;
 static const char *password;
@@ -93,7 +245,9 @@ static void with_login(struct cv_config *c, int i)
 static void login_after_signatures(void **state)
 {
 	(void)state;
-	for (server = 0; server < 2; server++) {
+	for (int k = 0; k < 4; k++) {
+		server = k % 2;
+		aggressive = k >= 2;
 		password = "correct horse";
 		start(with_login);
 		drop_builtin(p);
@@ -269,8 +423,9 @@ static void restart_keeps_sas(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
-	const struct CMUnitTest tests[] = {T(both_roles), T(login_after_signatures), T(login_is_part_of_the_method),
-		T(identities), T(bad_certificates), T(bad_signature), T(no_certificate), T(slow_pool_and_loss),
-		T(cleared_meanwhile), T(restart_keeps_sas)};
+	const struct CMUnitTest tests[] = {T(both_roles), T(aggressive_mode), T(aggressive_not_allowed),
+		T(aggressive_loss_and_repeats), T(forged_message_3), T(aggressive_damaged), T(login_after_signatures),
+		T(login_is_part_of_the_method), T(identities), T(bad_certificates), T(bad_signature), T(no_certificate),
+		T(slow_pool_and_loss), T(cleared_meanwhile), T(restart_keeps_sas)};
 	return cmocka_run_group_tests(tests, setup, finish);
 }

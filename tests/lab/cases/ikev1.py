@@ -150,16 +150,50 @@ def xauth_strongswan_server(lab):
                vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout, 10, "the inner address")
 
 
+def _rsa_config(vpn, pki):
+    config = with_certificates(vpn, pki)
+    del config["culvert-ike:ike"]["profile"][0]["authentication"]
+    for policy in config["culvert-ike:ike"]["policy"]:
+        policy["authentication"] = "rsa-sig"
+    return config
+
+
+def aggressive_certificates(lab):
+    """IKE-10, IKE-13, IKE-37: aggressive mode with RSA signatures, Culvert in both roles; then with a login after it (IKE-55)."""
+    vpn = Vpn(lab, 1)
+    pki = Pki(lab)
+    pki.issue("gw1", "RSA", "DNS:gw1.lab", 11)
+    pki.issue("peer", "RSA", "DNS:peer.lab", 12)
+    config = _rsa_config(vpn, pki)
+    profile = config["culvert-ike:ike"]["profile"][0]
+    capture = vpn.site.capture()
+    for role in ("initiator", "responder", "responder with a login"):
+        lab.say(f"Culvert is {role}")
+        vpn.down()
+        profile["aggressive-mode"] = {"initiate": role == "initiator", "allow-signature": True}
+        extra = {}
+        if "login" in role:
+            config["culvert-ike:ike"]["user"] = [{"name": "alice", "password": "correct horse"}]
+            profile["xauth"] = {"role": "server"}
+            extra = {"secrets": _LOGIN}
+        vpn.culvert.commit(config)
+        swan_certificates(vpn, pki, connection={
+            "aggressive": "yes", **({"local-xauth": {"auth": "xauth", "xauth_id": "alice"}} if extra else {})}, **extra)
+        vpn.up(role.split()[0]).require_traffic((56,))
+        shown = vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout
+        for words in ('"auth": "rsa-sig"', '"mode": "aggressive"', "O=Lab, CN=peer", *(['"xauth_user": "alice"'] if extra else [])):
+            require(words in shown, f"{words} is not in {shown}")
+    capture.stop()
+    require(capture.count("isakmp.exchangetype == 2") == 0, "main mode after all")
+
+
 def certificates(lab):
     """IKE-37: main mode with RSA signatures, Culvert in both roles; a login after them; then Culvert believes another CA."""
     vpn = Vpn(lab, 1)
     pki = Pki(lab)
     pki.issue("gw1", "RSA", "DNS:gw1.lab", 11)
     pki.issue("peer", "RSA", "DNS:peer.lab", 12)
-    config = with_certificates(vpn, pki)
-    del config["culvert-ike:ike"]["profile"][0]["authentication"]
-    for policy in config["culvert-ike:ike"]["policy"]:
-        policy["authentication"] = "rsa-sig"
+    config = _rsa_config(vpn, pki)
     for role in ("initiator", "responder"):
         lab.say(f"Culvert is {role}")
         vpn.down()

@@ -237,7 +237,8 @@ class IkeMatrixSite(CellSite):
             profile["match-identity"] = [{"name": "peer", "type": "fqdn", "value": plan.own_id}]
         if plan.v1:
             if "aggr" in cell.version:
-                profile["aggressive-mode"] = {"initiate": plan.begins, "allow-preshared-key": True}
+                profile["aggressive-mode"] = {
+                    "initiate": plan.begins, "allow-preshared-key" if cell.auth == "psk" else "allow-signature": True}
             return profile
         profile["proposal"] = [plan.name]
         if cell.auth != "psk":
