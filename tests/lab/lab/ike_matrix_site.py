@@ -109,6 +109,9 @@ class _Swan(StrongSwan):
         names = [cipher[1], *([] if plan.cell.cipher in AEAD else [digest[1]]), digest[2], group[1]]
         return f"IKEv{1 if plan.v1 else 2}, Culvert is {plan.cell.role}, {'/'.join(names)}"
 
+    def begin(self, plan):
+        """Its traps do that."""
+
     def rekey_child_of(self, plan):
         self.swanctl(f"--rekey --child {plan.name}")
 
@@ -159,6 +162,10 @@ class _Pluto(Libreswan):
     def expected(plan):
         cipher, digest, group = plan.words
         return "-".join((cipher[3], digest[4], group[3]))
+
+    def begin(self, plan):
+        """A trap of the kernel that pluto was too busy to hear of is silent for half a minute."""
+        self.peer.sh(f"/usr/libexec/ipsec/whack --initiate --asynchronous --name {plan.name}", check=False)
 
     def rekey_child_of(self, plan):
         self.peer.sh(f"/usr/libexec/ipsec/whack --rekey-ipsec --name {plan.name}", check=False)
@@ -281,6 +288,9 @@ class IkeMatrixSite(CellSite):
     def bring_up(self, plans):
         """The first packet of each flow is what starts its negotiation, from the side whose turn it is. What the daemon has then."""
         found = {}
+        for plan in plans:
+            if not plan.begins:
+                self.daemon.begin(plan)
 
         def all_up():
             for where, begins in (("host-a", True), ("host-b", False)):
@@ -297,8 +307,11 @@ class IkeMatrixSite(CellSite):
         return found
 
     def both_ways(self, plans):
-        """[what was answered from here, from there]"""
-        return [self.ping("host-a", self.flows(plans, True), SIZES, 4), self.ping("host-b", self.flows(plans, False), SIZES, 4)]
+        """[what was answered from here, from there]. Who is behind a NAT speaks first: it may have forgotten an idle flow."""
+        ways = {"host-a": True, "host-b": False}
+        order = sorted(ways, reverse=self.nat == "peer")
+        answered = {where: self.ping(where, self.flows(plans, ways[where]), SIZES, 4) for where in order}
+        return [answered[where] for where in ways]
 
     def renew(self, plans, first):
         """Everything is renewed as its cell says. What the daemon has then."""
