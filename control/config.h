@@ -115,6 +115,7 @@ struct cfg_acl_line {
 	bool permit;
 	bool log;
 	struct cv_selector sel; /* IPSEC-7 */
+	uint64_t dscp;		/* bit per value; 0 = any. IKE knows nothing of it. */
 	const char *remark;
 };
 struct cfg_acl {

@@ -92,6 +92,40 @@ static bool range_is_any(const struct cv_range *r)
 	return true;
 }
 
+static int by_selector(const void *a, const void *b)
+{
+	const struct cfg_acl_line *x = *(const struct cfg_acl_line *const *)a,
+				  *y = *(const struct cfg_acl_line *const *)b;
+
+	return memcmp(&x->sel, &y->sel, sizeof(x->sel));
+}
+
+/* Lines that differ in their DSCP only have a pair of SAs each, which in IKEv1 would be one pair and its successors. */
+static int check_dscp(struct config_check *k, const struct cfg_map_entry *e)
+{
+	const struct cfg_acl *a = e->acl_ref;
+	const struct cfg_acl_line **line;
+	unsigned n = 0;
+
+	if (e->profile_ref->version != CFG_IKEV1)
+		return 0;
+	line = config_alloc(k->c, a->n_line, sizeof(struct cfg_acl_line *));
+	for (unsigned i = 0; i < a->n_line; i++)
+		if (a->line[i].permit && a->line[i].dscp)
+			line[n++] = &a->line[i];
+	if (n < 2)
+		return 0;
+	qsort(line, n, sizeof(line[0]), by_selector);
+	for (unsigned i = 1; i < n; i++)
+		if (!by_selector(&line[i - 1], &line[i]))
+			return check_fail(k,
+				PATH_ENTRY
+				"/access-list: '%s' lines %u and %u differ in their DSCP only, which IKEv1 cannot "
+				"negotiate; put the values into one line, or use IKEv2",
+				e->map->name, e->seq, e->acl, line[i - 1]->seq, line[i]->seq);
+	return 0;
+}
+
 static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e)
 {
 	bool permits = false, denied = false, warned = false;
@@ -126,7 +160,7 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 	else if (!permits)
 		check_warn(k, PATH_ENTRY "/access-list: '%s' permits nothing, so the entry protects nothing",
 			e->map->name, e->seq, e->acl);
-	return 0;
+	return e->manual ? 0 : check_dscp(k, e);
 }
 
 static int check_bundle(struct config_check *k, const struct cfg_map_entry *e)
@@ -163,13 +197,19 @@ static bool same_inside_vrf(const struct cfg_map_entry *a, const struct cfg_map_
 	return a->profile_ref->vrf_ref == b->profile_ref->vrf_ref;
 }
 
-/* The first permit line of acl that overlaps sel, or NULL. */
-static const struct cfg_acl_line *overlapping_permit(const struct cfg_acl *acl, const struct cv_selector *sel)
+static bool dscp_meet(const struct cfg_acl_line *a, const struct cfg_acl_line *b)
+{
+	return !a->dscp || !b->dscp || (a->dscp & b->dscp);
+}
+
+/* The first permit line of acl that overlaps the deny line, or NULL. */
+static const struct cfg_acl_line *overlapping_permit(const struct cfg_acl *acl, const struct cfg_acl_line *deny)
 {
 	struct cv_selector both;
 
 	for (unsigned i = 0; acl && i < acl->n_line; i++)
-		if (acl->line[i].permit && cv_selector_intersect(&acl->line[i].sel, sel, &both))
+		if (acl->line[i].permit && dscp_meet(&acl->line[i], deny) &&
+			cv_selector_intersect(&acl->line[i].sel, &deny->sel, &both))
 			return &acl->line[i];
 	return NULL;
 }
@@ -184,7 +224,7 @@ static void check_deny_overlap(struct config_check *k, const struct cfg_crypto_m
 
 		for (unsigned j = i + 1; !deny->permit && j < m->n_entry; j++) {
 			const struct cfg_map_entry *later = &m->entry[j];
-			const struct cfg_acl_line *permit = overlapping_permit(later->acl_ref, &deny->sel);
+			const struct cfg_acl_line *permit = overlapping_permit(later->acl_ref, deny);
 
 			if (!permit || !same_inside_vrf(e, later))
 				continue;

@@ -324,6 +324,7 @@ static int build_rule(
 		m->flags |= CV_RULE_NO_ACQUIRE; /* IPSEC-31, IPSEC-55: it never begins */
 	m->vrf_id = ref.ivrf;
 	m->sel = l->sel;
+	m->dscp = l->dscp;
 	if (l->permit)
 		add_rule_ref(b->d, &ref);
 	return 0;
@@ -538,6 +539,7 @@ const struct cv_spd_rule *desired_add_rule(
 		abort();
 	mine.own->permit = true;
 	mine.own->sel = rule->sel;
+	mine.own->dscp = rule->dscp;
 	mine.line = mine.own;
 	add_rule_ref(d, &mine);
 	sink(d->rule, d->n_rule, sizeof(*d->rule), rule_cmp);

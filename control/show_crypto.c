@@ -116,6 +116,7 @@ static void flow_base(struct show *s, json_t *o, const struct rule_ref *r, const
 	set_vrf(s->c, o, "front_vrf", r->fvrf);
 	json_object_set_new(o, "local_ident", ident(&sel->src, sel->proto, sel->sport_lo, sel->sport_hi));
 	json_object_set_new(o, "remote_ident", ident(&sel->dst, sel->proto, sel->dport_lo, sel->dport_hi));
+	set_dscp(o, r->line->dscp);
 	set_addr(o, "current_peer", &r->entry->peer[0]);
 	set_int(o, "current_peer_port", 500);
 	flags = set_array(o, "flags");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cv_addr.h"
+#include "dscp.h"
 #include "show_priv.h"
 
 static const char *ike_name(enum algo_ike_kind kind, unsigned id, uint16_t bits)
@@ -350,6 +351,19 @@ static void set_ports(json_t *o, const char *key, uint16_t lo, uint16_t hi)
 	set_str(o, key, text);
 }
 
+void set_dscp(json_t *o, uint64_t set)
+{
+	json_t *list = set ? set_array(o, "dscp") : NULL;
+	char number[8];
+
+	for (unsigned v = 0; set; v++, set >>= 1) {
+		if (!(set & 1))
+			continue;
+		snprintf(number, sizeof(number), "%u", v);
+		json_array_append_new(list, json_string(dscp_name(v) ? dscp_name(v) : number));
+	}
+}
+
 static json_t *line_object(const struct cfg_acl_line *l)
 {
 	json_t *o = json_object();
@@ -362,6 +376,7 @@ static json_t *line_object(const struct cfg_acl_line *l)
 	set_ports(o, "source_port", l->sel.sport_lo, l->sel.sport_hi);
 	set_str(o, "destination", end_text(&l->sel.dst, text));
 	set_ports(o, "destination_port", l->sel.dport_lo, l->sel.dport_hi);
+	set_dscp(o, l->dscp);
 	set_flag(o, "log", l->log);
 	set_str(o, "remark", l->remark);
 	return o;
@@ -435,10 +450,10 @@ static void entry_lines(const struct cfg_acl *a, json_t *o)
 	json_t *lines = set_array(o, "lines");
 
 	for (unsigned i = 0; i < a->n_line; i++) {
-		char text[CV_SELECTOR_STR], line[CV_SELECTOR_STR + 16];
+		char text[CV_SELECTOR_STR], line[CV_SELECTOR_STR + 32];
 
-		snprintf(line, sizeof(line), "%s %s", a->line[i].permit ? "permit" : "deny",
-			cv_selector_str(&a->line[i].sel, text));
+		snprintf(line, sizeof(line), "%s %s%s", a->line[i].permit ? "permit" : "deny",
+			cv_selector_str(&a->line[i].sel, text), a->line[i].dscp ? " (some DSCP)" : "");
 		json_array_append_new(lines, json_string(line));
 	}
 }

@@ -29,6 +29,8 @@ struct stats_base {
 /* ---- building JSON: a member without a value is left out ---- */
 void set_str(json_t *o, const char *key, const char *value);
 void set_int(json_t *o, const char *key, uint64_t value);
+/* "dscp": names or numbers of a set; nothing when it is empty. */
+void set_dscp(json_t *o, uint64_t set);
 void set_flag(json_t *o, const char *key, bool value);
 void set_addr(json_t *o, const char *key, const struct cv_addr *a);
 void set_vrf(const struct control *c, json_t *o, const char *key, uint32_t vrf_id);

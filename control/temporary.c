@@ -72,6 +72,25 @@ static struct rule_ref *by_id(struct desired *d, uint32_t rule_id)
 	return rule_id >= TEMPORARY_RULE_MIN ? (struct rule_ref *)desired_rule(d, rule_id) : NULL;
 }
 
+/* The code points of a flow that the entry's lines protect: a line takes those that no line before it has taken. 0 =
+ * any: also where there is no list. */
+static uint64_t dscp_of(const struct cfg_map_entry *e, const struct cv_selector *sel)
+{
+	uint64_t left = UINT64_MAX, set = 0;
+	struct cv_selector both;
+
+	for (unsigned i = 0; e->acl_ref && i < e->acl_ref->n_line; i++) {
+		const struct cfg_acl_line *l = &e->acl_ref->line[i];
+		uint64_t line = left & (l->dscp ? l->dscp : UINT64_MAX);
+
+		if (l->permit ? !cv_selector_contains(&l->sel, sel) : !cv_selector_intersect(&l->sel, sel, &both))
+			continue;
+		set |= l->permit ? line : 0;
+		left &= ~line;
+	}
+	return set == UINT64_MAX ? 0 : set;
+}
+
 static const struct cv_spd_rule *add(struct desired *d, const struct spd_ref *s, const struct cfg_map_entry *e,
 	const struct cv_selector *sel, uint32_t rule_id)
 {
@@ -87,7 +106,8 @@ static const struct cv_spd_rule *add(struct desired *d, const struct spd_ref *s,
 		.action = CV_SPD_PROTECT,
 		.flags = CV_RULE_NO_ACQUIRE,
 		.vrf_id = ref.ivrf,
-		.sel = *sel};
+		.sel = *sel,
+		.dscp = dscp_of(e, sel)};
 	char path[256];
 
 	snprintf(path, sizeof(path), PATH_ENTRY, e->map->name, e->seq);

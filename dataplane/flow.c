@@ -104,6 +104,7 @@ bool flow_parse(struct rte_mbuf *m, struct flow *f)
 	f->vrf = meta->vrf;
 	f->proto = meta->l4_proto;
 	f->no_ports = meta->frag == 2;
+	f->dscp = flow_dscp(p);
 	f->sport = 0;
 	f->dport = 0;
 	if (p[0] >> 4 == 4) {

@@ -18,7 +18,7 @@ struct flow {
 	uint8_t af;	       /* CV_AF_* */
 	uint8_t proto;
 	bool no_ports; /* a later fragment: ports are not in the packet */
-	uint8_t pad;
+	uint8_t dscp;  /* 0..63 (RFC 2474) */
 };
 
 /* A cv_selector, unpacked. */
@@ -52,6 +52,12 @@ static inline uint32_t flow_generation(void)
 static inline void flow_changed(void)
 {
 	__atomic_fetch_add(&flow_epoch, 1, __ATOMIC_RELEASE);
+}
+
+/* The DSCP of an IPv4 or IPv6 packet. */
+static inline uint8_t flow_dscp(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 4 ? ip[1] >> 2 : (uint8_t)((ip[0] & 15u) << 2 | ip[1] >> 6);
 }
 
 flow_addr flow_addr_from(const struct cv_addr *a);

@@ -319,6 +319,7 @@ static int apply_rule_set(const struct cv_spd_rule *c, char *text)
 		.action = c->action,
 		.flags = c->flags,
 		.prio = c->prio,
+		.dscp = c->dscp ? c->dscp : UINT64_MAX,
 		.conf = *c};
 	flow_sel_from(&c->sel, &r->sel);
 	return CV_OK;

@@ -30,6 +30,7 @@ struct spd_bindings {
 
 struct spd_rule {
 	struct flow_sel sel;
+	uint64_t dscp; /* bit per value */
 	uint32_t rule_id, vrf;
 	uint32_t action, flags; /* enum cv_spd_action, CV_RULE_* */
 	uint64_t prio;

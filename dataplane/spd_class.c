@@ -2,7 +2,7 @@
 /*
  * Compiled policy: tuple space search. Rules are grouped by family, by whether the VRF matters, and by the lengths of
  * the prefixes that just enclose their address ranges; each group is a hash table on those prefixes. What a look-up
- * finds there is checked in full (ranges, protocol, ports, VRF), so the prefixes need only be a filter and a rule
+ * finds there is checked in full (ranges, protocol, ports, DSCP, VRF), so the prefixes need only be a filter and a rule
  * stands in exactly one place. VPN policies use a handful of prefix lengths, so a handful of groups. Groups are tried
  * in the order of their best rule and the search ends as soon as no group can hold a better one than was found.
  *
@@ -22,6 +22,7 @@ typedef unsigned __int128 order_key; /* prio << 32 | rule id: order of evaluatio
 
 struct entry {
 	struct flow_sel sel;
+	uint64_t dscp;
 	order_key key;
 	uint32_t vrf;
 	bool wide; /* later fragments match without ports */
@@ -129,6 +130,7 @@ static void entry_fill(struct entry *e, struct spd_rule *r)
 {
 	*e = (struct entry){
 		.sel = r->sel,
+		.dscp = r->dscp,
 		.key = rule_key(r),
 		.vrf = r->vrf,
 		.skip = r->flags & CV_RULE_SKIP_ENTRY,
@@ -494,7 +496,8 @@ static inline const struct entry *tuple_search(
 	if (!b)
 		return NULL;
 	for (const struct entry *e = b->e, *end = e + b->n; e < end && e->key < best; e++)
-		if (e->key >= from && (t->any_vrf || e->vrf == f->vrf) && flow_match(&e->sel, f, e->wide))
+		if (e->key >= from && (t->any_vrf || e->vrf == f->vrf) && (e->dscp >> f->dscp & 1) &&
+			flow_match(&e->sel, f, e->wide))
 			return e;
 	return NULL;
 }

@@ -16,7 +16,7 @@
 #define CACHE6_LINES 2048u
 #define CACHE_WAYS 2u
 
-/* Everything but addresses, as two words: ports, interface and VRF; protocol, kind and generation. */
+/* Everything but addresses, as two words: ports, interface and VRF; protocol, kind, DSCP and generation. */
 struct key {
 	uint64_t a, b;
 };
@@ -160,9 +160,10 @@ static inline void slot_fill(
 	if (unlikely(meta->l4_off == 0 && !flow_locate_l4(m)))
 		return;
 	s->key.a = (uint64_t)meta->vrf << 48 | (uint64_t)packet_if(out, meta) << 32 | key_ports(m, meta);
-	s->key.b = (uint64_t)generation << 32 | (uint32_t)out << 9 | (uint32_t)(meta->frag == 2) << 8 | meta->l4_proto;
+	s->key.b = (uint64_t)generation << 32 | (uint32_t)flow_dscp(p) << 10 | (uint32_t)out << 9 |
+		   (uint32_t)(meta->frag == 2) << 8 | meta->l4_proto;
 	if (unlikely(p[0] >> 4 != 4)) {
-		slot_fill6(c, s, p, rte_hash_crc_8byte(s->key.a, meta->l4_proto));
+		slot_fill6(c, s, p, rte_hash_crc_8byte(s->key.a, (uint32_t)s->key.b));
 		return;
 	}
 	memcpy(s->addr, p + 12, 8);
@@ -173,7 +174,7 @@ static inline void slot_fill(
 		s->same = true;
 		return;
 	}
-	uint32_t h = rte_hash_crc_8byte(s->addr[0], rte_hash_crc_8byte(s->key.a, meta->l4_proto));
+	uint32_t h = rte_hash_crc_8byte(s->addr[0], rte_hash_crc_8byte(s->key.a, (uint32_t)s->key.b));
 	s->line = &c->v4[h & (CACHE4_LINES - 1)];
 	s->victim = h >> 31;
 	rte_prefetch0(s->line);

@@ -6,6 +6,7 @@
 
 #include "build.h"
 #include "cv_addr.h"
+#include "dscp.h"
 
 #define IPPROTO_NUM_ICMP 1
 #define IPPROTO_NUM_ICMPV6 58
@@ -341,6 +342,22 @@ static void icmp(const struct lyd_node *line, struct cv_selector *s)
 	s->sport_hi = (uint16_t)(type | (has_code ? code : 0xff));
 }
 
+static uint64_t dscp(const struct lyd_node *line)
+{
+	const struct lyd_node *tos = tree_child(line, "tos"), *precedence = tree_child(line, "precedence");
+	uint64_t set = 0;
+
+	if (tos || precedence)
+		return (tos ? dscp_of_tos((unsigned)tree_number(line, "tos")) : UINT64_MAX) &
+		       (precedence ? dscp_of_precedence((unsigned)tree_number(line, "precedence")) : UINT64_MAX);
+	for (const struct lyd_node *n = NULL; (n = tree_next(line, "dscp", n));) {
+		int named = dscp_by_name(lyd_get_value(n));
+
+		set |= UINT64_C(1) << (named >= 0 ? (unsigned long)named : strtoul(lyd_get_value(n), NULL, 10));
+	}
+	return set;
+}
+
 static bool acl_line(struct build *b, const struct lyd_node *n, struct cfg_acl_line *l)
 {
 	struct cv_selector *s = &l->sel;
@@ -360,6 +377,7 @@ static bool acl_line(struct build *b, const struct lyd_node *n, struct cfg_acl_l
 	ports(tree_child(n, "source-port"), &s->sport_lo, &s->sport_hi);
 	ports(tree_child(n, "destination-port"), &s->dport_lo, &s->dport_hi);
 	icmp(n, s);
+	l->dscp = dscp(n);
 	return true;
 }
 

@@ -248,6 +248,11 @@ struct cv_spd_rule {
 	uint32_t vrf_id; /* inside VRF as selector (VRF-7); CV_VRF_ANY for every VRF */
 	uint32_t pad;
 	struct cv_selector sel;
+	/*
+	 * Bit per DSCP value (RFC 2474) that a packet may have, 0 = any. Not part of sel: no selector of an SA has it,
+	 * and IKE cannot negotiate it (RFC 4301 4.4.1.1).
+	 */
+	uint64_t dscp;
 };
 #define CV_VRF_ANY UINT32_MAX
 struct cv_spd_rule_ref {

@@ -233,7 +233,7 @@ bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *se
 		const struct cfg_acl_line *l = &acl->line[i];
 		if (l->permit && cv_selector_contains(&l->sel, sel)) /* of a tunnel no part of it (VTI-17) */
 			return !e->map->tunnel || cv_selector_contains(sel, &l->sel);
-		if (!l->permit && cv_selector_intersect(&l->sel, sel, &both))
+		if (!l->permit && !l->dscp && cv_selector_intersect(&l->sel, sel, &both))
 			return false;
 	}
 	return false;

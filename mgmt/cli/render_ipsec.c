@@ -324,8 +324,8 @@ static void acl_end(FILE *out, const json_t *l, const char *addr, const char *po
 
 RENDERER(render_access_lists)
 {
-	size_t i, k;
-	json_t *a, *l;
+	size_t i, k, n;
+	json_t *a, *l, *v;
 
 	(void)request;
 	json_array_foreach (json_object_get(result, "access_lists"), i, a) {
@@ -337,6 +337,8 @@ RENDERER(render_access_lists)
 				jtext(l, "protocol", "ip"));
 			acl_end(out, l, "source", "source_port");
 			acl_end(out, l, "destination", "destination_port");
+			json_array_foreach (json_object_get(l, "dscp"), n, v)
+				fprintf(out, "%s %s", n ? "" : " dscp", jstring(v));
 			fprintf(out, "%s\n", jflag(l, "log") ? " log" : "");
 		}
 	}

@@ -98,6 +98,7 @@ static void rule_stage(uint32_t k, uint32_t action)
 	struct cv_spd_rule r = {
 		.spd_id = 1, .rule_id = k + 1, .prio = k + 1, .action = (uint8_t)action, .vrf_id = CV_VRF_ANY};
 	selector(k, &r.sel);
+	r.dscp = k == 4; /* of that network only what has DSCP 0, whatever ports it shares with others */
 	env_stage(CV_CMD_SPD_RULE_SET, &r, 0);
 }
 

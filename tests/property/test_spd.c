@@ -2,7 +2,7 @@
 /*
  * The compiled policy against a brute-force evaluator written from the requirements: IPSEC-27 (deny = not by this
  * entry), IPSEC-29 and IPSEC-41 (order), IPSEC-28 (mirror), VRF-7 (VRF as selector), O1 (a deny line leaves one entry
- * only).
+ * only), DSCP as a selector of this end alone (RFC 4301 4.4.1.1).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,15 +93,22 @@ static void some_rule(uint32_t id, struct spd_rule *r)
 			c.sel.sport_hi = (uint16_t)(c.sel.sport_lo + below(2000));
 		}
 	}
-	*r = (struct spd_rule){
-		.rule_id = id, .vrf = c.vrf_id, .action = c.action, .flags = c.flags, .prio = c.prio, .conf = c};
+	if (below(3) == 0)
+		c.dscp = UINT64_C(1) << below(3) | UINT64_C(1) << (61 + below(3));
+	*r = (struct spd_rule){.rule_id = id,
+		.vrf = c.vrf_id,
+		.action = c.action,
+		.flags = c.flags,
+		.prio = c.prio,
+		.dscp = c.dscp ? c.dscp : UINT64_MAX,
+		.conf = c};
 	flow_sel_from(&c.sel, &r->sel);
 }
 
 /* ---- the reference: sees cv_msg structures and bytes, no shortcuts ---- */
 
 struct packet {
-	uint8_t af, proto;
+	uint8_t af, proto, dscp;
 	bool later_fragment;
 	uint32_t vrf;
 	struct cv_addr src, dst;
@@ -117,6 +124,8 @@ static bool ref_match(const struct cv_spd_rule *c, const struct packet *p)
 {
 	const struct cv_selector *s = &c->sel;
 	if (c->vrf_id != CV_VRF_ANY && c->vrf_id != p->vrf)
+		return false;
+	if (c->dscp && !(c->dscp & UINT64_C(1) << p->dscp))
 		return false;
 	if (!in_range(&s->src, &p->src) || !in_range(&s->dst, &p->dst) || (s->proto && s->proto != p->proto))
 		return false;
@@ -150,6 +159,7 @@ static void some_packet(struct packet *p)
 	p->proto = protos[below(sizeof(protos))];
 	p->later_fragment = below(6) == 0;
 	p->vrf = below(3);
+	p->dscp = (uint8_t)(below(2) ? below(3) : 60 + below(4));
 	some_addr(p->af, &p->src);
 	some_addr(p->af, &p->dst);
 	if (!p->later_fragment) {
@@ -167,6 +177,7 @@ static void to_flow(const struct packet *p, struct flow *f)
 		.dport = p->dport,
 		.af = p->af,
 		.proto = p->proto,
+		.dscp = p->dscp,
 		.no_ports = p->later_fragment};
 }
 
@@ -210,7 +221,7 @@ static void classifier_agrees_with_brute_force(void **state)
 	print_message("seed %u\n", seed);
 	srandom(seed);
 	uint32_t hits = 0, total = 0;
-	/* a million packets, IPv4 and IPv6, later fragments, ICMP, ports, VRFs */
+	/* a million packets, IPv4 and IPv6, later fragments, ICMP, ports, DSCP, VRFs */
 	for (int i = 0; i < 3000; i++, total += 300)
 		one_policy(below(60), 300, &hits);
 	for (int i = 0; i < 34; i++, total += 3000)
@@ -328,12 +339,15 @@ static void site_rule(uint32_t id, struct spd_rule *r)
 		s->dport_lo = s->dport_hi = (uint16_t)below(4);
 	}
 	r->conf.vrf_id = r->vrf = below(2) ? CV_VRF_ANY : 0;
+	r->conf.dscp = below(8) ? 0 : UINT64_C(1) << below(3);
+	r->dscp = r->conf.dscp ? r->conf.dscp : UINT64_MAX;
 	flow_sel_from(s, &r->sel);
 }
 
 static void site_packet(struct packet *p)
 {
-	*p = (struct packet){.af = CV_AF_INET, .proto = below(2) ? 6 : 17, .dport = (uint16_t)below(6)};
+	*p = (struct packet){
+		.af = CV_AF_INET, .proto = below(2) ? 6 : 17, .dscp = (uint8_t)below(4), .dport = (uint16_t)below(6)};
 	p->src = (struct cv_addr){
 		.af = CV_AF_INET, .b = {10, (uint8_t)below(2), (uint8_t)below(256), (uint8_t)below(9)}};
 	p->dst = (struct cv_addr){.af = CV_AF_INET, .b = {172, 16, (uint8_t)below(64), (uint8_t)below(3)}};

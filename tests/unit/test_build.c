@@ -329,6 +329,42 @@ static void test_verify_source(void **state)
 		&err));
 }
 
+/* DSCP by name and number, IP precedence and TOS: sets of code points. */
+static void test_dscp(void **state)
+{
+#define LINE(more)                                                                                                     \
+	"{\"culvert-acl:access-lists\":{\"access-list\":[{\"name\":\"a\",\"line\":[{\"sequence\":10,\"action\":"       \
+	"\"permit\","                                                                                                  \
+	"\"source\":\"any\",\"destination\":\"any\"" more "}]}]}}"
+	static const struct {
+		const char *text;
+		uint64_t set;
+	} row[] = {
+		{LINE(""), 0},
+		{LINE(",\"dscp\":[\"ef\",\"af11\",0]"), UINT64_C(1) << 46 | 1 << 10 | 1},
+		{LINE(",\"dscp\":[\"cs7\",63,\"default\"]"), UINT64_C(1) << 56 | UINT64_C(1) << 63 | 1},
+		{LINE(",\"precedence\":5"), UINT64_C(0xff) << 40},
+		{LINE(",\"tos\":8"), UINT64_C(0x1010101010101010)},
+		{LINE(",\"precedence\":0,\"tos\":14"), 1 << 7},
+	};
+	static const char *const refused[] = {LINE(",\"dscp\":[64]"), LINE(",\"dscp\":[\"af44\"]"),
+		LINE(",\"dscp\":[1],\"precedence\":1"), LINE(",\"precedence\":8"), LINE(",\"tos\":1")};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct cv_config *c = build_ok(row[i].text);
+
+		assert_int_equal(c->acl[0].line[0].dscp, row[i].set);
+		config_unref(c);
+	}
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct model_err err;
+
+		assert_null(build(refused[i], &err));
+	}
+#undef LINE
+}
+
 /* Global and per entry, as an operator writes them (REPLAY-5, REPLAY-6, IDLE-4, IDLE-5, FRAG-3). */
 static void test_security_association(void **state)
 {
@@ -561,6 +597,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_ike),
 		cmocka_unit_test(test_security_association),
 		cmocka_unit_test(test_verify_source),
+		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_security_association_refused),
 		cmocka_unit_test(test_one_vendors_own),
 		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),

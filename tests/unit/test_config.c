@@ -774,6 +774,32 @@ static void entries_of_a_peer(void **state)
 	}
 }
 
+/* Lines that differ in their DSCP only: an entry with an IKEv1 profile cannot have them, one with IKEv2 can. */
+static void dscp_lines_need_ikev2(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_acl *a = &f->c->acl[0];
+
+	f->c->ike_profile[f->c->n_ike_profile++] = (struct cfg_ike_profile){.name = "old", .version = CFG_IKEV1};
+	f->c->map[0].entry[0].ike_profile = "old";
+	a->n_line = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		cfgbuild_line(a, 10 * (i + 1), true, i == 1 ? "10.1.0.0/25" : "10.1.0.0/24", "10.2.0.0/24");
+		a->line[i].dscp = 1u << i;
+	}
+	assert_refused(f, ENTRY "/access-list", "lines 10 and 30 differ in their DSCP only");
+}
+
+static void dscp_lines_with_ikev2(void **state)
+{
+	struct fixture *f = *state;
+
+	cfgbuild_line(&f->c->acl[0], 20, true, "10.1.0.0/24", "10.2.0.0/24");
+	f->c->acl[0].line[0].dscp = 1;
+	f->c->acl[0].line[1].dscp = 2;
+	assert_int_equal(resolve(f), 0);
+}
+
 /* IPSEC-35, IPSEC-T3. */
 static void deny_permit_overlap_warns(void **state)
 {
@@ -922,6 +948,8 @@ int main(void)
 		TEST(encryption_alone_is_legacy),
 		TEST(manual_key_lengths),
 		TEST(manual_inbound_spi),
+		TEST(dscp_lines_need_ikev2),
+		TEST(dscp_lines_with_ikev2),
 		TEST(manual_refuses_counter_modes),
 		TEST(manual_bundle_needs_both_keys),
 		TEST(manual_bundle),

@@ -188,6 +188,54 @@ static void one_line_both_directions(void **state)
 	assert_int_equal(env_drops(DROP_SPD_CLEAR_IN), 1);
 }
 
+static void set_tos(struct rte_mbuf *m, uint8_t tos)
+{
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+
+	ip->type_of_service = tos;
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+/* RFC 4301 4.4.1.1: of one flow only the packets with a DSCP of the rule are protected, in any order, on both ends, and
+ * ECN is no part of it. The SA itself takes any. */
+static void dscp_selects(void **state)
+{
+	static const uint8_t tos[] = {46 << 2, 0, 46 << 2 | 3, 10 << 2, 46 << 2 | 1, 3, 63 << 2, 46 << 2};
+	struct cv_spd_rule r = {
+		.spd_id = 1, .rule_id = RULE_UDP, .action = CV_SPD_PROTECT, .flags = CV_RULE_NO_ACQUIRE};
+
+	(void)state;
+	both_ends();
+	selector(&r.sel, 0);
+	r.dscp = UINT64_C(1) << 46 | UINT64_C(1) << 63;
+	env_stage(CV_CMD_SPD_RULE_SET, &r, 0);
+	env_stage(CV_CMD_SPD_RULE_DEL, &(struct cv_spd_rule_ref){.spd_id = 1, .rule_id = RULE_ALL}, 0);
+	tunnel(10, RULE_UDP, 50, GCM, 0);
+	ready();
+	for (unsigned i = 0; i < sizeof(tos); i++) {
+		struct rte_mbuf *m = udp(100);
+		bool protect = r.dscp >> (tos[i] >> 2) & 1;
+
+		set_tos(m, tos[i]);
+		env_receive(LAN, 0, m);
+		m = env_sent(WAN);
+		assert_non_null(m);
+		assert_int_equal(ip_of(m)[9], protect ? IPPROTO_ESP : IPPROTO_UDP);
+		rte_pktmbuf_free(m);
+	}
+	/* the same the other way round: in clear only what no rule wants protected (IPSEC-30) */
+	for (unsigned i = 0; i < sizeof(tos); i++) {
+		struct rte_mbuf *m = env_udp("10.2.0.9", "10.1.0.9", 53, 1000, 100);
+		uint64_t before = env_drops(DROP_SPD_CLEAR_IN);
+
+		set_tos(m, tos[i]);
+		env_receive(WAN, 0, m);
+		assert_int_equal(env_drops(DROP_SPD_CLEAR_IN) - before, r.dscp >> (tos[i] >> 2) & 1);
+		env_drain();
+	}
+}
+
 /* IPSEC-9: between the same two peers one flow is authenticated only, another one encrypted as well. */
 static void two_tunnels_of_different_protection(void **state)
 {
@@ -364,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(one_line_both_directions, teardown),
+		cmocka_unit_test_teardown(dscp_selects, teardown),
 		cmocka_unit_test_teardown(two_tunnels_of_different_protection, teardown),
 		cmocka_unit_test_teardown(an_sa_has_one_protocol, teardown),
 		cmocka_unit_test_teardown(only_unicast_is_protected, teardown),

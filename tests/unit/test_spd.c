@@ -193,11 +193,22 @@ static int teardown(void **state)
 	return rig_transaction(true, NULL, 0);
 }
 
+/* The class of both families' headers (RFC 791, RFC 8200 3). */
+static void dscp_of_headers(void **state)
+{
+	(void)state;
+	assert_int_equal(flow_dscp((const uint8_t[]){0x45, 46 << 2 | 3}), 46);
+	assert_int_equal(flow_dscp((const uint8_t[]){0x6b, 0xbf}), 46);
+	assert_int_equal(flow_dscp((const uint8_t[]){0x60, 0x3f}), 0);
+	assert_int_equal(flow_dscp((const uint8_t[]){0x6f, 0xcf}), 63);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
 		seed = (unsigned)strtoul(argv[1], NULL, 0);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(dscp_of_headers),
 		rig_test(transactions_come_to_what_their_commands_say),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

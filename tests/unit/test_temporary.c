@@ -5,6 +5,8 @@
 #include "control_env.h"
 #include "cv_addr.h"
 
+#define DENIED (UINT64_C(1) << 46)
+
 /* With its access list, or without (IPSEC-59). */
 static struct cv_config *dynamic_side(bool with_list)
 {
@@ -21,8 +23,12 @@ static struct cv_config *dynamic_side(bool with_list)
 	e->ike_profile = "any";
 	if (!with_list)
 		e->acl = NULL;
-	else /* wider than what will be proposed */
-		c->acl[0].n_line = 0, cfgbuild_line(&c->acl[0], 10, true, "10.2.0.0/16", "10.0.0.0/8");
+	else { /* wider than what will be proposed, but for one DSCP */
+		c->acl[0].n_line = 0;
+		cfgbuild_line(&c->acl[0], 5, false, "10.2.0.0/24", "10.0.0.0/8");
+		c->acl[0].line[0].dscp = DENIED;
+		cfgbuild_line(&c->acl[0], 10, true, "10.2.0.0/16", "10.0.0.0/8");
+	}
 	return c;
 }
 
@@ -56,7 +62,8 @@ static void negotiated_flow_has_a_temporary_rule(void **state)
 		bring_up_with(f, side(0), dynamic_side(with_list));
 		assert_temporary(r, "10.1.0.0/24", &rule);
 		before = state_of(r);
-		assert_int_equal(before.rules, 1 + with_list);
+		assert_int_equal(before.rules, 1 + 2 * with_list);
+		assert_true(rule.dscp == (with_list ? ~DENIED : 0));
 		json_t *a = ask(f, r, "{\"show\": \"crypto map\"}", true);
 		json_t *e =
 			json_array_get(json_object_get(json_array_get(json_object_get(a, "maps"), 0), "entries"), 0);
@@ -70,7 +77,7 @@ static void negotiated_flow_has_a_temporary_rule(void **state)
 		assert_int_equal(state_of(r).rules, before.rules);
 		assert_int_equal(state_of(r).sas, 2);
 		json_decref(ask(f, &f->r[0], "{\"clear\": \"crypto session\"}", false));
-		WAIT(f, state_of(r).sas == 0 && state_of(r).rules == (unsigned)with_list);
+		WAIT(f, state_of(r).sas == 0 && state_of(r).rules == 2 * (unsigned)with_list);
 		for (int i = 0; i < 2; i++) {
 			router_stop(f, &f->r[i], false);
 			fakedp_free(f->r[i].dp);
@@ -121,10 +128,10 @@ static void temporary_rules_survive_restarts(void **state)
 	WAIT(f, state_of(r).sas == 2 && state_of(&f->r[0]).sas == 2);
 	assert_paired(r, &f->r[0]);
 	assert_temporary(r, "10.1.0.0/24", &rule);
-	assert_int_equal(state_of(r).rules, 2);
+	assert_int_equal(state_of(r).rules, 3);
 	/* and it still ends with its SAs */
 	json_decref(ask(f, r, "{\"clear\": \"crypto session\"}", false));
-	WAIT(f, state_of(r).sas == 0 && state_of(r).rules == 1);
+	WAIT(f, state_of(r).sas == 0 && state_of(r).rules == 2);
 }
 
 /* The entry is taken out of the configuration: its flows leave in the same transaction. */

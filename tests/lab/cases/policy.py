@@ -142,6 +142,39 @@ def per_host(lab):
     require(vpn.daemon.child_count() == len(pairs), f"the peer has {vpn.daemon.child_count()} children")
 
 
+def dscp(lab):
+    """RFC 4301 4.4.1.1, 4.1: DSCP chooses the line, IKEv2 does not negotiate it. Two lines of one flow have a pair of SAs each with a Linux
+    peer, and each packet leaves by the pair of its line; replies come by whichever the peer takes; other classes leave in clear."""
+    vpn = Vpn(lab, 2)
+    config = vpn.config()
+    line = config["culvert-acl:access-lists"]["access-list"][0]["line"][0]
+    config["culvert-acl:access-lists"]["access-list"][0]["line"] = [
+        {**line, "sequence": 10, "dscp": ["ef", "cs5"]}, {**line, "sequence": 20, "dscp": [0]}]
+    vpn.culvert.commit(config)
+
+    def ping(tos, count=3):
+        return lab.run("host-a", "ping", "-4", "-n", "-c", str(count), "-i", "0.1", "-W", "1", "-Q", hex(tos), HOST_B[4],
+                       check=False).returncode == 0
+
+    def sent():
+        flows = vpn.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"]
+        return {tuple(flow["dscp"]): flow["pkts_encaps"] for flow in flows if flow["sas"]}
+    for tos in (0, 46 << 2):
+        wait_until(lambda t=tos: ping(t), 25, f"packets with TOS {tos:#x} to cross")
+    require(vpn.daemon.child_count() == 2, f"the peer has {vpn.daemon.child_count()} children")
+    classes = {"ef": ("cs5", "ef"), "default": ("default",)}
+    for tos, name in ((46 << 2, "ef"), (40 << 2, "ef"), (0, "default"), (46 << 2 | 1, "ef")):
+        before = sent()
+        require(ping(tos, 5), f"TOS {tos:#x} does not cross")
+        other = classes["default" if name == "ef" else "ef"]
+        require(sent()[classes[name]] >= before[classes[name]] + 5 and sent()[other] == before[other], f"{tos:#x}: {before} {sent()}")
+    capture = vpn.site.capture()
+    ping(10 << 2)
+    capture.stop()
+    require(capture.count("icmp.type == 8 && ip.dsfield.dscp == 10"), capture.show("ip"))
+    require("dscp cs5 ef" in vpn.culvert.cli("show", "access-lists").stdout, "the classes in show access-lists")
+
+
 def echoes(lab, ns):
     """ICMP echo requests that a host has received."""
     names, values = [line.split() for line in lab.run(ns, "cat", "/proc/net/snmp").stdout.splitlines() if line.startswith("Icmp:")]
