@@ -102,7 +102,7 @@ static void session_free(struct crypto_session *s)
 static void mb_capabilities(uint64_t *encr, uint64_t *integ)
 {
 	*encr = BITS(CV_ENCR_NULL, CV_ENCR_MAX);
-	*integ = BITS(CV_INTEG_HMAC_MD5_96, CV_INTEG_AES128_GMAC);
+	*integ = BITS(CV_INTEG_HMAC_MD5_96, CV_INTEG_MAX);
 }
 
 static bool can(const struct crypto_conf *c)
@@ -225,15 +225,19 @@ static inline void job_done(struct crypto_ctx *c, const IMB_JOB *job)
 }
 
 /*
- * AES-GMAC (RFC 4543 section 3): all that ESP carries is authenticated, after SPI and sequence number, which with ESN
- * are not as on the wire.
+ * AES-GMAC (RFC 4543). Section 3: all that ESP carries is authenticated, after SPI and sequence number, which with ESN
+ * are not as on the wire. Section 4: AH authenticates the packet as it is laid out for that.
  */
 static void gmac_run(struct crypto_ctx *c, struct crypto_op *op, const struct crypto_session *s, uint8_t *tag)
 {
-	uint64_t head = (uint64_t)(op->data - op->auth) - GMAC_HEAD; /* the IV */
 	s->gmac_init(&s->gcm_key, &c->gcm, op->nonce, 12);
-	s->gmac_update(&s->gcm_key, &c->gcm, op->aad, s->aad_len);
-	s->gmac_update(&s->gcm_key, &c->gcm, op->data - head, head + op->data_len);
+	if (s->aad_len) {
+		uint64_t head = (uint64_t)(op->data - op->auth) - GMAC_HEAD; /* the IV */
+		s->gmac_update(&s->gcm_key, &c->gcm, op->aad, s->aad_len);
+		s->gmac_update(&s->gcm_key, &c->gcm, op->data - head, head + op->data_len);
+	} else {
+		s->gmac_update(&s->gcm_key, &c->gcm, op->auth, op->auth_len);
+	}
 	s->gmac_finalize(&s->gcm_key, &c->gcm, s->encrypt ? op->icv : tag, s->icv_len);
 	op->status = s->encrypt || !cv_secret_cmp(tag, op->icv, s->icv_len) ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
 }

@@ -27,7 +27,7 @@ struct crypto_session {
 	aes_gmac_finalize_t gmac_finalize;
 	uint16_t key_len; /* of the cipher */
 	uint16_t icv_len;
-	uint8_t aad_len;    /* SPI and sequence number: 8, with ESN 12 */
+	uint8_t aad_len;    /* SPI and sequence number: 8, with ESN 12; AH: none */
 	uint8_t block_mask; /* what is encrypted is a multiple of this + 1 */
 	bool encrypt;
 	IMB_CIPHER_MODE cipher; /* job */

@@ -165,6 +165,12 @@ void mb_key_setup(IMB_MGR *mgr, const struct crypto_conf *c, struct crypto_sessi
 			encr->id >= CV_ENCR_AES128_GMAC); /* the salt is part of the nonce and stays with the SA */
 		return;
 	}
+	if (integ && integ->iv_len) { /* AES-GMAC of AH */
+		s->key_len = integ->key_len;
+		s->aad_len = 0;
+		gcm_setup(mgr, s, c->key, true);
+		return;
+	}
 	cipher_setup(mgr, s, c->encr, c->key);
 	if (integ)
 		integ_setup(mgr, s, integ, c->key + (encr ? encr->key_len + encr->salt_len : 0));

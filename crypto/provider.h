@@ -20,7 +20,8 @@ enum crypto_status { CRYPTO_OK = 0, CRYPTO_AUTH_FAILED = 1, CRYPTO_ERROR = 2 };
 /*
  * One operation on one contiguous packet; data is what is encrypted: payload, padding, trailer. AEAD: aad is SPI and
  * sequence number (with ESN 64 bits of it), nonce the 12 bytes salt + IV. All else: nonce is the IV as the cipher wants
- * it (CTR: the whole first counter block), and the ICV is computed over auth_len bytes from auth on. The provider
+ * it (CTR: the whole first counter block; AES-GMAC in AH: salt + IV), and the ICV is computed over auth_len bytes from
+ * auth on. The provider
  * writes the ICV when encrypting and compares it in constant time when decrypting; 16 bytes from icv on are readable.
  */
 struct crypto_op {

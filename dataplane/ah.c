@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The authentication header (RFC 4302). Its ICV covers the whole packet; for the computation the fields that change on
- * the way are zeroed, and come back afterwards.
+ * the way are zeroed, and come back afterwards. AES-GMAC (RFC 4543 section 4) has its IV in front of the ICV, where it
+ * is covered as it is sent; in IPv6 the header is padded by 4 (erratum 3643).
  */
 #include "esp_build.h"
 
@@ -150,7 +151,12 @@ enum drop_reason ah_out(
 	memcpy(ah + 8, &seq_be, 4);
 	if (unlikely(!hide(rte_pktmbuf_mtod(m, uint8_t *), off, s)))
 		return DROP_AH_SHORT;
-	describe(sa, m, seq, ah + AH_HDR_LEN, op);
+	if (sa->iv_len) {
+		const uint64_t counter = rte_cpu_to_be_64(seq);
+		store8(ah + AH_HDR_LEN, counter);
+		esp_nonce_set(op, sa->salt, counter);
+	}
+	describe(sa, m, seq, ah + AH_HDR_LEN + sa->iv_len, op);
 	return DROP_NONE;
 }
 
@@ -163,13 +169,13 @@ enum drop_reason ah_prepare(
 	const struct sa *sa, struct rte_mbuf *m, uint32_t off, struct crypto_op *op, struct esp_saved *s, uint64_t *seq)
 {
 	uint8_t *ah = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
-	uint32_t len = rte_pktmbuf_data_len(m), low_be, size;
+	uint8_t *icv = ah + AH_HDR_LEN + sa->iv_len;
+	uint32_t len = rte_pktmbuf_data_len(m), least = AH_HDR_LEN + sa->iv_len + sa->icv_len, low_be, size;
 	if (len < off + AH_HDR_LEN)
 		return DROP_AH_SHORT;
 	size = (ah[1] + 2u) * 4u;
 	/* some pad to 8 in IPv4 too, where 4 would do */
-	if (size < AH_HDR_LEN + sa->icv_len || size > ((AH_HDR_LEN + sa->icv_len + 7u) & ~7u) || len < off + size ||
-		rte_pktmbuf_tailroom(m) < 4)
+	if (size < least || size > ((least + 7u) & ~7u) || len < off + size || rte_pktmbuf_tailroom(m) < 4)
 		return DROP_AH_SHORT;
 	memcpy(&low_be, ah + 8, 4);
 	*seq = rte_be_to_cpu_32(low_be);
@@ -177,8 +183,10 @@ enum drop_reason ah_prepare(
 		*seq = replay_extend(sa->in.replay, (uint32_t)*seq);
 	if (!replay_check(sa->in.replay, *seq))
 		return DROP_ESP_REPLAY;
-	memcpy(s->icv, ah + AH_HDR_LEN, sa->icv_len);
-	memset(ah + AH_HDR_LEN, 0, sa->icv_len);
+	if (sa->iv_len)
+		esp_nonce_set(op, sa->salt, load8(ah + AH_HDR_LEN));
+	memcpy(s->icv, icv, sa->icv_len);
+	memset(icv, 0, sa->icv_len);
 	if (!hide(rte_pktmbuf_mtod(m, uint8_t *), off, s))
 		return DROP_AH_SHORT;
 	describe(sa, m, *seq, s->icv, op);

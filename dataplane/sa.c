@@ -227,7 +227,7 @@ static void sa_derive(struct sa *sa)
 	sa->spi = c->spi;
 	sa->index = c->index;
 	sa->dir = c->dir;
-	sa->iv_len = (uint8_t)(encr ? encr->iv_len : 0);
+	sa->iv_len = (uint8_t)(encr ? encr->iv_len : integ->iv_len);
 	sa->iv = (uint8_t)(encr ? iv_source(encr) : SA_IV_NONE);
 	sa->kind = (uint8_t)kind_of(c);
 	sa->icv_len = (uint8_t)(integ ? integ->icv_len : encr->icv_len);
@@ -328,8 +328,11 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 	sa->state = st;
 	sa_derive(sa);
 	const struct algo_encr *encr = algo_encr_get(c->encr);
+	const struct algo_integ *integ = algo_integ_get(c->integ);
 	if (encr && encr->salt_len)
 		memcpy(&sa->salt, c->key + encr->key_len, sizeof(sa->salt));
+	else if (integ && integ->salt_len)
+		memcpy(&sa->salt, c->key + integ->key_len, sizeof(sa->salt));
 	*out = sa;
 	return CV_OK;
 }

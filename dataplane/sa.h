@@ -78,7 +78,7 @@ struct sa {
 	uint32_t index;
 	const struct crypto_session *session;
 	struct sa_state *state;
-	uint32_t salt; /* AEAD, CTR: as in memory */
+	uint32_t salt; /* AEAD, CTR, GMAC: as in memory */
 	uint8_t dir;   /* enum cv_sa_dir */
 	uint8_t iv_len, icv_len;
 	uint8_t pad_mask;  /* block - 1 */
@@ -128,10 +128,10 @@ struct sa {
 _Static_assert(offsetof(struct sa, tmpl) == 64, "first line ends before the template");
 _Static_assert(offsetof(struct sa, sel) == 128, "hot part is two lines");
 
-/* Length of the AH header with its ICV: a multiple of 4 in IPv4, of 8 in IPv6 (RFC 4302 section 2.2). */
+/* Length of the AH header with its IV and ICV: a multiple of 4 in IPv4, of 8 in IPv6 (RFC 4302 section 2.2). */
 static inline uint32_t sa_ah_len(const struct sa *sa)
 {
-	uint32_t len = 12u + sa->icv_len;
+	uint32_t len = 12u + sa->iv_len + sa->icv_len;
 	return sa->outer_af == CV_AF_INET6 ? (len + 7u) & ~7u : len;
 }
 

@@ -248,6 +248,38 @@ static void published_digests(void **state)
 	assert_int_equal(icv_holds(CV_INTEG_AES_CMAC_96, aes, msg, 40, "dfa66747de9ae63030ca3261"), CRYPTO_OK);
 }
 
+/*
+ * RFC 4543 section 4: is the IV of AES-GMAC in AH covered by the ICV? Here it is, as in this packet from the validation
+ * suite of OpenDataPlane (pkt_ipv4_icmp_0_ah_aes_gmac_128_1).
+ */
+static void published_gmac_of_ah(void **state)
+{
+	(void)state;
+	uint8_t key[20], p[164], icv[16];
+	struct crypto_session *s;
+	memset(key, 0xa5, 16);
+	unhex("cafebabe", key + 16);
+	unhex("450000a4000000000033" /* TTL */ "0000" /* checksum */ "c0a86f02c0a8de02", p);
+	unhex("010700000000007b00000001"
+	      "0100000000000000"
+	      "00000000000000000000000000000000",
+		p + 20);
+	unhex("0800fb3712340000babe01234567cafe", p + 56);
+	for (uint8_t i = 0; i < 0x5c; i++)
+		p[72 + i] = i;
+	unhex("d60ecc223179597268c958fb8bb0bbd5", icv);
+	assert_int_equal(session((struct algo_suite){.integ = CV_INTEG_AES128_GMAC}, false, key, 20, &s), 0);
+	struct crypto_op op = {.session = s, .auth = p, .data = p, .icv = icv, .auth_len = sizeof(p)};
+	memcpy(op.nonce, key + 16, 4);
+	memcpy(op.nonce + 4, p + 32, 8);
+	run_one(&op);
+	assert_int_equal(op.status, CRYPTO_OK);
+	p[32] ^= 1;
+	run_one(&op);
+	assert_int_equal(op.status, CRYPTO_AUTH_FAILED);
+	mb->session_destroy(s);
+}
+
 /* ---- a second implementation: OpenSSL ---- */
 
 #define BURST 200
@@ -352,7 +384,21 @@ static void xcbc(const uint8_t key[16], const uint8_t *msg, size_t len, uint8_t 
 	memcpy(out, e, 16);
 }
 
-static void openssl_mac(const struct algo_integ *a, const uint8_t *key, const uint8_t *msg, size_t len, uint8_t *out)
+static void openssl_gmac(const struct algo_integ *a, const uint8_t *key, const uint8_t *nonce, const uint8_t *msg,
+	size_t len, uint8_t *tag)
+{
+	static const EVP_CIPHER *(*const gcm[])(void) = {EVP_aes_128_gcm, EVP_aes_192_gcm, EVP_aes_256_gcm};
+	EVP_CIPHER_CTX *e = EVP_CIPHER_CTX_new();
+	int n;
+	assert_int_equal(EVP_EncryptInit_ex(e, gcm[a->key_len / 8 - 2](), NULL, key, nonce), 1);
+	assert_int_equal(EVP_EncryptUpdate(e, NULL, &n, msg, (int)len), 1);
+	assert_int_equal(EVP_EncryptFinal_ex(e, tag, &n), 1);
+	assert_int_equal(EVP_CIPHER_CTX_ctrl(e, EVP_CTRL_AEAD_GET_TAG, 16, tag), 1);
+	EVP_CIPHER_CTX_free(e);
+}
+
+static void openssl_mac(const struct algo_integ *a, const uint8_t *key, const uint8_t *nonce, const uint8_t *msg,
+	size_t len, uint8_t *out)
 {
 	static const char *const digest[] = {[CV_INTEG_HMAC_MD5_96] = "MD5",
 		[CV_INTEG_HMAC_SHA1_96] = "SHA1",
@@ -362,6 +408,8 @@ static void openssl_mac(const struct algo_integ *a, const uint8_t *key, const ui
 	size_t n = 0;
 	if (a->id == CV_INTEG_AES_XCBC_96) {
 		xcbc(key, msg, len, out);
+	} else if (a->iv_len) {
+		openssl_gmac(a, key, nonce, msg, len, out);
 	} else if (a->id == CV_INTEG_AES_CMAC_96) {
 		assert_non_null(EVP_Q_mac(NULL, "CMAC", NULL, "AES-128-CBC", NULL, key, 16, msg, len, out, 64, &n));
 	} else {
@@ -385,7 +433,7 @@ static void reference(const struct sample *s, uint8_t *ct, uint8_t *tag)
 	memcpy(all, s->head, s->head_len);
 	memcpy(all + s->head_len, ct, s->len);
 	memcpy(all + s->head_len + s->len, s->aad + 4, 4);
-	openssl_mac(s->integ, s->key + (s->ah ? 0 : s->encr->key_len + s->encr->salt_len), all,
+	openssl_mac(s->integ, s->key + (s->ah ? 0 : s->encr->key_len + s->encr->salt_len), s->nonce, all,
 		s->head_len + s->len + (s->esn ? 4 : 0), tag);
 }
 
@@ -563,6 +611,7 @@ int main(void)
 		cmocka_unit_test(published_esp_packets),
 		cmocka_unit_test(published_cipher_blocks),
 		cmocka_unit_test(published_digests),
+		cmocka_unit_test(published_gmac_of_ah),
 		cmocka_unit_test(agrees_with_openssl),
 		cmocka_unit_test(refuses_what_it_cannot_do),
 		cmocka_unit_test(random_ivs_differ),

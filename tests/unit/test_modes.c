@@ -185,7 +185,7 @@ static void round_trips(void **state)
 	for (unsigned n = 0; rig_suite(n, &suite); n++)
 		for (unsigned combo = 0; combo < 16; combo++)
 			round_trip(suite, 50, combo);
-	for (unsigned i = CV_INTEG_HMAC_MD5_96; i <= CV_INTEG_AES_CMAC_96; i++)
+	for (unsigned i = CV_INTEG_HMAC_MD5_96; i < CV_INTEG_MAX; i++)
 		for (unsigned combo = 0; combo < 16; combo++)
 			round_trip((struct algo_suite){.integ = (uint8_t)i}, 51, combo);
 	rig_reset();
