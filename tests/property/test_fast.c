@@ -18,6 +18,7 @@
 #include <rte_mbuf.h>
 
 #include "../unit/fwd_env.h"
+#include "../unit/gcm_env.h"
 #include "cv_addr.h"
 #include "fast.h"
 #include "ipsec.h"
@@ -275,28 +276,9 @@ static uint32_t clear_packet(uint8_t *p, uint32_t k, bool out, bool pieces)
 static void crypt(uint8_t *esp, uint32_t k, uint32_t body, bool encrypt)
 {
 	static struct crypto_session *session[2][TUNNELS];
-	static struct crypto_ctx *ctx;
-	const struct crypto_provider *crypto = crypto_provider_mb();
-	uint8_t key[20];
+	uint8_t key[GCM_ENV_KEY];
 	sa_key(k, key);
-	if (!ctx)
-		ctx = crypto->ctx_create();
-	if (!session[encrypt][k])
-		assert_int_equal(
-			crypto->session_create(
-				&(struct crypto_conf){
-					.encr = encr_of(k), .encrypt = encrypt, .key = key, .key_len = sizeof(key)},
-				&session[encrypt][k]),
-			0);
-	struct crypto_op op = {.session = session[encrypt][k], .auth = esp, .data = esp + 16, .data_len = body};
-	struct crypto_op *p = &op;
-	op.icv = op.data + body;
-	memcpy(op.nonce, key + 16, 4);
-	memcpy(op.nonce + 4, esp + 8, 8);
-	memcpy(op.aad, esp, 8);
-	assert_int_equal(crypto->submit(ctx, &p, 1), 1);
-	assert_int_equal(crypto->collect(ctx, &p, 1), 1);
-	assert_int_equal(op.status, CRYPTO_OK);
+	gcm_env_crypt(&session[encrypt][k], encr_of(k), key, esp, body, encrypt);
 }
 
 /* What the peer makes of an inner packet (RFC 4303, RFC 4106), with some mistakes. */
