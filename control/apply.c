@@ -35,6 +35,7 @@ void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desir
 	child_left(c->children, true);
 	child_egress(c->children);
 	session_config(c->sessions);
+	idle_config(c);
 	desired_free(old_desired);
 	config_unref(old);
 }

@@ -16,6 +16,8 @@
 #define PAIRS (CV_SA_MAX / 2) /* numbers 1..PAIRS-1: index 0 does not exist */
 #define REUSE_MS 10000u	      /* a freed number rests, so that late packets of the old SA meet nothing */
 
+#define PEER_BUCKETS 8192u
+
 struct child_table {
 	struct control *c;
 	struct child *child[PAIRS];
@@ -26,6 +28,7 @@ struct child_table {
 	uint32_t head, n_free;
 	unsigned n_held;
 	TAILQ_HEAD(child_list, child) linger;
+	LIST_HEAD(, child) peer[PEER_BUCKETS];
 };
 
 enum pair_state { PAIR_FREE = 0, PAIR_RESERVED, PAIR_USED };
@@ -71,6 +74,8 @@ struct child_table *child_table_new(struct control *c)
 		return NULL;
 	t->c = c;
 	TAILQ_INIT(&t->linger);
+	for (unsigned i = 0; i < PEER_BUCKETS; i++)
+		LIST_INIT(&t->peer[i]);
 	for (uint32_t k = CHILD_MANUAL_MAX; k < PAIRS; k++)
 		t->free[t->n_free++] = k;
 	return t;
@@ -124,6 +129,32 @@ struct child *child_next(struct child_table *t, uint32_t after)
 	return NULL;
 }
 
+static unsigned peer_bucket(uint32_t fvrf, const struct cv_addr *remote)
+{
+	uint32_t h = 2166136261u ^ fvrf;
+
+	for (size_t i = 0; i < sizeof(remote->b); i++)
+		h = (h ^ remote->b[i]) * 16777619u;
+	return h % PEER_BUCKETS;
+}
+
+static struct child *same_peer(struct child *ch, uint32_t fvrf, const struct cv_addr *remote)
+{
+	while (ch && (ch->path.vrf != fvrf || !cv_addr_eq(&ch->path.remote, remote)))
+		ch = LIST_NEXT(ch, with_peer);
+	return ch;
+}
+
+struct child *child_first_with(const struct child_table *t, uint32_t fvrf, const struct cv_addr *remote)
+{
+	return same_peer(LIST_FIRST(&t->peer[peer_bucket(fvrf, remote)]), fvrf, remote);
+}
+
+struct child *child_next_with(const struct child *ch)
+{
+	return same_peer(LIST_NEXT(ch, with_peer), ch->path.vrf, &ch->path.remote);
+}
+
 unsigned child_count(const struct child_table *t)
 {
 	return t->n_held;
@@ -151,6 +182,7 @@ static void child_destroy(struct child_table *t, struct child *ch)
 	if (ch->esp)
 		ch->esp->ah = NULL;
 	t->child[ch->id] = NULL;
+	LIST_REMOVE(ch, with_peer);
 	number_free(t, ch->id);
 	child_free(ch);
 }
@@ -524,6 +556,7 @@ static void table_put(struct child_table *t, struct child *ch)
 {
 	t->state[ch->id] = PAIR_USED;
 	t->child[ch->id] = ch;
+	LIST_INSERT_HEAD(&t->peer[peer_bucket(ch->path.vrf, &ch->path.remote)], ch, with_peer);
 	t->n_held += !ch->bundled;
 	if (ch->ah)
 		table_put(t, ch->ah);
@@ -531,9 +564,8 @@ static void table_put(struct child_table *t, struct child *ch)
 
 void child_path_mtu(struct child_table *t, uint32_t fvrf, const struct cv_addr *remote, uint16_t mtu)
 {
-	for (struct child *ch = child_next(t, 0); ch; ch = child_next(t, ch->id))
-		if (ch->path.vrf == fvrf && cv_addr_eq(&ch->path.remote, remote))
-			ch->path_mtu = mtu;
+	for (struct child *ch = child_first_with(t, fvrf, remote); ch; ch = child_next_with(ch))
+		ch->path_mtu = mtu;
 }
 
 /* A rekey is no traffic: the new pair of a flow is as idle as the old one (IDLE-1). Nor does it change the path. */
@@ -541,14 +573,13 @@ static void inherit(struct child_table *t, struct child *ch)
 {
 	uint64_t quiet = UINT64_MAX;
 
-	for (const struct child *o = child_next(t, 0); o; o = child_next(t, o->id)) {
+	const struct child *o = child_first_with(t, ch->path.vrf, &ch->path.remote);
+	for (; o; o = child_next_with(o)) {
 		if (o == ch || o->bundled)
 			continue;
-		if (o->path.vrf == ch->path.vrf && cv_addr_eq(&o->path.remote, &ch->path.remote))
-			ch->path_mtu = o->path_mtu;
-		if (o->rule_id == ch->rule_id && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
-			o->n_sel == ch->n_sel && !memcmp(o->sel, ch->sel, ch->n_sel * sizeof(ch->sel[0])) &&
-			child_quiet_s(o) < quiet)
+		ch->path_mtu = o->path_mtu;
+		if (o->rule_id == ch->rule_id && o->n_sel == ch->n_sel &&
+			!memcmp(o->sel, ch->sel, ch->n_sel * sizeof(ch->sel[0])) && child_quiet_s(o) < quiet)
 			quiet = child_quiet_s(o);
 	}
 	if (quiet != UINT64_MAX)
@@ -739,6 +770,8 @@ void child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool 
 
 	for (; ch; ch = ch->ah) {
 		ch->path = *path;
+		LIST_REMOVE(ch, with_peer);
+		LIST_INSERT_HEAD(&c->children->peer[peer_bucket(path->vrf, &path->remote)], ch, with_peer);
 		ch->udp_encap = udp_encap;
 		send_update(ch, CHILD_IN);
 		send_update(ch, CHILD_OUT);

@@ -62,7 +62,8 @@ struct child {
 	uint64_t added_ms;
 	uint64_t active_ms; /* the idle clock starts here: when it was added, for a rekey when the old pair was used */
 	uint64_t linger_until_ms;
-	TAILQ_ENTRY(child) link; /* lingering */
+	TAILQ_ENTRY(child) link;     /* lingering */
+	LIST_ENTRY(child) with_peer; /* in the table, by the peer's address */
 	struct control *c;
 	struct cv_sa_counters base[2];	/* the counters of the two slots when the pair got them; [1] is outbound */
 	struct cv_sa_counters *cleared; /* what the operator has cleared since, of both; NULL = nothing */
@@ -90,6 +91,9 @@ struct child *child_by_ref(struct child_table *t, const struct cv_sa_ref *ref);
 struct child *child_get(struct child_table *t, uint32_t id);
 /* Next pair after number `after` (0 to start), or NULL; of a bundle both come. */
 struct child *child_next(struct child_table *t, uint32_t after);
+/* The first pair in the table with this peer, and the next one; of a bundle both come. NULL = no more. */
+struct child *child_first_with(const struct child_table *t, uint32_t fvrf, const struct cv_addr *remote);
+struct child *child_next_with(const struct child *ch);
 unsigned child_count(const struct child_table *t); /* those IKE knows */
 /* The number IKE knows a pair by: of a bundle that of its ESP pair, 0 when that is gone. */
 static inline uint32_t child_ike_id(const struct child *ch)

@@ -55,6 +55,7 @@ struct control {
 	uv_prepare_t prepare;
 	uv_timer_t ike_timer;
 	uint64_t idle_at_ms;		       /* when idle.c looks next */
+	uint32_t idle_shortest_s;	       /* the shortest idle time that is configured, 0 = none */
 	uint64_t replay_at_ms, replay_dropped; /* when replay_log.c looks next, and what it has seen */
 	struct spi_memory *spi;
 	uint32_t temporary_next; /* temporary.c: running part of the next number */
@@ -122,6 +123,7 @@ void trace_end(struct control *c); /* answers a running trace */
 /* idle.c: delete pairs that have carried nothing for too long. Milliseconds until it wants to be called again,
  * UINT64_MAX = nothing is configured. */
 uint64_t idle_run(struct control *c);
+void idle_config(struct control *c); /* another configuration is the running one */
 /* replay_log.c: milliseconds until the next look, UINT64_MAX = none. */
 uint64_t replay_log_run(struct control *c);
 

@@ -32,9 +32,10 @@ static uint32_t shortest(const struct cv_config *cfg)
 /* Another pair to the same peer between the same endpoints. */
 static bool has_company(struct control *c, const struct child *ch)
 {
-	for (const struct child *o = child_next(c->children, 0); o; o = child_next(c->children, o->id))
-		if (o != ch && o != ch->ah && !o->released && o->path.vrf == ch->path.vrf &&
-			o->path.rport == ch->path.rport && cv_addr_eq(&o->path.remote, &ch->path.remote) &&
+	const struct child *o = child_first_with(c->children, ch->path.vrf, &ch->path.remote);
+
+	for (; o; o = child_next_with(o))
+		if (o != ch && o != ch->ah && !o->released && o->path.rport == ch->path.rport &&
 			cv_addr_eq(&o->path.local, &ch->path.local))
 			return true;
 	return false;
@@ -82,9 +83,15 @@ static bool look(struct control *c)
 	return true;
 }
 
+void idle_config(struct control *c)
+{
+	c->idle_shortest_s = shortest(c->running);
+	c->idle_at_ms = 0;
+}
+
 uint64_t idle_run(struct control *c)
 {
-	uint64_t now = host_now_ms(c), between = shortest(c->running) * 250ull;
+	uint64_t now = host_now_ms(c), between = c->idle_shortest_s * 250ull;
 
 	if (!between || !child_count(c->children) || !dpclient_is_up(c->dp))
 		return UINT64_MAX;

@@ -415,39 +415,26 @@ static void log_status(struct session_table *t, const struct session *s)
 	cv_notice("session", "%s", text);
 }
 
-static uint64_t sa_int(const json_t *sa, const char *key)
+static void count_established(void *arg, const struct ike_path *path, uint32_t ivrf)
 {
-	return (uint64_t)json_integer_value(json_object_get(sa, key));
+	struct session_key k;
+
+	key_of(&k, path, ivrf);
+	struct session *s = find(arg, &k);
+	if (s && s->doubt)
+		s->n_ike++;
 }
 
 /* Established IKE SAs, counted anew, for the sessions in doubt. */
 static void recount(struct session_table *t)
 {
-	json_t *sas = ike_show_sas(t->c->ike, 0), *sa;
 	struct session *s;
-	size_t i;
 
-	for (i = 0; i < BUCKETS; i++)
+	for (unsigned i = 0; i < BUCKETS; i++)
 		LIST_FOREACH(s, &t->bucket[i], link)
 	if (s->doubt)
 		s->n_ike = 0;
-	json_array_foreach (sas, i, sa) {
-		const char *phase = json_string_value(json_object_get(sa, "phase"));
-		struct ike_path path = {.vrf = (uint32_t)sa_int(sa, "fvrf"),
-			.lport = (uint16_t)sa_int(sa, "local_port"),
-			.rport = (uint16_t)sa_int(sa, "remote_port")};
-		struct session_key k;
-
-		if (!phase || strcmp(phase, "established") ||
-			cv_addr_parse(json_string_value(json_object_get(sa, "local")), &path.local) ||
-			cv_addr_parse(json_string_value(json_object_get(sa, "remote")), &path.remote))
-			continue;
-		key_of(&k, &path, (uint32_t)sa_int(sa, "ivrf"));
-		s = find(t, &k);
-		if (s && s->doubt)
-			s->n_ike++;
-	}
-	json_decref(sas);
+	ike_for_each_established(t->c->ike, count_established, t);
 }
 
 static void audit(struct session_table *t)

@@ -175,6 +175,10 @@ struct ike_child_info {
 };
 void ike_for_each_child(struct ike *ike, void (*cb)(void *arg, const struct ike_child_info *info), void *arg);
 
+/* Every established IKE SA of either version; ivrf: of its profile. */
+void ike_for_each_established(
+	struct ike *ike, void (*cb)(void *arg, const struct ike_path *path, uint32_t ivrf), void *arg);
+
 /* Delete SAs that match (NULL/0 = any), with notice to the peer: clear crypto session / isakmp sa. Returns how many. */
 struct ike_match {
 	const struct cv_addr *local, *remote;

@@ -138,6 +138,15 @@ json_t *ike_show_stats(struct ike *ike)
 	return o;
 }
 
+void ike_for_each_established(
+	struct ike *ike, void (*cb)(void *arg, const struct ike_path *path, uint32_t ivrf), void *arg)
+{
+	const struct ike_sa *sa;
+	TAILQ_FOREACH (sa, &ike->sas, all)
+		if (sa->phase == IKE_PHASE_ESTABLISHED)
+			cb(arg, &sa->path, config_inside_vrf(sa->profile, sa->path.vrf));
+}
+
 void ike_for_each_child(struct ike *ike, void (*cb)(void *arg, const struct ike_child_info *info), void *arg)
 {
 	const struct ike_sa *sa;

@@ -69,6 +69,10 @@ static void op_send(void *ctx, const struct ike_path *path, bool natt, const voi
 		net->lost++;
 		return;
 	}
+	if (!to && net->uplink) {
+		net->uplink(net, path, natt, data, len);
+		return;
+	}
 	span(net, from->i, false);
 	uint8_t *copy = malloc(len ? len : 1);
 	MUST(copy);
@@ -306,6 +310,25 @@ struct net *net_new(unsigned n, enum cfg_ike_version version, void (*tweak)(stru
 	return net;
 }
 
+void net_restart(struct net *net, unsigned i)
+{
+	struct net_node *h = &net->node[i];
+	ike_free(h->ike);
+	h->children = 0;
+	h->ike = ike_new(&ops, h);
+	MUST(h->ike);
+	ike_set_config(h->ike, h->cfg);
+}
+
+bool net_from_outside(struct net *net, const struct ike_path *path, bool natt, const uint8_t *data, size_t len)
+{
+	unsigned i = node_at(net, &path->local);
+	if (i == net->n)
+		return false;
+	ike_input(net->node[i].ike, path, natt, data, len);
+	return true;
+}
+
 void net_reconfigure(
 	struct net *net, unsigned i, enum cfg_ike_version version, void (*tweak)(struct cv_config *c, unsigned node))
 {
@@ -346,6 +369,17 @@ void net_deliver(struct net *net, unsigned max)
 	}
 }
 
+void net_run_due(struct net *net, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		if (ike_next_timeout(net->node[i].ike))
+			continue;
+		span(net, i, true);
+		ike_run_timers(net->node[i].ike);
+		span(net, i, false);
+	}
+}
+
 void net_run(struct net *net, uint64_t ms)
 {
 	uint64_t end = net->now + ms;
@@ -359,13 +393,7 @@ void net_run(struct net *net, uint64_t ms)
 		}
 		if (next > net->now)
 			net->now = next;
-		for (unsigned i = 0; i < net->n; i++) {
-			if (ike_next_timeout(net->node[i].ike))
-				continue;
-			span(net, i, true);
-			ike_run_timers(net->node[i].ike);
-			span(net, i, false);
-		}
+		net_run_due(net, 0, net->n);
 		if (net->now >= end && !net->queue)
 			return;
 	}

@@ -49,6 +49,8 @@ struct net {
 	/* Asked when the engine of a node begins and ends to run, its call-backs left out: for measurements. May be
 	 * NULL. */
 	void (*span)(struct net *net, unsigned node, bool begin);
+	/* Where packets to the hub go instead of to node 0: to a hub outside, which answers by net_from_outside(). */
+	void (*uplink)(struct net *net, const struct ike_path *path, bool natt, const void *data, size_t len);
 	void *arg;
 };
 
@@ -63,6 +65,12 @@ void net_run(struct net *net, uint64_t ms);
 void net_acquire(struct net *net, unsigned i, unsigned e);
 /* A packet of our own making, as if from path->remote, to node i. */
 void net_inject(struct net *net, unsigned i, const struct ike_path *path, const uint8_t *data, size_t len);
+/* A packet of a hub outside. False: there is no spoke at path->local. */
+bool net_from_outside(struct net *net, const struct ike_path *path, bool natt, const uint8_t *data, size_t len);
+/* Node i forgets everything, as when its power fails. */
+void net_restart(struct net *net, unsigned i);
+/* Run what is due by net->now, of nodes from..to-1. */
+void net_run_due(struct net *net, unsigned from, unsigned to);
 /* Change the configuration of node i: a new one with this tweak. */
 void net_reconfigure(
 	struct net *net, unsigned i, enum cfg_ike_version version, void (*tweak)(struct cv_config *c, unsigned node));
