@@ -154,6 +154,8 @@ static inline struct cv_sa_counters *esp_counters(struct worker *w, const struct
  */
 uint32_t esp_out_numbers(
 	struct worker *w, const struct sa *sa, uint32_t n, uint64_t bytes, uint64_t *first, enum drop_reason *why);
+/* Largest inner packet of this outbound SA whose encapsulation is no longer than mtu. */
+uint16_t esp_inner_max(const struct sa *sa, uint32_t mtu);
 /* Largest inner packet that fits this outbound SA's way; generation is fib_generation(). Afterwards sa->route is of
  * that generation. */
 uint16_t esp_inner_mtu(const struct sa *sa, uint32_t generation);

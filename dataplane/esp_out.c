@@ -21,8 +21,7 @@
 
 /* ---- sizes ---- */
 
-/* Largest inner packet whose encapsulation fits this outer MTU. */
-static uint16_t inner_max(const struct sa *sa, uint32_t mtu)
+uint16_t esp_inner_max(const struct sa *sa, uint32_t mtu)
 {
 	uint32_t fixed = sa->outer_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
 	if (sa->kind == SA_AH) {
@@ -59,7 +58,7 @@ static uint16_t route_refresh(const struct sa *sa, uint32_t generation)
 	const struct sa *outer = sa->flags & SA_F_NESTED ? sa_get(sa->conf.outer_index) : NULL;
 	if (outer && outer->dir == CV_SA_OUT)
 		mtu = RTE_MIN(mtu, esp_inner_mtu(outer, generation));
-	uint16_t inner = inner_max(sa, mtu);
+	uint16_t inner = esp_inner_max(sa, mtu);
 	uint64_t route = (uint64_t)generation << 32 | fib_lookup(sa->front_vrf, &sa->conf.dst);
 	/* the packet that made us look is itself on its way with what is stored here: route before mtu */
 	__atomic_store_n((uint64_t *)(uintptr_t)&sa->route, route, __ATOMIC_RELAXED);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "fib_write.h"
-#include "iface.h"
 #include "neigh.h"
+#include "tunnel.h"
 
 #define FIB_GROUP_MAX 16384u
 
@@ -70,7 +70,9 @@ static uint16_t word_mtu(uint32_t word)
 {
 	if (FIB_KIND(word) == FIB_ADJ)
 		return adj_table[FIB_NUM(word)].mtu;
-	if (FIB_KIND(word) != FIB_GLEAN && FIB_KIND(word) != FIB_TUNNEL)
+	if (FIB_KIND(word) == FIB_TUNNEL)
+		return tunnel_mtu(FIB_NUM(word));
+	if (FIB_KIND(word) != FIB_GLEAN)
 		return 0;
 	const struct dp_if *ifp = iface_get(FIB_NUM(word));
 

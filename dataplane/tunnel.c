@@ -20,6 +20,7 @@
 /* What changes in a tunnel without its configuration. */
 static struct tunnel_state {
 	uint32_t sa;	  /* that it sends by, CV_SA_NONE = none. Main writes, workers read */
+	uint16_t fits;	  /* main: what that SA's packets of MTU_UNKNOWN bytes carry, to see when it differs */
 	uint32_t seq_out; /* GRE: last number sent, and received; any worker */
 	uint32_t seq_in;
 	bool seen; /* seq_in says something */
@@ -30,11 +31,17 @@ static struct tunnel_state {
 void tunnel_use_sa(uint32_t if_id, uint32_t sa_index)
 {
 	bool was = state[if_id].sa != CV_SA_NONE;
+	const struct sa *sa = sa_get(sa_index);
+	uint16_t fits = sa ? esp_inner_max(sa, MTU_UNKNOWN) : 0;
 
 	__atomic_store_n(&state[if_id].sa, sa_index, __ATOMIC_RELEASE);
 	__atomic_store_n(&state[if_id].seen, false, __ATOMIC_RELAXED); /* a new session may begin to count anew */
 	if (was != (sa_index != CV_SA_NONE))
 		iface_tunnel_changed();
+	if (fits && fits != state[if_id].fits) { /* what leads through the tunnel has another MTU now */
+		state[if_id].fits = fits;
+		fib_generation_bump();
+	}
 }
 
 bool tunnel_line(const struct dp_if *ifp)
@@ -148,6 +155,37 @@ static uint16_t outer_mtu(const struct cv_tunnel *t)
 	return learned && learned < mtu ? learned : mtu;
 }
 
+/* The largest inner packet. The SA is that of a protected tunnel. */
+static uint16_t inner_mtu(const struct dp_if *ifp, const struct sa *sa, uint32_t head)
+{
+	const uint16_t fits = sa ? esp_inner_mtu(sa, fib_generation()) : outer_mtu(&ifp->tunnel);
+
+	return (uint16_t)RTE_MIN(ifp->mtu, fits > head ? fits - head : 0);
+}
+
+static const struct sa *sa_of(uint32_t if_id)
+{
+	const struct sa *sa = sa_get(__atomic_load_n(&state[if_id].sa, __ATOMIC_ACQUIRE));
+
+	return sa && sa->dir == CV_SA_OUT ? sa : NULL;
+}
+
+uint16_t tunnel_mtu(uint32_t if_id)
+{
+	static __thread unsigned nesting; /* a tunnel that leads into itself carries nothing, but is asked */
+	const struct dp_if *ifp = iface_get(if_id);
+	const struct sa *sa = NULL;
+
+	if (!ifp)
+		return 0;
+	if (nesting == NESTING_MAX || (ifp->tunnel.flags & CV_TUNNEL_F_PROTECTED && !(sa = sa_of(if_id))))
+		return ifp->mtu;
+	nesting++;
+	uint16_t mtu = inner_mtu(ifp, sa, ifp->tunnel.mode == CV_TUNNEL_IPSEC ? 0 : head_length(&ifp->tunnel));
+	nesting--;
+	return mtu;
+}
+
 /* False: the tunnel cannot carry anything now. */
 static bool way_open(struct way *y, struct worker *w, uint32_t if_id)
 {
@@ -159,17 +197,15 @@ static bool way_open(struct way *y, struct worker *w, uint32_t if_id)
 
 	*y = (struct way){.w = w, .ifp = ifp, .mtu = ifp->mtu};
 	if (t->flags & CV_TUNNEL_F_PROTECTED) {
-		y->sa = sa_get(__atomic_load_n(&state[if_id].sa, __ATOMIC_ACQUIRE));
-		if (unlikely(!y->sa || y->sa->dir != CV_SA_OUT))
+		y->sa = sa_of(if_id);
+		if (unlikely(!y->sa))
 			return false;
 	}
 	if (t->mode == CV_TUNNEL_IPSEC)
 		return true;
 	y->head = head_length(t);
 	y->adj = fib_lookup(t->front_vrf, &t->dst);
-	uint16_t fits = y->sa ? esp_inner_mtu(y->sa, fib_generation()) : outer_mtu(t);
-
-	y->mtu = (uint16_t)RTE_MIN(y->mtu, fits > y->head ? fits - y->head : 0);
+	y->mtu = inner_mtu(ifp, y->sa, y->head);
 	return true;
 }
 

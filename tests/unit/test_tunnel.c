@@ -153,6 +153,33 @@ static void keeps_to_its_mtu(void **state)
 	free_vec(&outer);
 }
 
+/* IPSEC-15: what leads through a tunnel is told what fits in the end; another suite says something else. */
+static void says_what_fits(void **state)
+{
+	struct cv_sa sa;
+
+	(void)state;
+	rig_mtu = 1500;
+	assert_int_equal(tunnel_mtu(TUNNEL), 1500); /* nothing to send by */
+	assert_int_equal(tunnel_mtu(TUNNEL + 100), 0);
+	add_sa(CV_SA_OUT, 2);
+	assert_int_equal(tunnel_mtu(TUNNEL), 1446); /* 20 + 8 + 8 + 16, and 2 in the last word */
+	uint32_t generation = fib_generation();
+	add_sa(CV_SA_OUT, 4);
+	assert_int_equal(fib_generation(), generation);
+	rig_sa(&sa, CV_SA_OUT, (struct algo_suite){.encr = CV_ENCR_NULL, .integ = CV_INTEG_HMAC_SHA256_128}, CV_AF_INET,
+		6);
+	sa.tunnel_if = TUNNEL;
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), 0);
+	assert_int_not_equal(fib_generation(), generation);
+	assert_int_equal(tunnel_mtu(TUNNEL), 1454);
+	tunnel.mtu = 1400;
+	assert_int_equal(tunnel_mtu(TUNNEL), 1400);
+	tunnel.mtu = 1500;
+	tunnel.tunnel = (struct cv_tunnel){.mode = CV_TUNNEL_GRE, .src.af = CV_AF_INET, .dst.af = CV_AF_INET};
+	assert_int_equal(tunnel_mtu(TUNNEL), 1476);
+}
+
 /* Packets for other ways out are left to the caller, in order. */
 static void takes_only_its_own(void **state)
 {
@@ -338,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup(carries_one_family, fresh),
 		cmocka_unit_test_setup(leads_not_into_itself, fresh),
 		cmocka_unit_test_setup(keeps_to_its_mtu, fresh),
+		cmocka_unit_test_setup(says_what_fits, fresh),
 		cmocka_unit_test_setup(takes_only_its_own, fresh),
 		cmocka_unit_test_setup(receives, fresh),
 	};

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tunnel interfaces against the tunnel interfaces of a real Linux kernel."""
 import json
+import re
 
 from lab import config as cfg
 from lab.core import SOURCE, require, wait_until
 from lab.gateway import Culvert
 from lab.ikedaemons import Conn, StrongSwan
-from lab.topology import GW_WAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site
+from lab.topology import GW_LAN, GW_WAN, HOST_A, HOST_B, LAN, NEXT_HOP, PEER_LAN, REMOTE, Site
 
 MARK = 42
 INNER = {4: ("10.99.0.1", "10.99.0.2", 30), 6: ("2001:db8:99::1", "2001:db8:99::2", 126)}
@@ -17,7 +18,7 @@ class Tunnel:
     """A Site with a tunnel interface of Culvert and a VTI of the peer, of one family inside and outside, and
     routes through them on both sides. tunnel, interface: fields to add to Culvert's."""
 
-    def __init__(self, lab, version=2, family=4, tunnel=None, interface=None, start="none", change=None):
+    def __init__(self, lab, version=2, family=4, tunnel=None, interface=None, start="none", change=None, esp="aes128gcm16"):
         self.lab, self.version, self.family = lab, version, family
         self.site = Site(lab)
         self.peer = self.site.boot_peer("strongswan")
@@ -29,7 +30,7 @@ class Tunnel:
                      f"ip -{family} addr add {theirs}/{plen} dev ipsec0 {nodad} && "
                      f"ip -{family} route add {LAN[family]} dev ipsec0")
         self.conn = Conn(local=own, remote=ours, version=version, psk=cfg.PSK, local_ts=[ANY[family]], remote_ts=[ANY[family]],
-                         local_id=own, remote_id=ours, start=start, extra={"child": {"mark_in": MARK, "mark_out": MARK}})
+                         local_id=own, remote_id=ours, start=start, esp=esp, extra={"child": {"mark_in": MARK, "mark_out": MARK}})
         self.daemon = StrongSwan(self.peer, self.conn).start()
         self.config = self.make_config(tunnel, interface)
         if change:
@@ -301,3 +302,73 @@ def gre_protected(lab):
     site.ping(4, 3, "host-b", 0.05, wait=1, check=False)
     drops = {d["reason"]: d["packets"] for d in culvert.show("drops")["drops"]}
     require(drops.get("policy-clear-in", 0) >= 3, f"{drops}")
+
+
+C_WAN, C_LAN, HOST_C = "10.2.0.20", "10.3.0.1", "10.3.0.10"
+TO_C = "10.3.0.0/24"
+
+
+def _second_gateway(t):
+    """C: a Culvert with 10.3.0.0/24 behind it, in the network behind the peer."""
+    lab = t.lab
+    for ns in ("gw2", "host-c"):
+        lab.namespace(ns)
+    lab.veth("host-c", "eth0", "gw2", "cv-lan")
+    lab.veth("gw2", "cv-wan", "wan", "gw1")
+    lab.silent("gw2", "cv-lan", "cv-wan")
+    lab.silent("wan", "gw1")
+    lab.run("wan", "ip", "link", "set", "gw1", "master", "inside")
+    lab.address("host-c", "eth0", f"{HOST_C}/24")
+    lab.route("host-c", "default", C_LAN)
+    config = json.loads(json.dumps(cfg.vpn(GW_LAN[4])).replace(REMOTE[4], "%").replace(LAN[4], TO_C).replace("%", LAN[4]))
+    for name, address in (("lan", C_LAN), ("wan", C_WAN)):
+        cfg.interface(config, name)["ietf-ip:ipv4"] = {"address": [{"ip": address, "prefix-length": 24}]}
+        del cfg.interface(config, name)["ietf-ip:ipv6"]
+    config["ietf-routing:routing"] = cfg.static_routes({"0.0.0.0/0": {"next-hop-address": PEER_LAN[4]}})
+    return Culvert(lab, "gw2").start(config)
+
+
+def _nest(config):
+    """To C by a crypto map on the outside interface, from the address inside; to its address by the tunnel to the peer,
+    which only authenticates."""
+    inner = cfg.vpn(C_WAN)
+    config["culvert-acl:access-lists"] = {"access-list": [{"name": "protected", "line": [
+        {"sequence": 10, "action": "permit", "source": LAN[4], "destination": TO_C}]}]}
+    ipsec = config["culvert-ipsec:ipsec"]
+    ipsec["transform-set"] = [{"name": "gcm", "transform": ["esp-null", "esp-sha256-hmac"]},
+                              {"name": "lab", "transform": ["esp-gcm 128"]}]
+    ipsec["crypto-map"] = inner["culvert-ipsec:ipsec"]["crypto-map"]
+    ipsec["crypto-map"][0]["local-address"] = "lan"
+    del ipsec["crypto-map"][0]["entry"][0]["ike-profile"]
+    cfg.interface(config, "wan")["culvert-ipsec:crypto-map"] = "vpn"
+    config["ietf-routing:routing"] = cfg.static_routes({
+        REMOTE[4]: {"outgoing-interface": "tunnel0"}, "0.0.0.0/0": {"next-hop-address": NEXT_HOP[4]}})
+    keyring = config["culvert-ike:ike"]["keyring"][0]["pre-shared-key"]
+    keyring.append({"name": "c", "address": C_WAN, "key": cfg.PSK})
+    ipsec["crypto-map"][0]["entry"][0]["ike-profile"] = config["culvert-ike:ike"]["profile"][0]["name"]
+
+
+def nested(lab):
+    """IPSEC-15, IPSEC-T16: what is for C is encrypted for C, and then authenticated for the peer on the way, IKE as well.
+    What the peer forwards is still encrypted; the MTU told to the sender is exact for both, and nothing is cut."""
+    t = Tunnel(lab, change=_nest, esp="null-sha256").wait_line("up")
+    far = _second_gateway(t)
+    site = t.site
+    wait_until(lambda: lab.run("host-a", "ping", "-c", "1", "-W", "1", HOST_C, check=False).returncode == 0, 25, "C")
+    outside, inside = site.capture(), site.capture("inside", "inside")
+    done = lab.run("host-a", "ping", "-n", "-c", "2", "-M", "do", "-s", "1472", "-W", "1", HOST_C, check=False)
+    match = re.search(r"mtu ?= ?(\d+)", done.stdout)
+    # 1500: IP, SPI and number, ICV of 16, trailer: 1454; in this IP, SPI and number, IV, ICV of 16, trailer: 1398
+    require(match and int(match[1]) == 1398, done.stdout)
+    for source, target in (("host-a", HOST_C), ("host-c", HOST_A[4])):
+        lab.run(source, "ping", "-n", "-c", "3", "-i", "0.2", "-M", "do", "-s", "1370", "-W", "2", target)
+    outside.stop()
+    inside.stop()
+    clear = f"ip.addr == {HOST_C}"
+    require(outside.count("esp && frame.len == 1514") >= 6 and not outside.count("ip.flags.mf == 1"), outside.show("esp"))
+    require(outside.count(f"esp && !(ip.src == {GW_WAN[4]} && ip.dst == {NEXT_HOP[4]}) && "
+                          f"!(ip.dst == {GW_WAN[4]} && ip.src == {NEXT_HOP[4]})") == 0, outside.show("esp"))
+    require(inside.count(f"esp && ip.addr == {C_WAN} && ip.addr == {GW_LAN[4]}") >= 12, inside.show("esp"))
+    require(not inside.count(clear) and not outside.count(clear), inside.show(clear) + outside.show(clear))
+    near, other = (culvert.show("crypto", "session")["sessions"] for culvert in (t.culvert, far))
+    require({s["peer"] for s in near} == {NEXT_HOP[4], C_WAN} and [s["peer"] for s in other] == [GW_LAN[4]], f"{near} {other}")

@@ -39,6 +39,13 @@ def base():
     }
 
 
+def static_routes(routes):
+    """Routing with these IPv4 routes, {prefix: next-hop}."""
+    return {"control-plane-protocols": {"control-plane-protocol": [
+        {"type": "ietf-routing:static", "name": "global", "static-routes": {"ietf-ipv4-unicast-routing:ipv4": {
+            "route": [{"destination-prefix": prefix, "next-hop": hop} for prefix, hop in routes.items()]}}}]}}
+
+
 def interface(config, name):
     return next(i for i in config["ietf-interfaces:interfaces"]["interface"] if i["name"] == name)
 
