@@ -30,6 +30,16 @@ static void main_send(struct v1_sa *v, struct v1_out *o)
 		v1_tx_arm(v, &v->tx, main_timer);
 }
 
+/* A profile that names keyrings only, or trust points only, means that method, if there is a policy for it: some peers
+ * (strongSwan) take the method of the first transform for that of the whole offer. */
+static unsigned methods_meant(const struct cv_config *cfg, const struct cfg_ike_profile *p, unsigned methods)
+{
+	unsigned meant = p->n_keyring && p->trust_all	  ? V1_CAN_PSK
+			 : !p->n_keyring && !p->trust_all ? V1_CAN_RSA_SIG
+							  : 0;
+	return meant & methods && v1_policy_first(cfg, p, meant) ? meant : methods;
+}
+
 struct v1_sa *v1_main_start(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path, bool natt,
 	const struct cv_addr *peer)
 {
@@ -45,7 +55,7 @@ struct v1_sa *v1_main_start(struct ike *ike, const struct cfg_map_entry *entry, 
 	if (!v)
 		return NULL;
 	v->sa.initiator = true;
-	v->mm->methods = methods;
+	v->mm->methods = methods_meant(ike->cfg, entry->profile_ref, methods);
 	v->sa.peer = *peer;
 	ike_spi_new(ike, v->sa.spi_i);
 	ike_sa_link(&v->sa);

@@ -420,12 +420,40 @@ static void restart_keeps_sas(void **state)
 	assert_string_equal(pair_show(p, 1, "peer_certificate"), "O=Lab, CN=gw0");
 }
 
+/* A policy for signatures before one for preshared keys: the initiator's profile says which of them is offered. */
+static bool names_point;
+static void with_both_methods(struct cv_config *c, int i)
+{
+	static const char *point[] = {"lab"};
+	with_certs(c, i);
+	policies(c, 2);
+	c->ike_policy[0].auth = CFG_AUTH_RSA_SIG;
+	if (names_point) {
+		c->ike_profile->trust_point = point;
+		c->ike_profile->n_trust_point = 1;
+	}
+}
+
+static void profile_means_a_method(void **state)
+{
+	(void)state;
+	for (int both = 0; both < 2; both++) {
+		names_point = both;
+		start(with_both_methods);
+		for (int i = 0; i < 2; i++)
+			p->h[i].cfg->n_ike_policy = 2; /* without the built-in ones */
+		bring_up();
+		assert_string_equal(pair_show(p, 0, "auth"), both ? "rsa-sig" : "psk");
+		teardown(NULL);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
 	const struct CMUnitTest tests[] = {T(both_roles), T(aggressive_mode), T(aggressive_not_allowed),
 		T(aggressive_loss_and_repeats), T(forged_message_3), T(aggressive_damaged), T(login_after_signatures),
 		T(login_is_part_of_the_method), T(identities), T(bad_certificates), T(bad_signature), T(no_certificate),
-		T(slow_pool_and_loss), T(cleared_meanwhile), T(restart_keeps_sas)};
+		T(slow_pool_and_loss), T(cleared_meanwhile), T(restart_keeps_sas), T(profile_means_a_method)};
 	return cmocka_run_group_tests(tests, setup, finish);
 }
