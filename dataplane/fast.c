@@ -85,6 +85,24 @@ static inline bool key_equal(const struct fast_key *a, const struct fast_key *b)
 	return a->addr == b->addr && a->from == b->from && a->rest == b->rest;
 }
 
+/* The same flow, whatever the generation. */
+static inline bool flow_equal(const struct fast_key *a, const struct fast_key *b)
+{
+	return a->addr == b->addr && a->from == b->from && (uint32_t)a->rest == (uint32_t)b->rest;
+}
+
+/* The verdict about a flow that is not in the first way as it is. */
+static uint64_t look_further(struct fast_worker *f, const struct fast_slot *s)
+{
+	struct fast_way *way = s->line->way;
+	if (likely(key_equal(&way[1].key, &s->key)))
+		return way[1].verdict;
+	for (uint32_t i = 0; i < FAST_WAYS; i++)
+		if (flow_equal(&way[i].key, &s->key))
+			return way[i].key.rest == s->key.rest ? way[i].verdict : fast_renew(f, &way[i]);
+	return 0;
+}
+
 /* True when all slots have one verdict. */
 static bool look_up(struct fast_worker *f)
 {
@@ -95,7 +113,7 @@ static bool look_up(struct fast_worker *f)
 		if (likely(key_equal(&way[0].key, &s->key)))
 			s->verdict = way[0].verdict;
 		else
-			s->verdict = key_equal(&way[1].key, &s->key) ? way[1].verdict : 0;
+			s->verdict = look_further(f, s);
 		one |= s->verdict;
 		all &= s->verdict;
 	}
@@ -256,6 +274,8 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	struct stage_mark mark = stage_begin(w);
 	f->generation = flow_generation();
 	f->fib_generation = fib_generation();
+	if (unlikely(f->changes.upto != f->generation))
+		flow_changes_read(&f->changes, f->generation);
 	f->inner.n = f->n_op = 0;
 	uint64_t bytes = parse(f, ifp, pkts, n);
 	if (f->n_esp)
@@ -310,12 +330,11 @@ void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj)
 	if (!as_expected(s, meta, ip, m->pkt_len - (uint32_t)sizeof(struct rte_ether_hdr)))
 		return;
 	struct fast_way *way = s->line->way;
-	const uint64_t now = s->key.rest >> 32;
 	uint32_t at = s->victim;
-	if (key_equal(&way[0].key, &s->key) || key_equal(&way[1].key, &s->key)) /* twice in one vector */
-		at = key_equal(&way[1].key, &s->key);
-	else if (way[0].key.rest >> 32 != now || way[1].key.rest >> 32 != now) /* as good as empty */
-		at = way[0].key.rest >> 32 == now;
+	if (flow_equal(&way[0].key, &s->key) || flow_equal(&way[1].key, &s->key)) /* twice in one vector */
+		at = flow_equal(&way[1].key, &s->key);
+	else if (!way[0].verdict || !way[1].verdict)
+		at = way[0].verdict != 0;
 	way[at] = (struct fast_way){.key = s->key,
 		.verdict = meta->flags & PKT_F_PROTECTED ? FAST_VERDICT(FAST_PROTECT, adj, meta->sa)
 							 : FAST_VERDICT(FAST_FORWARD, adj, 0)};

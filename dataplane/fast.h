@@ -7,8 +7,9 @@
  *
  * The key holds everything decisions depend on (where the packet came from, addresses, protocol, ports, traffic class).
  * What is not in the key is checked per packet (lengths, TTL, header checksum, sequence numbers), or is the same for
- * one value of flow_generation() (flow.h). For IPv4 packets in one buffer, without options or fragments, and SAs of
- * kind SA_ESP_PLAIN with IPv4 and no UDP outside.
+ * one value of flow_generation(): a flow from before it is held against what has changed since (fast_stale.c), so that
+ * a change costs those flows only that it concerns. For IPv4 packets in one buffer, without options or fragments, and
+ * SAs of kind SA_ESP_PLAIN with IPv4 and no UDP outside.
  *
  *   frames -> parse -+-> ESP of a known SA: decrypt -> inner packet -+
  *                    +-> clear packet -------------------------------+-> look up -+-> forward -> transmit
@@ -26,6 +27,7 @@
 
 #include <rte_ether.h>
 
+#include "flow_change.h"
 #include "iface.h"
 #include "iphdr.h"
 #include "neigh.h"
@@ -79,6 +81,7 @@ struct fast_worker {
 	struct fast_line line[FAST_LINES];
 	/* the vector under way */
 	uint32_t generation, fib_generation; /* read before anything is decided */
+	struct flow_changes changes;	     /* up to generation */
 	uint32_t longest;		     /* packet in slot[] */
 	uint32_t n_slot, n_clear;	     /* received in clear the first n_clear, out of an SA the others */
 	struct fast_slot slot[DP_VEC];
@@ -204,6 +207,9 @@ static inline void fast_frame(struct rte_mbuf *m, uint8_t *ip, uint32_t len, __m
 	/* all that transmission reads of it: egress interface, no flags */
 	_mm_store_si128((__m128i *)pkt_meta(m), _mm_set_epi32(0, (int)if_tx, 0, 0));
 }
+
+/* The verdict of a way whose flow is the wanted one, but of an older generation; 0 when it is void, and empty now. */
+uint64_t fast_renew(struct fast_worker *f, struct fast_way *way);
 
 #define FAST_IP_MIN 28u	  /* header, and what ports are read from */
 #define FAST_OUT_HEAD 36u /* outer IP header, SPI, sequence number, IV */

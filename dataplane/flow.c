@@ -8,8 +8,6 @@
 
 #define FLOW_MAX_EXT 8 /* IPv6 extension headers looked through */
 
-uint32_t flow_epoch;
-
 const uint32_t flow_ports_mask[256] = {
 	[IPPROTO_TCP] = UINT32_MAX,
 	[IPPROTO_UDP] = UINT32_MAX,

@@ -35,25 +35,6 @@ struct flow_sel {
  * flow_has_ports(), type and code of flow_is_icmp(). */
 extern const uint32_t flow_ports_mask[256];
 
-/* ---- decisions about flows, remembered ---- */
-
-extern uint32_t flow_epoch;
-extern uint32_t fib_generation_current, spd_generation;
-
-/* Worker: differs whenever anything has changed that a decision about a packet may depend on. Read before deciding. */
-static inline uint32_t flow_generation(void)
-{
-	return __atomic_load_n(&flow_epoch, __ATOMIC_ACQUIRE) +
-	       __atomic_load_n(&fib_generation_current, __ATOMIC_ACQUIRE) +
-	       __atomic_load_n(&spd_generation, __ATOMIC_ACQUIRE); /* each of them only grows */
-}
-/* Main: something has been published that neither routes nor policy tell of. Before what it replaced may be used for
- * something else (dp_defer()). */
-static inline void flow_changed(void)
-{
-	__atomic_fetch_add(&flow_epoch, 1, __ATOMIC_RELEASE);
-}
-
 /* The DSCP of an IPv4 or IPv6 packet. */
 static inline uint8_t flow_dscp(const uint8_t *ip)
 {

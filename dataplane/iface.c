@@ -8,6 +8,7 @@
 #include "announce.h"
 #include "cv_addr.h"
 #include "fib.h"
+#include "flow_change.h"
 #include "neigh.h"
 #include "port.h"
 #include "tunnel.h"
@@ -418,6 +419,7 @@ static void iface_publish(void)
 		if (was)
 			dp_defer(free, (void *)(uintptr_t)was);
 	}
+	flow_change_all();
 	if (old != &no_interfaces)
 		dp_defer(view_free, (void *)(uintptr_t)old);
 	staged.view = NULL;

@@ -10,7 +10,7 @@
 
 #include "arp.h"
 #include "fib.h"
-#include "flow.h"
+#include "flow_change.h"
 #include "iface.h"
 #include "nd.h"
 #include "neigh_send.h"
@@ -146,7 +146,7 @@ static void entry_free(uint32_t idx)
 	hash_remove(idx);
 	in_use[n->slot] = in_use[--n_in_use];
 	table[in_use[n->slot]].slot = n->slot;
-	flow_changed(); /* no flow is sent to its index any more when that is used again */
+	flow_change_adj(idx); /* no flow is sent to its index any more when that is used again */
 	dp_defer(index_put_back, (void *)(uintptr_t)idx);
 	if (n_tombs > TOMBS_MAX)
 		hash_clean();

@@ -11,6 +11,7 @@
 
 #include "fib.h"
 #include "fib_write.h"
+#include "flow_change.h"
 #include "iface.h"
 #include "neigh.h"
 #include "rib_gateway.h"
@@ -572,6 +573,8 @@ static void rib_publish(void)
 	if (!rib.open)
 		return;
 	fib_txn_publish();
+	for (unsigned i = 0; i < rib.n_changed; i++)
+		flow_change_route(rib.changed[i]->vrf_id, &rib.changed[i]->prefix);
 	while ((rp = TAILQ_FIRST(&rib.touched))) {
 		if (rp->old.route != rp->cur.route)
 			free(rp->old.route);

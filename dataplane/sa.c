@@ -16,6 +16,7 @@
 #include <rte_udp.h>
 
 #include "addr_hash.h"
+#include "flow_change.h"
 #include "idmap.h"
 #include "ipsec.h"
 #include "spd.h"
@@ -489,7 +490,10 @@ static void rebind(const struct sa *sa)
 
 static void set_slot(uint32_t index, struct sa *sa)
 {
+	const struct sa *old = sa_table[index];
 	__atomic_store_n(&sa_table[index], sa, __ATOMIC_RELEASE);
+	if (old)
+		flow_change_sa(index);
 }
 
 /* Take an SA out of use. The rule's bindings go first, so that no worker is sent to an empty slot. */
@@ -567,7 +571,6 @@ static void sa_publish(void)
 	if (txn.sync)
 		sweep();
 	txn_reset();
-	flow_changed();
 }
 
 static void sa_abort(void)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow_change.h"
 #include "hold.h"
 #include "idmap.h"
 #include "sa.h"
@@ -524,6 +525,33 @@ static void retire(struct spd_list *old)
 	}
 }
 
+static void tell_rules(const struct rules *l)
+{
+	for (uint32_t k = 0; k < l->n; k++)
+		flow_change_policy(&l->r[k]->sel);
+}
+
+/* Which flows the transaction concerns. */
+static void tell_changes(const struct spd_list *old)
+{
+	uint32_t n_succeeded = 0;
+	for (uint32_t i = 0; i < live.n; i++) {
+		const struct spd *s = live.spd[i];
+		if (!s->fresh) {
+			n_succeeded++;
+		} else if (!s->base || memcmp(&s->conf, &s->base->conf, sizeof(s->conf))) {
+			flow_change_all(); /* it is on other interfaces now */
+			return;
+		} else {
+			n_succeeded++;
+			tell_rules(&s->gone);
+			tell_rules(&s->come);
+		}
+	}
+	if (n_succeeded != old->n)
+		flow_change_all();
+}
+
 /* Make `rules` say what the transaction decided. */
 static void rules_commit(const struct spd_list *old)
 {
@@ -562,6 +590,7 @@ static void spd_publish(void)
 	}
 	__atomic_store_n(&view, txn.view, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&spd_generation, 1, __ATOMIC_RELEASE);
+	tell_changes(&old);
 	retire(&old);
 	for (uint32_t i = 0; i < live.n; i++) {
 		struct spd *s = live.spd[i];
@@ -620,6 +649,17 @@ static void binding_fill(struct spd_binding *b, const struct spd_rule *r, const 
 	}
 }
 
+/* Flows that went into an SA of the old list, and may go into another one now: those of SAs that are gone, and those
+ * that have got a newer one in front. */
+static void tell_rebound(const struct spd_bindings *old, const struct spd_bindings *set)
+{
+	for (uint32_t i = 0, k = 0; i < old->n; i++)
+		if (set && k < set->n && set->b[k].sa == old->b[i].sa)
+			k++;
+		else
+			flow_change_sa(old->b[i].sa);
+}
+
 void spd_rule_rebind(uint32_t rule_id)
 {
 	struct spd_rule *r = rule_id < IDMAP_MAX ? idmap_get(&rules, rule_id) : NULL;
@@ -639,8 +679,10 @@ void spd_rule_rebind(uint32_t rule_id)
 	}
 	__atomic_store_n(&r->bind, set, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&spd_generation, 1, __ATOMIC_RELEASE);
-	if (old)
+	if (old) {
+		tell_rebound(old, set);
 		dp_defer(free, old);
+	}
 	if (set && set->n)
 		hold_rule_ready(rule_id);
 }

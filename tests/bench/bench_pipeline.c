@@ -35,7 +35,8 @@
 #define WAN 2u
 #define FRAMES 16384u /* of one round: enough that 1000 SAs see several each, and 10000 one at least */
 #define RULES_MAX 20000u
-#define RUNS 60 /* the fastest of these counts, vector by vector */
+#define CHANGE_EVERY 1024u /* packets: at 10 million packets a second some 10,000 changes a second */
+#define RUNS 60		   /* the fastest of these counts, vector by vector */
 
 enum traffic { T64, TIMIX, T1420, N_TRAFFIC };
 static const char *const traffic_name[] = {"64", "imix", "1420"};
@@ -57,7 +58,8 @@ static unsigned runs = RUNS;
 static const char *only_way, *only_size; /* NULL: all */
 static uint32_t only_sas;		 /* 0: 1, 1000 and 10000 */
 static uint32_t only_rules;		 /* rules in front of those that the traffic matches */
-static bool quick, count_only, hugepages;
+static unsigned change_turn;		 /* of unrelated_change(); 0: nothing of it is there */
+static bool quick, count_only, hugepages, changes;
 
 static __attribute__((noreturn)) void die(const char *what)
 {
@@ -181,6 +183,27 @@ static void idle_rule(uint32_t k)
 	stage(&spd_module, CV_CMD_SPD_RULE_SET, &r);
 }
 
+/* An SA for remote network k. The peer's has the same key, so that our output can be fed back
+ * in. */
+static void sa_stage(uint32_t index, uint32_t k, uint32_t rule_id, enum cv_sa_dir dir)
+{
+	struct cv_sa sa = {.index = index,
+		.dir = (uint8_t)dir,
+		.mode = 1,
+		.ipproto = 50,
+		.encr = CV_ENCR_AES128_GCM16,
+		.rule_id = rule_id,
+		.n_sel = 1,
+		.replay_window = 1024,
+		.key_len = 20};
+	sa.spi = 0x40000000u + (index & ~1u); /* what the inbound one carries */
+	addr(&sa.src, dir == CV_SA_OUT ? "192.0.2.1" : "192.0.2.2");
+	addr(&sa.dst, dir == CV_SA_OUT ? "192.0.2.2" : "192.0.2.1");
+	selector(k, &sa.sel[0]);
+	memset(sa.key, (int)(k + 1), sizeof(sa.key));
+	stage(&sa_module, CV_CMD_SA_ADD, &sa);
+}
+
 /* n rules, each with a pair of SAs of the same key, so that our own output can be fed back in; in front of them as many
  * idle rules. */
 static void tunnels(uint32_t n, uint32_t idle)
@@ -188,6 +211,7 @@ static void tunnels(uint32_t n, uint32_t idle)
 	for (size_t i = 0; i < N_MODS; i++)
 		if (mods[i] == &spd_module || mods[i] == &sa_module)
 			mods[i]->sync();
+	change_turn = 0;
 	struct cv_spd spd = {.spd_id = 1, .n_if = n ? 1 : 0, .if_id = {WAN}};
 	stage(&spd_module, CV_CMD_SPD_SET, &spd);
 	for (uint32_t k = 0; n && k < idle; k++)
@@ -200,24 +224,36 @@ static void tunnels(uint32_t n, uint32_t idle)
 			.vrf_id = CV_VRF_ANY};
 		selector(k, &r.sel);
 		stage(&spd_module, CV_CMD_SPD_RULE_SET, &r);
-		for (uint32_t dir = CV_SA_OUT; dir <= CV_SA_IN; dir++) {
-			struct cv_sa sa = {.index = 2 * k + (dir == CV_SA_OUT ? 3 : 2),
-				.dir = (uint8_t)dir,
-				.mode = 1,
-				.ipproto = 50,
-				.encr = CV_ENCR_AES128_GCM16,
-				.rule_id = k + 1,
-				.n_sel = 1,
-				.replay_window = 1024,
-				.key_len = 20};
-			sa.spi = 0x40000000u + 2 * k + 2; /* what the inbound one carries */
-			addr(&sa.src, dir == CV_SA_OUT ? "192.0.2.1" : "192.0.2.2");
-			addr(&sa.dst, dir == CV_SA_OUT ? "192.0.2.2" : "192.0.2.1");
-			selector(k, &sa.sel[0]);
-			memset(sa.key, (int)(k + 1), sizeof(sa.key));
-			stage(&sa_module, CV_CMD_SA_ADD, &sa);
-		}
+		sa_stage(2 * k + 3, k, k + 1, CV_SA_OUT);
+		sa_stage(2 * k + 2, k, k + 1, CV_SA_IN);
 	}
+	commit();
+}
+
+/* A rule, a route or an SA that no traffic has to do with comes or goes. */
+static void unrelated_change(void)
+{
+	static const uint32_t rule = RULES_MAX, index = 2 * FRAMES + 2;
+	struct cv_route route = {.n_nh = 1};
+	const bool comes = change_turn / 3 % 2 == 0;
+	if (change_turn % 3 == 0 && comes)
+		idle_rule(rule);
+	else if (change_turn % 3 == 0)
+		stage(&spd_module, CV_CMD_SPD_RULE_DEL,
+			&(struct cv_spd_rule_ref){.spd_id = 1, .rule_id = FRAMES + rule + 1});
+	else if (change_turn % 3 == 1) {
+		route.nh[0] = (struct cv_nexthop){.type = CV_NH_GATEWAY, .weight = 1, .if_id = WAN};
+		addr(&route.nh[0].gw, "192.0.2.2");
+		if (cv_prefix_parse("10.3.0.0/24", &route.prefix))
+			die("prefix");
+		struct cv_route_ref ref = {.prefix = route.prefix};
+		stage(&fib_module, comes ? CV_CMD_ROUTE_SET : CV_CMD_ROUTE_DEL, comes ? (void *)&route : &ref);
+	} else if (comes) {
+		sa_stage(index, 0, 0, CV_SA_IN);
+	} else {
+		stage(&sa_module, CV_CMD_SA_DEL, &(struct cv_sa_ref){.index = index, .spi = 0x40000000u + index});
+	}
+	change_turn++;
 	commit();
 }
 
@@ -430,6 +466,8 @@ static void one_round(uint32_t port, struct result *best)
 			die("no buffers");
 		for (uint32_t k = 0; k < vector; k++)
 			fill_mbuf(pkts[k], frame[i + k].data, frame[i + k].len);
+		if (changes && i % CHANGE_EVERY == 0)
+			unrelated_change();
 		memset(w->stats->stage, 0, sizeof(w->stats->stage));
 		uint64_t t = rte_rdtsc();
 		bench_measured(port, pkts);
@@ -635,6 +673,9 @@ static const char usage[] =
 	"  --vector N                  packets that come in at once, up to 256; default 64\n"
 	"  --runs N                    how often each vector is timed, the fastest time counts; default 60\n"
 	"  --quick                     fewer runs, without IMIX and without 10000 SAs or rules\n"
+	"  --changes                   while rules, routes and SAs come and go that the traffic has nothing to do "
+	"with,\n"
+	"                              one of them every 1024 packets\n"
 	"  --json FILE                 also write the results there\n"
 	"  --count                     no clock: send one round through bench_measured(), for an instruction counter\n"
 	"  --help                      this\n"
@@ -679,6 +720,8 @@ static const char *arguments(int argc, char **argv)
 			runs = RUNS / 3;
 		} else if (!strcmp(a, "--count")) {
 			count_only = true;
+		} else if (!strcmp(a, "--changes")) {
+			changes = true;
 		} else if (!value) {
 			one_of(a, NULL, 0);
 		} else {
