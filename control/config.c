@@ -61,6 +61,7 @@ struct cv_config *config_new(void)
 	c->refs = 1;
 	c->ike_enabled = true;
 	c->cookie_threshold = 500;
+	c->cookie_rate = 1000;
 	c->half_open_max = 10000;
 	c->cac.scale = 100;
 	c->cac.poll_s = 1;

@@ -398,6 +398,7 @@ struct cv_config {
 	/* global IKE and IPsec parameters */
 	bool ike_enabled;	   /* IKE-1, IKE-2 */
 	bool invalid_spi_recovery; /* ISPI-2: negotiate with a peer that sends on an SPI we do not know */
+	uint32_t cookie_rate; /* first messages a second above which cookies are demanded; 0 = whatever their rate */
 	uint32_t cookie_threshold; /* half-open SAs above which cookies are demanded (RFC 7296 2.6) */
 	uint32_t half_open_max;
 	struct cfg_cac cac;

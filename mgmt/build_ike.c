@@ -374,6 +374,7 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 	b->c->ike_enabled = tree_flag(ike, "enabled");
 	b->c->invalid_spi_recovery = tree_flag(ike, "invalid-spi-recovery");
 	b->c->cookie_threshold = (uint32_t)tree_number(ike, "cookie-threshold");
+	b->c->cookie_rate = (uint32_t)tree_number(ike, "cookie-rate");
 	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");
 	b->c->no_default_policy = !tree_flag(ike, "default-policies");
 	admission(b, tree_child(ike, "call-admission"));

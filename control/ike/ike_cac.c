@@ -80,10 +80,32 @@ static uint32_t room_for_strangers(const struct ike *ike)
 	return room;
 }
 
+void ike_cac_stranger(struct ike *ike)
+{
+	struct ike_cac *s = &ike->cac;
+	uint64_t now = ike_now(ike), passed = now - s->second_ms;
+	if (passed >= 1000) {
+		s->before = passed < 2000 ? s->strange : 0;
+		s->strange = 0;
+		s->second_ms = now;
+	}
+	if (s->strange < UINT32_MAX)
+		s->strange++;
+}
+
+/* More than so many in this second, or in the whole one before it. */
+static bool rate_exceeded(const struct ike *ike)
+{
+	const struct ike_cac *s = &ike->cac;
+	uint32_t limit = ike->cfg->cookie_rate;
+	uint64_t passed = ike_now(ike) - s->second_ms;
+	return limit && ((passed < 1000 && s->before > limit) || (passed < 2000 && s->strange > limit));
+}
+
 bool ike_cac_wants_proof(const struct ike *ike)
 {
 	uint32_t room = room_for_strangers(ike);
-	return ike->n_half_open >= u32_min(ike->cfg->cookie_threshold, room / 2 + room % 2);
+	return rate_exceeded(ike) || ike->n_half_open >= u32_min(ike->cfg->cookie_threshold, room / 2 + room % 2);
 }
 
 /* SAs with the address, as far as they matter here; the walk ends when both counts have reached their bound. */

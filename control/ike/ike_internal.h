@@ -113,6 +113,8 @@ struct ike_cac {
 	uint64_t rsrc_low, by_sa_limit;
 	uint32_t load; /* percent, as last read */
 	struct ike_timer poll;
+	uint64_t second_ms; /* when the second began in which `strange` were counted; `before`: in the one before */
+	uint32_t strange, before;
 	uint64_t refill_ms; /* token bucket of IKE_EVT_REFUSED */
 	unsigned tokens;
 };
@@ -399,6 +401,8 @@ void ike_sa_closing(struct ike_sa *sa);
 bool ike_cac_admit(struct ike *ike, const struct ike_path *path, bool initiator);
 /* Must an initiator prove its address first (RFC 7296 2.6)? Long before any limit could refuse a customer. */
 bool ike_cac_wants_proof(const struct ike *ike);
+/* A first message has come without proof: counted, for their rate demands proof as well. */
+void ike_cac_stranger(struct ike *ike);
 void ike_cac_config(struct ike *ike); /* the configuration has changed */
 /*
  * INITIAL_CONTACT (VRF-42): remove all other SAs between the same local address, remote address and remote port,

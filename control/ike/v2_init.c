@@ -279,6 +279,8 @@ static bool repeated(struct ike *ike, const struct ike_path *path, const struct 
 static bool wants_cookie(struct ike *ike, const struct ike_path *path, bool natt, const struct v2_msg *m)
 {
 	uint8_t cookie[COOKIE_LEN];
+	if (!v2_find_notify(m, V2_N_COOKIE))
+		ike_cac_stranger(ike);
 	if (!ike_cac_wants_proof(ike) || cookie_good(ike, path, m))
 		return false;
 	if (cookie_make(ike, 0, path, m, cookie)) {

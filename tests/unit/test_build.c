@@ -138,6 +138,7 @@ static void test_empty(void **state)
 	assert_string_equal(c->hostname, "culvert");
 	assert_true(c->ike_enabled);
 	assert_int_equal(c->cookie_threshold, 500);
+	assert_int_equal(c->cookie_rate, 1000);
 	assert_int_equal(c->n_interface, 0);
 	config_unref(c);
 }

@@ -298,6 +298,78 @@ static void flood_v2(void **state)
 	flood(CFG_IKEV2, true);
 }
 
+static void rate_20(struct cv_config *c, unsigned node)
+{
+	tweak(c, node);
+	c->cookie_rate = node ? 0 : 20;
+}
+
+/*
+ * Cookies are demanded by the rate of first messages as well: 30 customers in one second make no half-open SAs to speak
+ * of, and the last of them have to prove their addresses; a second and a half later nobody has to.
+ */
+static void cookies_by_rate(void **state)
+{
+	(void)state;
+	limits = (struct cfg_cac){0};
+	half_open_max = 0;
+	struct net *net = net_new(34, CFG_IKEV2, rate_20);
+	for (unsigned i = 1; i <= 20; i++) {
+		connect_spoke(net, i);
+		net->now -= 90; /* connect_spoke() lets 100 ms pass */
+	}
+	assert_int_equal(counter(net, 0, "cookies_sent"), 0);
+	for (unsigned i = 21; i <= 30; i++) {
+		connect_spoke(net, i);
+		net->now -= 90;
+	}
+	assert_int_equal(counter(net, 0, "cookies_sent"), 10);
+	assert_int_equal(stats(net, 0).active, 30);
+	net_run(net, 1000);
+	connect_spoke(net, 31); /* the second before this one was busy */
+	net_run(net, 2000);
+	uint64_t sent = counter(net, 0, "cookies_sent");
+	connect_spoke(net, 32);
+	assert_int_equal(counter(net, 0, "cookies_sent"), sent);
+	assert_int_equal(stats(net, 0).active, 32);
+	net_free(net);
+}
+
+/*
+ * 100,000 forged first messages a second, from addresses and with SPIs that never come again, for two seconds, and 19
+ * customers who connect meanwhile: every one of them is in within a second, the flood leaves no more half-open SAs than
+ * come in before the rate is known, and none by the end.
+ */
+static void customers_in_a_flood(void **state)
+{
+	(void)state;
+	limits = (struct cfg_cac){0};
+	half_open_max = 0;
+	struct net *net = net_new(21, CFG_IKEV2, rate_20);
+	net->filter = capture;
+	captured_len = 0;
+	connect_spoke(net, 20);
+	struct ike_path path = {.local = net->node[0].addr, .lport = 500, .rport = 500};
+	path.remote = net->node[19].addr; /* one that has an entry: else the message is refused for that */
+	for (unsigned i = 0; i < 200000; i++) {
+		captured[0] = (uint8_t)(i >> 16), captured[1] = (uint8_t)(i >> 8), captured[2] = (uint8_t)i;
+		path.rport = (uint16_t)(1024 + i % 60000);
+		net_inject(net, 0, &path, captured, captured_len);
+		if (i % 100 == 99) {
+			net_run(net, 1);
+			assert_true(stats(net, 0).negotiating <= 22);
+		}
+		if (i % 10000 == 9999 && i / 10000 < 19)
+			net_acquire(net, 1 + i / 10000, 0);
+	}
+	net_run(net, 1000);
+	assert_int_equal(stats(net, 0).active, 20);
+	assert_true(counter(net, 0, "cookies_sent") > 199000);
+	net_run(net, 60000);
+	assert_int_equal(stats(net, 0).negotiating, 0);
+	net_free(net);
+}
+
 static void flood_v1(void **state)
 {
 	(void)state;
@@ -321,6 +393,8 @@ int main(void)
 		cmocka_unit_test(cac_t6_clear),
 		cmocka_unit_test(cac_off),
 		cmocka_unit_test(flood_v2),
+		cmocka_unit_test(cookies_by_rate),
+		cmocka_unit_test(customers_in_a_flood),
 		cmocka_unit_test(flood_v1),
 		cmocka_unit_test(flood_v1_strangers),
 	};
