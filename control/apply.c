@@ -31,6 +31,7 @@ void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desir
 	c->installed = installed ? desired : NULL;
 	ids_commit(c->ids);
 	/* IKE asks path_local_addr() and entry_serves() about the new configuration while it switches */
+	aaa_net_config(c, cfg);
 	ike_set_config(c->ike, cfg);
 	child_left(c->children, true);
 	child_egress(c->children);

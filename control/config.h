@@ -232,6 +232,23 @@ struct cfg_pool {
 	const char *name;
 	struct cv_addr first, last;
 };
+/* A RADIUS server (VRF-53). */
+struct cfg_radius_server {
+	const char *name;
+	struct cv_addr addr, source; /* source: af 0 = the kernel's choice */
+	uint16_t port;
+	const char *interface; /* of the kernel; NULL = any */
+	struct cfg_secret key;
+	uint32_t timeout_s, retransmit;
+	bool need_message_authenticator;
+};
+#define CFG_AAA_GROUP_MAX 8u
+struct cfg_aaa_group {
+	const char *name;
+	const char **server;
+	unsigned n_server;
+	unsigned server_index[CFG_AAA_GROUP_MAX]; /* resolved: into radius_server */
+};
 enum cfg_dpd_mode { CFG_DPD_OFF = 0, CFG_DPD_ON_DEMAND, CFG_DPD_PERIODIC };
 struct cfg_ike_profile {
 	const char *name;
@@ -271,6 +288,11 @@ struct cfg_ike_profile {
 	enum cfg_xauth xauth;
 	const char *xauth_user; /* CLIENT: what we log in with */
 	struct cfg_secret xauth_password;
+	const char *aaa_authentication; /* group that judges logins (VRF-34); NULL = ike/user */
+	const char *aaa_authorization;	/* group that keeps preshared keys for aggressive mode (AGGR-7); NULL = none */
+	struct cfg_secret aaa_password; /* of the profiles that the latter keeps (AGGR-8) */
+	bool aaa_local;			/* ike/user judges when no server answers */
+	const struct cfg_aaa_group *aaa_authentication_ref, *aaa_authorization_ref; /* resolved */
 	bool config_request;	    /* ask the peer for an inner address */
 	bool config_respond;	    /* give one to a peer that asks (IKE-59) */
 	bool config_initiate;	    /* give one without being asked */
@@ -439,6 +461,11 @@ struct cv_config {
 	unsigned n_user;
 	struct cfg_pool *pool;
 	unsigned n_pool;
+	struct cfg_radius_server *radius_server;
+	unsigned n_radius_server;
+	struct cfg_aaa_group *aaa_group;
+	unsigned n_aaa_group;
+	uint32_t aaa_dead_s; /* 0 = servers are never passed over */
 	struct cfg_peer *peer;
 	unsigned n_peer;
 	struct cfg_transform_set *transform_set;

@@ -201,7 +201,7 @@ static int check_pool(struct config_check *k, const struct cfg_pool *p)
 /* IKE-55..62: needs its pool and its users. */
 static int check_xauth(struct config_check *k, struct cfg_ike_profile *p)
 {
-	if (p->xauth == CFG_XAUTH_SERVER && !k->c->n_user)
+	if (p->xauth == CFG_XAUTH_SERVER && !k->c->n_user && !p->aaa_authentication)
 		check_warn(k, PATH_PROFILE "/xauth/role: server, but there is no ike/user who could log in", p->name);
 	if (p->xauth != CFG_XAUTH_OFF)
 		check_warn(k,
@@ -212,7 +212,7 @@ static int check_xauth(struct config_check *k, struct cfg_ike_profile *p)
 	for (unsigned i = 0; p->pool && i < k->c->n_pool; i++)
 		if (strcmp(k->c->pool[i].name, p->pool) == 0)
 			p->pool_ref = &k->c->pool[i];
-	if ((p->config_respond || p->config_initiate) && !p->pool_ref)
+	if (p->pool ? !p->pool_ref : (p->config_respond || p->config_initiate) && !p->aaa_authentication)
 		return check_fail(
 			k, PATH_PROFILE "/mode-config/pool: the name of an ike/address-pool is needed", p->name);
 	if (p->config_request && (p->config_respond || p->config_initiate))

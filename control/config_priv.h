@@ -44,7 +44,8 @@ struct config_check {
 	char *err; /* CFG_ERR_MAX */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
-	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map, ppk, cert_map, identity;
+	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map, ppk, cert_map, identity, radius_server,
+		aaa_group;
 };
 
 /* Format the error; returns -EINVAL. */
@@ -62,6 +63,7 @@ int config_index(struct config_check *k);	  /* config_resolve.c: names, duplicat
 int config_references(struct config_check *k);	  /* config_resolve.c: names to pointers */
 int config_check_network(struct config_check *k); /* config_check_net.c: VRFs, interfaces, routes, access lists */
 int config_check_ike(struct config_check *k);	  /* config_check_ike.c: policies, proposals, keyrings, profiles */
+int config_check_aaa(struct config_check *k);	  /* config_aaa.c: servers, groups, and who asks them */
 int config_check_crypto(struct config_check *k);  /* config_check_map.c: transform sets, maps */
 void config_index_free(struct config_check *k);
 void config_index_entries(struct cv_config *c); /* config_entries.c; everything else is resolved */

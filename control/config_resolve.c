@@ -103,6 +103,8 @@ _Static_assert(offsetof(struct cfg_ppk, id) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_ike_profile, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_transform_set, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_crypto_map, name) == 0, "index_build");
+_Static_assert(offsetof(struct cfg_radius_server, name) == 0, "index_build");
+_Static_assert(offsetof(struct cfg_aaa_group, name) == 0, "index_build");
 _Static_assert(offsetof(struct certmap, name) == 0, "index_build");
 _Static_assert(offsetof(struct certmap_identity, name) == 0, "index_build");
 
@@ -124,14 +126,16 @@ int config_index(struct config_check *k)
 		(r = INDEX(ts, "transform-set", "/culvert-ipsec:ipsec/transform-set", transform_set, 0)) ||
 		(r = INDEX(map, "crypto map", "/culvert-ipsec:ipsec/crypto-map", map, 0)) ||
 		(r = INDEX(cert_map, "certificate map", "/culvert-pki:pki/certificate-map", cert_map, 0)) ||
-		(r = INDEX(identity, "crypto identity", "/culvert-pki:pki/identity", identity, 0)));
+		(r = INDEX(identity, "crypto identity", "/culvert-pki:pki/identity", identity, 0)) ||
+		(r = INDEX(radius_server, "radius-server", "/culvert-aaa:aaa/radius-server", radius_server, 0)) ||
+		(r = INDEX(aaa_group, "AAA server-group", "/culvert-aaa:aaa/server-group", aaa_group, 0)));
 	return r;
 }
 
 void config_index_free(struct config_check *k)
 {
 	struct name_index *all[] = {&k->vrf, &k->intf, &k->acl, &k->proposal, &k->keyring, &k->profile, &k->ts, &k->map,
-		&k->ppk, &k->cert_map, &k->identity};
+		&k->ppk, &k->cert_map, &k->identity, &k->radius_server, &k->aaa_group};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		free(all[i]->slot);
@@ -320,7 +324,8 @@ int config_resolve(
 		return -EINVAL;
 	config_inherit(c);
 	(void)((r = config_load_pki(&k)) || (r = config_index(&k)) || (r = config_references(&k)) ||
-		(r = config_check_network(&k)) || (r = config_check_ike(&k)) || (r = config_check_crypto(&k)));
+		(r = config_check_network(&k)) || (r = config_check_ike(&k)) || (r = config_check_aaa(&k)) ||
+		(r = config_check_crypto(&k)));
 	config_index_free(&k);
 	if (!r)
 		config_index_entries(c);

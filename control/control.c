@@ -28,6 +28,7 @@ static void free_parts(struct control *c)
 {
 	c->freeing = true;
 	ike_free(c->ike);
+	aaa_free(c->aaa);
 	child_table_free(c->children);
 	session_table_free(c->sessions);
 	show_base_free(c->base);
@@ -67,8 +68,9 @@ static int make_parts(struct control *c, const struct control_opts *opts)
 	c->children = child_table_new(c);
 	c->sessions = session_table_new(c);
 	c->spi = spi_memory_new();
+	c->aaa = aaa_new(&aaa_net_ops, c);
 	c->ike = ike_new(&host_ike_ops, c);
-	if (!c->events || !c->vault || !c->children || !c->sessions || !c->spi || !c->ike)
+	if (!c->events || !c->vault || !c->children || !c->sessions || !c->spi || !c->aaa || !c->ike)
 		return -1;
 	c->dp = dpclient_new(c->loop, &dp, &dp_ops, c);
 	return c->dp ? 0 : -1;
@@ -154,6 +156,7 @@ static void stop_poll(uv_timer_t *t)
 	/* without the prepare handle nothing enters IKE any more but replies that fail now */
 	uv_close((uv_handle_t *)&c->prepare, handle_closed);
 	uv_close((uv_handle_t *)&c->ike_timer, handle_closed);
+	aaa_net_close(c);
 	dpclient_close(c->dp, dp_closed, c);
 }
 

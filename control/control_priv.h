@@ -3,6 +3,7 @@
 #ifndef CONTROL_CONTROL_PRIV_H
 #define CONTROL_CONTROL_PRIV_H
 
+#include "aaa.h"
 #include "child.h"
 #include "control.h"
 #include "cv_vault.h"
@@ -60,7 +61,10 @@ struct control {
 	struct spi_memory *spi;
 	uint32_t temporary_next; /* temporary.c: running part of the next number */
 	uint32_t acquire_rule;	 /* while ike_acquire() runs: the rule it is for; 0 = none */
-	unsigned n_jobs;	 /* on the public-key pool */
+	struct aaa *aaa;
+	struct cv_config *aaa_config;	/* whose servers aaa_socket are of; one reference */
+	struct aaa_socket **aaa_socket; /* NULL = nothing sent there yet */
+	unsigned n_jobs;		/* on the public-key pool */
 	uint16_t ip_id;
 	struct cv_pkt out;
 	/* counters cleared by the operator: a baseline that show subtracts */
@@ -110,6 +114,11 @@ void host_event(void *ctx, const struct cv_msg *msg);
 int host_vault_fd(void *ctx);
 uint64_t host_now_ms(void *ctx);
 const char *host_vrf_name(const struct control *c, uint32_t vrf_id); /* NULL = global or unknown */
+
+/* aaa_net.c */
+extern const struct aaa_ops aaa_net_ops;
+void aaa_net_config(struct control *c, struct cv_config *cfg);
+void aaa_net_close(struct control *c);
 
 /* show_debug.c: print what is asked for; cheap while nothing is. */
 void debug_message(struct control *c, const struct ike_path *path, bool out, const uint8_t *data, size_t len);

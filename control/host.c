@@ -287,6 +287,17 @@ static void host_ike_event(void *ctx, const struct ike_event *ev)
 	debug_event(c, ev);
 }
 
+static uint64_t host_aaa_ask(
+	void *ctx, const struct cfg_aaa_group *g, const struct radius_query *q, aaa_done *done, void *arg)
+{
+	return aaa_ask(((struct control *)ctx)->aaa, g, q, done, arg);
+}
+
+static void host_aaa_cancel(void *ctx, uint64_t number)
+{
+	aaa_cancel(((struct control *)ctx)->aaa, number);
+}
+
 static uint32_t host_load(void *ctx)
 {
 	return load_read(&((struct control *)ctx)->load);
@@ -309,6 +320,8 @@ const struct ike_ops host_ike_ops = {
 	.local_addrs = host_local_addrs,
 	.entry_serves = host_entry_serves,
 	.load = host_load,
+	.aaa_ask = host_aaa_ask,
+	.aaa_cancel = host_aaa_cancel,
 	.event = host_ike_event,
 	.vault_write = host_vault_write,
 	.vault_free = host_vault_free,
@@ -327,13 +340,15 @@ static void on_timer(uv_timer_t *t)
 static void on_prepare(uv_prepare_t *h)
 {
 	struct control *c = h->data;
-	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), linger, ike;
+	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), linger, aaa, ike;
 
 	wait = session_run(c->sessions);
 	wait = idle < wait ? idle : wait;
 	wait = replay < wait ? replay : wait;
 	linger = child_run_linger(c->children, host_now_ms(c));
+	aaa = aaa_run(c->aaa);
 	ike = ike_next_timeout(c->ike);
+	wait = aaa < wait ? aaa : wait;
 	wait = linger < wait ? linger : wait;
 	wait = ike < wait ? ike : wait;
 	if (wait == UINT64_MAX)

@@ -284,6 +284,7 @@ static const struct verb shows[] = {
 	{"crypto identity", show_identity},
 	{"crypto isakmp key", show_key},
 	{"crypto isakmp peer", show_peer},
+	{"aaa servers", show_aaa_servers},
 	{"call admission statistics", show_call_admission},
 	{"crypto call admission statistics", show_crypto_admission},
 	{"crypto isakmp default policy", show_default_policy},

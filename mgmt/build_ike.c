@@ -280,6 +280,16 @@ static bool xauth(struct build *b, const struct lyd_node *n, struct cfg_ike_prof
 	return !password || build_secret(b, password, false, &p->xauth_password.p, &p->xauth_password.len);
 }
 
+static bool aaa(struct build *b, const struct lyd_node *n, struct cfg_ike_profile *p)
+{
+	const struct lyd_node *password = tree_child(n, "authorization-password");
+
+	p->aaa_authentication = build_text(b, n, "authentication");
+	p->aaa_authorization = build_text(b, n, "authorization");
+	p->aaa_local = tree_flag(n, "local-fallback");
+	return !password || build_secret(b, password, false, &p->aaa_password.p, &p->aaa_password.len);
+}
+
 static bool mode_config(struct build *b, const struct lyd_node *n, struct cfg_ike_profile *p)
 {
 	p->config_request = tree_flag(n, "request");
@@ -336,7 +346,8 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->mobike = tree_flag(n, "mobike");
 	p->window_size = (uint8_t)tree_number(n, "window-size");
 	p->nat_keepalive_s = (uint32_t)tree_number(n, "nat-keepalive");
-	if (!xauth(b, tree_child(n, "xauth"), p) || !mode_config(b, tree_child(n, "mode-config"), p))
+	if (!xauth(b, tree_child(n, "xauth"), p) || !aaa(b, tree_child(n, "aaa"), p) ||
+		!mode_config(b, tree_child(n, "mode-config"), p))
 		return false;
 	p->match = config_alloc(b->c, tree_count(n, "match-identity"), sizeof(*p->match));
 	for (const struct lyd_node *m = NULL; (m = tree_next(n, "match-identity", m));)

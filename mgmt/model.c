@@ -23,6 +23,7 @@ static const struct {
 	{"culvert-vrf", NULL},
 	{"culvert-acl", NULL},
 	{"culvert-pki", NULL},
+	{"culvert-aaa", NULL},
 	{"culvert-ike", NULL},
 	{"culvert-ipsec", NULL},
 	{"culvert-tunnel", NULL},

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "aaa.h"
 #include "config.h"
 #include "cv_msg.h"
 
@@ -124,6 +125,10 @@ struct ike_ops {
 	void (*event)(void *ctx, const struct ike_event *ev);
 	/* Shortage of CPU and memory in percent, for call admission control (CAC-13). NULL = never short. */
 	uint32_t (*load)(void *ctx);
+	/* As aaa_ask() and aaa_cancel(). NULL = nobody to ask. */
+	uint64_t (*aaa_ask)(
+		void *ctx, const struct cfg_aaa_group *g, const struct radius_query *q, aaa_done *done, void *arg);
+	void (*aaa_cancel)(void *ctx, uint64_t number);
 	/* Keep, replace or drop the record by which an SA survives a restart of this process (cv_vault.h); rec -1 =
 	 * new. */
 	int (*vault_write)(void *ctx, int rec, const void *data, size_t len);

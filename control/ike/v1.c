@@ -517,6 +517,7 @@ static void sa_fini(struct ike_sa *sa)
 	v1_frags_free(v);
 	v1_cfg_free(v);
 	v1_modecfg_release(v);
+	v1_aaa_free(v);
 	v1_mm_free(v);
 	pki_tp_unref(v->own_tp);
 	v1_keys_zero(&v->k);
@@ -540,6 +541,8 @@ static const char *state_name(const struct ike_sa *sa)
 		[V1_MM_SA_SETUP] = "AG_INIT_EXCH",
 		[V1_MM_KEY_EXCH] = "AG_AUTH",
 	};
+	if (((const struct v1_sa *)sa)->aaa) /* VRF-41 */
+		return sa->state == V1_CONF_XAUTH ? "CONF_AAA_AWAIT" : "AG_AAA_AWAIT";
 	return (((const struct v1_sa *)sa)->aggressive && sa->state <= V1_MM_KEY_EXCH ? aggressive : name)[sa->state];
 }
 
@@ -613,7 +616,7 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put_id(w, &v->id_local);
 	ike_put_id(w, &v->id_peer);
 	ike_put_u8(w, (uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3 |
-				v->aggressive << 4 | v->fragment << 5 | v->rsa_sig << 6));
+				v->aggressive << 4 | v->fragment << 5 | v->rsa_sig << 6 | v->gave_by_aaa << 7));
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
 	ike_put_u32(w, v->dpd_peer_seq);
@@ -657,6 +660,7 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->aggressive = flags & 16;
 	v->fragment = flags & 32;
 	v->rsa_sig = flags & 64;
+	v->gave_by_aaa = flags & 128;
 	v->dpd_seq = ike_get_u32(r);
 	v->dpd_peer_seq = ike_get_u32(r);
 	struct cv_addr gave;
@@ -666,7 +670,9 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->xauth_done = v->config_done = true;
 	if (r->bad || sa->state != V1_QM_IDLE || sa->phase == IKE_PHASE_HALF_OPEN)
 		return -1;
-	if (gave.af == CV_AF_INET)
+	if (v->gave_by_aaa)
+		v->gave = gave;
+	else if (gave.af == CV_AF_INET)
 		v1_modecfg_hold(v, &gave);
 	if (sa->phase == IKE_PHASE_CLOSING)
 		retire_sa(v);

@@ -20,13 +20,14 @@ static const struct cfg_psk *key_for(struct ike *ike, const struct cfg_ike_profi
 
 static const struct cfg_psk *peer_key(const struct v1_sa *v)
 {
-	return key_for(v->sa.ike, v->sa.profile, &v->sa.path, &v->sa.peer, &v->id_peer);
+	const struct cfg_psk *psk = key_for(v->sa.ike, v->sa.profile, &v->sa.path, &v->sa.peer, &v->id_peer);
+	return psk || !v->mm->aaa_psk.key ? psk : &v->mm->aaa_psk;
 }
 
 /* The key has proven itself: is it that of the name alone? */
 static void key_proven(struct v1_sa *v)
 {
-	v->sa.name_proven = ike_psk_by_id(v->sa.ike, v->sa.profile, &v->sa.path, &v->id_peer) != NULL;
+	v->sa.name_proven = ike_psk_by_id(v->sa.ike, v->sa.profile, &v->sa.path, &v->id_peer) || v->mm->aaa_psk.key;
 }
 
 static bool keep_id(struct v1_sa *v, struct v1_span body)
@@ -251,7 +252,7 @@ static unsigned methods_for(
 {
 	bool matches = !config_profile_selects(p) || ike_id_matches(p, id);
 	unsigned can = 0;
-	if (p->aggressive_psk && matches && key_for(ike, p, path, &path->remote, id))
+	if (p->aggressive_psk && matches && (key_for(ike, p, path, &path->remote, id) || v1_aaa_has_keys(p, id)))
 		can |= V1_CAN_PSK;
 	if (p->aggressive_sig && (matches || p->n_match_cert) && v1_can_sign(ike, p))
 		can |= V1_CAN_RSA_SIG;
@@ -310,6 +311,14 @@ static void keys_for_2(struct v1_sa *v, struct v1_dh *d)
 		message_2(v, NULL);
 }
 
+void v1_aggr_key_ready(struct v1_sa *v)
+{
+	struct ikec_dh *none = NULL;
+	v->mm->busy = true;
+	if (v1_dh_run(v, v->group, &none, &v->mm->ke_i, 0, keys_for_2))
+		v1_fail(v, "out of memory");
+}
+
 /* A stranger's first message: its identity leads to a profile, the profile to a key, or there is no answer. */
 void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
@@ -348,9 +357,10 @@ void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 	v1_read_vendors(v, &m);
 	v1_tx_note_rx(&v->tx, data, h->len);
 	v->mm->busy = true;
-	struct ikec_dh *none = NULL;
-	if (v1_dh_run(v, v->group, &none, &v->mm->ke_i, 0, keys_for_2))
-		v1_fail(v, "out of memory");
+	if (v->rsa_sig || peer_key(v))
+		v1_aggr_key_ready(v);
+	else
+		v1_aaa_key(v);
 }
 
 /* Message 3, encrypted or not (RFC 2409 5.4 leaves that to the sender). */

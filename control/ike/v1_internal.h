@@ -27,6 +27,7 @@
 #define V1_QM_OURS_MAX 2u	 /* unfinished quick modes that we start: some peers take three exchanges at a time */
 #define V1_TURN_MS 100u		 /* a rekey that waits for its turn looks again */
 #define V1_WRONG_KEY "authentication failed; do the preshared keys match?"
+#define V1_NO_AAA "no AAA server answers"
 #define V1_WRONG_CERT "authentication failed; does each end take the other's certificate?"
 #define V1_DPD_TRIES 5u /* DPD-5: one and four more */
 
@@ -75,10 +76,20 @@ struct v1_mm {
 	uint8_t *msg2;		    /* ... and with signatures all of it, as received */
 	uint8_t prop_num;	    /* responder: what was chosen; its attributes are in sai_b */
 	struct v1_trans chosen;
+	struct cfg_psk aaa_psk; /* key: aaa_key, or NULL */
+	uint8_t aaa_key[RADIUS_KEY_MAX];
 	bool busy;	  /* a job is on the pool: messages wait for their repeat */
 	bool longer;	  /* the peer proposed a longer lifetime than ours */
 	bool by_map;	  /* the peer's certificate fits a map of the profile */
 	unsigned methods; /* initiator: V1_CAN_*, what was offered */
+};
+
+/* What an AAA server gave with a login. */
+struct v1_given {
+	struct cv_addr address; /* af 0 = none */
+	struct cv_addr dns[RADIUS_DNS_MAX];
+	unsigned n_dns;
+	char domain[RADIUS_TEXT_MAX + 1]; /* "" = none */
 };
 
 struct v1_sa {
@@ -103,6 +114,11 @@ struct v1_sa {
 	uint16_t frag_id;	   /* of the last message sent in fragments */
 	struct v1_cfg *cfg;	   /* transaction exchanges, NULL before the first */
 	bool xauth_done, xauth_ok, config_done;
+	bool gave_by_aaa;	  /* gave is not from the pool */
+	bool local_ok;		  /* ike/user would take the login, and may when no AAA server answers */
+	const char *xauth_why;	  /* not ok: static text */
+	uint64_t aaa;		  /* question under way, 0 = none */
+	struct v1_given *given;	  /* or NULL */
 	char xauth_user[65];	  /* who logged in here */
 	struct cv_addr gave, got; /* inner address: from our pool to the peer; from the peer to us. af 0 = none */
 	struct v1_frags *frags;	  /* a message that is not complete yet, or NULL */
@@ -220,9 +236,19 @@ void v1_cfg_free(struct v1_sa *v);
 
 /* ---- v1_xauth.c ---- */
 void v1_xauth_start(struct v1_sa *v);
-void v1_xauth_verdict(struct v1_sa *v, bool ok);
+/* An AAA server, or none, has judged the login. */
+void v1_xauth_judged(struct v1_sa *v, enum aaa_verdict verdict);
 void v1_xauth_answer(struct v1_sa *v, const struct v1_cfg_msg *m);
 bool v1_xauth_asked(struct v1_sa *v, const struct v1_cfg_msg *m); /* false: it is not Xauth */
+
+/* ---- v1_aaa.c: asking AAA servers ---- */
+/* May they know a key for the peer that calls itself so? */
+bool v1_aaa_has_keys(const struct cfg_ike_profile *p, const struct ike_id *id);
+/* Responder of aggressive mode: ask for the peer's key; ends in v1_aggr_key_ready(), or the SA has failed. */
+void v1_aaa_key(struct v1_sa *v);
+/* Ask about the login of v->xauth_user; ends in v1_xauth_judged(). False when nobody can be asked. */
+bool v1_aaa_login(struct v1_sa *v, struct v1_span password);
+void v1_aaa_free(struct v1_sa *v);
 
 /* ---- v1_modecfg.c ---- */
 void v1_modecfg_start(struct v1_sa *v);
@@ -315,6 +341,8 @@ void v1_aggr_input(
 	struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
 /* Has this profile a method that may be used in aggressive mode? */
 bool v1_aggr_allowed(const struct cfg_ike_profile *p);
+/* Responder: the key that was asked for is in v->mm->aaa_psk. */
+void v1_aggr_key_ready(struct v1_sa *v);
 /* Responder: message 2, whose signature is ready. */
 struct v1_sig_job;
 void v1_aggr_signed(struct v1_sa *v, const struct v1_sig_job *job);

@@ -68,10 +68,11 @@ static uint8_t *slot(struct ike *ike, const struct cv_addr *a)
 
 void v1_modecfg_release(struct v1_sa *v)
 {
-	uint8_t *s = v->gave.af ? slot(v->sa.ike, &v->gave) : NULL;
+	uint8_t *s = v->gave.af && !v->gave_by_aaa ? slot(v->sa.ike, &v->gave) : NULL;
 	if (s)
 		(*s)--;
 	v->gave = (struct cv_addr){0};
+	v->gave_by_aaa = false;
 }
 
 bool v1_modecfg_hold(struct v1_sa *v, const struct cv_addr *a)
@@ -85,12 +86,21 @@ bool v1_modecfg_hold(struct v1_sa *v, const struct cv_addr *a)
 	return true;
 }
 
-/* The address that the peer already has over an older SA, else a free one. */
+/* The address that an AAA server has given, or the peer already has over an older SA, else a free one. */
 static bool allocate(struct v1_sa *v)
 {
 	struct ike_sa *o = NULL;
 	if (v->gave.af)
 		return true;
+	if (v->given && v->given->address.af) {
+		v->gave = v->given->address;
+		v->gave_by_aaa = true;
+		return true;
+	}
+	if (!v->sa.profile->pool_ref) {
+		cv_notice("ike", "IKEv1: no inner address for the peer: neither its server gives one nor a pool");
+		return false;
+	}
 	while ((o = ike_sa_next_by_addr(v->sa.ike, v->sa.path.vrf, &v->sa.peer, o)))
 		if (o != &v->sa && v1_same_peer(o, &v->sa) && v1_of(o)->gave.af && v1_modecfg_hold(v, &v1_of(o)->gave))
 			return true;
@@ -110,14 +120,17 @@ static void put_settings(struct v1_sa *v, struct v1_out *o)
 {
 	const struct cfg_ike_profile *p = v->sa.profile;
 	static const uint8_t host[4] = {255, 255, 255, 255};
+	const struct v1_given *g = v->given;
 	if (!allocate(v))
 		return;
 	v1_out_attr_bytes(o, V1_CFG_IP4_ADDRESS, v->gave.b, 4);
 	v1_out_attr_bytes(o, V1_CFG_IP4_NETMASK, host, 4);
-	for (unsigned i = 0; i < p->n_config_dns; i++)
-		v1_out_attr_bytes(o, V1_CFG_IP4_DNS, p->config_dns[i].b, 4);
-	if (p->config_domain)
-		v1_out_attr_bytes(o, V1_CFG_DEFAULT_DOMAIN, p->config_domain, strlen(p->config_domain));
+	const struct cv_addr *dns = g && g->n_dns ? g->dns : p->config_dns;
+	const char *domain = g && g->domain[0] ? g->domain : p->config_domain;
+	for (unsigned i = 0; i < (g && g->n_dns ? g->n_dns : p->n_config_dns); i++)
+		v1_out_attr_bytes(o, V1_CFG_IP4_DNS, dns[i].b, 4);
+	if (domain)
+		v1_out_attr_bytes(o, V1_CFG_DEFAULT_DOMAIN, domain, strlen(domain));
 }
 
 /* ---- both ---- */

@@ -2,7 +2,7 @@
 /*
  * Xauth (draft-beaulieu-ike-xauth-02; IKE-55..57, VRF-37, 38, 45): a login by name and password after phase 1, from
  * either end. The server asks, the client replies, the server sets the status, the client acknowledges it. Who may log
- * in comes from ike/user; v1_xauth_verdict() is where another judge (RADIUS) would put its answer, at any later time.
+ * in comes from ike/user, or is asked of AAA servers (v1_aaa.c), whose answer may take its time.
  */
 #include <string.h>
 
@@ -37,10 +37,13 @@ static bool known_user(const struct cv_config *cfg, const char *name, struct v1_
 	return password.len == want->len && cv_secret_cmp(password.p, want->p, want->len) == 0 && found;
 }
 
-void v1_xauth_verdict(struct v1_sa *v, bool ok)
+/* why: NULL = the login is good. */
+static void verdict(struct v1_sa *v, const char *why)
 {
 	struct v1_cfg_out c;
+	bool ok = !why;
 	v->xauth_ok = ok;
+	v->xauth_why = why;
 	v1_cfg_begin(v, &c, V1_CFG_SET, NULL);
 	if (!c.trx)
 		return;
@@ -50,15 +53,30 @@ void v1_xauth_verdict(struct v1_sa *v, bool ok)
 
 static void login(struct v1_sa *v, const struct v1_cfg_msg *m)
 {
+	const struct cfg_ike_profile *p = v->sa.profile;
 	struct v1_attr name, password;
 	bool ok = v1_cfg_find(m, V1_XAUTH_USER_NAME, &name) && name.data.len && name.data.len < sizeof(v->xauth_user) &&
 		  !memchr(name.data.p, 0, name.data.len) && v1_cfg_find(m, V1_XAUTH_USER_PASSWORD, &password);
 	memset(v->xauth_user, 0, sizeof(v->xauth_user));
-	if (ok) {
+	if (ok)
 		memcpy(v->xauth_user, name.data.p, name.data.len);
-		ok = known_user(v->sa.ike->cfg, v->xauth_user, password.data);
+	if (!ok)
+		verdict(v, REFUSED);
+	else if (!p->aaa_authentication_ref)
+		verdict(v, known_user(v->sa.ike->cfg, v->xauth_user, password.data) ? NULL : REFUSED);
+	else {
+		v->local_ok = p->aaa_local && known_user(v->sa.ike->cfg, v->xauth_user, password.data);
+		if (!v1_aaa_login(v, password.data))
+			v1_xauth_judged(v, AAA_NO_ANSWER);
 	}
-	v1_xauth_verdict(v, ok);
+}
+
+void v1_xauth_judged(struct v1_sa *v, enum aaa_verdict by)
+{
+	if (by == AAA_NO_ANSWER && !v->local_ok)
+		verdict(v, V1_NO_AAA);
+	else
+		verdict(v, by == AAA_REJECT ? REFUSED : NULL);
 }
 
 void v1_xauth_answer(struct v1_sa *v, const struct v1_cfg_msg *m)
@@ -70,7 +88,7 @@ void v1_xauth_answer(struct v1_sa *v, const struct v1_cfg_msg *m)
 		v1_cfg_next(v);
 	} else {
 		v->sa.ike->stats.auth_failed++;
-		v1_fail(v, REFUSED);
+		v1_fail(v, v->xauth_why);
 	}
 }
 

@@ -36,6 +36,7 @@ RENDERER(render_isakmp_key);
 RENDERER(render_isakmp_peer);
 RENDERER(render_ike_stats);
 /* render_admission.c */
+RENDERER(render_aaa_servers);
 RENDERER(render_call_admission);
 RENDERER(render_crypto_admission);
 /* render_debug.c */

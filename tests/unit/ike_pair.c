@@ -342,6 +342,40 @@ static void op_vault_free(void *ctx, int rec)
 	memset(&h->vault[rec], 0, sizeof(h->vault[rec]));
 }
 
+static uint64_t op_aaa_ask(
+	void *ctx, const struct cfg_aaa_group *g, const struct radius_query *q, aaa_done *done, void *arg)
+{
+	struct pair_host *h = ctx;
+	(void)g;
+	if (h->aaa.none)
+		return 0;
+	snprintf(h->aaa.user, sizeof(h->aaa.user), "%s", q->user);
+	memset(h->aaa.password, 0, sizeof(h->aaa.password));
+	assert_true(q->password_len < sizeof(h->aaa.password));
+	memcpy(h->aaa.password, q->password, q->password_len);
+	h->aaa.outbound = q->outbound;
+	h->aaa.done = done;
+	h->aaa.arg = arg;
+	h->aaa.open = true;
+	return ++h->aaa.asked;
+}
+
+static void op_aaa_cancel(void *ctx, uint64_t number)
+{
+	struct pair_host *h = ctx;
+	if (number == h->aaa.asked && h->aaa.open) {
+		h->aaa.cancelled++;
+		h->aaa.open = false;
+	}
+}
+
+void pair_aaa_answer(struct pair *q, int i, enum aaa_verdict verdict, const struct radius_answer *a)
+{
+	assert_true(q->h[i].aaa.open);
+	q->h[i].aaa.open = false;
+	q->h[i].aaa.done(q->h[i].aaa.arg, verdict, a);
+}
+
 static const struct ike_ops ops = {
 	.now_ms = op_now,
 	.send = op_send,
@@ -359,6 +393,8 @@ static const struct ike_ops ops = {
 	.local_addrs = op_local_addrs,
 	.entry_serves = op_entry_serves,
 	.event = op_event,
+	.aaa_ask = op_aaa_ask,
+	.aaa_cancel = op_aaa_cancel,
 	.vault_write = op_vault_write,
 	.vault_free = op_vault_free,
 };

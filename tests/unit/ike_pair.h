@@ -51,6 +51,15 @@ struct pair_host {
 		size_t len;
 		uint8_t data[CV_VAULT_RECORD_MAX];
 	} vault[PAIR_VAULT_MAX];
+	/* what AAA servers were last asked; pair_aaa_answer() speaks for them */
+	struct {
+		bool none; /* there is nobody to ask */
+		unsigned asked, cancelled;
+		char user[256], password[129];
+		bool outbound, open;
+		aaa_done *done;
+		void *arg;
+	} aaa;
 	/* simulated traffic */
 	unsigned esp_sent, esp_received, esp_no_sa, esp_unknown;
 };
@@ -131,6 +140,8 @@ const char *pair_reason(struct pair *p, int i, enum ike_event_type type);
 uint64_t pair_stat(struct pair *p, int i, const char *name);
 /* First IKE SA of show; a field as text in a static buffer. */
 const char *pair_show(struct pair *p, int i, const char *field);
+/* The answer to what host i has asked AAA servers last. */
+void pair_aaa_answer(struct pair *p, int i, enum aaa_verdict verdict, const struct radius_answer *a);
 /* The control process of host i dies and comes back: SAs stay in the dataplane, IKE comes back from the vault. */
 void pair_restart(struct pair *p, int i);
 /* The dataplane of host i dies and comes back empty. */
