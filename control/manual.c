@@ -69,14 +69,15 @@ void manual_install(struct control *c)
 {
 	if (!dpclient_is_up(c->dp) || c->sync != SYNC_DONE)
 		return;
-	for (struct child *ch = child_next(c->children, 0), *next; ch; ch = next) {
-		next = child_next(c->children, ch->id);
+	uint32_t id; /* what comes next is looked up afterwards: a bundle goes with both of its children */
+	for (struct child *ch = child_next(c->children, 0); ch; ch = child_next(c->children, id)) {
+		id = ch->id;
 		if (!ch->manual || ch->bundled || ch->released || ch->pending)
 			continue;
 		if (child_complete(ch))
 			session_child(c->sessions, ch, true); /* adopted */
 		else
-			child_del(c, ch->id, 0); /* the dataplane has lost or refused it: made anew */
+			child_del(c, id, 0); /* the dataplane has lost or refused it: made anew */
 	}
 	each_missing(c, install);
 }

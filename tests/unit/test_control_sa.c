@@ -322,30 +322,46 @@ static void clears_only_what_is_named(void **state)
 	WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
 }
 
-/* IDLE-8: SAs made by hand have nobody to make them anew, and stay. */
-static void manual_pairs_do_not_idle_out(void **state)
+/* A router with one manual entry. Resolved, so that a test may change what an operator may not. */
+static struct cv_config *manual_router(struct fixture *f, struct algo_suite suite)
 {
-	struct fixture *f = *state;
 	struct router *r = &f->r[0];
 	struct cv_config *c = side(0);
 	struct cfg_manual *m = config_alloc(c, 1, sizeof(*m));
 	const uint8_t key[32] = {1, 2, 3};
 	char err[CFG_ERR_MAX];
-	uint64_t until;
-	json_t *a;
 
 	*m = (struct cfg_manual){.in = {.spi = 300}, .out = {.spi = 400}};
 	m->in.cipher = m->out.cipher = config_secret(c, key, 16);
 	m->in.cipher_len = m->out.cipher_len = 16;
 	m->in.auth = m->out.auth = config_secret(c, key, 32);
 	m->in.auth_len = m->out.auth_len = 32;
-	c->transform_set[0].suite = (struct algo_suite){.encr = CV_ENCR_AES128_CBC, .integ = CV_INTEG_HMAC_SHA256_128};
+	if (suite.ah) {
+		m->in.ah_spi = 302;
+		m->out.ah_spi = 402;
+		m->in.ah_auth = m->out.ah_auth = config_secret(c, key, 32);
+		m->in.ah_auth_len = m->out.ah_auth_len = 32;
+	}
+	c->transform_set[0].suite = suite;
 	c->map[0].entry[0].manual = m;
 	c->map[0].entry[0].replay_window = 0;
 	r->dp = fakedp_new(r->sock);
 	router_start(f, r);
 	if (config_resolve(c, err, NULL, NULL))
 		fail_msg("%s", err);
+	return c;
+}
+
+/* IDLE-8: SAs made by hand have nobody to make them anew, and stay. */
+static void manual_pairs_do_not_idle_out(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_config *c =
+		manual_router(f, (struct algo_suite){.encr = CV_ENCR_AES128_CBC, .integ = CV_INTEG_HMAC_SHA256_128});
+	uint64_t until;
+	json_t *a;
+
 	c->map[0].entry[0].idle_s = 1;
 	assert_string_equal(apply_resolved(f, r, c), "");
 	WAIT(f, state_of(r).sas == 2);
@@ -356,6 +372,24 @@ static void manual_pairs_do_not_idle_out(void **state)
 	a = ask(f, r, "{\"show\": \"crypto ipsec sa\"}", true);
 	assert_null(json_object_get(json_array_get(json_object_get(flow_of(a, 0), "sas"), 0), "idle_limit"));
 	json_decref(a);
+}
+
+/* IPSEC-18, IPSEC-66: AH around ESP from session keys, and a dataplane that begins anew. */
+static void manual_bundle_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_config *c = manual_router(f,
+		(struct algo_suite){
+			.encr = CV_ENCR_AES128_CBC, .integ = CV_INTEG_HMAC_SHA256_128, .ah = CV_INTEG_HMAC_SHA256_128});
+
+	assert_string_equal(apply_resolved(f, r, c), "");
+	WAIT(f, state_of(r).sas == 4);
+	fakedp_down(r->dp);
+	WAIT(f, !in_force(f, r));
+	fakedp_up(r->dp, true);
+	WAIT(f, in_force(f, r));
+	WAIT(f, state_of(r).sas == 4);
 }
 
 /*
@@ -425,6 +459,7 @@ int main(int argc, char **argv)
 		TEST(only_the_idle_pair_goes),
 		TEST(clears_only_what_is_named),
 		TEST(manual_pairs_do_not_idle_out),
+		TEST(manual_bundle_comes_back),
 		TEST(entry_of_another_inside_vrf_is_passed_over),
 	};
 
