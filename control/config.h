@@ -18,7 +18,8 @@
 struct cfg_vrf {
 	const char *name;
 	const char *description;
-	uint32_t id; /* filled in by control: stable across commits and restarts */
+	const char *host_namespace; /* of its interfaces' host devices; NULL = they have none */
+	uint32_t id;		    /* filled in by control: stable across commits and restarts */
 };
 
 /* DF bit of outer packets, and where what does not fit is fragmented (FRAG-3, 4, 9). */
@@ -82,12 +83,24 @@ struct cfg_interface {
 	enum cfg_df_bit df_bit;	   /* after config_resolve() never DEFAULT */
 	enum cfg_fragment fragment;
 	struct cfg_urpf urpf4, urpf6; /* of what comes in by it */
+	bool host_path;		      /* the Linux host has a device for it */
+	const char *host_device;      /* what it is called there; NULL = like the interface */
 	/* resolved */
 	uint32_t id;
 	const struct cfg_vrf *vrf_ref;
 	const struct cfg_interface *parent_ref;
 	const struct cfg_crypto_map *map_ref;
 };
+
+/* Has it a device on the host, and what is that called? After config_resolve(). */
+static inline bool config_has_host_device(const struct cfg_interface *i)
+{
+	return i->host_path && (!i->vrf_ref || i->vrf_ref->host_namespace);
+}
+static inline const char *config_host_device(const struct cfg_interface *i)
+{
+	return i->host_device ? i->host_device : i->name;
+}
 
 enum cfg_nh_type { CFG_NH_GATEWAY = 1, CFG_NH_INTERFACE, CFG_NH_BLACKHOLE };
 struct cfg_nexthop {

@@ -115,6 +115,45 @@ static int check_if_map(struct config_check *k, const struct cfg_interface *i)
 	return 0;
 }
 
+static bool same_host_namespace(const struct cfg_interface *a, const struct cfg_interface *b)
+{
+	const char *x = a->vrf_ref ? a->vrf_ref->host_namespace : "", *y = b->vrf_ref ? b->vrf_ref->host_namespace : "";
+
+	return !strcmp(x, y);
+}
+
+/* What Linux takes as the name of a network device: dev_valid_name(). */
+static bool host_device_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t j = 0; j < n; j++)
+		if (name[j] <= ' ' || name[j] > '~' || strchr("/:", name[j]))
+			return false;
+	return n > 0 && n < CV_HOST_DEVICE_MAX && strcmp(name, ".") && strcmp(name, "..") && strcmp(name, "lo");
+}
+
+static int check_host_device(struct config_check *k, const struct cfg_interface *i)
+{
+	const char *name = config_host_device(i);
+
+	if (!config_has_host_device(i))
+		return 0;
+	if (!host_device_ok(name))
+		return check_fail(k,
+			PATH_IF "/culvert-platform:host-device: '%s' is no name that Linux gives to a device; 1..%u "
+				"characters without '/', ':' and blanks, and not 'lo'",
+			i->name, name, CV_HOST_DEVICE_MAX - 1);
+	for (const struct cfg_interface *o = k->c->interface; o < i; o++)
+		if (config_has_host_device(o) && same_host_namespace(o, i) && !strcmp(config_host_device(o), name))
+			return check_fail(k,
+				PATH_IF
+				"/culvert-platform:host-device: '%s' is already what interface '%s' is called on "
+				"the host",
+				i->name, name, o->name);
+	return 0;
+}
+
 static int check_interface(struct config_check *k, const struct cfg_interface *i, unsigned *n_port)
 {
 	int r = 0;
@@ -141,6 +180,8 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 			i->parent_ref->mtu, i->parent);
 	for (unsigned j = 0; !r && j < i->n_addr; j++)
 		r = check_if_addr(k, i, &i->addr[j]);
+	if (!r)
+		r = check_host_device(k, i);
 	return r ? r : check_if_map(k, i);
 }
 

@@ -175,6 +175,17 @@ static uint8_t urpf(const struct cfg_urpf *u)
 	return u->mode ? mode | (u->allow_default ? CV_URPF_ALLOW_DEFAULT : 0) : 0;
 }
 
+/* Tables that may hold the same addresses cannot share one of the host's: a VRF needs a namespace of its own. */
+static void build_host(struct cv_host *m, const struct cfg_interface *i)
+{
+	if (!config_has_host_device(i))
+		return;
+	m->enabled = 1;
+	snprintf(m->device, sizeof(m->device), "%s", config_host_device(i));
+	if (i->vrf_ref)
+		snprintf(m->netns, sizeof(m->netns), "%s", i->vrf_ref->host_namespace);
+}
+
 static int build_interface(struct build *b, struct cfg_interface *i)
 {
 	uint32_t port = 0, parent = i->parent_ref ? i->parent_ref->id : 0;
@@ -203,6 +214,7 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	m->urpf4 = urpf(&i->urpf4);
 	m->urpf6 = urpf(&i->urpf6);
 	name_copy(m->name, i->name);
+	build_host(&m->host, i);
 	if (i->tunnel)
 		build_tunnel(&m->tunnel, i->tunnel);
 	return 0;

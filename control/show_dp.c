@@ -149,6 +149,10 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 		set_str(o, "crypto_map", i->crypto_map);
 	set_urpf(o, "reverse_path_ipv4", &i->urpf4);
 	set_urpf(o, "reverse_path_ipv6", &i->urpf6);
+	if (config_has_host_device(i)) {
+		set_str(o, "host_device", config_host_device(i));
+		set_str(o, "host_namespace", i->vrf_ref ? i->vrf_ref->host_namespace : NULL);
+	}
 	addresses = set_array(o, "addresses");
 	for (unsigned j = 0; j < i->n_addr; j++) {
 		char addr[CV_ADDR_STR], text[CV_ADDR_STR + 8];

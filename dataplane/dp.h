@@ -39,8 +39,9 @@ enum slow_reason {
 	SLOW_INVALID_SPI,
 	SLOW_REASON_MAX
 };
-/* What main handles as SLOW_LOCAL comes by ways of its own (slow.c): IKE, neighbour discovery, fragments, the rest. */
-#define SLOW_CLASSES (SLOW_REASON_MAX + 3)
+/* What main handles as SLOW_LOCAL comes by ways of its own (slow.c): IKE, neighbour discovery, fragments, routing
+ * protocols and others for the Linux host, the rest. */
+#define SLOW_CLASSES (SLOW_REASON_MAX + 5)
 
 #define PKT_F_IP6 1u
 #define PKT_F_PROTECTED 2u  /* outer packet made by IPsec: never matched against an SPD again (VRF-13) */
@@ -51,6 +52,7 @@ enum slow_reason {
 #define PKT_F_PRIO 64u
 #define PKT_F_LOCAL 128u /* addressed to this router: set by ip_input before ipsec_check_clear */
 #define PKT_F_LEARN 512u /* fast.h: what becomes of it is remembered. Clear it when you wrap or rewrite the packet. */
+#define PKT_F_HOST 1024u /* sent by a program on the Linux host (host.h); with PKT_F_LOCAL_OUT */
 #define PKT_F_GROUP 256u /* received as a link-layer broadcast or multicast */
 
 /* Per-packet metadata in the mbuf's private area; 64 bytes, one line. Valid from pipeline input to transmission. */

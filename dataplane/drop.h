@@ -33,6 +33,8 @@
 	X(TX_FULL, "tx-full", "transmit queue of the device was full")                                                 \
 	X(LOCAL_UNKNOWN, "local-no-listener", "addressed to this router, but nothing listens")                         \
 	X(MULTICAST, "multicast", "multicast or broadcast that is not handled")                                        \
+	X(HOST_DEVICE, "host-device", "the Linux host did not take it: its device is down or its queue full")          \
+	X(HOST_SENT, "host-sent", "the Linux host sent something that cannot go out of this interface")                \
 	/* slow path */                                                                                                \
 	X(SLOW_FULL, "slow-path-full", "the ring to the main core was full")                                           \
 	X(SLOW_RATE, "slow-path-rate", "over the rate limit of its slow-path class")                                   \

@@ -20,6 +20,8 @@
 	X(REFUSED_ND, "refused-nd", "neighbour discovery packets from neighbours")                                     \
 	X(REFUSED_LOCAL, "refused-local", "packets to this router but IKE, neighbour discovery and fragments")         \
 	X(REFUSED_FRAGMENT, "refused-fragment", "fragments of packets to this router")                                 \
+	X(REFUSED_ROUTING, "refused-routing", "packets of routing protocols to the Linux host")                        \
+	X(REFUSED_HOST, "refused-host", "other packets to the Linux host")                                             \
 	X(REFUSED_IKE, "refused-ike", "IKE packets")                                                                   \
 	X(REFUSED_TTL, "refused-ttl", "packets whose sender was not told that their TTL ran out")                      \
 	X(REFUSED_UNREACH, "refused-unreachable", "packets whose sender was not told that there is no route")          \

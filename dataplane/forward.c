@@ -6,6 +6,7 @@
 #include "fast.h"
 #include "fib.h"
 #include "frag.h"
+#include "host.h"
 #include "iface.h"
 #include "iphdr.h"
 #include "neigh.h"
@@ -278,6 +279,8 @@ static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp
 
 		if (FIB_KIND(meta->adj) == FIB_LOCAL)
 			local_one(w, m, esp, tunnel);
+		else if (FIB_KIND(meta->adj) == FIB_BROADCAST && host_group(m))
+			dp_slow(w, m, SLOW_LOCAL);
 		else if (unlikely(FIB_KIND(meta->adj) == FIB_BROADCAST || (meta->flags & PKT_F_GROUP)))
 			dp_drop1(w, m, DROP_MULTICAST);
 		else

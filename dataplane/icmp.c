@@ -4,6 +4,7 @@
 #include <rte_icmp.h>
 
 #include "fib.h"
+#include "host.h"
 #include "iface.h"
 #include "iphdr.h"
 #include "nd.h"
@@ -97,6 +98,19 @@ static bool own_address(const struct pkt_meta *meta, const struct cv_addr *towar
 
 /* ---- errors ---- */
 
+/* The host believes no packet that has its own address as source: it hears of what went wrong from the other end. */
+static bool error_source(struct rte_mbuf *m, const struct cv_addr *towards, struct cv_addr *out)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+	const bool ip6 = meta->flags & PKT_F_IP6;
+
+	if (!(meta->flags & PKT_F_HOST))
+		return own_address(meta, towards, out);
+	*out = (struct cv_addr){.af = towards->af};
+	memcpy(out->b, rte_pktmbuf_mtod_offset(m, const uint8_t *, ip6 ? 24 : 16), ip6 ? 16 : 4);
+	return true;
+}
+
 static bool is_icmp_error(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	uint8_t proto = meta->flags & PKT_F_IP6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
@@ -112,7 +126,9 @@ static bool is_icmp_error(const struct rte_mbuf *m, const struct pkt_meta *meta)
 
 static bool may_answer(const struct rte_mbuf *m, const struct pkt_meta *meta, bool too_big)
 {
-	if (meta->frag == 2 || (meta->flags & PKT_F_LOCAL_OUT) || is_icmp_error(m, meta))
+	bool ours = (meta->flags & PKT_F_LOCAL_OUT) && !(meta->flags & PKT_F_HOST);
+
+	if (meta->frag == 2 || ours || is_icmp_error(m, meta))
 		return false;
 	if (meta->flags & PKT_F_IP6) {
 		const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *);
@@ -178,7 +194,7 @@ void icmp_error(struct worker *w, struct rte_mbuf *m, const struct icmp_error *e
 
 	quote = quote < most ? quote : most;
 	sender_of(m, ip6, &to);
-	if (!may_answer(m, meta, e->type6 == ICMP6_TOO_BIG) || !own_address(meta, &to, &own) || !take(&errors))
+	if (!may_answer(m, meta, e->type6 == ICMP6_TOO_BIG) || !error_source(m, &to, &own) || !take(&errors))
 		return;
 	struct rte_mbuf *r = dp_alloc();
 	uint8_t *p = r ? (uint8_t *)rte_pktmbuf_append(r, (uint16_t)(hdr + quote)) : NULL;
@@ -299,9 +315,10 @@ void icmp_input(struct worker *w, struct rte_mbuf *m)
 		nd_input(w, m);
 	else if (type == (ip6 ? ICMP6_TOO_BIG : ICMP4_UNREACH) && pmtu_input(w, m))
 		rte_pktmbuf_free(m);
-	else if (type != (ip6 ? ICMP6_ECHO : RTE_IP_ICMP_ECHO_REQUEST))
-		dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
-	else if (ip6 && ip6_is_multicast(rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr))
+	else if (type != (ip6 ? ICMP6_ECHO : RTE_IP_ICMP_ECHO_REQUEST)) {
+		if (!host_input(w, m)) /* answers to the host's own questions, and errors about what it sent */
+			dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
+	} else if (ip6 && ip6_is_multicast(rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr))
 		dp_drop1(w, m, DROP_MULTICAST);
 	else if (!take(&echos))
 		dp_drop1(w, m, DROP_SLOW_RATE);

@@ -9,6 +9,7 @@
 #include "cv_addr.h"
 #include "fib.h"
 #include "flow_change.h"
+#include "host.h"
 #include "neigh.h"
 #include "port.h"
 #include "tunnel.h"
@@ -215,6 +216,7 @@ static void derive(struct dp_if *ifp)
 
 	ifp->mtu = cfg->mtu;
 	ifp->tunnel = cfg->tunnel;
+	ifp->host = cfg->host.enabled;
 	ifp->urpf4 = cfg->urpf4;
 	ifp->urpf6 = cfg->urpf6;
 	ifp->vlan_id = cfg->type == CV_IF_VLAN ? cfg->vlan_id : 0;
@@ -372,6 +374,16 @@ static int view_build(char *text)
 	return 0;
 }
 
+static int host_devices_make(char *text)
+{
+	int rc = 0;
+
+	for (uint32_t i = 1; i < CV_IF_MAX && !rc; i++)
+		if (is_private(i))
+			rc = host_prepare(staged.by_id[i], text);
+	return rc;
+}
+
 static int iface_prepare(char *text)
 {
 	if (!staged.open && vrf_changing())
@@ -380,6 +392,8 @@ static int iface_prepare(char *text)
 		return 0;
 	int rc = derive_all(text);
 
+	if (!rc)
+		rc = host_devices_make(text);
 	if (!rc)
 		rc = view_build(text);
 	if (!rc)
@@ -420,6 +434,7 @@ static void iface_publish(void)
 			dp_defer(free, (void *)(uintptr_t)was);
 	}
 	flow_change_all();
+	host_publish();
 	if (old != &no_interfaces)
 		dp_defer(view_free, (void *)(uintptr_t)old);
 	staged.view = NULL;
@@ -430,6 +445,7 @@ static void iface_abort(void)
 {
 	if (!staged.open)
 		return;
+	host_abort();
 	for (uint32_t i = 0; i < CV_IF_MAX; i++)
 		staged_remove(i);
 	if (staged.view)

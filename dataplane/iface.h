@@ -26,6 +26,7 @@ struct dp_if {
 	uint8_t mac[6];	      /* source address of what it sends, destination of what it takes */
 	bool link;	      /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
 	uint8_t link_local[16];	 /* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
+	bool host;		 /* has a device on the Linux host (host.h) */
 	struct cv_tunnel tunnel; /* TUNNEL */
 	/* below: main lcore only */
 	struct cv_if cfg;

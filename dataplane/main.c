@@ -18,6 +18,7 @@
 #include "eal.h"
 #include "fib.h"
 #include "fast.h"
+#include "host.h"
 #include "ipsec.h"
 #include "neigh.h"
 #include "port.h"
@@ -147,7 +148,7 @@ static void main_loop(struct cv_chan_server *server)
 			look_for_client(server);
 			next_client = now + CLIENT_MS;
 		}
-		unsigned work = command_poll() + inject_poll(w) + slow_poll(w);
+		unsigned work = command_poll() + inject_poll(w) + slow_poll(w) + host_poll(w);
 		if (now >= next_tick) {
 			tick(w, now);
 			next_tick = now + TICK_MS;
@@ -197,6 +198,7 @@ static int run(const struct options *o)
 				CULVERT_VERSION, dp_n_workers, ipsec_crypto()->describe(), o->socket);
 			main_loop(server);
 			cv_notice("main", "signal %d: stopping", (int)stop_signal);
+			host_close_all();
 			port_close_all();
 			workers_stop();
 			free_worker_state();

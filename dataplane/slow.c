@@ -10,16 +10,20 @@
 #include <rte_udp.h>
 
 #include "events.h"
+#include "iface.h"
 #include "ipsec.h"
 #include "nd.h"
 #include "slowpath.h"
 
 #define SLOW_RING 512u
 #define SLOW_BURST 64u
-/* Classes beside the reasons: a flood of pings or of fragments must not keep a tunnel from coming up, nor a neighbour
- * from being heard. */
-enum { SLOW_IKE = SLOW_REASON_MAX, SLOW_ND, SLOW_FRAGMENT };
-_Static_assert(SLOW_FRAGMENT + 1 == SLOW_CLASSES, "a bucket per class");
+#define PROTO_OSPF 89u
+#define PROTO_PIM 103u
+#define PROTO_VRRP 112u
+/* Classes beside the reasons: a flood of pings, of fragments or to the host must not keep a tunnel from coming up, nor
+ * a neighbour from being heard. */
+enum { SLOW_IKE = SLOW_REASON_MAX, SLOW_ND, SLOW_FRAGMENT, SLOW_ROUTING, SLOW_HOST };
+_Static_assert(SLOW_HOST + 1 == SLOW_CLASSES, "a bucket per class");
 
 /* Packets per second and worker. What an attacker can cause from afar is cheap to refuse here and dear on main. */
 static const uint32_t rate[SLOW_CLASSES] = {
@@ -34,6 +38,8 @@ static const uint32_t rate[SLOW_CLASSES] = {
 	[SLOW_IKE] = 20000,
 	[SLOW_ND] = 5000,
 	[SLOW_FRAGMENT] = 20000,
+	[SLOW_ROUTING] = 20000,
+	[SLOW_HOST] = 50000,
 };
 /* Where packets that a class had no room for are counted. */
 static const uint8_t refused[SLOW_CLASSES] = {
@@ -48,6 +54,8 @@ static const uint8_t refused[SLOW_CLASSES] = {
 	[SLOW_IKE] = EVENT_REFUSED_IKE,
 	[SLOW_ND] = EVENT_REFUSED_ND,
 	[SLOW_FRAGMENT] = EVENT_REFUSED_FRAGMENT,
+	[SLOW_ROUTING] = EVENT_REFUSED_ROUTING,
+	[SLOW_HOST] = EVENT_REFUSED_HOST,
 };
 static struct rte_ring *ring[SLOW_CLASSES];
 static uint64_t cost[SLOW_CLASSES], cap[SLOW_CLASSES]; /* TSC cycles per packet, and most that can be saved */
@@ -88,13 +96,45 @@ static bool looks_like_nd(const struct rte_mbuf *m)
 	return ip->hop_limits == ND_HOP_LIMIT && type >= ND_TYPE_FIRST && type <= ND_TYPE_LAST;
 }
 
+/* Where a routing daemon listens: a flood of anything else to the host must not cost an adjacency. */
+static bool looks_like_routing(const struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+	const uint16_t bgp = RTE_BE16(179), rip = RTE_BE16(520), ripng = RTE_BE16(521), bfd = RTE_BE16(3784),
+		       bfd_multihop = RTE_BE16(4784);
+	const uint16_t *port; /* source, destination: TCP and UDP begin with them */
+
+	if (meta->l4_proto == PROTO_OSPF || meta->l4_proto == PROTO_PIM || meta->l4_proto == PROTO_VRRP)
+		return true;
+	if (rte_pktmbuf_data_len(m) < meta->l4_off + 2 * sizeof(*port))
+		return false;
+	port = rte_pktmbuf_mtod_offset(m, const uint16_t *, meta->l4_off);
+	if (meta->l4_proto == IPPROTO_TCP)
+		return port[0] == bgp || port[1] == bgp;
+	return meta->l4_proto == IPPROTO_UDP &&
+	       (port[1] == rip || port[1] == ripng || port[1] == bfd || port[1] == bfd_multihop);
+}
+
+static bool for_host(const struct pkt_meta *meta)
+{
+	const struct dp_if *ifp = iface_get(meta->if_rx);
+
+	return ifp && ifp->host && meta->l4_proto != (meta->flags & PKT_F_IP6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+}
+
 static unsigned local_class(const struct rte_mbuf *m)
 {
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+
 	if (looks_like_ike(m))
 		return SLOW_IKE;
 	if (looks_like_nd(m))
 		return SLOW_ND;
-	return pkt_meta((struct rte_mbuf *)(uintptr_t)m)->frag ? SLOW_FRAGMENT : (unsigned)SLOW_LOCAL;
+	if (meta->frag)
+		return SLOW_FRAGMENT;
+	if (!for_host(meta))
+		return SLOW_LOCAL;
+	return looks_like_routing(m) ? SLOW_ROUTING : SLOW_HOST;
 }
 
 static void refuse(struct worker *w, struct rte_mbuf *m, unsigned class, enum drop_reason why)

@@ -2,6 +2,7 @@
 #include "slowpath.h"
 
 #include "announce.h"
+#include "host.h"
 #include "icmp.h"
 #include "iface.h"
 #include "iphdr.h"
@@ -45,6 +46,8 @@ static void udp_input(struct worker *w, struct rte_mbuf *m)
 		punt_packet(w, m, CV_PUNT_IKE);
 		return;
 	}
+	if (host_input(w, m))
+		return;
 	icmp_error(w, m, &icmp_port_unreachable);
 	dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
 }
@@ -54,11 +57,13 @@ static void deliver(struct worker *w, struct rte_mbuf *m)
 	const struct pkt_meta *meta = pkt_meta(m);
 	bool ip6 = meta->flags & PKT_F_IP6;
 
-	if (meta->l4_proto == (ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+	bool group = host_group(m);
+
+	if (meta->l4_proto == (ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) && (ip6 || !group))
 		icmp_input(w, m);
-	else if (meta->l4_proto == IPPROTO_UDP)
+	else if (meta->l4_proto == IPPROTO_UDP && !group)
 		udp_input(w, m);
-	else
+	else if (!host_input(w, m))
 		dp_drop1(w, m, DROP_LOCAL_UNKNOWN);
 }
 

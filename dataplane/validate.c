@@ -183,6 +183,25 @@ static bool urpf_ok(uint8_t how)
 	       ((mode == CV_URPF_STRICT || mode == CV_URPF_LOOSE) && !(how & ~(CV_URPF_MODE | CV_URPF_ALLOW_DEFAULT)));
 }
 
+static bool terminated(const char *s, size_t size)
+{
+	return strnlen(s, size) < size;
+}
+
+/* Both are parts of paths that are opened with privileges. */
+static enum cv_err check_host(const struct cv_host *h, char *text)
+{
+	if (!flag_ok(h->enabled))
+		return bad(text, "flags are 0 or 1");
+	if (!h->enabled)
+		return CV_OK;
+	if (!name_ok(h->device, sizeof(h->device)) || strpbrk(h->device, "/:%") || h->device[0] == '.')
+		return bad(text, "host device has no name that Linux takes");
+	if (!terminated(h->netns, sizeof(h->netns)) || strchr(h->netns, '/') || h->netns[0] == '.')
+		return bad(text, "host device in a network namespace of no valid name");
+	return CV_OK;
+}
+
 static enum cv_err check_if(const void *body, char *text)
 {
 	const struct cv_if *c = body;
@@ -200,6 +219,10 @@ static enum cv_err check_if(const void *body, char *text)
 		return bad(text, "unknown kind of reverse path check");
 	if (c->has_mac && (c->mac[0] & 1) != 0)
 		return bad(text, "a multicast MAC address");
+	enum cv_err host = check_host(&c->host, text);
+
+	if (host != CV_OK)
+		return host;
 	switch (c->type) {
 	case CV_IF_ETHERNET:
 		return c->port_id < CV_PORT_MAX ? CV_OK

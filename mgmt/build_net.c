@@ -21,6 +21,7 @@ static bool vrfs(struct build *b, const struct lyd_node *tree)
 		struct cfg_vrf *vrf = &b->c->vrf[b->c->n_vrf++];
 		vrf->name = build_text(b, v, "name");
 		vrf->description = build_text(b, v, "description");
+		vrf->host_namespace = build_text(b, v, "host-namespace");
 	}
 	return true;
 }
@@ -120,7 +121,8 @@ static struct cfg_urpf urpf(const struct lyd_node *n)
 		.allow_default = tree_flag(n, "allow-default")};
 }
 
-static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
+/* host_path: what an interface has that does not say it. */
+static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i, bool host_path)
 {
 	const struct lyd_node *v4 = tree_child(n, "ipv4"), *v6 = tree_child(n, "ipv6");
 	const struct lyd_node *verify = tree_child(n, "verify-source");
@@ -141,6 +143,8 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->fragment = build_fragment(tree_text(n, "ipsec-fragmentation"));
 	i->urpf4 = urpf(tree_child(verify, "ipv4"));
 	i->urpf6 = urpf(tree_child(verify, "ipv6"));
+	i->host_path = tree_child(n, "host-path") ? tree_flag(n, "host-path") : host_path;
+	i->host_device = build_text(b, n, "host-device");
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
 	return interface_type(b, n, i) && tunnel(b, tree_child(n, "tunnel"), i) && mac(b, n, i) &&
 	       addresses(b, v4, i) && addresses(b, v6, i);
@@ -170,10 +174,11 @@ static void default_mtus(struct cv_config *c)
 static bool interfaces(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *top = tree_top(tree, "ietf-interfaces", "interfaces");
+	bool host_path = tree_flag(tree_top(tree, "culvert-platform", "platform"), "host-path");
 
 	b->c->interface = config_alloc(b->c, tree_count(top, "interface"), sizeof(*b->c->interface));
 	for (const struct lyd_node *n = NULL; (n = tree_next(top, "interface", n));)
-		if (!one_interface(b, n, &b->c->interface[b->c->n_interface++]))
+		if (!one_interface(b, n, &b->c->interface[b->c->n_interface++], host_path))
 			return false;
 	default_mtus(b->c);
 	return true;

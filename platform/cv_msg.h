@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 4u
+#define CV_MSG_VERSION 5u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -175,6 +175,14 @@ struct cv_tunnel {
 #define CV_URPF_LOOSE 2u  /* a route back by any interface ("any") */
 #define CV_URPF_MODE 3u
 #define CV_URPF_ALLOW_DEFAULT 4u /* a default route is a route back, too */
+/* The interface as the Linux host sees it: a network device that the dataplane makes. */
+#define CV_HOST_DEVICE_MAX 16u /* IFNAMSIZ */
+struct cv_host {
+	uint8_t enabled;
+	uint8_t pad[3];
+	char device[CV_HOST_DEVICE_MAX]; /* its name */
+	char netns[CV_NAME_MAX]; /* network namespace it is made in, as ip-netns names it; "" = the dataplane's own */
+};
 struct cv_if {
 	uint32_t if_id;
 	uint32_t type;	    /* enum cv_if_type */
@@ -190,6 +198,7 @@ struct cv_if {
 	uint8_t pad[2];
 	char name[CV_NAME_MAX];
 	struct cv_tunnel tunnel; /* TUNNEL */
+	struct cv_host host;
 };
 
 struct cv_if_addr {

@@ -113,6 +113,10 @@ static void interface_block(FILE *out, const json_t *i)
 	fputc('\n', out);
 	if (json_object_get(i, "vrf") || json_object_get(i, "crypto_map"))
 		fprintf(out, "  VRF: %s, crypto map: %s\n", jvrf(i, "vrf"), jtext(i, "crypto_map", "(none)"));
+	if (json_object_get(i, "host_device"))
+		fprintf(out, "  Host device: %s%s%s\n", jtext(i, "host_device", "?"),
+			json_object_get(i, "host_namespace") ? ", network namespace " : "",
+			jtext(i, "host_namespace", ""));
 	urpf_line(out, "IP", json_object_get(i, "reverse_path_ipv4"));
 	urpf_line(out, "IPv6", json_object_get(i, "reverse_path_ipv6"));
 	tunnel_lines(out, tunnel);

@@ -201,6 +201,15 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_IF_SET, eth, urpf4, 3);
 	BAD(CV_CMD_IF_SET, eth, urpf6, CV_URPF_ALLOW_DEFAULT);
 	BAD(CV_CMD_IF_SET, eth, urpf6, CV_URPF_LOOSE | 8);
+	struct cv_if hosted = eth;
+	hosted.host = (struct cv_host){.enabled = 1, .device = "lan", .netns = "red"};
+	assert_int_equal(check(CV_CMD_IF_SET, &hosted, sizeof(hosted)), CV_OK);
+	BAD(CV_CMD_IF_SET, hosted, host.enabled, 2);
+	BAD(CV_CMD_IF_SET, hosted, host.device[0], 0);
+	BAD(CV_CMD_IF_SET, hosted, host.device[1], '/');
+	BAD(CV_CMD_IF_SET, hosted, host.device[1], '%'); /* the kernel would number it */
+	BAD(CV_CMD_IF_SET, hosted, host.netns[1], '/');
+	BAD(CV_CMD_IF_SET, hosted, host.netns[0], '.');
 	struct cv_if vlan = eth;
 	vlan.type = CV_IF_VLAN;
 	vlan.vlan_id = 4094;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Network namespaces of the host and the netlink sockets in them. Main lcore; its thread enters a namespace for as long
+ * as it takes to open something there. For host*.c only. */
+#ifndef DATAPLANE_HOST_NS_H
+#define DATAPLANE_HOST_NS_H
+
+#include <linux/netlink.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cv_types.h"
+
+struct mnl_socket;
+struct host_ns {
+	struct host_ns *next;
+	char name[CV_NAME_MAX]; /* "" = our own */
+	unsigned users;
+	struct mnl_socket *nl; /* requests */
+	uint32_t seq;
+};
+
+/* The namespace of this name with a reference more on it. NULL: errno says why it cannot be had. */
+struct host_ns *host_ns_get(const char *name);
+void host_ns_put(struct host_ns *ns);
+/* Go there, and back with what enter() returned (>= -1). -2: errno says why not. */
+int host_ns_enter(const struct host_ns *ns);
+void host_ns_leave(int back);
+/* Send a request and wait for the kernel's verdict: 0 or -errno. Sets flags and sequence number. */
+int host_ns_ask(struct host_ns *ns, struct nlmsghdr *request);
+
+#endif
