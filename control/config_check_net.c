@@ -318,12 +318,24 @@ static int check_acl(struct config_check *k, const struct cfg_acl *a)
 	return r;
 }
 
+/* One namespace has one table, and cannot hold two VRFs'. */
+static int check_vrf_namespace(struct config_check *k, const struct cfg_vrf *v)
+{
+	for (const struct cfg_vrf *o = k->c->vrf; v->host_namespace && o < v; o++)
+		if (o->host_namespace && !strcmp(o->host_namespace, v->host_namespace))
+			return check_fail(k, PATH_VRF "/host-namespace: '%s' is already that of VRF '%s'", v->name,
+				v->host_namespace, o->name);
+	return 0;
+}
+
 int config_check_network(struct config_check *k)
 {
 	struct cv_config *c = k->c;
 	unsigned n_port = 0;
 	int r = check_limits(k);
 
+	for (unsigned i = 0; !r && i < c->n_vrf; i++)
+		r = check_vrf_namespace(k, &c->vrf[i]);
 	for (unsigned i = 0; !r && i < c->n_interface; i++)
 		r = check_interface(k, &c->interface[i], &n_port);
 	for (unsigned i = 0; !r && i < c->n_route; i++)

@@ -293,6 +293,16 @@ static const char *origin_text(uint8_t origin)
 	switch (origin) {
 	case ORIGIN_STATIC:
 		return "static";
+	case CV_ORIGIN_KERNEL:
+		return "kernel";
+	case CV_ORIGIN_OSPF:
+		return "ospf";
+	case CV_ORIGIN_BGP:
+		return "bgp";
+	case CV_ORIGIN_RIP:
+		return "rip";
+	case CV_ORIGIN_ISIS:
+		return "isis";
 	case ORIGIN_CONNECTED:
 		return "connected";
 	case ORIGIN_LOCAL:

@@ -89,6 +89,20 @@ int fib_if_prefix_del(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word)
 /* The state of this interface changed: routes through it must be looked at again in prepare. */
 void fib_if_changed(uint32_t if_id);
 
+/* ---- main: called by host_route.c, as a transaction of its own that ends with fib_module.prepare and publish ---- */
+/* The kernel's route to a prefix, beside a configured one; the lower distance is used. named: a number for sweeping. 0
+ * or enum cv_err with text. */
+int fib_host_route_set(const struct cv_route *route, uint32_t named, char *text);
+void fib_host_route_del(uint32_t vrf_id, const struct cv_prefix *p);
+/* What is set, NULL = none. Until the next change. */
+const struct cv_route *fib_host_route(uint32_t vrf_id, const struct cv_prefix *p);
+/* Delete each of them that stale() says is. */
+typedef bool (*fib_host_stale_fn)(void *arg, const struct cv_route *route, uint32_t named);
+void fib_host_sweep(fib_host_stale_fn stale, void *arg);
+
+/* Each configured route that is in force, with the word that its prefix has in the table. */
+void fib_configured_each(void (*fn)(const struct cv_route *route, uint32_t word));
+
 /* Main: has a transaction staged changes that are neither published nor aborted yet? */
 bool fib_txn_in_progress(void);
 

@@ -12,6 +12,7 @@
 #include "cv_log.h"
 #include "fib.h"
 #include "host_device.h"
+#include "host_route.h"
 #include "link.h"
 #include "neigh_send.h"
 #include "pipeline.h"
@@ -86,6 +87,7 @@ static void put_in(uint32_t if_id)
 	device[if_id] = staged[if_id];
 	staged[if_id] = NULL;
 	n_devices++;
+	host_routes_tell_all();
 	if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, device[if_id]->fd, &e) != 0)
 		cv_err("host", "device %s is not heard: %s", device[if_id]->cfg.device, strerror(errno));
 }
@@ -111,6 +113,34 @@ void host_close_all(void)
 	for (uint32_t i = 1; i < CV_IF_MAX; i++)
 		if (device[i])
 			take_away(i);
+}
+
+bool host_device_stays(uint32_t if_id)
+{
+	const struct dp_if *ifp = iface_staged(if_id);
+
+	return ifp && ifp->host && device[if_id] && !staged[if_id] && ifp->up;
+}
+
+/* Route messages come by the hundred thousand, and most name the device that the one before did. */
+const struct dp_if *host_by_index(const struct host_ns *ns, uint32_t ifindex)
+{
+	static uint32_t last;
+
+	if (device[last] && device[last]->ns == ns && device[last]->ifindex == ifindex)
+		return iface_get(last);
+	for (uint32_t i = 1; i < CV_IF_MAX; i++)
+		if (device[i] && device[i]->ns == ns && device[i]->ifindex == ifindex) {
+			last = i;
+			return iface_get(i);
+		}
+	return NULL;
+}
+
+uint32_t host_index(uint32_t if_id, struct host_ns **ns)
+{
+	*ns = device[if_id] ? device[if_id]->ns : NULL;
+	return device[if_id] ? device[if_id]->ifindex : 0;
 }
 
 /* ---- to the host ---- */

@@ -14,7 +14,7 @@
 
 #define ANSWER_MAX 8192u
 
-static struct host_ns *all;
+struct host_ns *host_ns_all;
 
 int host_ns_enter(const struct host_ns *ns)
 {
@@ -46,14 +46,14 @@ void host_ns_leave(int back)
 	close(back);
 }
 
-static struct mnl_socket *open_there(const struct host_ns *ns)
+struct mnl_socket *host_ns_socket(const struct host_ns *ns, int flags)
 {
 	int back = host_ns_enter(ns);
 	struct mnl_socket *nl = NULL;
 
 	if (back == -2)
 		return NULL;
-	nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | flags);
 	host_ns_leave(back);
 	if (nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0)
 		return nl;
@@ -66,7 +66,7 @@ struct host_ns *host_ns_get(const char *name)
 {
 	struct host_ns *ns;
 
-	for (ns = all; ns; ns = ns->next)
+	for (ns = host_ns_all; ns; ns = ns->next)
 		if (strcmp(ns->name, name) == 0) {
 			ns->users++;
 			return ns;
@@ -76,27 +76,31 @@ struct host_ns *host_ns_get(const char *name)
 		return NULL;
 	(void)snprintf(ns->name, sizeof(ns->name), "%s", name);
 	ns->users = 1;
-	ns->nl = open_there(ns);
+	ns->nl = host_ns_socket(ns, 0);
 	if (!ns->nl) {
 		int err = errno;
 		free(ns);
 		errno = err;
 		return NULL;
 	}
-	ns->next = all;
-	all = ns;
+	ns->next = host_ns_all;
+	host_ns_all = ns;
 	return ns;
 }
 
 void host_ns_put(struct host_ns *ns)
 {
-	struct host_ns **p = &all;
+	struct host_ns **p = &host_ns_all;
 
 	if (--ns->users)
 		return;
 	while (*p != ns)
 		p = &(*p)->next;
 	*p = ns->next;
+	if (ns->events)
+		mnl_socket_close(ns->events);
+	if (ns->walk)
+		mnl_socket_close(ns->walk);
 	mnl_socket_close(ns->nl);
 	free(ns);
 }

@@ -10,6 +10,7 @@
 #include "fib.h"
 #include "flow_change.h"
 #include "host.h"
+#include "host_route.h"
 #include "neigh.h"
 #include "port.h"
 #include "tunnel.h"
@@ -395,6 +396,8 @@ static int iface_prepare(char *text)
 	if (!rc)
 		rc = host_devices_make(text);
 	if (!rc)
+		host_routes_prepare();
+	if (!rc)
 		rc = view_build(text);
 	if (!rc)
 		rc = routes_update();
@@ -474,6 +477,11 @@ void iface_port_changed(uint32_t port_id)
 void iface_tunnel_changed(void)
 {
 	staged.ports_changed = true;
+}
+
+bool iface_txn_in_progress(void)
+{
+	return staged.open;
 }
 
 /* What a port change means for interfaces and routes is applied as a transaction of its own, not inside another. */

@@ -79,6 +79,9 @@ static inline bool iface_has_port(const struct dp_if *ifp)
 	return ifp->type == CV_IF_ETHERNET || ifp->type == CV_IF_VLAN;
 }
 
+/* Main: has a transaction staged changes that are neither published nor aborted yet? */
+bool iface_txn_in_progress(void);
+
 /* Main, any time: a port came, went, or its link or MAC changed. Noted; applied by iface_refresh(). */
 void iface_port_changed(uint32_t port_id);
 /* Main, any time: the same for what the line protocol of a tunnel follows (tunnel.h). */

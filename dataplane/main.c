@@ -19,6 +19,7 @@
 #include "fib.h"
 #include "fast.h"
 #include "host.h"
+#include "host_route.h"
 #include "ipsec.h"
 #include "neigh.h"
 #include "port.h"
@@ -148,7 +149,7 @@ static void main_loop(struct cv_chan_server *server)
 			look_for_client(server);
 			next_client = now + CLIENT_MS;
 		}
-		unsigned work = command_poll() + inject_poll(w) + slow_poll(w) + host_poll(w);
+		unsigned work = command_poll() + inject_poll(w) + slow_poll(w) + host_poll(w) + host_routes_poll(now);
 		if (now >= next_tick) {
 			tick(w, now);
 			next_tick = now + TICK_MS;

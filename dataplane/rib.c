@@ -12,6 +12,7 @@
 #include "fib.h"
 #include "fib_write.h"
 #include "flow_change.h"
+#include "host_route.h"
 #include "iface.h"
 #include "neigh.h"
 #include "rib_gateway.h"
@@ -56,15 +57,35 @@ static void txn_touch(struct rib_prefix *rp)
 	TAILQ_INSERT_TAIL(&rib.touched, rp, txn_link);
 }
 
-/* Put another route (NULL = none) in place of the current one. -ENOMEM: it is there, but its gateways are not followed.
- */
-static int set_route(struct rib_prefix *rp, struct cv_route *route)
+static struct cv_route *best(const struct rib_state *s)
+{
+	struct cv_route *r = NULL;
+
+	for (unsigned i = 0; i < RIB_SOURCES; i++)
+		if (s->offer[i] && (!r || s->offer[i]->distance < r->distance))
+			r = s->offer[i];
+	return r;
+}
+
+/* Follow the gateways of the route in force. -ENOMEM: they are not followed. */
+static int choose(struct rib_prefix *rp)
 {
 	rib_gateway_del(rp);
-	if (rp->cur.route != rp->old.route)
-		free(rp->cur.route);
-	rp->cur.route = route;
-	return route ? rib_gateway_add(rp) : 0;
+	rp->cur.route = best(&rp->cur);
+	return rp->cur.route ? rib_gateway_add(rp) : 0;
+}
+
+/* Put another route (NULL = none) in place of what this source offers. -ENOMEM: it is there, but its gateways are not
+ * followed. */
+static int set_offer(struct rib_prefix *rp, enum rib_source source, struct cv_route *route)
+{
+	struct cv_route *before = rp->cur.offer[source];
+
+	rib_gateway_del(rp); /* reads the route in force, which may be the one that goes */
+	if (before != rp->old.offer[source])
+		free(before);
+	rp->cur.offer[source] = route;
+	return choose(rp);
 }
 
 static size_t route_size(const struct cv_route *r)
@@ -92,7 +113,7 @@ static int route_check(const struct cv_route *r, char *text)
 	return 0;
 }
 
-static int route_set(const struct cv_route *cmd, char *text)
+static int route_set(const struct cv_route *cmd, enum rib_source source, uint32_t named, char *text)
 {
 	int rc = route_check(cmd, text);
 
@@ -102,29 +123,30 @@ static int route_set(const struct cv_route *cmd, char *text)
 
 	if (!rp)
 		return CV_ERR_NO_MEMORY;
-	rp->named = rib.txn;
-	if (rp->cur.route && route_size(rp->cur.route) == route_size(cmd) &&
-		memcmp(rp->cur.route, cmd, route_size(cmd)) == 0)
+	const struct cv_route *have = rp->cur.offer[source];
+
+	rp->named[source] = named;
+	if (have && route_size(have) == route_size(cmd) && memcmp(have, cmd, route_size(cmd)) == 0)
 		return 0;
-	struct cv_route *copy = malloc(sizeof(*copy));
+	struct cv_route *copy = malloc(route_size(cmd));
 
 	if (!copy)
 		return CV_ERR_NO_MEMORY;
-	*copy = *cmd;
+	memcpy(copy, cmd, route_size(cmd));
 	txn_touch(rp);
-	return set_route(rp, copy) ? CV_ERR_NO_MEMORY : 0;
+	return set_offer(rp, source, copy) ? CV_ERR_NO_MEMORY : 0;
 }
 
 static int route_del(const struct cv_route_ref *cmd, char *text)
 {
 	struct rib_prefix *rp = rib_get(cmd->vrf_id, &cmd->prefix, false);
 
-	if (!rp || !rp->cur.route) {
+	if (!rp || !rp->cur.offer[RIB_CONFIGURED]) {
 		snprintf(text, 128, "no such route in VRF %u", cmd->vrf_id);
 		return CV_ERR_NOT_FOUND;
 	}
 	txn_touch(rp);
-	(void)set_route(rp, NULL);
+	(void)set_offer(rp, RIB_CONFIGURED, NULL);
 	return 0;
 }
 
@@ -138,7 +160,54 @@ static void txn_open(void)
 static int rib_stage(uint16_t type, const void *body, char *text)
 {
 	txn_open();
-	return type == CV_CMD_ROUTE_SET ? route_set(body, text) : route_del(body, text);
+	return type == CV_CMD_ROUTE_SET ? route_set(body, RIB_CONFIGURED, rib.txn, text) : route_del(body, text);
+}
+
+int fib_host_route_set(const struct cv_route *route, uint32_t named, char *text)
+{
+	txn_open();
+	return route_set(route, RIB_HOST, named, text);
+}
+
+const struct cv_route *fib_host_route(uint32_t vrf_id, const struct cv_prefix *p)
+{
+	const struct rib_prefix *rp = rib_get(vrf_id, p, false);
+
+	return rp ? rp->cur.offer[RIB_HOST] : NULL;
+}
+
+void fib_host_route_del(uint32_t vrf_id, const struct cv_prefix *p)
+{
+	struct rib_prefix *rp = rib_get(vrf_id, p, false);
+
+	if (!rp || !rp->cur.offer[RIB_HOST])
+		return;
+	txn_open();
+	txn_touch(rp);
+	(void)set_offer(rp, RIB_HOST, NULL);
+}
+
+struct host_sweep {
+	fib_host_stale_fn stale;
+	void *arg;
+};
+
+static void host_sweep_one(struct rib_prefix *rp, void *arg)
+{
+	const struct host_sweep *s = arg;
+
+	if (!rp->cur.offer[RIB_HOST] || !s->stale(s->arg, rp->cur.offer[RIB_HOST], rp->named[RIB_HOST]))
+		return;
+	txn_open();
+	txn_touch(rp);
+	(void)set_offer(rp, RIB_HOST, NULL);
+}
+
+void fib_host_sweep(fib_host_stale_fn stale, void *arg)
+{
+	struct host_sweep s = {stale, arg};
+
+	rib_walk(host_sweep_one, &s);
 }
 
 static void rib_sync(void)
@@ -150,10 +219,10 @@ static void rib_sync(void)
 static void sweep_one(struct rib_prefix *rp, void *arg)
 {
 	(void)arg;
-	if (!rp->cur.route || rp->named == rib.txn)
+	if (!rp->cur.offer[RIB_CONFIGURED] || rp->named[RIB_CONFIGURED] == rib.txn)
 		return;
 	txn_touch(rp);
-	(void)set_route(rp, NULL);
+	(void)set_offer(rp, RIB_CONFIGURED, NULL);
 }
 
 int fib_if_prefix_add(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word)
@@ -566,6 +635,41 @@ static void close_prefix(struct rib_prefix *rp)
 		rib_remove(rp);
 }
 
+/* The configured route that packets to this prefix take. NULL = they take another, or none. */
+static const struct cv_route *in_force(const struct rib_state *s, uint32_t word)
+{
+	return word && !s->n_if && s->route == s->offer[RIB_CONFIGURED] ? s->route : NULL;
+}
+
+static void tell_host(const struct rib_prefix *rp)
+{
+	const struct cv_route *was = in_force(&rp->old, rp->old_word), *is = in_force(&rp->cur, rp->word);
+
+	if (was && (!is || was->distance != is->distance))
+		host_route_tell(was, rp->old_word, false);
+	if (is && (is != was || rp->word != rp->old_word))
+		host_route_tell(is, rp->word, true);
+}
+
+struct each_configured {
+	void (*fn)(const struct cv_route *route, uint32_t word);
+};
+
+static void configured_one(struct rib_prefix *rp, void *arg)
+{
+	const struct cv_route *r = in_force(&rp->cur, rp->word);
+
+	if (r)
+		((struct each_configured *)arg)->fn(r, rp->word);
+}
+
+void fib_configured_each(void (*fn)(const struct cv_route *route, uint32_t word))
+{
+	struct each_configured e = {fn};
+
+	rib_walk(configured_one, &e);
+}
+
 static void rib_publish(void)
 {
 	struct rib_prefix *rp;
@@ -576,8 +680,10 @@ static void rib_publish(void)
 	for (unsigned i = 0; i < rib.n_changed; i++)
 		flow_change_route(rib.changed[i]->vrf_id, &rib.changed[i]->prefix);
 	while ((rp = TAILQ_FIRST(&rib.touched))) {
-		if (rp->old.route != rp->cur.route)
-			free(rp->old.route);
+		tell_host(rp);
+		for (unsigned i = 0; i < RIB_SOURCES; i++)
+			if (rp->old.offer[i] != rp->cur.offer[i])
+				free(rp->old.offer[i]);
 		if (rp->old_pins != rp->pins)
 			pins_release(rp->old_pins);
 		if (FIB_KIND(rp->old_word) == FIB_GROUP && rp->old_word != rp->word)
@@ -593,15 +699,14 @@ static void rib_abort(void)
 
 	fib_txn_abort();
 	while ((rp = TAILQ_FIRST(&rib.touched))) {
-		struct cv_route *back = rp->old.route;
-
 		forget_new_group(rp, rp->word);
 		if (rp->pins != rp->old_pins)
 			pins_release(rp->pins);
 		/* Memory for its gateways was just freed by the route that goes; should it be gone, they do not follow
 		 * their routes until the route is set again. */
-		if (rp->cur.route != back)
-			(void)set_route(rp, back);
+		for (unsigned i = 0; i < RIB_SOURCES; i++)
+			if (rp->cur.offer[i] != rp->old.offer[i])
+				(void)set_offer(rp, i, rp->old.offer[i]);
 		rp->cur = rp->old;
 		rp->word = rp->old_word;
 		rp->pins = rp->old_pins;
@@ -643,7 +748,7 @@ static bool dump_prefix(const struct rib_prefix *rp, struct cv_route *out)
 	if (!rp->word || FIB_KIND(w) == FIB_BROADCAST)
 		return false;
 	if (!w) {
-		*out = *rp->cur.route;
+		memcpy(out, rp->cur.route, route_size(rp->cur.route));
 		for (unsigned i = 0; i < out->n_nh; i++)
 			if (out->nh[i].type == CV_NH_GATEWAY && !out->nh[i].if_id)
 				dump_gateway(&out->nh[i]);

@@ -11,8 +11,12 @@
 #define RIB_IF_MAX 8u	/* interfaces that may bring the same prefix */
 #define RIB_MEMBERS 64u /* different next hops of one route after recursion */
 
+/* Who offers a route to a prefix. The lower distance wins; of equal ones the first of these. */
+enum rib_source { RIB_CONFIGURED, RIB_HOST /* the kernel's routes (host_route.h) */, RIB_SOURCES };
+
 struct rib_state {
-	struct cv_route *route; /* configured, owned; NULL = none */
+	struct cv_route *offer[RIB_SOURCES]; /* owned, as long as their next hops need; NULL = none */
+	struct cv_route *route;		     /* the one in force: one of them; NULL = none */
 	uint32_t n_if;
 	uint32_t if_word[RIB_IF_MAX]; /* from interfaces: FIB_LOCAL, FIB_BROADCAST, FIB_GLEAN */
 };
@@ -33,7 +37,7 @@ struct rib_prefix {
 	uint64_t serial; /* order of appearance, never 0 */
 	uint32_t vrf_id;
 	struct cv_prefix prefix;
-	uint32_t named; /* last transaction that set the route */
+	uint32_t named[RIB_SOURCES]; /* last transaction, or walk through the kernel's, that set the route */
 	struct rib_state cur;
 	uint32_t word; /* in the forwarding table; 0 = not there */
 	struct rib_pins *pins;

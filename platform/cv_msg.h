@@ -227,6 +227,8 @@ struct cv_route {
 	uint16_t n_nh;
 	struct cv_nexthop nh[CV_NH_MAX];
 };
+/* cv_route.origin of routes that the dataplane has from the Linux host: which protocol gave them to its kernel. */
+enum cv_host_origin { CV_ORIGIN_KERNEL = 16, CV_ORIGIN_OSPF, CV_ORIGIN_BGP, CV_ORIGIN_RIP, CV_ORIGIN_ISIS };
 struct cv_route_ref {
 	uint32_t vrf_id;
 	struct cv_prefix prefix;

@@ -185,7 +185,8 @@ static char route_code(const char *source)
 	static const struct {
 		const char *source;
 		char code;
-	} codes[] = {{"connected", 'C'}, {"local", 'L'}, {"static", 'S'}, {"rri", 'R'}};
+	} codes[] = {{"connected", 'C'}, {"local", 'L'}, {"static", 'S'}, {"rri", 'R'}, {"kernel", 'K'}, {"ospf", 'O'},
+		{"bgp", 'B'}, {"rip", 'P'}, {"isis", 'I'}};
 
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (strcmp(source, codes[i].source) == 0)
@@ -223,7 +224,8 @@ RENDERER(render_routes)
 	json_t *r, *h;
 
 	(void)request;
-	fprintf(out, "Codes: C - connected, L - local, S - static, R - reverse route injection\n\n");
+	fprintf(out, "Codes: C - connected, L - local, S - static, R - reverse route injection,\n"
+		     "       K - Linux host, and there by: O - OSPF, B - BGP, P - RIP, I - IS-IS\n\n");
 	fprintf(out, "Routing Table: %s\n", jtext(result, "vrf", "global"));
 	json_array_foreach (json_object_get(result, "routes"), i, r)
 		json_array_foreach (json_object_get(r, "next_hops"), k, h) {

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The host path: programs on the gateway's own Linux, reached and speaking through Culvert's ports."""
+import json
 import sys
 
 from lab import config as cfg
-from lab.core import require, wait_until
+from lab.core import SOURCE, require, wait_until
+from lab.frr import Frr
 from lab.gateway import Culvert
-from lab.topology import GW_LAN, HOST_A, Site
+from lab.topology import GW_LAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site, TwoGateways
 
 PORT = 8022
-# A server that answers each connection with its peer's address; one address and port on the command line.
+# A server that takes all it is sent and answers with its peer's address; one address and port on the command line.
 SERVER = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -16,14 +18,17 @@ with socket.create_server((sys.argv[1], int(sys.argv[2])), family=family) as ser
     while True:
         line, peer = server.accept()
         with line:
-            line.sendall(peer[0].encode() + b"\\n" + line.recv(65536, socket.MSG_WAITALL if len(sys.argv) > 3 else 0))
+            while line.recv(65536):
+                pass
+            line.sendall(peer[0].encode())
 """
 CLIENT = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as line:
+own = (sys.argv[3], 0) if len(sys.argv) > 3 else None
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30, source_address=own) as line:
     line.sendall(b"x" * 9000)
     line.shutdown(socket.SHUT_WR)
-    print(line.makefile().readline().strip())
+    print(line.makefile().read())
 """
 
 
@@ -84,3 +89,116 @@ def tcp(lab):
     lan["culvert-platform:host-path"] = False
     culvert.commit(config)
     require(ask(lab, "host-a", GW_LAN[4], check=False) is None, "reached without a host path")
+
+
+def policy(lab):
+    """What a program on the box sends meets the crypto map like forwarded traffic (VTI-4, IPSEC-28): TCP from the inside address
+    to a protected network comes as ESP, long segments learn the tunnel's MTU, and not one packet is in clear while there is no
+    SA. Kernel routes become Culvert's and give way to a lower distance."""
+    site = TwoGateways(lab)
+    config = with_host_path(cfg.vpn(NEXT_HOP[4]))
+    near, far = Culvert(lab).start(config), Culvert(lab, "gw2")
+    wait_until(lambda: "default via 192.0.2.2 dev wan proto 199" in lab.run("gw", "ip", "route").stdout, 10,
+               "the configured route in the kernel")
+    serve(lab, "host-b", HOST_B[4])
+    capture = site.capture()
+    client = lab.spawn("gw", [sys.executable, "-c", CLIENT, HOST_B[4], PORT, GW_LAN[4]], "client.log")
+    far.start(cfg.mirror(config))
+    wait_until(lambda: client.poll() is not None, 30, "the client on the box")
+    require(client.returncode == 0 and lab.log_text("client.log").strip() == GW_LAN[4], lab.log_text("client.log"))
+    capture.stop()
+    capture.require_only_esp(10)
+    flow = near.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"][0]
+    require(flow["pkts_encaps"] >= 10 and flow["pkts_decaps"] >= 5, f"{flow}")
+
+    def route(prefix):
+        found = [r for r in near.show("ip", "route")["routes"] if r["prefix"] == prefix]
+        return found[0] if found else None
+    lab.run("gw", "ip", "route", "add", "10.77.0.0/16", "via", HOST_A[4], "dev", "lan", "proto", "ospf")
+    lab.run("gw", "ip", "route", "add", "0.0.0.0/0", "via", HOST_A[4], "dev", "lan", "proto", "ospf")
+    wait_until(lambda: route("10.77.0.0/16"), 10, "the kernel's route")
+    seen = route("10.77.0.0/16")
+    require(seen["source"] == "ospf" and seen["distance"] == 110 and seen["next_hops"][0]["interface"] == "lan" and
+            seen["next_hops"][0]["address"] == HOST_A[4], f"{seen}")
+    require(route("0.0.0.0/0")["source"] == "static", f"{route('0.0.0.0/0')}")
+    near.kill_control()
+    near.start_control()
+    require(route("10.77.0.0/16") == seen, "a new control process swept the kernel's routes")
+    lab.run("gw", "ip", "route", "del", "10.77.0.0/16")
+    wait_until(lambda: not route("10.77.0.0/16"), 10, "the kernel's route to go")
+
+
+OSPF_TIMERS = " ip ospf hello-interval 1\n ip ospf dead-interval 10\n"
+OSPF = """
+interface {inside}
+{timers}
+interface tunnel0
+ ip ospf network point-to-point
+{timers}
+router ospf
+ ospf router-id {router}
+ log-adjacency-changes
+ network {lan} area 0
+ network 10.50.0.1/32 area 0
+ network 10.99.0.0/30 area 0
+"""
+BGP = """
+router bgp {own}
+ bgp router-id {router}
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ timers bgp 1 10
+ neighbor {peer} remote-as {theirs}
+ neighbor {peer} timers connect 1
+ address-family ipv4 unicast
+  network {network}
+"""
+
+
+def routing(lab):
+    """VTI-4, VTI-T2: FRR on both gateways and on a host. OSPF over Ethernet and over an IPsec tunnel, BGP over the tunnel: what
+    they learn is forwarded by, in the right direction and encrypted; both adjacencies outlive rekeys (promise 3);
+    when the daemon ends, its routes do."""
+    site = TwoGateways(lab)
+    config = with_host_path(json.loads((SOURCE / "docs/examples/vti.json").read_text()))
+    del config["ietf-routing:routing"]
+    config["culvert-ipsec:ipsec"]["lifetime"] = {"kilobytes": 1024}
+    theirs = cfg.mirror(config)
+    cfg.interface(theirs, "tunnel0")["ietf-ip:ipv4"]["address"][0]["ip"] = "10.99.0.2"
+    near, far = Culvert(lab).start(config), Culvert(lab, "gw2").start(theirs)
+    capture = site.capture()
+    lab.address("host-a", "lo", "10.50.0.1/32")
+    frr = {}
+    for ns, inside, router, lan in (("gw", "lan", "1.1.1.1", LAN[4]), ("gw2", "lan", "2.2.2.2", REMOTE[4]),
+                                    ("host-a", "eth0", "3.3.3.3", LAN[4])):
+        daemons = {"ospfd": OSPF.format(inside=inside, router=router, lan=lan, timers=OSPF_TIMERS)}
+        if ns != "host-a":
+            own, other = (65001, 65002) if ns == "gw" else (65002, 65001)
+            daemons["bgpd"] = BGP.format(own=own, theirs=other, router=router, network="10.61.0.0/16" if ns == "gw" else "10.62.0.0/16",
+                                         peer="10.99.0.2" if ns == "gw" else "10.99.0.1")
+        frr[ns] = Frr(lab, ns, daemons)
+
+    def sources(culvert):
+        return {r["prefix"]: (r["source"], r["next_hops"][0]["interface"]) for r in culvert.show("ip", "route")["routes"]}
+    wait_until(lambda: frr["gw"].full_neighbours() == ["lan", "tunnel0"], 60, "OSPF on Ethernet and tunnel", 0.5)
+    expected = {REMOTE[4]: ("ospf", "tunnel0"), "10.50.0.1/32": ("ospf", "lan"), "10.62.0.0/16": ("bgp", "tunnel0")}
+    wait_until(lambda: expected.items() <= sources(near).items(), 60, f"{expected} among the routes", 0.5)
+    wait_until(lambda: sources(far).get("10.50.0.1/32") == ("ospf", "tunnel0"), 30, "the host's address at the far end", 0.5)
+    site.ping_until_works()
+    site.ping(source="host-b")
+    changes = frr["gw"].log("ospfd").count("AdjChg")
+
+    def rekeys():
+        return sum(culvert.show("crypto", "ike", "stats")["stats"]["child_rekeyed"] for culvert in (near, far))
+    before = rekeys()
+    with site.stream(interval=0.004, size=1300) as stream:
+        wait_until(lambda: rekeys() >= before + 4, 60, "rekeys under traffic", 0.5)
+    require(stream.lost == 0, f"lost in {rekeys() - before} rekeys: {stream.result.text}")
+    require(frr["gw"].log("ospfd").count("AdjChg") == changes and frr["gw"].full_neighbours() == ["lan", "tunnel0"],
+            f"OSPF noticed a rekey: {frr['gw'].log('ospfd')}")
+    peer = frr["gw"].json("bgpd", "show bgp neighbors")["10.99.0.2"]
+    require(peer["bgpState"] == "Established" and peer["connectionsDropped"] == 0, f"BGP noticed a rekey: {peer}")
+    capture.stop()
+    capture.require_only_esp(50)
+    lab.stop(frr["gw"].daemons["ospfd"])
+    wait_until(lambda: REMOTE[4] not in sources(near) and "10.50.0.1/32" not in sources(near), 30, "OSPF's routes to go", 0.5)

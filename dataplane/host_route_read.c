@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "host_route.h"
+
+#define DISTANCE_OTHER 150u
+
+/* Who gave it to the kernel (RTPROT_*; FRR's numbers are its own, and in linux/rtnetlink.h), and the usual distances.
+ */
+static void judge_protocol(uint8_t protocol, struct cv_route *r)
+{
+	static const struct {
+		uint8_t protocol, origin, distance;
+	} known[] = {{RTPROT_BOOT, CV_ORIGIN_KERNEL, 1}, {RTPROT_STATIC, CV_ORIGIN_KERNEL, 1},
+		{RTPROT_BGP, CV_ORIGIN_BGP, 20}, {RTPROT_EIGRP, CV_ORIGIN_KERNEL, 90},
+		{RTPROT_OSPF, CV_ORIGIN_OSPF, 110}, {RTPROT_ISIS, CV_ORIGIN_ISIS, 115},
+		{RTPROT_RIP, CV_ORIGIN_RIP, 120}};
+
+	r->origin = CV_ORIGIN_KERNEL;
+	r->distance = DISTANCE_OTHER;
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].protocol == protocol) {
+			r->origin = known[i].origin;
+			r->distance = known[i].distance;
+		}
+}
+
+static int note_attr(const struct nlattr *a, void *data)
+{
+	const struct nlattr **table = data;
+
+	if (mnl_attr_get_type(a) <= RTA_MAX)
+		table[mnl_attr_get_type(a)] = a;
+	return MNL_CB_OK;
+}
+
+static bool read_addr(const struct nlattr *a, uint8_t af, struct cv_addr *out)
+{
+	const size_t len = af == CV_AF_INET ? 4 : 16;
+
+	*out = (struct cv_addr){.af = af};
+	if (!a)
+		return true;
+	if (mnl_attr_get_payload_len(a) != len)
+		return false;
+	memcpy(out->b, mnl_attr_get_payload(a), len);
+	return true;
+}
+
+/* One next hop over a device of ours; others are left out, a route over other devices is not ours to follow. */
+static void add_nexthop(
+	const struct host_ns *ns, struct cv_route *r, uint32_t ifindex, const struct nlattr *gateway, unsigned weight)
+{
+	const struct dp_if *ifp = host_by_index(ns, ifindex);
+	struct cv_nexthop nh = {.type = gateway ? CV_NH_GATEWAY : CV_NH_INTERFACE,
+		.weight = (uint8_t)(weight > UINT8_MAX ? UINT8_MAX : weight)};
+
+	if (!ifp || r->n_nh == CV_NH_MAX || !read_addr(gateway, r->prefix.addr.af, &nh.gw) ||
+		(r->n_nh && ifp->vrf_id != r->vrf_id))
+		return;
+	if (!gateway)
+		nh.gw = (struct cv_addr){0};
+	nh.if_id = ifp->id;
+	nh.vrf_id = r->vrf_id = ifp->vrf_id;
+	r->nh[r->n_nh++] = nh;
+}
+
+static void add_multipath(const struct host_ns *ns, struct cv_route *r, const struct nlattr *list)
+{
+	const struct rtnexthop *h = mnl_attr_get_payload(list);
+	int left = mnl_attr_get_payload_len(list);
+
+	for (; RTNH_OK(h, left); left -= RTNH_ALIGN(h->rtnh_len), h = RTNH_NEXT(h)) {
+		const struct nlattr *gateway = NULL;
+		const struct rtattr *a = RTNH_DATA(h);
+		int len = h->rtnh_len - (int)RTNH_LENGTH(0);
+
+		for (; RTA_OK(a, len); a = RTA_NEXT(a, len))
+			if (a->rta_type == RTA_GATEWAY)
+				gateway = (const struct nlattr *)a; /* the same layout under its older name */
+		add_nexthop(ns, r, (uint32_t)h->rtnh_ifindex, gateway, h->rtnh_hops + 1u);
+	}
+}
+
+bool host_route_read(const struct host_ns *ns, const struct nlmsghdr *h, struct host_route *out)
+{
+	const struct nlattr *attr[RTA_MAX + 1] = {NULL};
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(h);
+	struct cv_route *r = &out->route;
+
+	memset(out, 0, sizeof(*out));
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*rtm) ||
+		(rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) || rtm->rtm_type != RTN_UNICAST ||
+		rtm->rtm_tos || rtm->rtm_src_len || (rtm->rtm_flags & RTM_F_CLONED) ||
+		rtm->rtm_protocol == RTPROT_CULVERT || rtm->rtm_protocol == RTPROT_KERNEL ||
+		rtm->rtm_protocol == RTPROT_REDIRECT || rtm->rtm_protocol == RTPROT_RA ||
+		mnl_attr_parse(h, sizeof(*rtm), note_attr, attr) < 0)
+		return false;
+	uint32_t table = attr[RTA_TABLE] ? mnl_attr_get_u32(attr[RTA_TABLE]) : rtm->rtm_table;
+
+	r->prefix.len = rtm->rtm_dst_len;
+	if (table != RT_TABLE_MAIN || rtm->rtm_dst_len > (rtm->rtm_family == AF_INET ? 32 : 128) ||
+		!read_addr(attr[RTA_DST], rtm->rtm_family == AF_INET ? CV_AF_INET : CV_AF_INET6, &r->prefix.addr))
+		return false;
+	judge_protocol(rtm->rtm_protocol, r);
+	out->metric = r->tag = attr[RTA_PRIORITY] ? mnl_attr_get_u32(attr[RTA_PRIORITY]) : 0;
+	if (attr[RTA_MULTIPATH])
+		add_multipath(ns, r, attr[RTA_MULTIPATH]);
+	else if (attr[RTA_OIF])
+		add_nexthop(ns, r, mnl_attr_get_u32(attr[RTA_OIF]), attr[RTA_GATEWAY], 1);
+	return true;
+}
