@@ -315,8 +315,9 @@ struct cfg_ike_profile {
 	const char *config_domain;
 	const struct cfg_pool *pool_ref; /* resolved */
 	bool mobike;			 /* IKEv2: RFC 4555 */
-	uint8_t window_size;		 /* IKEv2: requests of the peer taken at a time (RFC 7296 2.3); 0 is 1 */
-	uint16_t fragment_size;		 /* IP packets of IKE beyond it are sent as IKE fragments; 0 = never */
+	uint32_t auth_lifetime_s; /* IKEv2 responder: how long an authentication is good for (RFC 4478); 0 = for good */
+	uint8_t window_size;	  /* IKEv2: requests of the peer taken at a time (RFC 7296 2.3); 0 is 1 */
+	uint16_t fragment_size;	  /* IP packets of IKE beyond it are sent as IKE fragments; 0 = never */
 	/* resolved */
 	const struct cfg_keyring **keyring_ref;
 	const struct cfg_ppk **ppk_ref;

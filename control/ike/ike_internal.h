@@ -78,6 +78,7 @@ struct ike_htab {
 	X(sa_responded)                                                                                                \
 	X(sa_established)                                                                                              \
 	X(sa_rekeyed)                                                                                                  \
+	X(sa_reauthenticated)                                                                                          \
 	X(sa_failed)                                                                                                   \
 	X(auth_failed)                                                                                                 \
 	X(no_proposal_chosen)                                                                                          \

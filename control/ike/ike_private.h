@@ -21,6 +21,9 @@ void ike_child_arm(struct ike_child *c); /* start the life timer from soft_ms an
 /* ike_req.c */
 void ike_auto_soon(struct ike *ike); /* look after the auto-start entries within a second */
 void ike_auto_start(struct ike *ike);
+/* A wish for sa, whatever other SAs with the peer there are; none when the same one is under way. */
+void ike_req_add_to(
+	struct ike_sa *sa, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel);
 void ike_req_drop(struct ike_req *r, const char *reason); /* end it without trying other peers */
 
 /* ike_peers.c */

@@ -184,15 +184,13 @@ void ike_req_done(struct ike_req *r, int err, const char *reason)
 	req_start(ike, r);
 }
 
-void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
-	const struct cv_selector *trigger)
+/* NULL: there is the same one already, or no memory. */
+static struct ike_req *req_new(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id,
+	const struct cv_selector *sel, const struct cv_selector *trigger)
 {
-	struct ike_req *r;
-	if (ike_req_find(ike, rule_id, sel, entry))
-		return;
-	r = calloc(1, sizeof(*r));
+	struct ike_req *r = ike_req_find(ike, rule_id, sel, entry) ? NULL : calloc(1, sizeof(*r));
 	if (!r)
-		return; /* the dataplane asks again */
+		return NULL;
 	r->ike = ike;
 	r->entry = entry;
 	r->rule_id = rule_id;
@@ -202,6 +200,23 @@ void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t ru
 	TAILQ_INSERT_TAIL(&ike->reqs, r, all);
 	ike_req_index(ike, r);
 	r->peer = ike_peer_current(ike, entry);
+	return r;
+}
+
+void ike_req_add_to(
+	struct ike_sa *sa, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel)
+{
+	struct ike_req *r = req_new(sa->ike, entry, rule_id, sel, NULL);
+	if (r)
+		req_join_sa(r, sa);
+}
+
+void ike_req_add(struct ike *ike, const struct cfg_map_entry *entry, uint32_t rule_id, const struct cv_selector *sel,
+	const struct cv_selector *trigger)
+{
+	struct ike_req *r = req_new(ike, entry, rule_id, sel, trigger);
+	if (!r)
+		return; /* without memory: the dataplane asks again */
 	prefer_live_peer(ike, r);
 	req_start(ike, r);
 }

@@ -357,7 +357,7 @@ static void sa_fini(struct ike_sa *base)
 	struct ike *ike = base->ike;
 	v2_window_fini(sa);
 	ike_timer_stop(ike, &sa->dpd);
-	ike_timer_stop(ike, &sa->half_open);
+	ike_timer_stop(ike, &sa->stage);
 	setup_free(sa);
 	free(sa->local);
 	free(sa->peer);
@@ -398,6 +398,11 @@ static void show(const struct ike_sa *base, json_t *o)
 	json_object_set_new(o, "next_request", json_integer(sa->next_msgid));
 	json_object_set_new(o, "next_expected", json_integer(sa->peer_msgid));
 	json_object_set_new(o, "mobike", json_boolean(base->mobike));
+	if (sa->auth_until_ms) {
+		uint64_t now = ike_now(base->ike);
+		json_object_set_new(o, "authentication_remaining",
+			json_integer(sa->auth_until_ms > now ? (json_int_t)(sa->auth_until_ms - now) / 1000 : 0));
+	}
 	json_object_set_new(o, "window", json_integer(sa->own_window));
 	json_object_set_new(o, "peer_window", json_integer(sa->peer_window));
 }

@@ -22,9 +22,11 @@ static void auth_done(struct v2_sa *sa)
 	v2_inter_fini(sa);
 	cv_secret_zero(sa->keys.pi, sizeof(sa->keys.pi));
 	cv_secret_zero(sa->keys.pr, sizeof(sa->keys.pr));
-	ike_timer_stop(sa->sa.ike, &sa->half_open);
+	ike_timer_stop(sa->sa.ike, &sa->stage);
 	sa->sa.state = V2_ESTABLISHED;
+	sa->auth_initiator = sa->sa.initiator;
 	ike_sa_established(&sa->sa, sa->sa.profile->lifetime_s);
+	v2_reauth_arm(sa);
 	v2_dpd_arm(sa);
 }
 
@@ -211,6 +213,7 @@ static void peer_accepted(struct v2_sa *sa, struct v2_child *c, struct v2_msg *m
 	v2_take_window(sa, m);
 	v2_take_mobike(sa, m);
 	auth_done(sa);
+	v2_take_auth_lifetime(sa, m);
 	if (c && (err || !m->sa.p)) {
 		first_child_failed(sa, c, err ? v2_notify_name(err->type) : "no child in the response");
 	} else if (c && (v2_child_from_answer(sa, m, c, &why) != 0 || barred(sa, c, &why))) {
@@ -351,6 +354,7 @@ static void auth_answer(struct v2_sa *sa, struct v2_child *c, uint16_t error)
 		v2_child_enc_answer(&e, c);
 	v2_enc_window(sa, &e);
 	v2_enc_mobike(sa, &e);
+	v2_enc_auth_lifetime(sa, &e);
 	auth_done(sa);
 	v2_respond(sa, sa->auth_answer, &e);
 }
@@ -362,6 +366,8 @@ static void responder_installed(struct ike_child *c, int err)
 	v2_child_settled(v2_child_of(c));
 	if (err)
 		ike_child_remove(c, 0);
+	else
+		v2_reauth_overlap_end(sa, v2_child_of(c));
 	auth_answer(sa, v2_child_of(c), err ? V2_N_NO_ADDITIONAL_SAS : 0);
 	if (!sa->sa.dead)
 		ike_sa_run_reqs(&sa->sa);
@@ -376,7 +382,7 @@ static void peer_admitted(struct v2_sa *sa, struct v2_msg *m)
 {
 	struct v2_child *c = NULL;
 	sa->sa.state = V2_AUTH_RCVD;
-	ike_timer_stop(sa->sa.ike, &sa->half_open);
+	ike_timer_stop(sa->sa.ike, &sa->stage);
 	sa->sa.peer = sa->sa.path.remote;
 	v2_take_window(sa, m);
 	v2_take_mobike(sa, m);
@@ -389,6 +395,7 @@ static void peer_admitted(struct v2_sa *sa, struct v2_msg *m)
 	}
 	c->answer = sa->auth_answer;
 	c->c.installed = responder_installed;
+	v2_reauth_overlap(sa, c);
 	v2_child_install(sa, c);
 }
 

@@ -102,7 +102,7 @@ static void queue_delete(struct v2_sa *sa)
 	sa->sa.state = V2_DELETING;
 	ike_timer_stop(sa->sa.ike, &sa->dpd);
 	ike_timer_stop(sa->sa.ike, &sa->sa.life);
-	ike_timer_stop(sa->sa.ike, &sa->half_open);
+	ike_timer_stop(sa->sa.ike, &sa->stage);
 	v2_task_queue(sa, t);
 }
 
@@ -245,6 +245,7 @@ void v2_info_request(struct v2_sa *sa, struct v2_msg *m)
 		v2_take_window(sa, m);
 		v2_enc_window(sa, &e);
 	}
+	v2_take_auth_lifetime(sa, m);
 	for (uint8_t proto = V2_PROTO_AH; proto <= V2_PROTO_ESP; proto++, n = 0) {
 		for (unsigned i = 0; i < m->n_delete; i++)
 			delete_children(sa, &m->del[i], proto, spi, &n, 64);

@@ -139,7 +139,7 @@ static void respond_work(struct ike_job *j)
 static void half_open_fire(struct ike *ike, struct ike_timer *t)
 {
 	(void)ike;
-	ike_sa_destroy(&IKE_CONTAINER(t, struct v2_sa, half_open)->sa, "peer did not authenticate in time");
+	ike_sa_destroy(&IKE_CONTAINER(t, struct v2_sa, stage)->sa, "peer did not authenticate in time");
 }
 
 static void send_init_response(struct v2_sa *sa, const struct init_job *job)
@@ -229,7 +229,7 @@ static struct v2_sa *half_open_new(
 	v2_nonce_make(&sa->setup->nr);
 	v2_buf_set(&sa->setup->init_req, m->raw, m->raw_len);
 	ike_sa_link(&sa->sa);
-	v2_set_timer(sa, &sa->half_open, half_open_fire, HALF_OPEN_MS);
+	v2_set_timer(sa, &sa->stage, half_open_fire, HALF_OPEN_MS);
 	ike->stats.sa_responded++;
 	return sa;
 }

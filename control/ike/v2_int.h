@@ -210,7 +210,11 @@ struct v2_sa {
 	bool answering_rekey; /* of the IKE SA */
 
 	struct ike_timer dpd;
-	struct ike_timer half_open; /* responder: the peer's IKE_AUTH must come */
+	struct ike_timer stage;		 /* the end of its stage: half-open, authenticated (v2_reauth.c), replaced */
+	uint64_t auth_until_ms;		 /* RFC 4478; 0 = for good */
+	uint64_t reauth_at_ms;		 /* initiator of IKE_AUTH: when it begins to do it again */
+	uint8_t reauth_spi[IKE_SPI_LEN]; /* ours of the SA that is to take over */
+	bool auth_initiator;		 /* we began IKE_AUTH, perhaps several rekeys ago */
 };
 
 struct v2_nonces {
@@ -519,6 +523,15 @@ void v2_adopt(struct v2_sa *to, struct v2_sa *from);
 /* The peer has deleted an SA that we are both rekeying: its exchange has won. True when a rival took over. */
 bool v2_rekey_yield(struct v2_sa *sa);
 extern const struct v2_task_ops v2_rekey_ike_task;
+
+/* v2_reauth.c: the lifetime of an authentication (RFC 4478) */
+void v2_reauth_arm(struct v2_sa *sa);
+void v2_take_auth_lifetime(struct v2_sa *sa, const struct v2_msg *m); /* of an established SA */
+void v2_enc_auth_lifetime(struct v2_sa *sa, struct v2_enc *e);	      /* in the answer to IKE_AUTH */
+/* Responder of IKE_AUTH: before and after the first child is installed. */
+void v2_reauth_overlap(struct v2_sa *sa, struct v2_child *c);
+void v2_reauth_overlap_end(struct v2_sa *sa, struct v2_child *c);
+void v2_reauth_succeed(struct v2_sa *to, const struct v2_sa *from); /* a rekey does not renew it */
 
 /* v2_info.c */
 void v2_info_request(struct v2_sa *sa, struct v2_msg *m);

@@ -58,7 +58,7 @@ static void job_fini(struct rekey_job *job)
 static void replaced_fire(struct ike *ike, struct ike_timer *t)
 {
 	(void)ike;
-	ike_sa_destroy(&IKE_CONTAINER(t, struct v2_sa, half_open)->sa, NULL);
+	ike_sa_destroy(&IKE_CONTAINER(t, struct v2_sa, stage)->sa, NULL);
 }
 
 /* The new SA, established but not announced: peers, path and identities are those of the old one. */
@@ -97,7 +97,7 @@ static struct v2_sa *successor_new(
 		return NULL;
 	}
 	ike_sa_link(&n->sa);
-	v2_set_timer(n, &n->half_open, replaced_fire, UNSETTLED_MS); /* nothing comes of it when the old one dies now */
+	v2_set_timer(n, &n->stage, replaced_fire, UNSETTLED_MS); /* nothing comes of it when the old one dies now */
 	return n;
 }
 
@@ -122,12 +122,13 @@ void v2_adopt(struct v2_sa *to, struct v2_sa *from)
 	ike_timer_stop(from->sa.ike, &from->sa.life);
 	ike_timer_stop(from->sa.ike, &from->sa.keepalive);
 	ike_timer_stop(from->sa.ike, &from->dpd);
-	v2_set_timer(from, &from->half_open, replaced_fire, REPLACED_MS);
+	v2_set_timer(from, &from->stage, replaced_fire, REPLACED_MS);
 	v2_setup_done(to);
-	ike_timer_stop(to->sa.ike, &to->half_open);
+	ike_timer_stop(to->sa.ike, &to->stage);
 	to->sa.ike->stats.sa_rekeyed++;
 	ike_sa_established(&to->sa, to->sa.profile ? to->sa.profile->lifetime_s : 0);
 	v2_dpd_arm(to);
+	v2_reauth_succeed(to, from);
 	v2_window_succeed(to, from);
 	while ((t = TAILQ_FIRST(&from->tasks))) {
 		if (t->ops == &v2_rekey_ike_task || t->dpd || t->window)
@@ -320,7 +321,7 @@ static void settle(struct v2_sa *sa, struct v2_task *t, struct v2_sa *own)
 		return; /* the peer deletes the old one */
 	}
 	if (rival) /* the peer deletes it; when its delete is lost, it goes by itself */
-		v2_set_timer(rival, &rival->half_open, replaced_fire, REPLACED_MS);
+		v2_set_timer(rival, &rival->stage, replaced_fire, REPLACED_MS);
 	v2_adopt(own, sa);
 	v2_sa_delete_replaced(sa);
 }

@@ -150,7 +150,8 @@ void v2_serialize(const struct ike_sa *base, struct ike_wbuf *w)
 	ike_put_id(w, &local);
 	ike_put_id(w, &peer);
 	ike_put_u64(w, sa->iv_last);
-	ike_put_u8(w, (uint8_t)(sa->peer_frag | sa->ppk_used << 1));
+	ike_put_u8(w, (uint8_t)(sa->peer_frag | sa->ppk_used << 1 | sa->auth_initiator << 2));
+	ike_put_u64(w, sa->auth_until_ms);
 	ike_put_u8(w, sa->moving);
 	ike_put_u32(w, sa->update_msgid);
 	ike_put_u8(w, (uint8_t)sa->n_other);
@@ -217,6 +218,8 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	uint8_t flags = ike_get_u8(r);
 	sa->peer_frag = flags & 1;
 	sa->ppk_used = flags & 2;
+	sa->auth_initiator = flags & 4;
+	sa->auth_until_ms = ike_get_u64(r);
 	sa->moving = ike_get_u8(r) != 0;
 	sa->update_msgid = ike_get_u32(r);
 	struct cv_addr other[V2_OTHER_MAX];
@@ -234,6 +237,7 @@ int v2_restore(struct ike_sa *base, struct ike_rbuf *r)
 	v2_mobike_resume(sa);
 	v2_dpd_arm(sa);
 	v2_setup_done(sa);
+	v2_reauth_arm(sa);
 	return r->bad || !sa->own_window || !sa->peer_window ? -EPROTO : 0;
 }
 

@@ -17,8 +17,8 @@
 #include "ike_env.h"
 
 /*
- * The whole suite runs three times: the second time public-key work and the dataplane take their time, the third time
- * several requests may be under way as well (RFC 7296 2.3).
+ * The whole suite runs three times, by its argument: the second time ("asynchronous") public-key work and the dataplane
+ * take their time, the third time ("windows") several requests may be under way as well (RFC 7296 2.3).
  */
 static unsigned async_ms;
 static uint8_t window;
@@ -54,6 +54,61 @@ static void nothing_lost(void)
 static void soft(int host)
 {
 	ike_child_expire(p->h[host].ike, pair_newest(p, host)->id, false);
+}
+
+/* ---- the lifetime of an authentication (RFC 4478) ---- */
+
+static void auth_600(struct cv_config *c, int host)
+{
+	c->ike_profile->auth_lifetime_s = host ? 600 : 0;
+	c->ike_profile->lifetime_s = 200; /* rekeys do not renew it */
+}
+
+static bool one_sa_each(struct pair *pair)
+{
+	return pair_n_sas(pair, 0) == 1 && pair_n_sas(pair, 1) == 1;
+}
+
+/* The initiator authenticates again with another SA before the time is over, twice, and no packet is lost by it. */
+static void authenticates_again(void **state)
+{
+	(void)state;
+	start(auth_600);
+	bring_up();
+	p->delay_ms = 20;
+	p->traffic_ms = 10;
+	pair_run(p, 470000);
+	assert_int_equal(pair_stat(p, 0, "sa_reauthenticated"), 0);
+	pair_run(p, 590000 - 470000);
+	assert_int_equal(pair_stat(p, 0, "sa_reauthenticated"), 1);
+	assert_true(pair_until(p, one_sa_each, 10000));
+	assert_true(pair_children_agree(p, 1));
+	pair_run(p, 600000);
+	assert_int_equal(pair_stat(p, 0, "sa_reauthenticated"), 2);
+	assert_int_equal(pair_stat(p, 1, "sa_reauthenticated"), 0);
+	assert_true(pair_stat(p, 0, "sa_rekeyed") > 2);
+	assert_true(pair_until(p, one_sa_each, 10000));
+	nothing_lost();
+}
+
+static bool drop_later_init(struct pair *pair, int from, unsigned n, const uint8_t *d, size_t len)
+{
+	(void)pair, (void)from, (void)len;
+	return n < 4 || d[18] != 34;
+}
+
+/* A peer that does not: its SA ends when the time is over, rekeys or not. */
+static void does_not_authenticate_again(void **state)
+{
+	(void)state;
+	start(auth_600);
+	bring_up();
+	p->filter = drop_later_init;
+	pair_run(p, 598000);
+	assert_int_equal(pair_n_children(p, 1), 1);
+	pair_run(p, 3000);
+	assert_int_equal(pair_n_children(p, 1), 0);
+	assert_string_equal(pair_reason(p, 1, IKE_EVT_DOWN), "the peer did not authenticate again in time");
 }
 
 /* ---- lifetimes ---- */
@@ -596,7 +651,7 @@ static void configuration_ends_sas(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 	const struct CMUnitTest tests[] = {T(child_rekeys_lose_nothing), T(ike_rekeys_lose_nothing),
@@ -604,10 +659,12 @@ int main(void)
 		T(ike_collision), T(ike_collision_with_loss), T(child_meets_ike), T(rekey_meets_delete),
 		T(dead_peer_detected), T(liveness_on_demand), T(reboot), T(cleared), T(restart_anywhere),
 		T(restart_keeps_everything), T(restart_keeps_many_children), T(dataplane_restart),
-		T(configuration_changes), T(configuration_ends_sas)};
-	int failed = cmocka_run_group_tests_name("at once", tests, NULL, NULL);
-	async_ms = 25;
-	failed += cmocka_run_group_tests_name("asynchronous", tests, NULL, NULL);
-	window = 8;
-	return failed + cmocka_run_group_tests_name("windows", tests, NULL, NULL);
+		T(configuration_changes), T(configuration_ends_sas), T(authenticates_again),
+		T(does_not_authenticate_again)};
+	const char *variant = argc > 1 ? argv[1] : "at once";
+	if (strcmp(variant, "at once") != 0)
+		async_ms = 25;
+	if (strcmp(variant, "windows") == 0)
+		window = 8;
+	return cmocka_run_group_tests_name(variant, tests, NULL, NULL);
 }

@@ -44,6 +44,24 @@ def suites(lab):
         require(ours["encryption"][0] in str(sa), f"not {ours['encryption']}: {sa}")
 
 
+def reauthentication(lab):
+    """RFC 4478: Culvert says for how long an authentication is good, and strongSwan authenticates again in time."""
+    vpn = Vpn(lab, 2, conn={"extra": {"connection": {"rand_time": "0s", "over_time": "25s"}}})
+    config = vpn.config()
+    config["culvert-ike:ike"]["profile"][0]["authentication-lifetime"] = 30
+    vpn.culvert.commit(config)
+    vpn.up("responder").require_traffic((56,))
+    before = vpn.culvert.show("crypto", "ikev2", "sa")["sas"][0]
+    require(before["authentication_remaining"] <= 30, before)
+
+    def another():
+        sas = vpn.culvert.show("crypto", "ikev2", "sa")["sas"]
+        return len(sas) == 1 and sas[0]["spi_i"] != before["spi_i"] and sas[0]["children"]
+    wait_until(another, 60, "strongSwan has not authenticated again")
+    require("received AUTH_LIFETIME of 30s" in vpn.daemon.log(), "strongSwan was not told")
+    vpn.require_traffic((56,))
+
+
 def certificates(lab):
     """PKI and RFC 7427: each kind of key, Culvert in both roles, in fragments (RFC 7383); then a revoked peer."""
     vpn = Vpn(lab, 2)
