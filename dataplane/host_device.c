@@ -129,13 +129,16 @@ static void set_link(struct host_device *d, const struct dp_if *ifp)
 	struct nlmsghdr *h = link_request(buf, d);
 	struct ifinfomsg *ifi = mnl_nlmsg_get_payload(h);
 
-	if (d->mtu == ifp->mtu && d->up == ifp->up && (!d->tap || memcmp(d->mac, ifp->mac, ETH_ALEN) == 0))
+	/* It has no address before its port is there. */
+	const bool new_mac = d->tap && memcmp(d->mac, ifp->mac, ETH_ALEN) != 0;
+
+	if (d->mtu == ifp->mtu && d->up == ifp->up && !new_mac)
 		return;
 	/* ARP and ND are Culvert's: the kernel sends to every neighbour alike. */
 	ifi->ifi_flags = (ifp->up ? IFF_UP : 0u) | IFF_NOARP;
 	ifi->ifi_change = IFF_UP | IFF_NOARP;
 	mnl_attr_put_u32(h, IFLA_MTU, ifp->mtu);
-	if (d->tap)
+	if (new_mac)
 		mnl_attr_put(h, IFLA_ADDRESS, ETH_ALEN, ifp->mac);
 	if (ifp->up && !d->up)
 		d->n_addr = 0; /* IPv6 ones went when it went down */

@@ -24,8 +24,8 @@ with socket.create_server((sys.argv[1], int(sys.argv[2])), family=family) as ser
 """
 CLIENT = """
 import socket, sys
-own = (sys.argv[3], 0) if len(sys.argv) > 3 else None
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30, source_address=own) as line:
+own = (sys.argv[4], 0) if len(sys.argv) > 4 else None
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3]), source_address=own) as line:
     line.sendall(b"x" * 9000)
     line.shutdown(socket.SHUT_WR)
     print(line.makefile().read())
@@ -39,9 +39,9 @@ def serve(lab, ns, address, port=PORT):
     return server
 
 
-def ask(lab, ns, address, port=PORT, check=True):
+def ask(lab, ns, address, port=PORT, check=True, patience=15):
     """Connect and return what address the server says that we have; None when it cannot be reached."""
-    done = lab.run(ns, sys.executable, "-c", CLIENT, address, port, check=check, timeout=15)
+    done = lab.run(ns, sys.executable, "-c", CLIENT, address, port, patience, check=check, timeout=patience + 5)
     return done.stdout.strip() if done.returncode == 0 else None
 
 
@@ -88,7 +88,7 @@ def tcp(lab):
             f"{refused.stdout}{refused.stderr}")
     lan["culvert-platform:host-path"] = False
     culvert.commit(config)
-    require(ask(lab, "host-a", GW_LAN[4], check=False) is None, "reached without a host path")
+    require(ask(lab, "host-a", GW_LAN[4], check=False, patience=2) is None, "reached without a host path")
 
 
 def policy(lab):
@@ -102,9 +102,9 @@ def policy(lab):
                "the configured route in the kernel")
     serve(lab, "host-b", HOST_B[4])
     capture = site.capture()
-    client = lab.spawn("gw", [sys.executable, "-c", CLIENT, HOST_B[4], PORT, GW_LAN[4]], "client.log")
+    client = lab.spawn("gw", [sys.executable, "-c", CLIENT, HOST_B[4], PORT, 60, GW_LAN[4]], "client.log")
     far.start(cfg.mirror(config))
-    wait_until(lambda: client.poll() is not None, 30, "the client on the box")
+    wait_until(lambda: client.poll() is not None, 70, "the client on the box")
     require(client.returncode == 0 and lab.log_text("client.log").strip() == GW_LAN[4], lab.log_text("client.log"))
     capture.stop()
     capture.require_only_esp(10)
