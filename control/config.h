@@ -138,7 +138,7 @@ struct cfg_acl {
 };
 
 /* One IKEv1 policy (IKE-16). */
-enum cfg_ike_auth { CFG_AUTH_PSK = 1, CFG_AUTH_RSA_SIG = 3 };
+enum cfg_ike_auth { CFG_AUTH_PSK = 1, CFG_AUTH_RSA_SIG = 3, CFG_AUTH_ECDSA_SIG = 9 };
 struct cfg_ike_policy {
 	uint32_t priority; /* 1..10000 */
 	enum ike_encr encr;

@@ -54,11 +54,10 @@ static int check_policy(struct config_check *k, struct cfg_ike_policy *p)
 		p->lifetime_s = DEFAULT_IKE_LIFETIME_S;
 	if (p->lifetime_s < 60 || p->lifetime_s > 86400)
 		return check_fail(k, PATH_POLICY "/lifetime: %u seconds; 60..86400", p->priority, p->lifetime_s);
-	if (p->auth == CFG_AUTH_RSA_SIG && !k->c->n_trust_point)
+	if (p->auth != CFG_AUTH_PSK && !k->c->n_trust_point)
 		return check_fail(k,
-			PATH_POLICY
-			"/authentication: rsa-sig needs a trust point with an RSA certificate; or pre-share",
-			p->priority);
+			PATH_POLICY "/authentication: %s needs a trust point with such a certificate; or pre-share",
+			p->priority, p->auth == CFG_AUTH_RSA_SIG ? "rsa-sig" : "ecdsa-sig");
 	snprintf(path[0], sizeof(path[0]), PATH_POLICY "/encryption", p->priority);
 	snprintf(path[1], sizeof(path[1]), PATH_POLICY "/hash", p->priority);
 	snprintf(path[2], sizeof(path[2]), PATH_POLICY "/group", p->priority);

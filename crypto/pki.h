@@ -132,9 +132,10 @@ bool pki_dn_eq(const void *a, size_t a_len, const void *b, size_t b_len);
 enum pki_scheme {
 	PKI_RSA_PKCS1 = 1, /* with DigestInfo: IKEv2 method 1 and RFC 7427 */
 	PKI_RSA_RAW,	   /* the data itself is padded and signed, no digest: IKEv1 (RFC 2409 5.1); hash is ignored */
+	PKI_ECDSA_RAW,	   /* the same with ECDSA and r | s: IKEv1 (RFC 4754) */
 	PKI_RSA_PSS,	   /* salt as long as the hash */
 	PKI_ECDSA,	   /* DER */
-	PKI_ECDSA_CONCAT,  /* r | s: IKEv2 methods 9 to 11 and IKEv1 (RFC 4754) */
+	PKI_ECDSA_CONCAT,  /* r | s: IKEv2 methods 9 to 11 (RFC 4754) */
 	PKI_EDDSA,	   /* PureEdDSA; hash is PKI_HASH_IDENTITY (RFC 8420) */
 };
 /* Numbers of IKEv2's hash algorithms (RFC 7427 7, RFC 8420). */

@@ -44,6 +44,8 @@ static bool fits(enum pki_key k, enum pki_scheme scheme, enum pki_hash hash)
 	switch (scheme) {
 	case PKI_RSA_RAW:
 		return k == PKI_KEY_RSA;
+	case PKI_ECDSA_RAW:
+		return is_ec(k);
 	case PKI_RSA_PKCS1:
 	case PKI_RSA_PSS:
 		return k == PKI_KEY_RSA && md_of(hash);
@@ -70,11 +72,16 @@ static bool set_padding(EVP_PKEY_CTX *p, enum pki_scheme scheme, const EVP_MD *m
 	return true;
 }
 
+static bool raw_padding(EVP_PKEY *key, EVP_PKEY_CTX *p)
+{
+	return is_ec(pki_key_of(key)) || EVP_PKEY_CTX_set_rsa_padding(p, RSA_PKCS1_PADDING) == 1;
+}
+
 static int sign_raw(EVP_PKEY *key, const void *data, size_t len, uint8_t *sig, size_t *sig_len)
 {
 	EVP_PKEY_CTX *p = EVP_PKEY_CTX_new(key, NULL);
 	*sig_len = PKI_SIG_MAX;
-	bool ok = p && EVP_PKEY_sign_init(p) == 1 && EVP_PKEY_CTX_set_rsa_padding(p, RSA_PKCS1_PADDING) == 1 &&
+	bool ok = p && EVP_PKEY_sign_init(p) == 1 && raw_padding(key, p) &&
 		  EVP_PKEY_sign(p, sig, sig_len, data, len) == 1;
 	EVP_PKEY_CTX_free(p);
 	return ok ? 0 : -EIO;
@@ -83,7 +90,7 @@ static int sign_raw(EVP_PKEY *key, const void *data, size_t len, uint8_t *sig, s
 static bool verify_raw(EVP_PKEY *key, const void *data, size_t len, const void *sig, size_t sig_len)
 {
 	EVP_PKEY_CTX *p = EVP_PKEY_CTX_new(key, NULL);
-	bool ok = p && EVP_PKEY_verify_init(p) == 1 && EVP_PKEY_CTX_set_rsa_padding(p, RSA_PKCS1_PADDING) == 1 &&
+	bool ok = p && EVP_PKEY_verify_init(p) == 1 && raw_padding(key, p) &&
 		  EVP_PKEY_verify(p, sig, sig_len, data, len) == 1;
 	EVP_PKEY_CTX_free(p);
 	return ok;
@@ -131,6 +138,8 @@ int pki_sign_key(EVP_PKEY *key, enum pki_scheme scheme, enum pki_hash hash, cons
 		return -EINVAL;
 	if (scheme == PKI_RSA_RAW)
 		return sign_raw(key, data, len, sig, sig_len);
+	if (scheme == PKI_ECDSA_RAW)
+		return sign_raw(key, data, len, sig, sig_len) ? -EIO : to_concat(k, sig, sig_len);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *p = NULL;
 	*sig_len = PKI_SIG_MAX;
@@ -157,14 +166,14 @@ int pki_verify(const struct pki_peer *peer, enum pki_scheme scheme, enum pki_has
 	uint8_t der[160];
 	if (!fits(k, scheme, hash))
 		return -EINVAL;
-	if (scheme == PKI_ECDSA_CONCAT) {
+	if (scheme == PKI_ECDSA_CONCAT || scheme == PKI_ECDSA_RAW) {
 		sig_len = from_concat(k, sig, sig_len, der, sizeof(der));
 		sig = der;
 	}
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *p = NULL;
 	bool ok = sig_len && ctx;
-	if (ok && scheme == PKI_RSA_RAW)
+	if (ok && (scheme == PKI_RSA_RAW || scheme == PKI_ECDSA_RAW))
 		ok = verify_raw(peer->key, data, len, sig, sig_len);
 	else if (ok)
 		ok = EVP_DigestVerifyInit(ctx, &p, md, NULL, peer->key) == 1 && set_padding(p, scheme, md) &&

@@ -62,7 +62,11 @@ static bool policies(struct build *b, const struct lyd_node *ike)
 		struct cfg_ike_policy *p = &b->c->ike_policy[b->c->n_ike_policy++];
 		const char *auth = tree_text(n, "authentication");
 		p->priority = (uint32_t)tree_number(n, "priority");
-		p->auth = !strcmp(auth ? auth : "", "rsa-sig") ? CFG_AUTH_RSA_SIG : CFG_AUTH_PSK;
+		p->auth = CFG_AUTH_PSK;
+		if (auth && !strcmp(auth, "rsa-sig"))
+			p->auth = CFG_AUTH_RSA_SIG;
+		else if (auth && !strcmp(auth, "ecdsa-sig"))
+			p->auth = CFG_AUTH_ECDSA_SIG;
 		p->group = build_group(tree_text(n, "group"));
 		p->lifetime_s = (uint32_t)tree_number(n, "lifetime");
 		if (!encryption(b, tree_child(n, "encryption"), &p->encr, &p->key_bits) ||

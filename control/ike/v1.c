@@ -585,7 +585,10 @@ static void show(const struct ike_sa *sa, json_t *o)
 		       : NULL);
 	set_name(o, "hash", agreed ? algo_ike_get(ALGO_IKE_PRF, v->k.prf, 0) : NULL);
 	set_name(o, "group", agreed ? algo_ike_get(ALGO_IKE_GROUP, v->group, 0) : NULL);
-	json_object_set_new(o, "auth", json_string(v->rsa_sig ? "rsa-sig" : "psk"));
+	json_object_set_new(o, "auth",
+		json_string(!v->sig_key			? "psk"
+			    : v->sig_key == PKI_KEY_RSA ? "rsa-sig"
+							: "ecdsa-sig"));
 	json_object_set_new(o, "mode", json_string(v->aggressive ? "aggressive" : "main"));
 	if (v->xauth_user[0])
 		json_object_set_new(o, "xauth_user", json_string(v->xauth_user));
@@ -616,7 +619,8 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put_id(w, &v->id_local);
 	ike_put_id(w, &v->id_peer);
 	ike_put_u8(w, (uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3 |
-				v->aggressive << 4 | v->fragment << 5 | v->rsa_sig << 6 | v->gave_by_aaa << 7));
+				v->aggressive << 4 | v->fragment << 5 | v->gave_by_aaa << 6));
+	ike_put_u8(w, (uint8_t)v->sig_key);
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
 	ike_put_u32(w, v->dpd_peer_seq);
@@ -659,8 +663,8 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->dpd_peer_seen = flags & 8;
 	v->aggressive = flags & 16;
 	v->fragment = flags & 32;
-	v->rsa_sig = flags & 64;
-	v->gave_by_aaa = flags & 128;
+	v->gave_by_aaa = flags & 64;
+	v->sig_key = (enum pki_key)ike_get_u8(r);
 	v->dpd_seq = ike_get_u32(r);
 	v->dpd_peer_seq = ike_get_u32(r);
 	struct cv_addr gave;

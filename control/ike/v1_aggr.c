@@ -116,7 +116,7 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 {
 	const struct cfg_ike_profile *p = entry->profile_ref;
 	unsigned methods = (p->aggressive_psk && key_expected(ike, p, path, peer) ? V1_CAN_PSK : 0) |
-			   (p->aggressive_sig && v1_can_sign(ike, p) ? V1_CAN_RSA_SIG : 0);
+			   (p->aggressive_sig ? v1_can_sign(ike, p) : 0);
 	const struct cfg_ike_policy *policy = v1_policy_first(ike->cfg, p, methods);
 	struct ikec_dh *none = NULL;
 	if (!policy) {
@@ -132,8 +132,8 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 	v->aggressive = true;
 	v->sa.initiator = true;
 	/* group, and identity with what proves it, go out with the first message */
-	v->rsa_sig = policy->auth == CFG_AUTH_RSA_SIG;
-	v->mm->methods = v->rsa_sig ? V1_CAN_RSA_SIG : V1_CAN_PSK;
+	v->sig_key = v1_sig_key(p, policy->auth);
+	v->mm->methods = !v->sig_key ? V1_CAN_PSK : v->sig_key == PKI_KEY_RSA ? V1_CAN_RSA_SIG : V1_CAN_ECDSA_SIG;
 	v1_choose_cert(v, NULL);
 	v->sa.peer = *peer;
 	v->group = policy->group;
@@ -174,9 +174,9 @@ static void check_2(struct v1_sa *v, struct v1_dh *d)
 		v1_fail(v, "invalid Diffie-Hellman value from peer");
 		return;
 	}
-	if (!v1_derive(v, v->rsa_sig ? NULL : peer_key(v), d))
+	if (!v1_derive(v, v->sig_key ? NULL : peer_key(v), d))
 		return;
-	if (v->rsa_sig) {
+	if (v->sig_key) {
 		v1_sig_input(v, &v->sa.path, v->sa.natt, h, v->mm->msg2);
 		return;
 	}
@@ -201,7 +201,7 @@ static bool keep_proof(struct v1_sa *v, const struct v1_msg *m, const uint8_t *d
 {
 	const struct v1_payload *hash = v1_find(m, V1_PL_HASH, 0);
 	v->mm->msg2_hdr = m->h;
-	if (v->rsa_sig) {
+	if (v->sig_key) {
 		v->mm->msg2 = malloc(m->h.len);
 		if (v->mm->msg2)
 			memcpy(v->mm->msg2, data, m->h.len);
@@ -218,7 +218,7 @@ static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 	const struct v1_payload *sa = v1_find(m, V1_PL_SA, 0), *id = v1_find(m, V1_PL_ID, 0);
 	struct v1_p1_attrs a;
 	const struct cfg_ike_policy *p;
-	if (!sa || !id || !v1_find(m, v->rsa_sig ? V1_PL_SIG : V1_PL_HASH, 0) || v1_count(m, V1_PL_SA) != 1) {
+	if (!sa || !id || !v1_find(m, v->sig_key ? V1_PL_SIG : V1_PL_HASH, 0) || v1_count(m, V1_PL_SA) != 1) {
 		v->sa.ike->stats.rx_unexpected++;
 		return;
 	}
@@ -254,8 +254,8 @@ static unsigned methods_for(
 	unsigned can = 0;
 	if (p->aggressive_psk && matches && (key_for(ike, p, path, &path->remote, id) || v1_aaa_has_keys(p, id)))
 		can |= V1_CAN_PSK;
-	if (p->aggressive_sig && (matches || p->n_match_cert) && v1_can_sign(ike, p))
-		can |= V1_CAN_RSA_SIG;
+	if (p->aggressive_sig && (matches || p->n_match_cert))
+		can |= v1_can_sign(ike, p);
 	return can;
 }
 
@@ -303,9 +303,9 @@ static void keys_for_2(struct v1_sa *v, struct v1_dh *d)
 	}
 	v1_own_ke(&v->mm->ke_r, d->dh);
 	v1_nonce_new(&v->mm->nr);
-	if (!v1_derive(v, v->rsa_sig ? NULL : peer_key(v), d))
+	if (!v1_derive(v, v->sig_key ? NULL : peer_key(v), d))
 		return;
-	if (v->rsa_sig)
+	if (v->sig_key)
 		v1_sig_start(v);
 	else
 		message_2(v, NULL);
@@ -357,7 +357,7 @@ void v1_aggr_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 	v1_read_vendors(v, &m);
 	v1_tx_note_rx(&v->tx, data, h->len);
 	v->mm->busy = true;
-	if (v->rsa_sig || peer_key(v))
+	if (v->sig_key || peer_key(v))
 		v1_aggr_key_ready(v);
 	else
 		v1_aaa_key(v);
@@ -370,7 +370,7 @@ static void got_3(struct v1_sa *v, const struct ike_path *path, bool natt, const
 	struct v1_msg m;
 	const struct v1_payload *hash;
 	bool sealed = h->flags & V1_FLAG_ENCRYPTED;
-	if (v->rsa_sig) {
+	if (v->sig_key) {
 		v1_sig_input(v, path, natt, h, data);
 		return;
 	}

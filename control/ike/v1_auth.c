@@ -11,21 +11,29 @@
 
 size_t v1_own_id(struct v1_sa *v, uint8_t body[V1_ID_HEAD + IKE_ID_MAX])
 {
-	ike_id_own(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, v->rsa_sig ? v->own_tp : NULL, &v->id_local);
+	ike_id_own(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, v->sig_key ? v->own_tp : NULL, &v->id_local);
 	memset(body, 0, V1_ID_HEAD); /* protocol and port zero (RFC 2407 4.6.2, RFC 3947 4) */
 	body[0] = v->id_local.type;
 	memcpy(body + V1_ID_HEAD, v->id_local.data, v->id_local.len);
 	return V1_ID_HEAD + v->id_local.len;
 }
 
+enum ike_prf v1_auth_prf(const struct v1_sa *v)
+{
+	static const enum ike_prf of_curve[] = {IKE_PRF_HMAC_SHA256, IKE_PRF_HMAC_SHA384, IKE_PRF_HMAC_SHA512};
+	return v->sig_key >= PKI_KEY_EC256 && v->sig_key <= PKI_KEY_EC521 ? of_curve[v->sig_key - PKI_KEY_EC256]
+									  : v->k.prf;
+}
+
 int v1_auth_hash(const struct v1_sa *v, bool initiator, struct v1_span id_b, uint8_t *out)
 {
 	const struct v1_mm *mm = v->mm;
+	enum ike_prf prf = v1_auth_prf(v);
 	struct v1_span gi = v1_span_of(mm->ke_i.p, mm->ke_i.len), gr = v1_span_of(mm->ke_r.p, mm->ke_r.len);
 	struct v1_span sai = v1_span_of(mm->sai_b, mm->sai_len);
 	if (initiator)
-		return v1_hash_auth(&v->k, gi, gr, v1_cky_i(v), v1_cky_r(v), sai, id_b, out);
-	return v1_hash_auth(&v->k, gr, gi, v1_cky_r(v), v1_cky_i(v), sai, id_b, out);
+		return v1_hash_auth(&v->k, prf, gi, gr, v1_cky_i(v), v1_cky_r(v), sai, id_b, out);
+	return v1_hash_auth(&v->k, prf, gr, gi, v1_cky_r(v), v1_cky_i(v), sai, id_b, out);
 }
 
 /* No SA with this peer at all: it may forget whatever it still has of an earlier life of ours. */
@@ -54,7 +62,7 @@ static void suspect_key(struct v1_sa *v)
 	v->sa.ike->stats.auth_failed++;
 	if (v->sa.fail_reason)
 		return;
-	v->sa.fail_reason = v->rsa_sig ? V1_WRONG_CERT : V1_WRONG_KEY;
+	v->sa.fail_reason = v->sig_key ? V1_WRONG_CERT : V1_WRONG_KEY;
 	cv_notice("ike", "IKEv1: %s: %s", cv_addr_str(&v->sa.path.remote, text), v->sa.fail_reason);
 }
 
@@ -100,7 +108,7 @@ static bool auth_send(struct v1_sa *v)
 
 void v1_auth_start(struct v1_sa *v)
 {
-	if (v->rsa_sig)
+	if (v->sig_key)
 		v1_sig_start(v);
 	else if (!auth_send(v))
 		v1_fail(v, "encryption failed");
@@ -125,7 +133,7 @@ bool v1_identity_ok(struct v1_sa *v)
 	if (!p)
 		return false;
 	/* maps have no effect on a peer that we have called and that has no certificate (CERTMAP-8) */
-	bool any = !p->n_match && (!p->n_match_cert || (v->sa.initiator && !v->rsa_sig));
+	bool any = !p->n_match && (!p->n_match_cert || (v->sa.initiator && !v->sig_key));
 	if (any || v->mm->by_map || ike_id_matches(p, &v->id_peer))
 		return true;
 	if (v->sa.initiator)
@@ -138,7 +146,7 @@ bool v1_identity_ok(struct v1_sa *v)
 		if (!ike_id_matches(p, &v->id_peer))
 			continue;
 		const struct cfg_psk *k = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
-		if (v->rsa_sig ? !v1_sig_same_trust(was, p)
+		if (v->sig_key ? !v1_sig_same_trust(was, p)
 			       : !k || !used || k->key_len != used->key_len ||
 					 cv_secret_cmp(k->key, used->key, k->key_len))
 			continue;
@@ -189,7 +197,7 @@ void v1_auth_done(struct v1_sa *v)
 {
 	bool longer = v->mm->longer;
 	v1_mm_free(v);
-	if (!v->rsa_sig)
+	if (!v->sig_key)
 		ike_proof_take(&v->sa, NULL, &v->id_peer);
 	v->sa.fail_reason = NULL;
 	v->sa.state = V1_CONF_XAUTH;
@@ -220,7 +228,7 @@ void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 	uint8_t buf[V1_MSG_MAX], next[V1_IV_MAX], want[IKEC_PRF_MAX];
 	struct v1_msg m;
 	const struct v1_payload *id, *hash;
-	if (v->rsa_sig) {
+	if (v->sig_key) {
 		v1_sig_input(v, path, natt, h, data);
 		return;
 	}

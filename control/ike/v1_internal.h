@@ -97,8 +97,8 @@ struct v1_sa {
 	struct v1_keys k;
 	enum ike_group group;
 	uint32_t lifetime_s;
-	bool rsa_sig;	       /* authenticated by RSA signatures, else by a preshared key */
-	struct pki_tp *own_tp; /* rsa_sig: a reference; whose certificate we show */
+	enum pki_key sig_key;  /* authenticated by signatures with such keys; NONE = by a preshared key */
+	struct pki_tp *own_tp; /* signatures: a reference; whose certificate we show */
 	struct v1_mm *mm;
 	struct v1_tx tx;       /* phase 1 */
 	bool aggressive;       /* phase 1 was aggressive mode */
@@ -304,6 +304,7 @@ void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
 /* Methods of authentication that a policy may name, as bits. */
 #define V1_CAN_PSK 1u
 #define V1_CAN_RSA_SIG 2u
+#define V1_CAN_ECDSA_SIG 4u
 /* The offer (body of an SA payload) of all policies that can be used, of this group unless NONE. False: none. */
 bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out *o);
 /* What aggressive mode has to commit itself to: the first policy of these methods that can be used (AGGR-Q4), or NULL.
@@ -399,6 +400,8 @@ const struct cfg_map_entry *v1_entry_for_peer(
 /* The body of our ID payload; returns its length. */
 size_t v1_own_id(struct v1_sa *v, uint8_t body[V1_ID_HEAD + IKE_ID_MAX]);
 void v1_take_id(struct ike_id *id, struct v1_span body);
+/* What the hashes below are made with: the curve brings its own hash for what ECDSA signs (RFC 4754). */
+enum ike_prf v1_auth_prf(const struct v1_sa *v);
 /* HASH_I when the initiator's side is meant, else HASH_R. */
 int v1_auth_hash(const struct v1_sa *v, bool initiator, struct v1_span id_b, uint8_t *out);
 /* Does id_peer fit the profile (VRF-25)? As responder another entry for the same peer may take over. */
@@ -423,9 +426,11 @@ bool v1_auth_transmit(struct v1_sa *v, struct v1_out *o);
 void v1_auth_proved(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_msg *m,
 	const uint8_t *data, const uint8_t next_iv[V1_IV_MAX]);
 
-/* ---- v1_sig.c: RSA signatures ---- */
-/* Is there a policy with signatures, and a key in the profile to sign with? */
-bool v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p);
+/* ---- v1_sig.c: RSA and ECDSA signatures ---- */
+/* The key that the profile signs with by this method; NONE = it has none. */
+enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth);
+/* V1_CAN_*: which signatures do policies allow that the profile has a key for? */
+unsigned v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p);
 /* V1_CAN_*: what the configuration allows with this peer in main mode (IKE-31, 52). */
 unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer);

@@ -119,12 +119,12 @@ void v1_keys_zero(struct v1_keys *k)
 	cv_secret_zero(k, sizeof(*k));
 }
 
-int v1_hash_auth(const struct v1_keys *k, struct v1_span gx_own, struct v1_span gx_other, const uint8_t *cky_own,
-	const uint8_t *cky_other, struct v1_span sai_b, struct v1_span id_b, uint8_t *out)
+int v1_hash_auth(const struct v1_keys *k, enum ike_prf prf, struct v1_span gx_own, struct v1_span gx_other,
+	const uint8_t *cky_own, const uint8_t *cky_other, struct v1_span sai_b, struct v1_span id_b, uint8_t *out)
 {
 	struct ikec_iov iov[] = {IOV(gx_own), IOV(gx_other), {cky_own, V1_COOKIE_LEN}, {cky_other, V1_COOKIE_LEN},
 		IOV(sai_b), IOV(id_b)};
-	return ikec_prf(k->prf, k->skeyid, k->hash_len, iov, 6, out);
+	return ikec_prf(prf, k->skeyid, k->hash_len, iov, 6, out);
 }
 
 int v1_hash_msg(const struct v1_keys *k, uint32_t msgid, struct v1_span nonce, struct v1_span rest, uint8_t *out)

@@ -39,10 +39,10 @@ void v1_keys_zero(struct v1_keys *k);
 
 /*
  * HASH_I and HASH_R: prf(SKEYID, g^x own | g^x other | CKY own | CKY other | SAi_b | ID_b), where own is the side that
- * sends the hash. out[hash_len].
+ * sends the hash; prf is the negotiated one unless the method of authentication brings its own. out: as long as prf's.
  */
-int v1_hash_auth(const struct v1_keys *k, struct v1_span gx_own, struct v1_span gx_other, const uint8_t *cky_own,
-	const uint8_t *cky_other, struct v1_span sai_b, struct v1_span id_b, uint8_t *out);
+int v1_hash_auth(const struct v1_keys *k, enum ike_prf prf, struct v1_span gx_own, struct v1_span gx_other,
+	const uint8_t *cky_own, const uint8_t *cky_other, struct v1_span sai_b, struct v1_span id_b, uint8_t *out);
 /* HASH(1) and the HASH of informational exchanges with nonce empty; HASH(2) with nonce = Ni_b. */
 int v1_hash_msg(const struct v1_keys *k, uint32_t msgid, struct v1_span nonce, struct v1_span rest, uint8_t *out);
 /* HASH(3): prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b). */

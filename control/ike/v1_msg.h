@@ -169,6 +169,7 @@ struct v1_p1_attrs {
 #define V1_P1_HASH_SHA512 6u
 #define V1_P1_AUTH_PSK 1u
 #define V1_P1_AUTH_RSA_SIG 3u
+#define V1_P1_AUTH_ECDSA_256 9u		 /* RFC 4754: also P-384 (10) and P-521 (11) */
 #define V1_P1_AUTH_XAUTH_INIT_PSK 65001u /* draft-beaulieu-ike-xauth-02: the initiator logs in after phase 1 */
 #define V1_P1_AUTH_XAUTH_RESP_PSK 65002u
 #define V1_P1_AUTH_XAUTH_INIT_RSA 65005u

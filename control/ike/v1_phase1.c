@@ -91,11 +91,11 @@ bool v1_derive(struct v1_sa *v, const struct cfg_psk *psk, const struct v1_dh *d
 	struct v1_mm *mm = v->mm;
 	struct v1_span gxy = v1_span_of(d->secret, d->secret_len);
 	struct v1_span ni = v1_span_of(mm->ni.p, mm->ni.len), nr = v1_span_of(mm->nr.p, mm->nr.len);
-	if (!psk && !v->rsa_sig) {
+	if (!psk && !v->sig_key) {
 		v1_fail(v, "no preshared key for the peer");
 		return false;
 	}
-	if ((v->rsa_sig ? v1_keys_sig(&v->k, ni, nr, gxy)
+	if ((v->sig_key ? v1_keys_sig(&v->k, ni, nr, gxy)
 			: v1_keys_psk(&v->k, v1_span_of(psk->key, psk->key_len), ni, nr)) ||
 		v1_keys_derive(&v->k, gxy, v1_cky_i(v), v1_cky_r(v)) ||
 		v1_keys_iv1(&v->k, v1_span_of(mm->ke_i.p, mm->ke_i.len), v1_span_of(mm->ke_r.p, mm->ke_r.len))) {

@@ -11,12 +11,21 @@
 /* The method says as well which end logs in after phase 1. */
 static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiator, enum cfg_ike_auth auth)
 {
+	if (auth == CFG_AUTH_ECDSA_SIG)
+		return (uint16_t)(V1_P1_AUTH_ECDSA_256 + v1_sig_key(profile, auth) - PKI_KEY_EC256);
 	enum { NOBODY, INITIATOR, RESPONDER } logs_in = NOBODY;
 	static const uint16_t psk[] = {V1_P1_AUTH_PSK, V1_P1_AUTH_XAUTH_INIT_PSK, V1_P1_AUTH_XAUTH_RESP_PSK};
 	static const uint16_t rsa[] = {V1_P1_AUTH_RSA_SIG, V1_P1_AUTH_XAUTH_INIT_RSA, V1_P1_AUTH_XAUTH_RESP_RSA};
 	if (profile->xauth != CFG_XAUTH_OFF)
 		logs_in = initiator == (profile->xauth == CFG_XAUTH_CLIENT) ? INITIATOR : RESPONDER;
 	return (auth == CFG_AUTH_RSA_SIG ? rsa : psk)[logs_in];
+}
+
+static unsigned method_of(const struct cfg_ike_policy *p)
+{
+	return p->auth == CFG_AUTH_RSA_SIG     ? V1_CAN_RSA_SIG
+	       : p->auth == CFG_AUTH_ECDSA_SIG ? V1_CAN_ECDSA_SIG
+					       : V1_CAN_PSK;
 }
 
 /* The registry numbers of a policy; false when IKEv1, this build or the configuration cannot use it (IKE-31, 34). */
@@ -26,8 +35,7 @@ static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_pro
 	const struct algo_ike *encr = algo_ike_get(ALGO_IKE_ENCR, p->encr, p->key_bits);
 	const struct algo_ike *hash = algo_ike_get(ALGO_IKE_PRF, p->hash, 0);
 	const struct algo_ike *group = algo_ike_get(ALGO_IKE_GROUP, p->group, 0);
-	if (!(methods & (p->auth == CFG_AUTH_RSA_SIG ? V1_CAN_RSA_SIG : V1_CAN_PSK)) || !encr || !hash || !group ||
-		!encr->v1 || !hash->v1 || !group->v1)
+	if (!(methods & method_of(p)) || !encr || !hash || !group || !encr->v1 || !hash->v1 || !group->v1)
 		return false;
 	if ((encr->legacy || hash->legacy || group->legacy) && !cfg->allow_legacy)
 		return false;
@@ -164,7 +172,7 @@ int v1_policy_apply(struct v1_sa *v, const struct cfg_ike_policy *p, const struc
 {
 	size_t key_len = p->encr == IKE_ENCR_3DES ? 24 : p->key_bits / 8;
 	v->group = p->group;
-	v->rsa_sig = p->auth == CFG_AUTH_RSA_SIG;
+	v->sig_key = v1_sig_key(v->sa.profile, p->auth);
 	v->lifetime_s = v1_policy_lifetime(p, a);
 	return v1_keys_init(&v->k, p->encr, key_len, p->hash);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * RSA signatures (RFC 2409 5.1; IKE-37, 39). Main mode: certificate requests in messages 3 and 4, certificates and
- * signatures in 5 and 6. Aggressive mode: requests in 1 and 2, the rest in 2 and 3. Each end signs its HASH as it is,
- * without a DigestInfo. Signing and judging are work for the pool; the SA is busy meanwhile. What does decrypt and does
- * not prove itself comes from whoever exchanged keys with us: unlike with a wrong preshared key there is nothing to
- * wait for, and the SA ends.
+ * RSA and ECDSA signatures (RFC 2409 5.1, RFC 4754; IKE-37, 39). Main mode: certificate requests in messages 3 and 4,
+ * certificates and signatures in 5 and 6. Aggressive mode: requests in 1 and 2, the rest in 2 and 3. Each end signs its
+ * HASH as it is, without a DigestInfo or another digest. Signing and judging are work for the pool; the SA is busy
+ * meanwhile. What does decrypt and does not prove itself comes from whoever exchanged keys with us: unlike with a wrong
+ * preshared key there is nothing to wait for, and the SA ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,26 +14,31 @@
 #define CERT_X509 4u	/* X.509 Certificate - Signature (RFC 2408 3.9) */
 #define CERTREQ_MAX 16u /* CAs named to the peer */
 
-static bool profile_signs(const struct cfg_ike_profile *p)
+enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth)
 {
-	for (unsigned i = 0; i < p->n_trust_point; i++)
-		if (pki_tp_key(p->trust[i]) == PKI_KEY_RSA)
-			return true;
-	return false;
+	for (unsigned i = 0; p && i < p->n_trust_point && auth != CFG_AUTH_PSK; i++) {
+		enum pki_key k = pki_tp_key(p->trust[i]);
+		if (auth == CFG_AUTH_RSA_SIG ? k == PKI_KEY_RSA : k >= PKI_KEY_EC256 && k <= PKI_KEY_EC521)
+			return k;
+	}
+	return PKI_KEY_NONE;
 }
 
-bool v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p)
+unsigned v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p)
 {
-	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++)
-		if (ike->cfg->ike_policy[i].auth == CFG_AUTH_RSA_SIG)
-			return profile_signs(p);
-	return false;
+	unsigned can = 0;
+	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++) {
+		enum cfg_ike_auth auth = ike->cfg->ike_policy[i].auth;
+		if (auth != CFG_AUTH_PSK && v1_sig_key(p, auth))
+			can |= auth == CFG_AUTH_RSA_SIG ? V1_CAN_RSA_SIG : V1_CAN_ECDSA_SIG;
+	}
+	return p->xauth == CFG_XAUTH_OFF ? can : can & ~V1_CAN_ECDSA_SIG; /* no method says that a login follows */
 }
 
 unsigned v1_methods(
 	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
 {
-	return (ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0) | (v1_can_sign(ike, p) ? V1_CAN_RSA_SIG : 0);
+	return (ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0) | v1_can_sign(ike, p);
 }
 
 bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
@@ -52,7 +57,7 @@ void v1_put_certreq(const struct v1_sa *v, struct v1_out *o)
 {
 	const struct cfg_ike_profile *p = v->sa.profile;
 	unsigned n = 0;
-	if (!v->rsa_sig || !p)
+	if (!v->sig_key || !p)
 		return;
 	for (unsigned i = 0; i < p->n_trust_point; i++)
 		for (unsigned k = 0; k < pki_tp_n_ca(p->trust[i]) && n < CERTREQ_MAX; k++, n++) {
@@ -77,8 +82,8 @@ static bool asked_for(const void *msg, const struct pki_tp *tp)
 
 void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m)
 {
-	if (v->rsa_sig && v->sa.profile)
-		ike_tp_choose(&v->own_tp, v->sa.profile, 1u << PKI_KEY_RSA, asked_for, m);
+	if (v->sig_key && v->sa.profile)
+		ike_tp_choose(&v->own_tp, v->sa.profile, 1u << v->sig_key, asked_for, m);
 }
 
 /* ---- the work on the pool ---- */
@@ -88,7 +93,8 @@ void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m)
 struct v1_sig_job {
 	struct ike_job j; /* first */
 	bool verify, sign;
-	bool sealed; /* the peer's message was encrypted */
+	enum pki_key key; /* of both ends */
+	bool sealed;	  /* the peer's message was encrypted */
 	/* the peer's message, kept: m points into buf */
 	struct ike_path path;
 	bool natt;
@@ -109,6 +115,11 @@ struct v1_sig_job {
 	const char *why; /* NULL = good */
 };
 
+static enum pki_scheme scheme_of(enum pki_key key)
+{
+	return key == PKI_KEY_RSA ? PKI_RSA_RAW : PKI_ECDSA_RAW;
+}
+
 static void verify(struct v1_sig_job *job)
 {
 	struct pki_blob cert[PKI_CHAIN_MAX];
@@ -124,8 +135,8 @@ static void verify(struct v1_sig_job *job)
 		return;
 	else if (!pki_peer_has_id(job->peer, id.type, id.data.p, id.data.len))
 		job->why = "the peer's identity is not in its certificate";
-	else if (pki_peer_key(job->peer) != PKI_KEY_RSA ||
-		 pki_verify(job->peer, PKI_RSA_RAW, 0, job->hash, job->hash_len, job->sig.p, job->sig.len) != 0)
+	else if (pki_peer_key(job->peer) != job->key ||
+		 pki_verify(job->peer, scheme_of(job->key), 0, job->hash, job->hash_len, job->sig.p, job->sig.len) != 0)
 		job->why = "the peer's signature is wrong";
 }
 
@@ -135,7 +146,8 @@ static void work(struct ike_job *j)
 	if (job->verify)
 		verify(job);
 	if (job->sign && !job->why &&
-		pki_sign(job->own, PKI_RSA_RAW, 0, job->own_hash, job->hash_len, job->own_sig, &job->own_sig_len) != 0)
+		pki_sign(job->own, scheme_of(job->key), 0, job->own_hash, job->hash_len, job->own_sig,
+			&job->own_sig_len) != 0)
 		job->why = "cannot sign with our key";
 }
 
@@ -245,12 +257,13 @@ static void done(struct ike_job *j)
 	release(job);
 }
 
-static struct v1_sig_job *job_new(void)
+static struct v1_sig_job *job_new(const struct v1_sa *v)
 {
 	struct v1_sig_job *job = calloc(1, sizeof(*job));
 	if (job) {
 		job->j.work = work;
 		job->j.done = done;
+		job->key = v->sig_key;
 	}
 	return job;
 }
@@ -259,7 +272,7 @@ static bool prepare_sign(struct v1_sa *v, struct v1_sig_job *job)
 {
 	uint8_t id[V1_ID_HEAD + IKE_ID_MAX];
 	job->sign = true;
-	job->hash_len = v->k.hash_len;
+	job->hash_len = ikec_prf_len(v1_auth_prf(v));
 	if (!v->own_tp || v1_auth_hash(v, v->sa.initiator, v1_span_of(id, v1_own_id(v, id)), job->own_hash))
 		return false;
 	job->own = pki_tp_ref(v->own_tp);
@@ -268,7 +281,7 @@ static bool prepare_sign(struct v1_sa *v, struct v1_sig_job *job)
 
 void v1_sig_start(struct v1_sa *v)
 {
-	struct v1_sig_job *job = job_new();
+	struct v1_sig_job *job = job_new(v);
 	if (!job || !prepare_sign(v, job)) {
 		free(job);
 		v1_fail(v, "cannot sign with our key");
@@ -308,7 +321,7 @@ static bool read_signed(struct v1_sa *v, struct v1_sig_job *job, const struct v1
 	job->id_len = body.len;
 	memcpy(job->raw, data, h->len);
 	job->sig = sig->body;
-	job->hash_len = v->k.hash_len;
+	job->hash_len = ikec_prf_len(v1_auth_prf(v));
 	return v1_auth_hash(v, !v->sa.initiator, body, job->hash) == 0;
 }
 
@@ -345,7 +358,7 @@ static void meet_certificate(struct v1_sa *v, const struct v1_msg *m)
 
 void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
-	struct v1_sig_job *job = job_new();
+	struct v1_sig_job *job = job_new(v);
 	if (!job || !v->sa.profile || !read_signed(v, job, h, data)) {
 		free(job);
 		v1_bad_auth(v, path, natt, h);

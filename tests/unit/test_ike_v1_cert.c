@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * IKEv1 with RSA signatures, two engines against each other (RFC 2409 5.1, RFC 4945; IKE-37, IKE-39): main mode, and
- * aggressive mode (IKE-10, IKE-13).
+ * IKEv1 with signatures, two engines against each other (RFC 2409 5.1, RFC 4754, RFC 4945; IKE-37, IKE-39): main mode,
+ * and aggressive mode (IKE-10, IKE-13).
  */
 #include "ike_v1_env.h"
 
@@ -86,6 +86,7 @@ static void with_certs_behind_nat(struct cv_config *c, int i)
 	tweak_nat(c, i);
 }
 
+static EVP_PKEY *ec_key[2];
 static void show_is(int h, const char *mode)
 {
 	assert_string_equal(pair_show(p, h, "auth"), "rsa-sig");
@@ -126,6 +127,54 @@ static void aggressive_mode(void **state)
 		try(i);
 		refused();
 	}
+}
+
+/* RFC 4754: methods 9 to 11, one for each curve, which both ends share. */
+static void with_ec(struct cv_config *c, int i)
+{
+	EVP_PKEY *rsa = host_key[i];
+	host_key[i] = ec_key[i];
+	with_certs(c, i);
+	host_key[i] = rsa;
+	c->ike_policy[0].auth = CFG_AUTH_ECDSA_SIG;
+}
+
+static void try_ec(const char *one, const char *other)
+{
+	ec_key[0] = pkim_key(one);
+	ec_key[1] = pkim_key(other);
+	start(with_ec);
+	drop_builtin(p);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	EVP_PKEY_free(ec_key[0]);
+	EVP_PKEY_free(ec_key[1]);
+}
+
+static void ecdsa(void **state)
+{
+	(void)state;
+	static const char *const curve[] = {"EC256", "EC384", "EC521"};
+	for (int i = 0; i < 6; i++) {
+		aggressive = i & 1;
+		try_ec(curve[i / 2], curve[i / 2]);
+		assert_true(pair_children_agree(p, 1));
+		for (int h = 0; h < 2; h++) {
+			assert_string_equal(pair_show(p, h, "auth"), "ecdsa-sig");
+			assert_string_equal(pair_show(p, h, "mode"), aggressive ? "aggressive" : "main");
+		}
+		pair_restart(p, 1);
+		assert_string_equal(pair_show(p, 1, "auth"), "ecdsa-sig");
+		teardown(NULL);
+	}
+	aggressive = false;
+	try_ec("EC256", "EC384");
+	assert_int_equal(pair_n_children(p, 0) + pair_n_children(p, 1), 0);
+	assert_true(pair_stat(p, 1, "no_proposal_chosen") >= 1);
+	teardown(NULL);
+	cert_env.by_rogue = true;
+	try_ec("EC256", "EC256");
+	refused();
 }
 
 /* What a certificate is good for in aggressive mode is a switch of its own (RFC 9395). */
@@ -451,7 +500,7 @@ static void profile_means_a_method(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
-	const struct CMUnitTest tests[] = {T(both_roles), T(aggressive_mode), T(aggressive_not_allowed),
+	const struct CMUnitTest tests[] = {T(both_roles), T(ecdsa), T(aggressive_mode), T(aggressive_not_allowed),
 		T(aggressive_loss_and_repeats), T(forged_message_3), T(aggressive_damaged), T(login_after_signatures),
 		T(login_is_part_of_the_method), T(identities), T(bad_certificates), T(bad_signature), T(no_certificate),
 		T(slow_pool_and_loss), T(cleared_meanwhile), T(restart_keeps_sas), T(profile_means_a_method)};

@@ -109,9 +109,9 @@ static void vector_run(const struct vector *t)
 	assert_memory_equal(k.iv, t->iv1, 16);
 	assert_int_equal(v1_keys_iv2(&k, MSGID, iv), 0);
 	assert_memory_equal(iv, t->iv2, 16);
-	assert_int_equal(v1_hash_auth(&k, SPAN(gi), SPAN(gr), ci, cr, SPAN(sai), SPAN(idb), out), 0);
+	assert_int_equal(v1_hash_auth(&k, k.prf, SPAN(gi), SPAN(gr), ci, cr, SPAN(sai), SPAN(idb), out), 0);
 	assert_memory_equal(out, t->hash_i, n);
-	assert_int_equal(v1_hash_auth(&k, SPAN(gr), SPAN(gi), cr, ci, SPAN(sai), SPAN(idb), out), 0);
+	assert_int_equal(v1_hash_auth(&k, k.prf, SPAN(gr), SPAN(gi), cr, ci, SPAN(sai), SPAN(idb), out), 0);
 	assert_memory_equal(out, t->hash_r, n);
 	assert_int_equal(v1_hash_msg(&k, MSGID, NONE, SPAN(sai), out), 0);
 	assert_memory_equal(out, t->hash_1, n);

@@ -67,7 +67,7 @@ Cell = namedtuple("Cell", FACTORS)
 WHY_NOT = [
     ("IKEv1 has no numbers for these ciphers in phase 1", lambda c: c.version != "2" and (c.cipher in AEAD or "ctr" in c.cipher)),
     ("Curve25519 and Curve448 are not defined for IKEv1", lambda c: c.version != "2" and c.group in ("group31", "group32")),
-    ("Culvert signs with RSA only in IKEv1 (roadmap)", lambda c: c.version != "2" and c.auth in ("ecdsa", "eddsa")),
+    ("EdDSA is not defined for IKEv1", lambda c: c.version != "2" and c.auth == "eddsa"),
     ("the initiator of aggressive mode offers the groups of the first policy only (AGGR-Q4): one group here",
      lambda c: c.version == "1 aggressive" and c.role == "initiator" and c.group != "group14"),
     ("who began aggressive mode renews it: the other, which may not begin it, would try main mode, which such a peer refuses",

@@ -218,7 +218,7 @@ class IkeMatrixSite(CellSite):
         for plan in plans:
             if plan.v1:
                 cell = plan.cell
-                words = (cell.cipher, cell.hash, cell.group, "pre-share" if cell.auth == "psk" else "rsa-sig")
+                words = (cell.cipher, cell.hash, cell.group, {"psk": "pre-share"}.get(cell.auth, f"{cell.auth}-sig"))
                 seconds[words] = min(seconds.get(words, 86400), IKE_SECONDS if cell.rekey == "IKE by Culvert" else 86400)
         ordered = sorted(seconds, key=lambda words: words[2] != "group14")
         return [{"priority": n, "encryption": words[0], "hash": words[1], "group": words[2], "authentication": words[3],
