@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "pki.h"
+
 /* ---- normal form of names ---- */
 
 struct norm {
@@ -272,6 +274,18 @@ bool certmap_same(const struct certmap *a, const struct certmap *b)
 		if (!entry_same(&a->entry[i], &b->entry[i]))
 			return false;
 	return true;
+}
+
+struct certmap_cert certmap_cert_of(const struct pki_fields *f)
+{
+	return (struct certmap_cert){.subject = f->subject,
+		.issuer = f->issuer,
+		.serial = f->serial,
+		.unstructured = f->unstructured,
+		.alt = (const char *const *)f->alt,
+		.n_alt = f->n_alt,
+		.valid_start = f->valid_start,
+		.expires_on = f->expires_on};
 }
 
 const struct certmap_entry *certmap_match(const struct certmap *map, const struct certmap_cert *cert)

@@ -54,6 +54,10 @@ struct certmap_cert {
 	int64_t valid_start, expires_on; /* seconds since 1970, UTC */
 };
 
+struct pki_fields;
+/* What maps look at of a certificate. The strings stay those of f. */
+struct certmap_cert certmap_cert_of(const struct pki_fields *f);
+
 /* Words of the configuration, in any case (PKIAUTH-42, 43); false = unknown. */
 bool certmap_field_parse(const char *word, enum certmap_field *out);
 bool certmap_op_parse(const char *word, enum certmap_op *out);

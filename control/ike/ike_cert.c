@@ -13,18 +13,6 @@
 
 /* ---- certificate maps ---- */
 
-static struct certmap_cert view_of(const struct pki_fields *f)
-{
-	return (struct certmap_cert){.subject = f->subject,
-		.issuer = f->issuer,
-		.serial = f->serial,
-		.unstructured = f->unstructured,
-		.alt = (const char *const *)f->alt,
-		.n_alt = f->n_alt,
-		.valid_start = f->valid_start,
-		.expires_on = f->expires_on};
-}
-
 /* The first map of the profile that the certificate fits (CERTMAP-3); sets sa->cert_map. */
 static bool fits_profile(struct ike_sa *sa, const struct cfg_ike_profile *p, const struct certmap_cert *cert)
 {
@@ -63,7 +51,7 @@ const struct cfg_map_entry *ike_entry_by_cert(struct ike_sa *sa, struct pki_blob
 			f = pki_fields_new(cert);
 			if (!f)
 				break;
-			view = view_of(f);
+			view = certmap_cert_of(f);
 		}
 		if (fits_profile(sa, e[i]->profile_ref, &view))
 			found = e[i];
@@ -82,7 +70,7 @@ bool ike_cert_fits(struct ike_sa *sa, struct pki_blob cert)
 	struct pki_fields *f = sa->profile && sa->profile->n_match_cert ? pki_fields_new(cert) : NULL;
 	if (!f)
 		return false;
-	struct certmap_cert view = view_of(f);
+	struct certmap_cert view = certmap_cert_of(f);
 	bool fits = fits_profile(sa, sa->profile, &view);
 	sa->ike->stats.certmap_no_match += !fits;
 	pki_fields_free(f);

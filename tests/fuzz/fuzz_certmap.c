@@ -39,14 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct certmap_id_line line;
 	if (!f)
 		return 0;
-	rules(&(struct certmap_cert){.subject = f->subject,
-		.issuer = f->issuer,
-		.serial = f->serial,
-		.unstructured = f->unstructured,
-		.alt = (const char *const *)f->alt,
-		.n_alt = f->n_alt,
-		.valid_start = f->valid_start,
-		.expires_on = f->expires_on});
+	const struct certmap_cert cert = certmap_cert_of(f);
+	rules(&cert);
 	if (certmap_id_line_init(&line, CERTMAP_ID_DN, "ou=green,o=b"))
 		__builtin_trap();
 	const struct certmap_identity id = {.name = "i", .line = &line, .n_line = 1};

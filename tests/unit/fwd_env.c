@@ -356,3 +356,22 @@ unsigned env_mbufs(void)
 {
 	return rte_mempool_in_use_count(dp_pool());
 }
+
+int env_teardown(void **state)
+{
+	(void)state;
+	env_drain();
+	env_sync();
+	int rc = env_commit();
+
+	env_drain();
+	return rc || env_mbufs() != 0;
+}
+
+void env_two_ports(void)
+{
+	env_eth(1, 0, 0, "10.0.0.1/24");
+	env_addr(1, "fd00::1/64");
+	env_eth(2, 1, 0, "10.1.0.1/24");
+	env_addr(2, "fd01::1/64");
+}

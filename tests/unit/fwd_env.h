@@ -34,6 +34,8 @@ void env_sync(void);
 
 /* The common objects. Addresses as text. */
 void env_vrf(uint32_t id);
+/* Port 0: interface 1, 10.0.0.1/24 and fd00::1/64; port 1: interface 2, 10.1.0.1/24 and fd01::1/64; VRF 0. */
+void env_two_ports(void);
 void env_eth(uint32_t if_id, uint32_t port, uint32_t vrf, const char *addr);
 void env_vlan(uint32_t if_id, uint32_t parent, uint16_t vlan, uint32_t vrf, const char *addr);
 void env_addr(uint32_t if_id, const char *addr);
@@ -63,5 +65,7 @@ void env_drain(void);
 uint64_t env_drops(enum drop_reason why);
 /* Buffers in use: the same before and after a test that leaks none. */
 unsigned env_mbufs(void);
+/* For cmocka: everything staged is taken back, everything sent thrown away; fails when a buffer is missing. */
+int env_teardown(void **state);
 
 #endif

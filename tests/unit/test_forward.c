@@ -32,10 +32,7 @@ static int setup(void **state)
 	(void)state;
 	env_sync();
 	env_vrf(1);
-	env_eth(1, 0, 0, "10.0.0.1/24");
-	env_addr(1, "fd00::1/64");
-	env_eth(2, 1, 0, "10.1.0.1/24");
-	env_addr(2, "fd01::1/64");
+	env_two_ports();
 	env_vlan(3, 1, 30, 1, "10.3.0.1/24");
 	assert_int_equal(env_commit(), 0);
 	env_neigh(2, "10.1.0.2", 2);
@@ -44,17 +41,6 @@ static int setup(void **state)
 	env_neigh(3, "10.3.0.2", 2);
 	env_drain();
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	env_drain();
-	env_sync();
-	int rc = env_commit();
-
-	env_drain();
-	return rc || env_mbufs() != 0;
 }
 
 static uint64_t before;
@@ -468,7 +454,7 @@ static void test_refused(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(test_ipv4), T(test_ttl_checksum), T(test_ipv6), T(test_vlan_vrf),
 		T(test_global_next_hop), T(test_recursive), T(test_link), T(test_ecmp), T(test_malformed),
 		T(test_padding), T(test_exceptions), T(test_blackhole_and_down), T(test_fragment), T(test_natt),

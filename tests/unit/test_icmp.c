@@ -18,10 +18,7 @@ static int setup(void **state)
 {
 	(void)state;
 	env_sync();
-	env_eth(1, 0, 0, "10.0.0.1/24");
-	env_addr(1, "fd00::1/64");
-	env_eth(2, 1, 0, "10.1.0.1/24");
-	env_addr(2, "fd01::1/64");
+	env_two_ports();
 	assert_int_equal(env_commit(), 0);
 	env_neigh(1, "10.0.0.9", 9);
 	env_neigh(1, "fd00::9", 9);
@@ -30,17 +27,6 @@ static int setup(void **state)
 	env_neigh(2, "fd01::2", 2);
 	env_drain();
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	env_drain();
-	env_sync();
-	int rc = env_commit();
-
-	env_drain();
-	return rc || env_mbufs() != 0;
 }
 
 /* The one answer sent on a port, without its Ethernet header; fails when there is none or more. */
@@ -290,7 +276,7 @@ static void test_rate(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(test_echo_ipv4), T(test_echo_ipv6), T(test_echo_bad_checksum),
 		T(test_echo_large), T(test_time_exceeded), T(test_unreachable), T(test_admin_prohibited),
 		T(test_too_big), T(test_silence), T(test_rate)};

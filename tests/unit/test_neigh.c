@@ -36,17 +36,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	env_drain();
-	env_sync();
-	int rc = env_commit();
-
-	env_drain();
-	return rc || env_mbufs() != 0;
-}
-
 static void tick(uint64_t ms)
 {
 	now_ms += ms;
@@ -417,7 +406,7 @@ static void test_announce(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(test_announce), T(test_resolve), T(test_no_answer), T(test_answers),
 		T(test_loopback_address), T(test_mac_change), T(test_aging), T(test_pinned), T(test_own_mac_change),
 		T(test_nd_resolve), T(test_nd_answers), T(test_nd_refused)};

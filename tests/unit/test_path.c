@@ -127,17 +127,6 @@ static void ready(void)
 	memset(env_worker()->stats->sa, 0, 64 * sizeof(env_worker()->stats->sa[0]));
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	env_drain();
-	env_sync();
-	int rc = env_commit();
-
-	env_drain();
-	return rc || env_mbufs() != 0;
-}
-
 static const uint8_t *ip_of(struct rte_mbuf *m)
 {
 	return rte_pktmbuf_mtod(m, const uint8_t *) + 14;
@@ -411,15 +400,15 @@ static void nothing_without_an_sa(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(one_line_both_directions, teardown),
-		cmocka_unit_test_teardown(dscp_selects, teardown),
-		cmocka_unit_test_teardown(two_tunnels_of_different_protection, teardown),
-		cmocka_unit_test_teardown(an_sa_has_one_protocol, teardown),
-		cmocka_unit_test_teardown(only_unicast_is_protected, teardown),
-		cmocka_unit_test_teardown(fragments_before_encryption, teardown),
-		cmocka_unit_test_teardown(fragments_after_encryption, teardown),
-		cmocka_unit_test_teardown(flood_of_unknown_spis, teardown),
-		cmocka_unit_test_teardown(nothing_without_an_sa, teardown),
+		cmocka_unit_test_teardown(one_line_both_directions, env_teardown),
+		cmocka_unit_test_teardown(dscp_selects, env_teardown),
+		cmocka_unit_test_teardown(two_tunnels_of_different_protection, env_teardown),
+		cmocka_unit_test_teardown(an_sa_has_one_protocol, env_teardown),
+		cmocka_unit_test_teardown(only_unicast_is_protected, env_teardown),
+		cmocka_unit_test_teardown(fragments_before_encryption, env_teardown),
+		cmocka_unit_test_teardown(fragments_after_encryption, env_teardown),
+		cmocka_unit_test_teardown(flood_of_unknown_spis, env_teardown),
+		cmocka_unit_test_teardown(nothing_without_an_sa, env_teardown),
 	};
 
 	env_init();

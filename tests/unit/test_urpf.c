@@ -50,10 +50,7 @@ static int setup(void **state)
 	(void)state;
 	env_sync();
 	env_vrf(1);
-	env_eth(1, 0, 0, "10.0.0.1/24");
-	env_addr(1, "fd00::1/64");
-	env_eth(2, 1, 0, "10.1.0.1/24");
-	env_addr(2, "fd01::1/64");
+	env_two_ports();
 	env_vlan(3, 1, 30, 1, "10.3.0.1/24");
 	env_vlan(4, 1, 40, 1, "10.4.0.1/24");
 	env_route(0, "20.0.0.0/8", "10.0.0.9", 1, 0);
@@ -72,17 +69,6 @@ static int setup(void **state)
 	env_neigh(4, "10.4.0.2", 2);
 	env_drain();
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	env_drain();
-	env_sync();
-	int rc = env_commit();
-
-	env_drain();
-	return rc || env_mbufs() != 0;
 }
 
 static void judge(uint32_t if_id, uint8_t v4, uint8_t v6)
@@ -209,7 +195,7 @@ static void to_ourselves(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(modes), T(by_itself), T(by_vrf), T(follows_routes), T(to_ourselves)};
 
 	env_init();
