@@ -52,7 +52,8 @@ def with_host_path(config):
 
 def tcp(lab):
     """TCP over both families from a host to a server on the box and from the box to a server on a host, ping from the box;
-    ARP, ND and echo requests stay Culvert's; devices follow the configuration: addresses, state, on and off."""
+    ARP, ND and echo requests stay Culvert's; devices follow the configuration: addresses, state, name,
+    the namespace of a VRF, on and off."""
     site = Site(lab)
     culvert = Culvert(lab).start(with_host_path(cfg.base()))
     text = culvert.cli("show", "interfaces", "lan").stdout
@@ -86,8 +87,17 @@ def tcp(lab):
     refused = culvert.commit(config, check=False)
     require(refused.returncode and "a device called cv-lan already" in refused.stdout + refused.stderr,
             f"{refused.stdout}{refused.stderr}")
+    del lan["culvert-platform:host-device"]
+    lab.namespace("red")
+    config["culvert-vrf:vrfs"] = {"vrf": [{"name": "red", "host-namespace": lab.namespaces["red"]}]}
+    lan["culvert-vrf:vrf"] = "red"
+    culvert.commit(config)
+    serve(lab, "red", GW_LAN[4])
+    require(ask(lab, "host-a", GW_LAN[4]) == HOST_A[4], "not reached in the VRF's namespace")
+    require(" lan:" not in lab.run("gw", "ip", "link").stdout, "the device is in the dataplane's own namespace, too")
     lan["culvert-platform:host-path"] = False
     culvert.commit(config)
+    require("UP" not in lab.run("red", "ip", "link", "show", "type", "tun", check=False).stdout, "the device is still there")
     require(ask(lab, "host-a", GW_LAN[4], check=False, patience=2) is None, "reached without a host path")
 
 
