@@ -66,6 +66,12 @@ static inline void esp_aad_set(struct crypto_op *op, uint32_t spi_be, uint32_t s
 	__builtin_memcpy(op->aad, &aad, sizeof(aad));
 }
 
+/* Bytes of an outer packet in front of what is encrypted: tunnel mode. */
+static inline uint32_t esp_head(const struct sa *sa)
+{
+	return sa->outer_len + ESP_HDR_LEN + sa->iv_len;
+}
+
 static inline void esp_prefetch_sa(const struct sa *sa)
 {
 	rte_prefetch0(sa);

@@ -138,4 +138,22 @@ static __rte_always_inline void esp_op_out(struct ipsec_worker *iw, const struct
 	}
 }
 
+/*
+ * Put headers and trailer around the len bytes at data, of protocol next, and describe the operation. tos, df: of the
+ * packet inside. The caller has made sure of the room. aead, plain4, esn: what the SA is, constants where this is
+ * expanded. Returns the length of the outer packet, which begins esp_head() in front of data.
+ */
+static __rte_always_inline uint32_t esp_wrap(struct ipsec_worker *iw, const struct sa *sa, uint8_t *data, uint32_t len,
+	uint8_t next, uint8_t tos, bool df, uint64_t seq, struct crypto_op *op, bool aead, bool plain4, bool esn)
+{
+	const uint32_t iv_len = aead ? 8 : sa->iv_len, outer_len = plain4 ? sizeof(struct rte_ipv4_hdr) : sa->outer_len;
+	uint8_t *p = data - outer_len - ESP_HDR_LEN - iv_len;
+	const uint32_t pad = (0u - (len + ESP_TRAILER_LEN)) & (aead ? 3u : sa->pad_mask);
+	const uint32_t body = len + pad + ESP_TRAILER_LEN, total = (uint32_t)(data - p) + body + sa->icv_len;
+	esp_trailer_put(data + len, pad, next, aead);
+	outer_headers(sa, p, (uint16_t)total, tos, df, (uint32_t)seq, plain4);
+	esp_op_out(iw, sa, op, p + outer_len, data, body, seq, aead, esn);
+	return total;
+}
+
 #endif

@@ -4,13 +4,12 @@
  * numbers and lengths, decrypt all, then per packet replay update, trailer, inner header, selectors (IPSEC-77). And the
  * check of clear packets against the policy (IPSEC-30, 78).
  */
-#include "esp.h"
+#include "esp_open.h"
 
 #include <string.h>
 
 #include <rte_ip.h>
 #include <rte_udp.h>
-#include <smmintrin.h>
 
 #include "ecn.h"
 #include "iphdr.h"
@@ -84,93 +83,14 @@ static inline bool for_sa(const struct sa *sa, const struct rte_mbuf *m)
 	return sa->outer_af == CV_AF_INET6 && !memcmp(sa->in.local, p + 24, 16);
 }
 
-/* The IV of a cipher that is no AEAD, from the wire. */
-static inline void esp_iv_get(const struct sa *sa, const uint8_t *wire, struct crypto_op *op)
-{
-	if (sa->iv == SA_IV_CTR) {
-		uint64_t iv;
-		memcpy(&iv, wire, 8);
-		esp_counter_set(op, sa->salt, iv);
-	} else if (sa->iv == SA_IV_RANDOM) {
-		_mm_storeu_si128((__m128i *)op->nonce, _mm_loadu_si128((const __m128i *)wire));
-	}
-}
-
-/* The high half of the number is authenticated behind the packet (RFC 4303 2.2.1), where the ICV is. */
-static void extend_auth(const struct sa *sa, struct crypto_op *op, struct esp_saved *saved, uint64_t seq)
-{
-	const uint32_t high_be = rte_cpu_to_be_32((uint32_t)(seq >> 32));
-	if (sa->icv_len == 0)
-		return;
-	memcpy(saved->icv, op->icv, sa->icv_len);
-	memcpy(op->icv, &high_be, 4);
-	op->icv = saved->icv;
-	op->auth_len += 4;
-}
-
-/* Checks and fills the operation. DROP_NONE when the packet can be decrypted. aead, esn: what the SA is, constants
- * where this is expanded. */
-static __rte_always_inline enum drop_reason prepare(const struct sa *sa, struct rte_mbuf *m, uint32_t off,
-	struct crypto_op *op, struct esp_saved *saved, uint64_t *seq, bool aead, bool esn)
-{
-	const uint32_t iv_len = aead ? 8 : sa->iv_len, pad_mask = aead ? 3 : sa->pad_mask;
-	uint8_t *esp = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
-	uint32_t fixed = ESP_HDR_LEN + iv_len + sa->icv_len, len = m->data_len - off;
-	if (unlikely(len < fixed + pad_mask + 1u || (len - fixed) & pad_mask))
-		return DROP_ESP_SHORT;
-	const __m128i head = _mm_loadu_si128((const __m128i *)esp); /* SPI, number, first 8 bytes of the IV */
-	const uint32_t low_be = (uint32_t)_mm_extract_epi32(head, 1);
-	*seq = rte_be_to_cpu_32(low_be);
-	if (esn)
-		*seq = replay_extend(sa->in.replay, (uint32_t)*seq);
-	if (unlikely(!replay_check(sa->in.replay, *seq)))
-		return DROP_ESP_REPLAY;
-	op->session = sa->session;
-	op->auth = esp;
-	op->data = esp + ESP_HDR_LEN + iv_len;
-	op->data_len = len - fixed;
-	op->icv = op->data + op->data_len;
-	if (aead) {
-		_mm_store_si128((__m128i *)op->aad, head); /* 8 bytes of it count */
-		_mm_store_si128((__m128i *)op->nonce, _mm_insert_epi32(_mm_srli_si128(head, 4), (int)sa->salt, 0));
-		if (esn) { /* RFC 4106 section 5 */
-			const uint32_t high_be = rte_cpu_to_be_32((uint32_t)(*seq >> 32));
-			memcpy(op->aad + 4, &high_be, 4);
-			memcpy(op->aad + 8, &low_be, 4);
-		}
-	} else {
-		op->auth_len = ESP_HDR_LEN + iv_len + op->data_len;
-		esp_iv_get(sa, esp + ESP_HDR_LEN, op);
-		if (esn)
-			extend_auth(sa, op, saved, *seq);
-	}
-	return DROP_NONE;
-}
-
 /* ---- after decryption ---- */
-
-/* Is the padding before end 1, 2, 3...? Its last 16 bytes are compared at once; there are always as many in front of
- * end (ESP header and IV at least). */
-static inline bool padding_ok(const uint8_t *end, uint32_t pad)
-{
-	static const uint8_t want[32] = {[16] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-	if (unlikely(pad > 16)) {
-		uint32_t bad = 0;
-		for (uint32_t i = 0; i < pad; i++)
-			bad |= (end - pad)[i] ^ (uint8_t)(i + 1);
-		return !bad;
-	}
-	__m128i have = _mm_loadu_si128((const __m128i *)(end - 16));
-	__m128i same = _mm_cmpeq_epi8(have, _mm_loadu_si128((const __m128i *)(want + pad)));
-	return ((uint32_t)_mm_movemask_epi8(same) | (0xffffu >> pad)) == 0xffffu;
-}
 
 /* RFC 4303 2.4, 2.6: padding 1, 2, 3...; returns the next header and shortens *len to the inner packet. */
 static inline int trailer(const struct crypto_op *op, uint32_t *len)
 {
 	const uint8_t *end = op->data + op->data_len - ESP_TRAILER_LEN;
 	uint32_t pad = end[0];
-	if (unlikely(pad + ESP_TRAILER_LEN > op->data_len || !padding_ok(end, pad)))
+	if (unlikely(pad + ESP_TRAILER_LEN > op->data_len || !esp_padding_ok(end, pad)))
 		return -1;
 	*len = op->data_len - ESP_TRAILER_LEN - pad;
 	return end[1];
@@ -427,7 +347,8 @@ static __rte_always_inline uint32_t prepare_run(struct worker *w, const struct s
 		enum drop_reason why = DROP_ESP_EXPIRED;
 		if (likely(!expired))
 			why = ah ? ah_prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op])
-				 : prepare(sa, m, off[i], &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], aead, esn);
+				 : esp_op_in(sa, rte_pktmbuf_mtod_offset(m, uint8_t *, off[i]), m->data_len - off[i],
+					   &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], aead, esn);
 		if (unlikely(why != DROP_NONE)) {
 			esp_in_fail(w, m, sa, why);
 			continue;

@@ -76,26 +76,14 @@ uint16_t esp_inner_mtu(const struct sa *sa, uint32_t generation)
 
 /* ---- headers ---- */
 
-/*
- * Put header and trailer around the len bytes of a packet, of protocol next, and describe the operation. tos, df: of
- * the packet inside. The caller has made sure of the room. aead, plain4, esn: what the SA is, constants where this is
- * expanded.
- */
+/* esp_wrap() around the len bytes of a packet, which it becomes the outer packet of. */
 static __rte_always_inline void wrap(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m, uint32_t len,
 	uint8_t next, uint8_t tos, bool df, uint64_t seq, struct crypto_op *op, bool aead, bool plain4, bool esn)
 {
-	const uint32_t iv_len = aead ? 8 : sa->iv_len, outer_len = plain4 ? sizeof(struct rte_ipv4_hdr) : sa->outer_len;
-	const uint32_t head = outer_len + ESP_HDR_LEN + iv_len;
-	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *), *p = data - head;
-	uint32_t pad = (0u - (len + ESP_TRAILER_LEN)) & (aead ? 3u : sa->pad_mask);
-	uint32_t body = len + pad + ESP_TRAILER_LEN;
-	m->data_off = (uint16_t)(m->data_off - head);
-	m->data_len = (uint16_t)(head + body + sa->icv_len);
-	m->pkt_len = m->data_len;
-
-	esp_trailer_put(data + len, pad, next, aead);
-	outer_headers(sa, p, m->data_len, tos, df, (uint32_t)seq, plain4);
-	esp_op_out(iw, sa, op, p + outer_len, data, body, seq, aead, esn);
+	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+	m->pkt_len = esp_wrap(iw, sa, data, len, next, tos, df, seq, op, aead, plain4, esn);
+	m->data_len = (uint16_t)m->pkt_len;
+	m->data_off = (uint16_t)(m->data_off - esp_head(sa));
 }
 
 static __rte_always_inline void encapsulate(struct ipsec_worker *iw, const struct sa *sa, struct rte_mbuf *m,

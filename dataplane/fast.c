@@ -314,7 +314,7 @@ static bool as_expected(const struct fast_slot *s, const struct pkt_meta *meta, 
 		       !(meta->flags & PKT_F_DECAPPED) == !(s->key.from & FAST_DECAPPED);
 	const struct sa *sa = sa_get(meta->sa);
 	return sa && fast_out_can(sa) && len == fast_out_len(sa, s->len) && !memcmp(ip + 8, sa->tmpl + 8, 2) &&
-	       !memcmp(ip + 12, sa->tmpl + 12, 12);
+	       !memcmp(ip + 12, sa->tmpl + 12, 12) && !memcmp(ip + sa->outer_len, sa->tmpl + sa->outer_len, 4);
 }
 
 void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj)

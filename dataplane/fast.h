@@ -9,7 +9,7 @@
  * What is not in the key is checked per packet (lengths, TTL, header checksum, sequence numbers), or is the same for
  * one value of flow_generation(): a flow from before it is held against what has changed since (fast_stale.c), so that
  * a change costs those flows only that it concerns. For IPv4 packets in one buffer, without options or fragments, and
- * SAs of kind SA_ESP_PLAIN with IPv4 and no UDP outside.
+ * ESP tunnels over IPv4, without UDP around them, that are no part of a bundle.
  *
  *   frames -> parse -+-> ESP of a known SA: decrypt -> inner packet -+
  *                    +-> clear packet -------------------------------+-> look up -+-> forward -> transmit
@@ -27,6 +27,7 @@
 
 #include <rte_ether.h>
 
+#include "esp.h"
 #include "flow_change.h"
 #include "iface.h"
 #include "iphdr.h"
@@ -211,8 +212,13 @@ static inline void fast_frame(struct rte_mbuf *m, uint8_t *ip, uint32_t len, __m
 /* The verdict of a way whose flow is the wanted one, but of an older generation; 0 when it is void, and empty now. */
 uint64_t fast_renew(struct fast_worker *f, struct fast_way *way);
 
-#define FAST_IP_MIN 28u	  /* header, and what ports are read from */
-#define FAST_OUT_HEAD 36u /* outer IP header, SPI, sequence number, IV */
+#define FAST_IP_MIN 28u /* header, and what ports are read from */
+
+/* The SAs that both directions know. */
+static inline bool fast_knows(const struct sa *sa)
+{
+	return sa->kind <= SA_ESP_TUNNEL && sa->outer_af == CV_AF_INET && !(sa->flags & (SA_F_UDP | SA_F_NESTED));
+}
 
 /* Decrypt what is in esp[], and find slots for the inner packets. What cannot be decrypted here goes through the
  * pipeline: its bytes are taken off *bytes. */
@@ -222,13 +228,12 @@ void fast_in_finish(struct worker *w, const struct dp_if *ifp);
 /* Is this outbound SA of the kind that fast_out() does? */
 static inline bool fast_out_can(const struct sa *sa)
 {
-	return sa->dir == CV_SA_OUT && sa->kind == SA_ESP_PLAIN && sa->outer_af == CV_AF_INET &&
-	       !(sa->flags & (SA_F_UDP | SA_F_NESTED)) && !(sa->conf.flags & CV_SA_F_BUNDLED);
+	return sa->dir == CV_SA_OUT && fast_knows(sa) && !(sa->conf.flags & CV_SA_F_BUNDLED);
 }
 /* Length of the outer packet around an inner one of len bytes. */
 static inline uint32_t fast_out_len(const struct sa *sa, uint32_t len)
 {
-	return FAST_OUT_HEAD + ((len + 2u + 3u) & ~3u) + sa->icv_len;
+	return esp_head(sa) + ((len + ESP_TRAILER_LEN + sa->pad_mask) & ~(uint32_t)sa->pad_mask) + sa->icv_len;
 }
 /* n slots from i on go into one SA: operations from n_op on. Returns how many there are then. */
 uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op);

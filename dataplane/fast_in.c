@@ -3,14 +3,13 @@
 #include "fast.h"
 
 #include <rte_ether.h>
-#include <smmintrin.h>
 
-#include "esp.h"
+#include "esp_open.h"
 #include "fib.h"
 #include "urpf.h"
 
 #define ESP_OFF sizeof(struct rte_ipv4_hdr) /* of the ESP header from the outer one */
-#define PAD_MAX 3u			    /* what alignment to 4 bytes needs; more goes the long way */
+#define PAD_MAX 16u			    /* more than alignment needs goes the long way */
 #define ECN_MASK 3u
 
 /* The SAs of all ESP received, in iw->sa; what is behind them is asked for. */
@@ -48,34 +47,42 @@ static inline bool can(const struct sa *sa, const struct dp_if *ifp, uint32_t ge
 {
 	uint32_t remote;
 
-	if (!sa || sa->dir != CV_SA_IN || sa->kind != SA_ESP_PLAIN || sa->outer_af != CV_AF_INET)
+	if (!sa || sa->dir != CV_SA_IN || !fast_knows(sa))
 		return false;
 	memcpy(&remote, sa->in.remote, 4);
-	return !(sa->flags & (SA_F_UDP | SA_F_NESTED)) && !sa->in.tunnel && sa->front_vrf == ifp->vrf_id &&
-	       ends_here(sa, generation) && urpf_accepts4(ifp, remote) &&
-	       !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
+	return !sa->in.tunnel && sa->front_vrf == ifp->vrf_id && ends_here(sa, generation) &&
+	       urpf_accepts4(ifp, remote) && !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
 }
 
-/* Fill in the operation on a packet of this SA. False: the pipeline is to find out what is wrong with it. */
-static inline bool prepare(const struct sa *sa, uint64_t ends, uint8_t *ip, struct crypto_op *op, uint64_t *seq)
+/* Fill in the operation on a packet of this SA. False: the pipeline is to find out what is wrong with it. aead, esn:
+ * what the SA is, constants where this is expanded. */
+static __rte_always_inline bool prepare(const struct sa *sa, uint64_t ends, uint8_t *ip, struct crypto_op *op,
+	struct esp_saved *saved, uint64_t *seq, bool aead, bool esn)
 {
 	uint8_t *esp = ip + ESP_OFF;
 	const uint32_t len = (uint32_t)(ip[2] << 8 | ip[3]) - (uint32_t)ESP_OFF;
-	const __m128i head = _mm_loadu_si128((const __m128i *)esp); /* SPI, number, IV */
 	uint64_t addr;
+	uint32_t spi;
 	memcpy(&addr, ip + 12, sizeof(addr));
-	*seq = rte_be_to_cpu_32((uint32_t)_mm_extract_epi32(head, 1));
-	if (unlikely(addr != ends || rte_bswap32((uint32_t)_mm_cvtsi128_si32(head)) != sa->spi ||
-		     len < ESP_HDR_LEN + 8u + sa->icv_len + 4u || (len - sa->icv_len) & 3u ||
-		     !replay_check(sa->in.replay, *seq)))
-		return false;
-	op->session = sa->session;
-	op->data = esp + ESP_HDR_LEN + 8u;
-	op->data_len = len - (ESP_HDR_LEN + 8u) - sa->icv_len;
-	op->icv = op->data + op->data_len;
-	_mm_store_si128((__m128i *)op->aad, head); /* 8 bytes of it count */
-	_mm_store_si128((__m128i *)op->nonce, _mm_insert_epi32(_mm_srli_si128(head, 4), (int)sa->salt, 0));
-	return true;
+	memcpy(&spi, esp, sizeof(spi));
+	return likely(addr == ends && rte_bswap32(spi) == sa->spi) &&
+	       likely(esp_op_in(sa, esp, len, op, saved, seq, aead, esn) == DROP_NONE);
+}
+
+/* The same for an SA of any kind, not expanded for each. */
+static __rte_noinline bool prepare_other(
+	struct ipsec_worker *iw, const struct sa *sa, uint64_t ends, uint8_t *ip, uint32_t n_op)
+{
+	return prepare(sa, ends, ip, &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], sa->iv == SA_IV_AEAD,
+		sa->flags & SA_F_ESN);
+}
+
+static inline bool prepare_any(
+	struct ipsec_worker *iw, const struct sa *sa, bool plain, uint64_t ends, uint8_t *ip, uint32_t n_op)
+{
+	if (likely(plain))
+		return prepare(sa, ends, ip, &iw->op[n_op], NULL, &iw->seq[n_op], true, false);
+	return prepare_other(iw, sa, ends, ip, n_op);
 }
 
 /* Operations for all ESP received. iw->sa holds what the SPIs found, and from its start on the SAs of the operations,
@@ -86,7 +93,7 @@ static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *byt
 	struct ipsec_worker *iw = w->ipsec;
 	const struct sa *last = NULL;
 	uint64_t ends = 0;
-	bool good = false;
+	bool good = false, plain = false;
 	uint32_t n_op = 0;
 	for (uint32_t i = 0; i < f->n_esp; i++) {
 		const struct sa *sa = iw->sa[i];
@@ -97,12 +104,13 @@ static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *byt
 			good = can(sa, ifp, f->fib_generation);
 			if (good) {
 				uint32_t local, remote;
+				plain = sa->kind == SA_ESP_PLAIN;
 				memcpy(&local, sa->in.local, 4);
 				memcpy(&remote, sa->in.remote, 4);
 				ends = (uint64_t)local << 32 | remote;
 			}
 		}
-		if (unlikely(!good || !prepare(sa, ends, ip, &iw->op[n_op], &iw->seq[n_op]))) {
+		if (unlikely(!good || !prepare_any(iw, sa, plain, ends, ip, n_op))) {
 			f->where[f->esp_at[i]] = FAST_PIPELINE;
 			*bytes -= m->pkt_len;
 			continue;
@@ -115,23 +123,31 @@ static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *byt
 
 enum inner { INNER_FLOW, INNER_LONG_WAY, INNER_OTHER };
 
+/* Is the padding in front of end 1, 2, 3...? The little that AES-GCM needs is read in one small load: what the cipher
+ * has just written is not yet there for a wide one. */
+static inline bool inner_padding_ok(const uint8_t *end, uint32_t pad)
+{
+	static const uint32_t want[4] = {0, 0x01000000, 0x02010000, 0x03020100};
+	static const uint32_t mask[4] = {0, 0xff000000, 0xffff0000, 0xffffff00};
+	uint32_t last;
+	if (unlikely(pad > 3))
+		return pad <= PAD_MAX && esp_padding_ok(end, pad);
+	memcpy(&last, end - 4, sizeof(last)); /* in front of the padding there is the IV at least */
+	return (last & mask[pad]) == want[pad];
+}
+
 /* Is the inner packet one that the fast path may know the flow of? INNER_LONG_WAY: yes, but more is to be done about
  * it than here. outer: its IP header. */
 static inline enum inner inner_kind(
 	const struct crypto_op *op, const uint8_t *outer, struct ip4_words *h, uint32_t *len)
 {
-	static const uint32_t want[PAD_MAX + 1] = {0, 0x01000000, 0x02010000, 0x03020100};
-	static const uint32_t mask[PAD_MAX + 1] = {0, 0xff000000, 0xffff0000, 0xffffff00};
 	const uint8_t *end = op->data + op->data_len - ESP_TRAILER_LEN;
 	const uint32_t pad = end[0];
-	uint32_t last;
 	*h = ip4_load(op->data); /* with the ICV there are as many bytes */
 	*len = op->data_len - ESP_TRAILER_LEN - pad;
 	if (unlikely(end[1] != IPPROTO_IPIP || !fast_header_ok(*h, false) || !fast_flow_ok(*h)))
 		return INNER_OTHER;
-	memcpy(&last, end - 4, sizeof(last)); /* the padding's last 4 bytes; in front of it there is the IV at least */
-	if (unlikely(pad > PAD_MAX || (last & mask[pad]) != want[pad] || *len < FAST_IP_MIN ||
-		     rte_bswap16((uint16_t)(h->a >> 16)) != *len))
+	if (unlikely(!inner_padding_ok(end, pad) || *len < FAST_IP_MIN || rte_bswap16((uint16_t)(h->a >> 16)) != *len))
 		return INNER_LONG_WAY;
 	/* a mark set on the way has to be taken over into the inner header (RFC 6040) */
 	return !(outer[1] & ECN_MASK) || !((outer[1] ^ op->data[1]) & ECN_MASK) ? INNER_FLOW : INNER_LONG_WAY;
@@ -142,7 +158,8 @@ static void find_slots(struct worker *w)
 {
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
-	uint32_t n_slot = f->n_slot;
+	const struct sa *last = NULL;
+	uint32_t n_slot = f->n_slot, head = 0;
 	bool stop = false;
 	for (uint32_t i = 0; i < f->n_op; i++) {
 		const struct crypto_op *op = &iw->op[i];
@@ -151,13 +168,15 @@ static void find_slots(struct worker *w)
 		f->op_slot[i] = FAST_PIPELINE;
 		if (unlikely(!f->fresh[i] || stop))
 			continue;
-		enum inner kind = inner_kind(op, op->data - FAST_OUT_HEAD, &h, &len);
+		if (unlikely(iw->sa[i] != last))
+			head = esp_head(last = iw->sa[i]);
+		enum inner kind = inner_kind(op, op->data - head, &h, &len);
 		stop = kind == INNER_LONG_WAY;
 		if (unlikely(kind != INNER_FLOW))
 			continue;
 		f->longest = RTE_MAX(f->longest, len);
 		f->op_slot[i] = (uint16_t)n_slot;
-		fast_slot_fill(f, &f->slot[n_slot++], iw->pkt[i], op->data, h, FAST_DECAPPED | iw->sa[i]->index, len);
+		fast_slot_fill(f, &f->slot[n_slot++], iw->pkt[i], op->data, h, FAST_DECAPPED | last->index, len);
 	}
 	f->n_slot = n_slot;
 }
@@ -185,7 +204,7 @@ static void long_way(struct worker *w, const struct dp_if *ifp, struct esp_run *
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
 	struct rte_mbuf *m = iw->pkt[i];
-	uint8_t *outer = iw->op[i].data - FAST_OUT_HEAD;
+	uint8_t *outer = iw->op[i].data - esp_head(run->sa);
 	m->data_off = (uint16_t)(outer - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)(outer[2] << 8 | outer[3]);
 	m->pkt_len = m->data_len;

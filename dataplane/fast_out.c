@@ -8,7 +8,9 @@
 #include "neigh.h"
 #include "tx.h"
 
-/* What the frames of one SA have in common. */
+#define PLAIN_HEAD 36u /* outer IP header, SPI, sequence number, IV */
+
+/* What the frames of one SA of kind SA_ESP_PLAIN have in common. */
 struct frame_template {
 	__m128i l2;
 	uint64_t ip[2]; /* outer header up to the source; TOS, length, ID, DF and checksum are zero */
@@ -43,9 +45,9 @@ static struct frame_template template_of(const struct sa *sa, const struct adj *
 static __rte_always_inline uint32_t encapsulate(
 	const struct frame_template *t, const struct fast_slot *s, uint32_t seq, struct crypto_op *op)
 {
-	uint8_t *data = s->ip, *p = data - FAST_OUT_HEAD;
+	uint8_t *data = s->ip, *p = data - PLAIN_HEAD;
 	const uint32_t pad = (0u - (s->len + ESP_TRAILER_LEN)) & 3u, body = s->len + pad + ESP_TRAILER_LEN;
-	const uint32_t len = FAST_OUT_HEAD + body + t->icv_len, seq_be = rte_cpu_to_be_32(seq);
+	const uint32_t len = PLAIN_HEAD + body + t->icv_len, seq_be = rte_cpu_to_be_32(seq);
 	const uint64_t inner = load8(data);
 	const uint64_t tos = inner >> 8 & 0xff, total = rte_bswap16((uint16_t)len),
 		       id = rte_bswap16((uint16_t)(seq + t->id)), off = (inner >> 48 & t->df_and) | t->df_or;
@@ -67,6 +69,37 @@ static __rte_always_inline uint32_t encapsulate(
 	return len;
 }
 
+/* n packets of such an SA, the first with number seq. Returns the bytes of the outer packets. */
+static uint64_t plain_all(struct ipsec_worker *iw, const struct sa *sa, const struct adj *a,
+	const struct fast_slot *slot, uint32_t n, uint64_t seq, uint32_t n_op)
+{
+	const struct frame_template t = template_of(sa, a);
+	uint64_t outer = 0;
+	for (uint32_t k = 0; k < n; k++)
+		outer += encapsulate(&t, &slot[k], (uint32_t)seq + k, &iw->op[n_op + k]);
+	return outer;
+}
+
+/* The same for the other kinds, step by step as the pipeline does it. */
+static uint64_t other_all(struct ipsec_worker *iw, const struct sa *sa, const struct adj *a,
+	const struct fast_slot *slot, uint32_t n, uint64_t seq, uint32_t n_op)
+{
+	const __m128i l2 = fast_l2(a);
+	const bool aead = sa->iv == SA_IV_AEAD, esn = sa->flags & SA_F_ESN;
+	uint64_t outer = 0;
+	for (uint32_t k = 0; k < n; k++) {
+		uint8_t *data = slot[k].ip;
+		bool df;
+		const uint8_t tos = inner_tos(data, &df);
+		fast_take_hop(data);
+		uint32_t len = esp_wrap(
+			iw, sa, data, slot[k].len, IPPROTO_IPIP, tos, df, seq + k, &iw->op[n_op + k], aead, false, esn);
+		fast_frame(slot[k].m, data - esp_head(sa), len, l2, a->if_id);
+		outer += len;
+	}
+	return outer;
+}
+
 uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 {
 	struct fast_worker *f = w->fast;
@@ -75,8 +108,8 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 	const uint32_t adj = FAST_ADJ(slot->verdict);
 	const struct sa *sa = sa_get(FAST_SA(slot->verdict));
 	struct cv_sa_counters *c = esp_counters(w, sa);
-	const struct frame_template t = template_of(sa, &adj_table[adj]);
-	uint64_t bytes = 0, outer = 0, seq;
+	const struct adj *a = &adj_table[adj];
+	uint64_t bytes = 0, outer, seq;
 	enum drop_reason why;
 	for (uint32_t k = 0; sa->flags & SA_F_BYTE_LIMIT && k < n; k++)
 		bytes += slot[k].len;
@@ -87,8 +120,11 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 	for (uint32_t k = 0; k < good; k++) {
 		iw->pkt[n_op + k] = slot[k].m;
 		bytes += slot[k].len;
-		outer += encapsulate(&t, &slot[k], (uint32_t)seq + k, &iw->op[n_op + k]);
 	}
+	if (likely(sa->kind == SA_ESP_PLAIN))
+		outer = plain_all(iw, sa, a, slot, good, seq, n_op);
+	else
+		outer = other_all(iw, sa, a, slot, good, seq, n_op);
 	c->packets += good;
 	c->bytes += bytes;
 	c->last_used_s = dp_uptime_s();

@@ -138,6 +138,12 @@ static uint32_t flow_label(const struct cv_sa *c)
 	return h ? h : 1;
 }
 
+static uint8_t outer_length(const struct cv_sa *c)
+{
+	return (uint8_t)((c->src.af == CV_AF_INET ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) +
+			 (c->flags & CV_SA_F_UDP_ENCAP ? sizeof(struct rte_udp_hdr) : 0));
+}
+
 /* Outer IP, UDP and SPI as they go on the wire; lengths, ID, TOS and checksum are filled in per packet. */
 static void template_build(struct sa *sa, const struct cv_sa *c)
 {
@@ -169,7 +175,6 @@ static void template_build(struct sa *sa, const struct cv_sa *c)
 		udp->dst_port = rte_cpu_to_be_16(c->udp_dst);
 		p += sizeof(*udp);
 	}
-	sa->outer_len = (uint8_t)(p - sa->tmpl);
 	uint32_t spi = rte_cpu_to_be_32(c->spi);
 	memcpy(p, &spi, sizeof(spi));
 }
@@ -234,6 +239,7 @@ static void sa_derive(struct sa *sa)
 	sa->icv_len = (uint8_t)(integ ? integ->icv_len : encr->icv_len);
 	sa->pad_mask = (uint8_t)(encr ? encr->block - 1 : 0);
 	sa->outer_af = c->src.af;
+	sa->outer_len = outer_length(c);
 	sa->front_vrf = c->front_vrf;
 	sa->inside_vrf = c->inside_vrf;
 	sa->rule_id = c->rule_id;

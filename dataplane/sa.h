@@ -55,7 +55,7 @@ struct sa_state {
 
 /* What the stages do with packets of an SA; chosen when it is made. */
 enum sa_kind {
-	SA_ESP_PLAIN,	  /* tunnel, AES-GCM, sequence numbers of 32 bits: the fast path */
+	SA_ESP_PLAIN,	  /* tunnel, AES-GCM, sequence numbers of 32 bits: has code of its own */
 	SA_ESP_TUNNEL,	  /* any other tunnel */
 	SA_ESP_COMP,	  /* a tunnel with IPComp inside (RFC 3173) */
 	SA_ESP_TRANSPORT, /* RFC 4303 3.1.1 */
