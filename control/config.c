@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,9 +143,20 @@ void config_unref(struct cv_config *c)
 	free(c);
 }
 
+const char *config_entry_path(const struct cfg_map_entry *e, char buf[static ENTRY_PATH_MAX])
+{
+	const char *name = e->dynamic_map ? e->dynamic_map : e->map->name;
+
+	snprintf(buf, ENTRY_PATH_MAX, PATH_IPSEC "/%s[name='%.64s']/entry[sequence='%u']",
+		e->dynamic_map ? "dynamic-map" : "crypto-map", name,
+		e->dynamic_map ? e->seq & ((1u << CFG_PLACE_SHIFT) - 1) : e->seq);
+	return buf;
+}
+
 static int seq_cmp(const void *key, const void *entry)
 {
-	uint32_t seq = *(const uint32_t *)key, other = ((const struct cfg_map_entry *)entry)->seq;
+	uint32_t seq = cfg_entry_order(*(const uint32_t *)key),
+		 other = cfg_entry_order(((const struct cfg_map_entry *)entry)->seq);
 
 	return (seq > other) - (seq < other);
 }

@@ -367,7 +367,8 @@ struct cfg_manual {
 };
 
 struct cfg_map_entry {
-	uint32_t seq; /* 1..65535 */
+	uint32_t seq; /* 1..65535; of one that came from a dynamic map: place in this map << 16 | sequence there */
+	const char *dynamic_map; /* where it came from; before config_resolve(): what is to be put in its place */
 	const char *description;
 	const char *acl;      /* NULL = a dynamic entry that takes any flow (IPSEC-59) */
 	struct cv_addr *peer; /* in order of preference (IPSEC-48); none = a dynamic entry */
@@ -398,11 +399,29 @@ static inline bool cfg_entry_is_dynamic(const struct cfg_map_entry *e)
 {
 	return !e->n_peer && !e->manual;
 }
+#define CFG_PLACE_SHIFT 16
+/* Rises in the order of evaluation (IPSEC-41). */
+static inline uint32_t cfg_entry_order(uint32_t seq)
+{
+	return seq >> CFG_PLACE_SHIFT ? seq : seq << CFG_PLACE_SHIFT;
+}
+/* The sequence number that the operator sees in the crypto map. */
+static inline uint32_t cfg_entry_place(const struct cfg_map_entry *e)
+{
+	return cfg_entry_order(e->seq) >> CFG_PLACE_SHIFT;
+}
+
+/* Templates that crypto maps include by name (IPSEC-56). */
+struct cfg_dynamic_map {
+	const char *name;
+	struct cfg_map_entry *entry; /* ascending seq, without peers */
+	unsigned n_entry;
+};
 struct cfg_crypto_map {
 	const char *name;
 	const char *local_address; /* interface (IPSEC-74), or NULL */
 	const char *ike_profile;
-	struct cfg_map_entry *entry; /* ascending seq */
+	struct cfg_map_entry *entry; /* in the order of evaluation */
 	unsigned n_entry;
 	const struct cfg_interface *local_ref;
 	const struct cfg_interface *tunnel; /* whose only policy this is: any to any, no narrower (VTI-17) */
@@ -484,6 +503,8 @@ struct cv_config {
 	unsigned n_peer;
 	struct cfg_transform_set *transform_set;
 	unsigned n_transform_set;
+	struct cfg_dynamic_map *dynamic_map;
+	unsigned n_dynamic_map;
 	struct cfg_crypto_map *map; /* those of tunnels last */
 	unsigned n_map;
 	struct cfg_ipsec_profile *ipsec_profile;

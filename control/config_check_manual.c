@@ -10,7 +10,7 @@ static int check_key(struct config_check *k, const struct cfg_map_entry *e, cons
 	if (have == want)
 		return 0;
 	return check_fail(k, PATH_ENTRY "/session-key/%s/%s: %zu hexadecimal digits; the transform set needs %zu",
-		e->map->name, e->seq, dir, leaf, 2 * have, 2 * want);
+		ENTRY_PATH(e), dir, leaf, 2 * have, 2 * want);
 }
 
 static int check_keys(struct config_check *k, const struct cfg_map_entry *e, const char *dir,
@@ -23,7 +23,7 @@ static int check_keys(struct config_check *k, const struct cfg_map_entry *e, con
 
 	r = r ? r : check_key(k, e, dir, "authenticator", key->auth_len, integ ? integ->key_len : 0);
 	if (!r && !outer != !key->ah_spi)
-		return check_fail(k, PATH_ENTRY "/session-key/%s/ah: %s", e->map->name, e->seq, dir,
+		return check_fail(k, PATH_ENTRY "/session-key/%s/ah: %s", ENTRY_PATH(e), dir,
 			outer ? "missing; the transform set has AH around ESP" : "only with AH and ESP in one set");
 	return r ? r : check_key(k, e, dir, "ah/authenticator", key->ah_auth_len, outer ? outer->key_len : 0);
 }
@@ -39,12 +39,12 @@ static int check_manual_set(struct config_check *k, const struct cfg_map_entry *
 			PATH_ENTRY
 			"/transform-set: '%s' has a counter mode (CTR, GCM, GMAC, ChaCha20), which must never meet "
 			"the same key again (RFC 4106 section 2); esp-aes with esp-sha256-hmac, or ah-sha256-hmac",
-			e->map->name, e->seq, t->name);
+			ENTRY_PATH(e), t->name);
 	if (t->esn)
 		return check_fail(k,
 			PATH_ENTRY
 			"/transform-set: '%s' has extended sequence numbers, which need IKE (RFC 4303 2.2.1)",
-			e->map->name, e->seq, t->name);
+			ENTRY_PATH(e), t->name);
 	return 0;
 }
 
@@ -55,23 +55,22 @@ static int check_spi(struct config_check *k, const struct cfg_map_entry *e, cons
 		return 0;
 	return check_fail(k,
 		PATH_ENTRY "/session-key/inbound/%s: %u; an inbound SPI is 256..%u, or that plus a multiple of %u",
-		e->map->name, e->seq, leaf, spi, MANUAL_SPI_MAX, CV_SA_MAX);
+		ENTRY_PATH(e), leaf, spi, MANUAL_SPI_MAX, CV_SA_MAX);
 }
 
 int config_check_manual(struct config_check *k, const struct cfg_map_entry *e)
 {
 	const struct cfg_manual *m = e->manual;
-	const char *map = e->map->name;
 	int r;
 
 	if (e->n_peer != 1 || e->n_transform_set != 1)
 		return check_fail(k,
-			PATH_ENTRY "/session-key: a manual entry has one peer and one transform set (IPSEC-67)", map,
-			e->seq);
+			PATH_ENTRY "/session-key: a manual entry has one peer and one transform set (IPSEC-67)",
+			ENTRY_PATH(e));
 	if (e->per_host || e->auto_start || e->pfs)
 		return check_fail(k,
-			PATH_ENTRY "/session-key: not with level per-host, auto-start or pfs, which are IKE's", map,
-			e->seq);
+			PATH_ENTRY "/session-key: not with level per-host, auto-start or pfs, which are IKE's",
+			ENTRY_PATH(e));
 	(void)((r = check_spi(k, e, "spi", m->in.spi)) ||
 		(r = m->in.ah_spi ? check_spi(k, e, "ah/spi", m->in.ah_spi) : 0) || (r = check_manual_set(k, e)) ||
 		(r = check_keys(k, e, "inbound", &m->in, e->ts_ref[0]->suite)) ||
@@ -90,7 +89,7 @@ static int claim_spi(struct config_check *k, const struct cfg_map_entry **user, 
 			PATH_ENTRY
 			"/session-key/inbound/%s: %u is too close to one of crypto map %s entry %u; inbound SPIs, of "
 			"AH and of ESP, must differ in more than the last bit",
-			e->map->name, e->seq, leaf, spi, (*u)->map->name, (*u)->seq);
+			ENTRY_PATH(e), leaf, spi, (*u)->map->name, (*u)->seq);
 	*u = e;
 	return 0;
 }

@@ -26,25 +26,23 @@ static int check_transform_set(struct config_check *k, const struct cfg_transfor
 
 static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
 {
-	const char *map = e->map->name;
-
 	if (!e->acl_ref && !cfg_entry_is_dynamic(e)) /* IPSEC-60 */
 		return check_fail(k,
-			PATH_ENTRY "/access-list: missing; the entry needs one, as all do that name a peer", map,
-			e->seq);
+			PATH_ENTRY "/access-list: missing; the entry needs one, as all do that name a peer",
+			ENTRY_PATH(e));
 	if (!e->n_peer && (!config_profile_selects(e->profile_ref) || e->auto_start))
 		return check_fail(k,
 			PATH_ENTRY "/peer: missing; the entry needs at least one, or a profile with match-identity or "
 				   "match-certificate that waits for peers with dynamic addresses",
-			map, e->seq);
+			ENTRY_PATH(e));
 	if (e->n_transform_set < 1 || e->n_transform_set > 6)
 		return check_fail(k,
-			PATH_ENTRY "/transform-set: %u, and the default ones are switched off; 1..6, best first", map,
-			e->seq, e->n_transform_set);
+			PATH_ENTRY "/transform-set: %u, and the default ones are switched off; 1..6, best first",
+			ENTRY_PATH(e), e->n_transform_set);
 	for (unsigned i = 0; i < e->n_peer; i++)
 		if (!cv_addr_bits(&e->peer[i]) || cv_addr_is_zero(&e->peer[i]) || e->peer[i].af != e->peer[0].af)
-			return check_fail(
-				k, PATH_ENTRY "/peer[%u]: peers are host addresses of one family", map, e->seq, i + 1);
+			return check_fail(k, PATH_ENTRY "/peer[%u]: peers are host addresses of one family",
+				ENTRY_PATH(e), i + 1);
 	return 0;
 }
 
@@ -61,23 +59,22 @@ static bool idle_ok(uint32_t s)
 
 static int check_values(struct config_check *k, const struct cfg_map_entry *e)
 {
-	const char *map = e->map->name;
 	char path[192];
 
 	if (e->lifetime_s && (e->lifetime_s < 30 || e->lifetime_s > 86400))
-		return check_fail(k, PATH_ENTRY "/lifetime/seconds: %u; 30..86400", map, e->seq, e->lifetime_s);
+		return check_fail(k, PATH_ENTRY "/lifetime/seconds: %u; 30..86400", ENTRY_PATH(e), e->lifetime_s);
 	if (e->lifetime_kb && (e->lifetime_kb < 1024 || e->lifetime_kb > UINT32_MAX))
-		return check_fail(k, PATH_ENTRY "/lifetime/kilobytes: %llu; 1024..%u", map, e->seq,
+		return check_fail(k, PATH_ENTRY "/lifetime/kilobytes: %llu; 1024..%u", ENTRY_PATH(e),
 			(unsigned long long)e->lifetime_kb, UINT32_MAX);
 	if (!window_ok(e->replay_window))
-		return check_fail(k, PATH_ENTRY "/replay/window-size: %u; " WINDOWS, map, e->seq, e->replay_window);
+		return check_fail(k, PATH_ENTRY "/replay/window-size: %u; " WINDOWS, ENTRY_PATH(e), e->replay_window);
 	if (!e->replay_window)
-		check_warn(k, PATH_ENTRY "/replay: disabled, replayed packets will be accepted", map, e->seq);
+		check_warn(k, PATH_ENTRY "/replay: disabled, replayed packets will be accepted", ENTRY_PATH(e));
 	if (e->idle_own && !idle_ok(e->idle_s))
-		return check_fail(k, PATH_ENTRY "/idle-time: %u; 60..86400", map, e->seq, e->idle_s);
+		return check_fail(k, PATH_ENTRY "/idle-time: %u; 60..86400", ENTRY_PATH(e), e->idle_s);
 	if (e->pfs == IKE_GROUP_NONE)
 		return 0;
-	snprintf(path, sizeof(path), PATH_ENTRY "/pfs", map, e->seq);
+	snprintf(path, sizeof(path), PATH_ENTRY "/pfs", ENTRY_PATH(e));
 	return config_check_group(k, e->pfs, path);
 }
 
@@ -122,7 +119,7 @@ static int check_dscp(struct config_check *k, const struct cfg_map_entry *e)
 				PATH_ENTRY
 				"/access-list: '%s' lines %u and %u differ in their DSCP only, which IKEv1 cannot "
 				"negotiate; put the values into one line, or use IKEv2",
-				e->map->name, e->seq, e->acl, line[i - 1]->seq, line[i]->seq);
+				ENTRY_PATH(e), e->acl, line[i - 1]->seq, line[i]->seq);
 	return 0;
 }
 
@@ -137,7 +134,7 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 		check_warn(k,
 			PATH_ENTRY "/access-list: missing; peers may propose any flow, and nothing is protected "
 				   "before they do (IPSEC-59)",
-			e->map->name, e->seq);
+			ENTRY_PATH(e));
 		return 0;
 	}
 	for (unsigned i = 0; i < e->acl_ref->n_line; i++) {
@@ -151,15 +148,15 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 			PATH_ENTRY
 			"/access-list: '%s' line %u permits `any`%s: everything it covers, routing protocols, "
 			"NTP and ping included, is dropped unless it comes protected (IPSEC-37)",
-			e->map->name, e->seq, e->acl, l->seq, denied ? "" : " with no deny line before it");
+			ENTRY_PATH(e), e->acl, l->seq, denied ? "" : " with no deny line before it");
 		warned = true;
 	}
 	if (!e->acl_ref->n_line)
 		check_warn(k, PATH_ENTRY "/access-list: '%s' is empty, so all traffic is dropped (IPSEC-59, IPSEC-60)",
-			e->map->name, e->seq, e->acl);
+			ENTRY_PATH(e), e->acl);
 	else if (!permits)
 		check_warn(k, PATH_ENTRY "/access-list: '%s' permits nothing, so the entry protects nothing",
-			e->map->name, e->seq, e->acl);
+			ENTRY_PATH(e), e->acl);
 	return e->manual ? 0 : check_dscp(k, e);
 }
 
@@ -171,7 +168,7 @@ static int check_bundle(struct config_check *k, const struct cfg_map_entry *e)
 				PATH_ENTRY
 				"/transform-set: '%s' has AH and ESP, which IKEv2 does not negotiate together "
 				"(RFC 7296 1.2 has no bundles); a set with one of them, or an IKEv1 profile",
-				e->map->name, e->seq, e->ts_ref[i]->name);
+				ENTRY_PATH(e), e->ts_ref[i]->name);
 	return 0;
 }
 
@@ -182,7 +179,7 @@ static int check_entry(struct config_check *k, const struct cfg_map_entry *e)
 	if (!e->manual && !k->c->ike_enabled)
 		check_warn(k,
 			PATH_ENTRY ": IKE is off, so the entry will have no SA, and its traffic is dropped (IPSEC-1)",
-			e->map->name, e->seq);
+			ENTRY_PATH(e));
 
 	(void)((r = check_needed(k, e)) || (r = check_values(k, e)) || (r = check_entry_acl(k, e)) ||
 		(r = e->manual ? config_check_manual(k, e) : check_bundle(k, e)));
@@ -233,7 +230,7 @@ static void check_deny_overlap(struct config_check *k, const struct cfg_crypto_m
 				"/access-list: deny line %u of '%s' overlaps permit line %u of '%s' in entry "
 				"%u; such a combination is not supported (IPSEC-35): order the entries from "
 				"specific to general instead",
-				m->name, e->seq, deny->seq, e->acl, permit->seq, later->acl, later->seq);
+				ENTRY_PATH(e), deny->seq, e->acl, permit->seq, later->acl, cfg_entry_place(later));
 			return;
 		}
 	}
@@ -247,7 +244,7 @@ static void check_dynamic_last(struct config_check *k, const struct cfg_crypto_m
 			check_warn(k,
 				PATH_ENTRY ": has no peers and comes before entry %u, which has; give it a higher "
 					   "number, so that its flows do not take the other's traffic (IPSEC-56)",
-				m->name, m->entry[i].seq, m->entry[j].seq);
+				ENTRY_PATH(&m->entry[i]), cfg_entry_place(&m->entry[j]));
 			return;
 		}
 }
@@ -267,7 +264,7 @@ static void check_shared_acl(
 			check_warn(k,
 				PATH_ENTRY "/access-list: '%s' is also used by entry %u, which takes all its traffic "
 					   "(IPSEC-33)",
-				m->name, m->entry[i].seq, m->entry[i].acl, m->entry[j].seq);
+				ENTRY_PATH(&m->entry[i]), m->entry[i].acl, cfg_entry_place(&m->entry[j]));
 			return;
 		}
 }
@@ -295,11 +292,13 @@ static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 	for (unsigned i = 0; !r && m->local_ref && i < k->c->n_interface; i++)
 		r = check_shared_vrf(k, m, &k->c->interface[i]);
 	for (unsigned i = 0; !r && i < m->n_entry; i++) {
-		uint32_t seq = m->entry[i].seq;
+		const struct cfg_map_entry *e = &m->entry[i];
+		uint32_t order = cfg_entry_order(e->seq);
 
-		if (seq < 1 || seq > 65535 || (i && seq <= m->entry[i - 1].seq))
+		if (e->seq < 1 || (!e->dynamic_map && e->seq > 65535) ||
+			(i && order <= cfg_entry_order(m->entry[i - 1].seq)))
 			return check_fail(
-				k, PATH_ENTRY ": sequence numbers are 1..65535, unique, and ascend", m->name, seq);
+				k, PATH_ENTRY ": sequence numbers are 1..65535, unique, and ascend", ENTRY_PATH(e));
 		r = check_entry(k, &m->entry[i]);
 	}
 	if (m->tunnel) /* one entry, of its own */
@@ -333,8 +332,8 @@ static int check_own_address(struct config_check *k, const struct cfg_interface 
 
 	for (unsigned j = 0; !i->tunnel && j < i->n_addr; j++)
 		if (cv_addr_eq(&i->addr[j].addr, peer))
-			return check_fail(k, PATH_ENTRY "/peer: %s is this router's own address on '%s'", e->map->name,
-				e->seq, cv_addr_str(peer, text), i->name);
+			return check_fail(k, PATH_ENTRY "/peer: %s is this router's own address on '%s'", ENTRY_PATH(e),
+				cv_addr_str(peer, text), i->name);
 	return 0;
 }
 
@@ -372,7 +371,7 @@ static int check_applied_entry(
 		check_warn(k,
 			PATH_ENTRY "/peer: no preshared key for %s in a keyring of front VRF '%s'%s%s, so IKE cannot "
 				   "authenticate it",
-			e->map->name, e->seq, cv_addr_str(&e->peer[j], text), front ? front->name : "global",
+			ENTRY_PATH(e), cv_addr_str(&e->peer[j], text), front ? front->name : "global",
 			e->profile_ref->n_keyring ? " named by profile " : "",
 			e->profile_ref->n_keyring ? e->profile_ref->name : "");
 	}

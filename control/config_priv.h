@@ -27,7 +27,12 @@
 #define PATH_MAP "/culvert-ipsec:ipsec/crypto-map[name='%s']"
 #define PATH_IPSEC_PROFILE "/culvert-ipsec:ipsec/profile[name='%s']"
 #define PATH_TUNNEL PATH_IF "/culvert-tunnel:tunnel"
-#define PATH_ENTRY PATH_MAP "/entry[sequence='%u']"
+#define PATH_ENTRY "%s" /* ENTRY_PATH() */
+#define ENTRY_PATH_MAX 160
+
+/* The path of a map entry, or of the dynamic map's entry that it came from. */
+const char *config_entry_path(const struct cfg_map_entry *e, char buf[static ENTRY_PATH_MAX]);
+#define ENTRY_PATH(e) config_entry_path((e), (char[ENTRY_PATH_MAX]){0})
 
 /* Objects of one kind sorted by name: references are looked up in it, and duplicates are neighbours. */
 struct name_index {
@@ -56,6 +61,7 @@ void *check_find(const struct name_index *ix, const char *name);
 
 /* The steps, in this order. 0 or -EINVAL with the error written. */
 void config_add_builtins(struct cv_config *c);	  /* config_defaults.c */
+int config_add_dynamic(struct config_check *k);	  /* config_dynamic.c: what maps include from dynamic maps */
 int config_add_tunnels(struct config_check *k);	  /* config_tunnel.c: policies and IKE profiles of tunnels */
 void config_inherit(struct cv_config *c);	  /* config_defaults.c: values an entry or interface does not have */
 int config_load_pki(struct config_check *k);	  /* config_pki.c: the files of trust points */

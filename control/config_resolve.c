@@ -265,14 +265,14 @@ static int refer_entry(struct config_check *k, struct cfg_crypto_map *m, struct 
 		e->transform_set[e->n_transform_set++] = DEFAULT_TS_0;
 	}
 	e->ts_ref = config_alloc(k->c, e->n_transform_set, sizeof(*e->ts_ref));
-	r = m->tunnel ? 0 : refer(k, &k->acl, e->acl, REF(e->acl_ref), PATH_ENTRY "/access-list", m->name, e->seq);
+	r = m->tunnel ? 0 : refer(k, &k->acl, e->acl, REF(e->acl_ref), PATH_ENTRY "/access-list", ENTRY_PATH(e));
 	if (!r)
-		r = refer(k, &k->profile, profile, REF(e->profile_ref), PATH_ENTRY "/ike-profile", m->name, e->seq);
+		r = refer(k, &k->profile, profile, REF(e->profile_ref), PATH_ENTRY "/ike-profile", ENTRY_PATH(e));
 	if (!r)
-		r = refer(k, &k->identity, e->identity, REF(e->identity_ref), PATH_ENTRY "/identity", m->name, e->seq);
+		r = refer(k, &k->identity, e->identity, REF(e->identity_ref), PATH_ENTRY "/identity", ENTRY_PATH(e));
 	for (unsigned i = 0; !r && i < e->n_transform_set; i++)
-		r = refer(k, &k->ts, e->transform_set[i], REF(e->ts_ref[i]), PATH_ENTRY "/transform-set", m->name,
-			e->seq);
+		r = refer(
+			k, &k->ts, e->transform_set[i], REF(e->ts_ref[i]), PATH_ENTRY "/transform-set", ENTRY_PATH(e));
 	return r;
 }
 
@@ -320,7 +320,7 @@ int config_resolve(
 
 	err[0] = '\0';
 	config_add_builtins(c);
-	if (config_add_tunnels(&k))
+	if (config_add_dynamic(&k) || config_add_tunnels(&k))
 		return -EINVAL;
 	config_inherit(c);
 	(void)((r = config_load_pki(&k)) || (r = config_index(&k)) || (r = config_references(&k)) ||

@@ -317,7 +317,7 @@ static int build_rule(
 
 	/* VRF-4, 5: the inside VRF is the profile's, else the front VRF. */
 	ref.ivrf = config_inside_vrf(e->profile_ref, s->ref.fvrf);
-	path_set(b, PATH_ENTRY "/access-list", e->map->name, e->seq);
+	path_set(b, PATH_ENTRY "/access-list", ENTRY_PATH(e));
 	/* SAs belong to a rule: one that protects something else is another rule. */
 	snprintf(key, sizeof(key), "%s|%u|%u|%d|%d|%u|%s", s->name, e->seq, l->seq, l->permit, e->per_host, ref.ivrf,
 		cv_selector_str(&l->sel, sel));
@@ -327,7 +327,7 @@ static int build_rule(
 	m = add(b, OBJ_RULE, sizeof(*m));
 	m->spd_id = s->ref.spd_id;
 	m->rule_id = ref.rule_id;
-	m->prio = (uint64_t)e->seq << 32 | l->seq;
+	m->prio = (uint64_t)cfg_entry_order(e->seq) << 32 | l->seq;
 	m->action = l->permit ? CV_SPD_PROTECT : CV_SPD_BYPASS;
 	m->flags = l->permit ? 0 : CV_RULE_SKIP_ENTRY;
 	if (l->permit && e->per_host)
@@ -348,10 +348,10 @@ static int build_empty(struct build *b, const struct spd_scope *s, const struct 
 	static const uint8_t family[] = {CV_AF_INET, CV_AF_INET6};
 	int r = 0;
 
-	path_set(b, PATH_ENTRY "/access-list", e->map->name, e->seq);
+	path_set(b, PATH_ENTRY "/access-list", ENTRY_PATH(e));
 	for (unsigned i = 0; !r && i < sizeof(family); i++) {
 		struct cv_spd_rule rule = {.spd_id = s->ref.spd_id,
-			.prio = (uint64_t)e->seq << 32,
+			.prio = (uint64_t)cfg_entry_order(e->seq) << 32,
 			.action = CV_SPD_DISCARD,
 			.vrf_id = config_inside_vrf(e->profile_ref, s->ref.fvrf)};
 		char key[KEY_MAX];

@@ -63,7 +63,7 @@ void event_history_add(struct event_history *h, const struct ike_event *ev, uint
 		snprintf(r.peer_id, sizeof(r.peer_id), "%s", ev->peer_id);
 	if (ev->entry && ev->entry->map) {
 		snprintf(r.map, sizeof(r.map), "%s", ev->entry->map->name);
-		r.seq = ev->entry->seq;
+		r.seq = cfg_entry_place(ev->entry);
 	}
 	if (last && again(last, &r)) {
 		last->count++;

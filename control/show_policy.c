@@ -276,7 +276,7 @@ static void own_settings(struct show *s, json_t *(*setting)(const struct cfg_map
 			if (!o)
 				continue;
 			set_str(o, "map", c->map[i].name);
-			set_int(o, "sequence", c->map[i].entry[k].seq);
+			set_int(o, "sequence", cfg_entry_place(&c->map[i].entry[k]));
 			json_array_append_new(list, o);
 		}
 }
@@ -502,7 +502,11 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 	json_t *o = json_object(), *peers;
 	char pfs[16];
 
-	set_int(o, "sequence", e->seq);
+	set_int(o, "sequence", cfg_entry_place(e));
+	if (e->dynamic_map) {
+		set_str(o, "dynamic_map", e->dynamic_map);
+		set_int(o, "dynamic_sequence", e->seq & ((1u << CFG_PLACE_SHIFT) - 1));
+	}
 	set_str(o, "description", e->description);
 	set_str(o, "type",
 		e->manual		  ? "ipsec-manual"

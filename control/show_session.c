@@ -184,7 +184,7 @@ static json_t *flow_new(json_t *session, const struct rule_ref *r, const struct 
 	set_int(o, "active_sas", 0);
 	set_str(o, "origin", "crypto map"); /* MON-20 */
 	set_str(o, "map", r->entry->map->name);
-	set_int(o, "sequence", r->entry->seq);
+	set_int(o, "sequence", cfg_entry_place(r->entry));
 	json_object_set_new(o, "in", direction_object());
 	json_object_set_new(o, "out", direction_object());
 	json_array_append_new(json_object_get(session, "flows"), o);
@@ -231,7 +231,7 @@ static json_t *find_flow(json_t *session, const struct rule_ref *r, const struct
 	range_text(&sel->src, src);
 	range_text(&sel->dst, dst);
 	json_array_foreach (flows, i, o) {
-		if (get_int(o, "sequence") == r->entry->seq &&
+		if (get_int(o, "sequence") == cfg_entry_place(r->entry) &&
 			!strcmp(json_string_value(json_object_get(o, "local")), src) &&
 			!strcmp(json_string_value(json_object_get(o, "remote")), dst))
 			return o;

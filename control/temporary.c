@@ -102,7 +102,7 @@ static const struct cv_spd_rule *add(struct desired *d, const struct spd_ref *s,
 		.local = s->local};
 	const struct cv_spd_rule rule = {.spd_id = s->spd_id,
 		.rule_id = rule_id,
-		.prio = (uint64_t)e->seq << 32, /* lines begin with 1 */
+		.prio = (uint64_t)cfg_entry_order(e->seq) << 32, /* lines begin with 1 */
 		.action = CV_SPD_PROTECT,
 		.flags = CV_RULE_NO_ACQUIRE,
 		.vrf_id = ref.ivrf,
@@ -110,7 +110,7 @@ static const struct cv_spd_rule *add(struct desired *d, const struct spd_ref *s,
 		.dscp = dscp_of(e, sel)};
 	char path[256];
 
-	snprintf(path, sizeof(path), PATH_ENTRY, e->map->name, e->seq);
+	snprintf(path, sizeof(path), PATH_ENTRY, ENTRY_PATH(e));
 	return desired_add_rule(d, &ref, &rule, path);
 }
 

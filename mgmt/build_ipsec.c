@@ -99,15 +99,22 @@ static void policy(struct build *b, const struct lyd_node *n, struct cfg_map_ent
 	e->ike_profile = build_text(b, n, "ike-profile");
 }
 
-static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
+/* A template: what an entry has that knows no peer. */
+static void template(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
 {
 	policy(b, n, e);
 	e->seq = (uint32_t)tree_number(n, "sequence");
 	e->description = build_text(b, n, "description");
 	e->acl = build_text(b, n, "access-list");
+	e->identity = build_text(b, n, "identity");
+}
+
+static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
+{
+	template(b, n, e);
+	e->dynamic_map = build_text(b, n, "dynamic-map");
 	e->per_host = strcmp(tree_text(n, "level"), "per-host") == 0;
 	e->auto_start = tree_flag(n, "auto-start");
-	e->identity = build_text(b, n, "identity");
 	e->peer = config_alloc(b->c, tree_count(n, "peer"), sizeof(*e->peer));
 	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
 		if (!build_addr(b, p, &e->peer[e->n_peer++]))
@@ -140,6 +147,21 @@ static bool maps(struct build *b, const struct lyd_node *ipsec)
 	return true;
 }
 
+static void dynamic_maps(struct build *b, const struct lyd_node *ipsec)
+{
+	b->c->dynamic_map = config_alloc(b->c, tree_count(ipsec, "dynamic-map"), sizeof(*b->c->dynamic_map));
+	for (const struct lyd_node *n = NULL; (n = tree_next(ipsec, "dynamic-map", n));) {
+		struct cfg_dynamic_map *d = &b->c->dynamic_map[b->c->n_dynamic_map++];
+
+		d->name = build_text(b, n, "name");
+		d->entry = config_alloc(b->c, tree_count(n, "entry"), sizeof(*d->entry));
+		for (const struct lyd_node *e = NULL; (e = tree_next(n, "entry", e));)
+			template(b, e, &d->entry[d->n_entry++]);
+		if (d->n_entry)
+			qsort(d->entry, d->n_entry, sizeof(*d->entry), by_sequence);
+	}
+}
+
 static bool profiles(struct build *b, const struct lyd_node *ipsec)
 {
 	b->c->ipsec_profile = config_alloc(b->c, tree_count(ipsec, "profile"), sizeof(*b->c->ipsec_profile));
@@ -167,5 +189,6 @@ bool build_ipsec(struct build *b, const struct lyd_node *tree)
 	b->c->df_bit = build_df_bit(tree_text(ipsec, "df-bit"));
 	b->c->fragment = build_fragment(tree_text(ipsec, "fragmentation"));
 	b->c->no_default_transform_set = !tree_flag(ipsec, "default-transform-sets");
+	dynamic_maps(b, ipsec);
 	return transform_sets(b, ipsec) && maps(b, ipsec) && profiles(b, ipsec);
 }

@@ -253,7 +253,7 @@ enum cv_spd_action { CV_SPD_BYPASS = 1, CV_SPD_DISCARD = 2, CV_SPD_PROTECT = 3 }
 struct cv_spd_rule {
 	uint32_t spd_id;
 	uint32_t rule_id; /* unique in the box, 1..2^24-1 */
-	uint64_t prio;	  /* map sequence << 32 | ACL line; the high half groups the lines of one map entry */
+	uint64_t prio;	  /* place of the map entry << 32 | ACL line; the high half groups the lines of one entry */
 	uint32_t action;
 	uint32_t flags;
 	uint32_t vrf_id; /* inside VRF as selector (VRF-7); CV_VRF_ANY for every VRF */

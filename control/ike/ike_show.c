@@ -47,7 +47,7 @@ static json_t *show_child(const struct ike_child *c, uint64_t now)
 		json_array_append_new(sel, json_string(cv_selector_str(&c->p.sel[i], buf)));
 	json_object_set_new(o, "selectors", sel);
 	set_str(o, "map", c->p.entry && c->p.entry->map ? c->p.entry->map->name : "");
-	set_int(o, "seq", c->p.entry ? c->p.entry->seq : 0);
+	set_int(o, "seq", c->p.entry ? cfg_entry_place(c->p.entry) : 0);
 	set_int(o, "lifetime", c->p.lifetime_s);
 	set_int(o, "lifetime_kb", c->p.lifetime_kb);
 	set_int(o, "remaining", c->state >= IKE_CHILD_ESTABLISHED ? seconds_left(now, c->hard_ms) : 0);

@@ -187,6 +187,9 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	const char *pfs = jtext(e, "pfs", NULL);
 
 	fprintf(out, "\nCrypto Map \"%s\" %lld %s\n", map, jint(e, "sequence"), jtext(e, "type", "ipsec-isakmp"));
+	if (json_object_get(e, "dynamic_map"))
+		fprintf(out, "        From dynamic map \"%s\" %lld\n", jtext(e, "dynamic_map", "?"),
+			jint(e, "dynamic_sequence"));
 	if (json_object_get(e, "description"))
 		fprintf(out, "        Description: %s\n", jtext(e, "description", ""));
 	json_array_foreach (json_object_get(e, "peers"), i, v)

@@ -330,6 +330,32 @@ static void test_verify_source(void **state)
 		&err));
 }
 
+/* IPSEC-56: a dynamic map and two maps that include it. An entry that includes one says nothing else. */
+static void test_dynamic_map(void **state)
+{
+#define DYNAMIC(more)                                                                                                  \
+	"{\"culvert-ike:ike\":{\"profile\":[{\"name\":\"any\",\"match-identity\":[{\"name\":\"p\",\"type\":"           \
+	"\"address\","                                                                                                 \
+	"\"value\":\"0.0.0.0/0\"}]}]},\"culvert-ipsec:ipsec\":{\"transform-set\":[{\"name\":\"t\",\"algorithm\":"      \
+	"\"aes128-gcm16\"}],\"dynamic-map\":[{\"name\":\"d\",\"entry\":[{\"sequence\":9,\"transform-set\":[\"t\"],"    \
+	"\"ike-profile\":\"any\"},{\"sequence\":3,\"transform-set\":[\"t\"],\"ike-profile\":\"any\"}]}],\"crypto-"     \
+	"map\":["                                                                                                      \
+	"{\"name\":\"m\",\"entry\":[{\"sequence\":100,\"dynamic-map\":\"d\"" more "}]},"                               \
+	"{\"name\":\"n\",\"entry\":[{\"sequence\":1,\"dynamic-map\":\"d\"}]}]}}"
+	struct cv_config *c = build_ok(DYNAMIC(""));
+	struct model_err err;
+
+	(void)state;
+	assert_int_equal(c->map[0].n_entry, 2);
+	assert_int_equal(c->map[1].n_entry, 2);
+	assert_int_equal(c->map[0].entry[0].seq, 100 << CFG_PLACE_SHIFT | 3);
+	assert_int_equal(c->map[0].entry[1].seq, 100 << CFG_PLACE_SHIFT | 9);
+	assert_string_equal(c->map[1].entry[0].dynamic_map, "d");
+	config_unref(c);
+	assert_null(build(DYNAMIC(",\"transform-set\":[\"t\"]"), &err));
+	assert_null(build(DYNAMIC(",\"peer\":[\"192.0.2.2\"]"), &err));
+}
+
 /* DSCP by name and number, IP precedence and TOS: sets of code points. */
 static void test_dscp(void **state)
 {
@@ -599,6 +625,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_security_association),
 		cmocka_unit_test(test_verify_source),
 		cmocka_unit_test(test_dscp),
+		cmocka_unit_test(test_dynamic_map),
 		cmocka_unit_test(test_security_association_refused),
 		cmocka_unit_test(test_one_vendors_own),
 		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),

@@ -814,6 +814,90 @@ static void deny_permit_overlap_warns(void **state)
 	assert_warns(f, ENTRY "/access-list: deny line 10 of 'site2' overlaps permit line 10 of '102' in entry 20");
 }
 
+/* A dynamic map "branches" of entries 5 and 7, whose profile takes peers by identity. */
+static void add_branches(struct fixture *f)
+{
+	struct cfg_ike_profile *p = &f->c->ike_profile[f->c->n_ike_profile++];
+	struct cfg_dynamic_map *d = config_alloc(f->c, 1, sizeof(*d));
+
+	*p = (struct cfg_ike_profile){.name = "any", .version = CFG_IKEV2, .n_match = 1};
+	p->match = config_alloc(f->c, 1, sizeof(*p->match));
+	p->match[0] = (struct cfg_identity){.type = CFG_ID_FQDN, .text = "branch"};
+	d->name = "branches";
+	d->entry = config_alloc(f->c, 2, sizeof(*d->entry));
+	d->n_entry = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		d->entry[i] = f->c->map[0].entry[0];
+		d->entry[i].seq = 5 + 2 * i;
+		d->entry[i].n_peer = 0;
+		d->entry[i].acl = NULL;
+		d->entry[i].ike_profile = "any";
+	}
+	f->c->dynamic_map = d;
+	f->c->n_dynamic_map = 1;
+}
+
+static void include_branches(struct cfg_crypto_map *m, uint32_t seq)
+{
+	m->entry[m->n_entry++] = (struct cfg_map_entry){.seq = seq, .dynamic_map = "branches"};
+}
+
+/* IPSEC-54, IPSEC-56: two maps include one dynamic map; its entries stand in the place of the one that names it, in
+ * their own order, are found again by their numbers, and serve peers of either map. */
+static void dynamic_maps_are_included(void **state)
+{
+	struct fixture *f = *state;
+	struct cfg_crypto_map *a = &f->c->map[0], *b = &f->c->map[f->c->n_map++];
+
+	add_branches(f);
+	*b = (struct cfg_crypto_map){.name = "other", .entry = config_alloc(f->c, 2, sizeof(*b->entry))};
+	include_branches(b, 1);
+	include_branches(a, 20);
+	cfgbuild_entry(f->c, a, 30, "site2", "192.0.2.9");
+	assert_int_equal(resolve(f), 0);
+	assert_int_equal(a->n_entry, 4);
+	assert_int_equal(b->n_entry, 2);
+	for (unsigned i = 1; i < a->n_entry; i++)
+		assert_true(cfg_entry_order(a->entry[i - 1].seq) < cfg_entry_order(a->entry[i].seq));
+	for (unsigned i = 0; i < a->n_entry; i++) {
+		const struct cfg_map_entry *e = &a->entry[i];
+
+		assert_ptr_equal(config_entry_find(f->c, "vpn", e->seq), e);
+		assert_int_equal(cfg_entry_place(e), i == 0 ? 10 : i < 3 ? 20 : 30);
+		assert_int_equal(cfg_entry_is_dynamic(e), i == 1 || i == 2);
+		assert_ptr_equal(e->map, a);
+	}
+	assert_null(config_entry_find(f->c, "vpn", 20)); /* it only named others */
+	assert_ptr_equal(b->entry[0].map, b);
+	assert_ptr_equal(b->entry[0].profile_ref, a->entry[1].profile_ref);
+	assert_contains(f->warnings,
+		"/culvert-ipsec:ipsec/dynamic-map[name='branches']/entry[sequence='5']: has no peers and "
+		"comes before entry 30"); /* IPSEC-56 */
+}
+
+/* What is wrong in a dynamic map is told by its own path. */
+static void dynamic_map_errors_have_its_path(void **state)
+{
+	struct fixture *f = *state;
+
+	add_branches(f);
+	f->c->dynamic_map[0].entry[1].ike_profile = NULL;
+	include_branches(&f->c->map[0], 20);
+	assert_refused(
+		f, "/culvert-ipsec:ipsec/dynamic-map[name='branches']/entry[sequence='7']/peer", "match-identity");
+}
+
+static void dynamic_map_must_exist(void **state)
+{
+	struct fixture *f = *state;
+
+	include_branches(&f->c->map[0], 20);
+	f->c->dynamic_map = config_alloc(f->c, 1, sizeof(*f->c->dynamic_map));
+	f->c->dynamic_map[0].name = "others";
+	f->c->n_dynamic_map = 1;
+	assert_refused(f, "/culvert-ipsec:ipsec/crypto-map[name='vpn']/entry[sequence='20']/dynamic-map", "'branches'");
+}
+
 /* IPSEC-56: a template in front of an entry for one peer. IPSEC-58, IPSEC-60: only a template may lack an access list.
  */
 static void dynamic_entries(void **state)
@@ -978,6 +1062,9 @@ int main(void)
 		TEST(entries_of_a_peer),
 		TEST(deny_permit_overlap_warns),
 		TEST(permit_any_warns),
+		TEST(dynamic_maps_are_included),
+		TEST(dynamic_map_errors_have_its_path),
+		TEST(dynamic_map_must_exist),
 		TEST(dynamic_entries),
 		TEST(static_entry_needs_an_access_list),
 		TEST(empty_access_list_warns),

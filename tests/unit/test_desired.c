@@ -264,7 +264,7 @@ static void deny_line(void **state)
 	deny = f->steps.step[0].body;
 	assert_int_equal(deny->flags, CV_RULE_SKIP_ENTRY);
 	assert_int_equal(deny->action, CV_SPD_BYPASS);
-	assert_true(deny->prio == ((uint64_t)10 << 32 | 5));
+	assert_true(deny->prio == ((uint64_t)10 << 48 | 5));
 	assert_null(desired_rule(f->d[1], deny->rule_id)); /* nothing negotiates for it */
 }
 

@@ -45,7 +45,7 @@ static void assert_temporary(struct router *r, const char *remote, struct cv_spd
 	assert_true(cv_addr_eq(&rule->sel.dst.lo, &want.addr));
 	assert_int_equal(rule->action, CV_SPD_PROTECT);
 	assert_int_equal(rule->flags, CV_RULE_NO_ACQUIRE); /* IPSEC-55 */
-	assert_true(rule->prio == (uint64_t)10 << 32);	   /* in front of the lines of its entry */
+	assert_true(rule->prio == (uint64_t)10 << 48);	   /* in front of the lines of its entry */
 }
 
 /* IPSEC-57: a flow has a rule of its own as long as it has SAs, no longer. IPSEC-59, first two rows. IPSEC-45: the

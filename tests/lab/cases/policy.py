@@ -254,8 +254,8 @@ def _temporary(vpn):
 def dynamic_entry(lab):
     """IPSEC-31, IPSEC-54, IPSEC-55, IPSEC-57, IPSEC-59, IPSEC-T12: a strongSwan behind a NAT, whose address Culvert does not know, under an
     entry without peers. Without an access list its flow is in clear until the peer negotiates it, then a temporary rule
-    protects it, also after culvertd was killed and after a rekey, and goes with the last SA. With an access list nothing
-    leaves in clear at any time, and Culvert never begins."""
+    protects it, also after culvertd was killed and after a rekey, and goes with the last SA. With an access list, and from a
+    dynamic map (IPSEC-56), nothing leaves in clear at any time, and Culvert never begins."""
     branch = "branch.example.org"
     vpn = Vpn(lab, 2, nat="peer", conn={"local_id": branch})
     config = vpn.config(identity={"type": "fqdn", "value": branch})
@@ -266,8 +266,10 @@ def dynamic_entry(lab):
     del entry["peer"]
     for listed in (False, True):
         lab.say("with an access list" if listed else "without an access list")
-        if listed:
-            entry["access-list"] = "protected"
+        if listed:  # the same template, out of a dynamic map that the crypto map includes
+            template = {**entry, "sequence": 5, "access-list": "protected"}
+            config["culvert-ipsec:ipsec"]["dynamic-map"] = [{"name": "branches", "entry": [template]}]
+            config["culvert-ipsec:ipsec"]["crypto-map"][0]["entry"] = [{"sequence": 65535, "dynamic-map": "branches"}]
         else:
             del entry["access-list"]
         vpn.culvert.commit(config)
