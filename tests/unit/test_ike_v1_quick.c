@@ -74,6 +74,45 @@ static void packet_before_the_third_message(void **state)
 	assert_int_equal(pair_n_children(p, 1), 1);
 }
 
+/* A message 3 that is lost, and an initiator that neither repeats it nor begins again: the responder helps itself. */
+static uint8_t his_quick[4], own_quick[4]; /* message ids */
+static bool lose_the_third(struct pair *pair, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)pair, (void)n, (void)len;
+	if (data[18] != 32)
+		return true;
+	if (from) {
+		if (memcmp(data + 20, his_quick, 4) != 0)
+			memcpy(own_quick, data + 20, 4);
+		return true;
+	}
+	if (!n_quick++) {
+		memcpy(his_quick, data + 20, 4);
+		return true;
+	}
+	return memcmp(data + 20, own_quick, 4) == 0;
+}
+
+static bool can_send(struct pair *pair)
+{
+	return pair_newest(pair, 1) != NULL;
+}
+
+static void third_message_never_comes(void **state)
+{
+	(void)state;
+	n_quick = 0;
+	memset(own_quick, 0, sizeof(own_quick));
+	start(NULL);
+	p->filter = lose_the_third;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 500);
+	assert_true(n_quick > 1);
+	assert_false(can_send(p));
+	p->traffic_ms = 100;
+	assert_true(pair_until(p, can_send, 5000));
+}
+
 /* And one that was held before the dataplane had the pair: its question comes late. */
 static void packet_before_the_pair_is_installed(void **state)
 {
@@ -488,6 +527,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		V1_TEST(every_transform),
 		V1_TEST(packet_before_the_third_message),
+		V1_TEST(third_message_never_comes),
 		V1_TEST(packet_before_the_pair_is_installed),
 		V1_TEST(bundles),
 		V1_TEST(bundles_are_renewed),
