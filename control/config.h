@@ -85,6 +85,8 @@ struct cfg_interface {
 	struct cfg_urpf urpf4, urpf6; /* of what comes in by it */
 	bool host_path;		      /* the Linux host has a device for it */
 	const char *host_device;      /* what it is called there; NULL = like the interface */
+	uint16_t mtu4, mtu6;	      /* of one family; 0 = mtu */
+	uint16_t mss4, mss6;	      /* limit of what TCP connections through it announce; 0 = none */
 	/* resolved */
 	uint32_t id;
 	const struct cfg_vrf *vrf_ref;

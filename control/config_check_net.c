@@ -154,6 +154,15 @@ static int check_host_device(struct config_check *k, const struct cfg_interface 
 	return 0;
 }
 
+static int check_family_mtu(struct config_check *k, const struct cfg_interface *i, const char *family, uint16_t mtu)
+{
+	const uint16_t most = i->mtu ? i->mtu : i->parent_ref && i->parent_ref->mtu ? i->parent_ref->mtu : 1500;
+
+	return mtu <= most ? 0
+			   : check_fail(k, PATH_IF "/ietf-ip:%s/mtu: %u is more than the interface's own MTU of %u",
+				     i->name, family, mtu, most);
+}
+
 static int check_interface(struct config_check *k, const struct cfg_interface *i, unsigned *n_port)
 {
 	int r = 0;
@@ -178,6 +187,7 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 	if (!r && i->type == CFG_IF_VLAN && i->mtu && i->parent_ref->mtu && i->mtu > i->parent_ref->mtu)
 		return check_fail(k, PATH_IF "/culvert-platform:mtu: %u is more than the %u of '%s'", i->name, i->mtu,
 			i->parent_ref->mtu, i->parent);
+	(void)(r || (r = check_family_mtu(k, i, "ipv4", i->mtu4)) || (r = check_family_mtu(k, i, "ipv6", i->mtu6)));
 	for (unsigned j = 0; !r && j < i->n_addr; j++)
 		r = check_if_addr(k, i, &i->addr[j]);
 	if (!r)

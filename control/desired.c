@@ -213,6 +213,10 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	memcpy(m->mac, i->mac, sizeof(m->mac));
 	m->urpf4 = urpf(&i->urpf4);
 	m->urpf6 = urpf(&i->urpf6);
+	m->mtu4 = i->mtu4;
+	m->mtu6 = i->mtu6;
+	m->mss4 = i->mss4;
+	m->mss6 = i->mss6;
 	name_copy(m->name, i->name);
 	build_host(&m->host, i);
 	if (i->tunnel)

@@ -139,6 +139,14 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 	set_str(o, "admin", i->enabled ? "up" : "down");
 	set_str(o, "device", i->device);
 	set_int(o, "mtu", i->mtu ? i->mtu : 1500);
+	const struct {
+		const char *key;
+		uint16_t value;
+	} family[] = {
+		{"mtu_ipv4", i->mtu4}, {"mtu_ipv6", i->mtu6}, {"tcp_mss_ipv4", i->mss4}, {"tcp_mss_ipv6", i->mss6}};
+	for (unsigned k = 0; k < 4; k++)
+		if (family[k].value)
+			set_int(o, family[k].key, family[k].value);
 	set_str(o, "parent", i->parent);
 	if (i->type == CFG_IF_VLAN)
 		set_int(o, "vlan_id", i->vlan_id);

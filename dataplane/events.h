@@ -9,6 +9,7 @@
 	X(FRAG_BEFORE, "frag-before", "packets fragmented before encryption (FRAG-1)")                                 \
 	X(FRAG_AFTER, "frag-after", "packets fragmented after encryption (FRAG-11)")                                   \
 	X(ECN_UNUSED, "ecn-unused", "tunnel packets whose two ECN fields should not meet (RFC 6040 4.2)")              \
+	X(MSS_CLAMPED, "mss-clamped", "TCP connections through an interface that lowers what their ends announce")     \
 	X(PMTU_LEARNED, "pmtu-learned", "ICMP messages that lowered the path MTU of a tunnel (RFC 1191)")              \
 	X(PMTU_REFUSED, "pmtu-refused", "ICMP messages about a path MTU that quote no packet of ours, or too many")    \
 	X(PMTU_AGED, "pmtu-aged", "path MTUs forgotten after ten minutes, to try the larger size again")               \

@@ -56,6 +56,11 @@ static uint64_t parse(struct fast_worker *f, const struct dp_if *ifp, struct rte
 		if (unlikely(!fast_header_ok(
 			    h, (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
 			continue;
+		if (fast_to_clamp(f, h, ip)) { /* what follows may be of the same flow */
+			while (++i < n)
+				f->where[i] = FAST_PIPELINE;
+			break;
+		}
 		if (fast_flow_ok(h)) {
 			longest = RTE_MAX(longest, len);
 			f->where[i] = (uint16_t)n_slot;
@@ -272,6 +277,7 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	if (unlikely(!f || !ifp || !ifp->up || trace_armed()))
 		return n;
 	struct stage_mark mark = stage_begin(w);
+	f->clamps = view->clamps;
 	f->generation = flow_generation();
 	f->fib_generation = fib_generation();
 	if (unlikely(f->changes.upto != f->generation))

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include <rte_ether.h>
+#include <rte_tcp.h>
 
 #include "esp.h"
 #include "flow_change.h"
@@ -89,6 +90,7 @@ struct fast_worker {
 	uint16_t where[DP_VEC]; /* by place in the vector: its slot */
 	uint16_t learn[DP_VEC]; /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
 	bool open;		/* packets with PKT_F_LEARN are on their way */
+	bool clamps;		/* some interface limits TCP's segments (mss.h) */
 	/* received ESP: its frames, their places in the vector; then by operation */
 	uint32_t n_esp, n_op;
 	struct rte_mbuf *esp[DP_VEC];
@@ -158,6 +160,13 @@ static inline bool fast_header_ok(struct ip4_words h, bool sum_ok)
 static inline bool fast_flow_ok(struct ip4_words h)
 {
 	return flow_ports_mask[ip4_proto(h)] && (uint8_t)h.b > 1;
+}
+
+/* The segments that open a TCP connection, where what they announce may have to be changed. ip: the header, 20 bytes.
+ */
+static inline bool fast_to_clamp(const struct fast_worker *f, struct ip4_words h, const uint8_t *ip)
+{
+	return unlikely(f->clamps) && ip4_proto(h) == IPPROTO_TCP && (ip[33] & RTE_TCP_SYN_FLAG);
 }
 
 /* Fill in a slot and ask for its line. from: the low half of fast_key.from. */

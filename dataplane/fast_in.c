@@ -138,8 +138,8 @@ static inline bool inner_padding_ok(const uint8_t *end, uint32_t pad)
 
 /* Is the inner packet one that the fast path may know the flow of? INNER_LONG_WAY: yes, but more is to be done about
  * it than here. outer: its IP header. */
-static inline enum inner inner_kind(
-	const struct crypto_op *op, const uint8_t *outer, struct ip4_words *h, uint32_t *len)
+static inline enum inner inner_kind(const struct fast_worker *f, const struct crypto_op *op, const uint8_t *outer,
+	struct ip4_words *h, uint32_t *len)
 {
 	const uint8_t *end = op->data + op->data_len - ESP_TRAILER_LEN;
 	const uint32_t pad = end[0];
@@ -148,6 +148,8 @@ static inline enum inner inner_kind(
 	if (unlikely(end[1] != IPPROTO_IPIP || !fast_header_ok(*h, false) || !fast_flow_ok(*h)))
 		return INNER_OTHER;
 	if (unlikely(!inner_padding_ok(end, pad) || *len < FAST_IP_MIN || rte_bswap16((uint16_t)(h->a >> 16)) != *len))
+		return INNER_LONG_WAY;
+	if (fast_to_clamp(f, *h, op->data))
 		return INNER_LONG_WAY;
 	/* a mark set on the way has to be taken over into the inner header (RFC 6040) */
 	return !(outer[1] & ECN_MASK) || !((outer[1] ^ op->data[1]) & ECN_MASK) ? INNER_FLOW : INNER_LONG_WAY;
@@ -170,7 +172,7 @@ static void find_slots(struct worker *w)
 			continue;
 		if (unlikely(iw->sa[i] != last))
 			head = esp_head(last = iw->sa[i]);
-		enum inner kind = inner_kind(op, op->data - head, &h, &len);
+		enum inner kind = inner_kind(f, op, op->data - head, &h, &len);
 		stop = kind == INNER_LONG_WAY;
 		if (unlikely(kind != INNER_FLOW))
 			continue;

@@ -9,6 +9,7 @@
 #include "host.h"
 #include "iface.h"
 #include "iphdr.h"
+#include "mss.h"
 #include "neigh.h"
 #include "trace.h"
 #include "tunnel.h"
@@ -462,6 +463,8 @@ static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 {
 	uint32_t last_word = UINT32_MAX, last_adj = 0, last_if = 0;
 	uint32_t exempt = PKT_F_PROTECTED | PKT_F_BYPASS; /* from being put aside */
+	const struct iface_view *view = iface_view();
+	const bool clamps = view->clamps;
 	bool last = false, tunnel = false;
 	unsigned keep = 0, n_secure = 0;
 
@@ -492,6 +495,8 @@ static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 		if (likely(!(flags & (PKT_F_LOCAL_OUT | PKT_F_PROTECTED))) && unlikely(!take_hop(w, m)))
 			continue;
 		trace_step(m, "route", "VRF %u interface %u adjacency %u", meta->vrf, meta->if_tx, meta->adj);
+		if (unlikely(clamps) && !(flags & PKT_F_PROTECTED))
+			mss_clamp(w, m, view);
 		if (last && !(flags & exempt))
 			secure->pkt[n_secure++] = m;
 		else

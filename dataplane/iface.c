@@ -216,6 +216,10 @@ static void derive(struct dp_if *ifp)
 	const struct port *port = iface_has_port(ifp) ? port_worker_view(eth->port_id) : NULL;
 
 	ifp->mtu = cfg->mtu;
+	ifp->mtu4 = cfg->mtu4;
+	ifp->mtu6 = cfg->mtu6;
+	ifp->mss4 = cfg->mss4;
+	ifp->mss6 = cfg->mss6;
 	ifp->tunnel = cfg->tunnel;
 	ifp->host = cfg->host.enabled;
 	ifp->urpf4 = cfg->urpf4;
@@ -342,6 +346,7 @@ static int view_add(struct iface_view *v, const struct dp_if *ifp, char *text)
 	struct iface_port_map *map = (struct iface_port_map *)(uintptr_t)v->port[ifp->port_id];
 
 	v->by_id[ifp->id] = ifp;
+	v->clamps |= ifp->mss4 || ifp->mss6;
 	if (ifp->type == CV_IF_TUNNEL)
 		tunnel_enlist(v, ifp);
 	if (!iface_has_port(ifp))

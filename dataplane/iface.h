@@ -19,7 +19,9 @@ struct dp_if {
 	uint32_t vrf_id;
 	uint32_t port_id;
 	uint16_t vlan_id;     /* 0 = untagged */
-	uint16_t mtu;	      /* IP MTU in bytes */
+	uint16_t mtu;	      /* largest packet in bytes; of a family: iface_mtu() */
+	uint16_t mtu4, mtu6;  /* of one family, 0 = mtu */
+	uint16_t mss4, mss6;  /* mss.h; 0 = any */
 	uint8_t type;	      /* enum cv_if_type */
 	uint8_t urpf4, urpf6; /* CV_URPF_* (urpf.h) */
 	bool up;	      /* admin up (its own and its parent's) and the port is there */
@@ -43,6 +45,7 @@ struct iface_port_map {
 struct iface_view {
 	const struct dp_if *by_id[CV_IF_MAX];
 	const struct iface_port_map *port[CV_PORT_MAX];
+	bool clamps; /* some interface limits TCP's segments */
 	/* GRE and IP-in-IP tunnels by what their outer packets show (tunnel.h): the first of each chain, and the next
 	 * after each. 0 = end. */
 	uint16_t tunnel_first[IFACE_TUNNEL_BUCKETS], tunnel_next[CV_IF_MAX];
@@ -72,6 +75,14 @@ bool iface_source(const struct dp_if *ifp, uint8_t af, const struct cv_addr *tow
 
 /* Main: does this interface own the address (configured, or its link-local one)? */
 bool iface_owns(const struct dp_if *ifp, const struct cv_addr *a);
+
+/* Largest packet of a family, bytes. */
+static inline uint16_t iface_mtu(const struct dp_if *ifp, uint8_t af)
+{
+	const uint16_t own = af == CV_AF_INET6 ? ifp->mtu6 : ifp->mtu4;
+
+	return own && own < ifp->mtu ? own : ifp->mtu;
+}
 
 /* Has it a device: Ethernet and VLAN? */
 static inline bool iface_has_port(const struct dp_if *ifp)

@@ -101,7 +101,7 @@ static void fill_header(struct adj *a, const struct dp_if *ifp)
 	uint16_t type = rte_cpu_to_be_16(a->nexthop.af == CV_AF_INET ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	uint16_t tag[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(ifp->vlan_id)};
 
-	a->mtu = ifp->mtu;
+	a->mtu = iface_mtu(ifp, a->nexthop.af);
 	a->port_id = (uint16_t)ifp->port_id;
 	memcpy(a->l2 + 6, ifp->mac, 6);
 	a->l2_len = ifp->vlan_id ? 18 : 14;
@@ -445,7 +445,7 @@ static void if_changed_one(uint32_t idx, const struct dp_if *was, const struct d
 		return;
 	}
 	if (is)
-		__atomic_store_n(&adj_table[idx].mtu, is->mtu, __ATOMIC_RELAXED);
+		__atomic_store_n(&adj_table[idx].mtu, iface_mtu(is, adj_table[idx].nexthop.af), __ATOMIC_RELAXED);
 	if (is && is->link && !header_differs(was, is))
 		return;
 	__atomic_store_n(&adj_table[idx].ready, 0, __ATOMIC_RELEASE);

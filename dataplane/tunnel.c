@@ -155,12 +155,12 @@ static uint16_t outer_mtu(const struct cv_tunnel *t)
 	return learned && learned < mtu ? learned : mtu;
 }
 
-/* The largest inner packet. The SA is that of a protected tunnel. */
-static uint16_t inner_mtu(const struct dp_if *ifp, const struct sa *sa, uint32_t head)
+/* The largest inner packet of a family. The SA is that of a protected tunnel. */
+static uint16_t inner_mtu(const struct dp_if *ifp, uint8_t af, const struct sa *sa, uint32_t head)
 {
 	const uint16_t fits = sa ? esp_inner_mtu(sa, fib_generation()) : outer_mtu(&ifp->tunnel);
 
-	return (uint16_t)RTE_MIN(ifp->mtu, fits > head ? fits - head : 0);
+	return (uint16_t)RTE_MIN(iface_mtu(ifp, af), fits > head ? fits - head : 0);
 }
 
 static const struct sa *sa_of(uint32_t if_id)
@@ -170,7 +170,7 @@ static const struct sa *sa_of(uint32_t if_id)
 	return sa && sa->dir == CV_SA_OUT ? sa : NULL;
 }
 
-uint16_t tunnel_mtu(uint32_t if_id)
+uint16_t tunnel_mtu(uint32_t if_id, uint8_t af)
 {
 	static __thread unsigned nesting; /* a tunnel that leads into itself carries nothing, but is asked */
 	const struct dp_if *ifp = iface_get(if_id);
@@ -179,15 +179,15 @@ uint16_t tunnel_mtu(uint32_t if_id)
 	if (!ifp)
 		return 0;
 	if (nesting == NESTING_MAX || (ifp->tunnel.flags & CV_TUNNEL_F_PROTECTED && !(sa = sa_of(if_id))))
-		return ifp->mtu;
+		return iface_mtu(ifp, af);
 	nesting++;
-	uint16_t mtu = inner_mtu(ifp, sa, ifp->tunnel.mode == CV_TUNNEL_IPSEC ? 0 : head_length(&ifp->tunnel));
+	uint16_t mtu = inner_mtu(ifp, af, sa, ifp->tunnel.mode == CV_TUNNEL_IPSEC ? 0 : head_length(&ifp->tunnel));
 	nesting--;
 	return mtu;
 }
 
 /* False: the tunnel cannot carry anything now. */
-static bool way_open(struct way *y, struct worker *w, uint32_t if_id)
+static bool way_open(struct way *y, struct worker *w, uint32_t if_id, uint8_t af)
 {
 	const struct dp_if *ifp = iface_get(if_id);
 
@@ -195,7 +195,7 @@ static bool way_open(struct way *y, struct worker *w, uint32_t if_id)
 		return false;
 	const struct cv_tunnel *t = &ifp->tunnel;
 
-	*y = (struct way){.w = w, .ifp = ifp, .mtu = ifp->mtu};
+	*y = (struct way){.w = w, .ifp = ifp, .mtu = iface_mtu(ifp, af)};
 	if (t->flags & CV_TUNNEL_F_PROTECTED) {
 		y->sa = sa_of(if_id);
 		if (unlikely(!y->sa))
@@ -205,7 +205,7 @@ static bool way_open(struct way *y, struct worker *w, uint32_t if_id)
 		return true;
 	y->head = head_length(t);
 	y->adj = fib_lookup(t->front_vrf, &t->dst);
-	y->mtu = inner_mtu(ifp, y->sa, y->head);
+	y->mtu = inner_mtu(ifp, af, y->sa, y->head);
 	return true;
 }
 
@@ -345,12 +345,12 @@ static void too_big(const struct way *y, struct rte_mbuf *m, struct pkt_vec *rea
 		add(y, part[i], ready);
 }
 
-/* n packets that follow one another into one tunnel. */
+/* n packets of one family that follow one another into one tunnel. */
 static void output_run(struct worker *w, uint32_t if_id, struct rte_mbuf **pkts, uint32_t n, struct pkt_vec *outer)
 {
 	struct pkt_vec ready;
 	struct way y;
-	const bool open = way_open(&y, w, if_id);
+	const bool open = way_open(&y, w, if_id, pkt_meta(pkts[0])->flags & PKT_F_IP6 ? CV_AF_INET6 : CV_AF_INET);
 
 	ready.n = 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -376,7 +376,7 @@ static void output_run(struct worker *w, uint32_t if_id, struct rte_mbuf **pkts,
 void tunnel_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *outer)
 {
 	struct rte_mbuf *run[DP_VEC];
-	uint32_t keep = 0, n = 0, run_if = 0;
+	uint32_t keep = 0, n = 0, run_if = 0, run_family = 0;
 
 	for (uint32_t i = 0; i < v->n; i++) {
 		const struct pkt_meta *meta = pkt_meta(v->pkt[i]);
@@ -385,11 +385,12 @@ void tunnel_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *outer)
 			v->pkt[keep++] = v->pkt[i];
 			continue;
 		}
-		if (n && meta->if_tx != run_if) {
+		if (n && (meta->if_tx != run_if || (meta->flags & PKT_F_IP6) != run_family)) {
 			output_run(w, run_if, run, n, outer);
 			n = 0;
 		}
 		run_if = meta->if_tx;
+		run_family = meta->flags & PKT_F_IP6;
 		run[n++] = v->pkt[i];
 	}
 	if (n)

@@ -29,9 +29,9 @@ static inline bool tunnel_protocol(uint8_t proto)
 void tunnel_use_sa(uint32_t if_id, uint32_t sa_index);
 /* Main: can the tunnel carry packets now? ifp: as configured, admin up; need not be published. */
 bool tunnel_line(const struct dp_if *ifp);
-/* Worker or main: the largest packet that goes through in one piece, its own MTU and the way of its outer packets
- * considered; the latter may be through another tunnel (IPSEC-15). 0 when it does not exist. */
-uint16_t tunnel_mtu(uint32_t if_id);
+/* Worker or main: the largest packet of a family that goes through in one piece, its own MTU and the way of its outer
+ * packets considered; the latter may be through another tunnel (IPSEC-15). 0 when it does not exist. */
+uint16_t tunnel_mtu(uint32_t if_id, uint8_t af);
 /* Main, every tick: have routes changed the line of a published tunnel? */
 bool tunnel_lines_changed(void);
 /* Main: let tunnel_input() find the interface in a view that is being built. */

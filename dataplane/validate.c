@@ -10,6 +10,7 @@
 
 #define PROTO_AH 51
 #define IF_MTU_MIN 68u /* RFC 791 */
+#define IPV6_MTU_MIN 1280u
 #define IF_MTU_MAX 9216u
 #define RULE_ID_MAX ((1u << 24) - 1)
 #define SPI_MIN 256u /* RFC 4303 2.1: 1..255 are reserved */
@@ -211,6 +212,9 @@ static enum cv_err check_if(const void *body, char *text)
 		return bad(text, "interface name is empty, too long or has odd characters");
 	if (c->mtu < IF_MTU_MIN || c->mtu > IF_MTU_MAX)
 		return bad(text, "MTU %u is not in %u..%u", c->mtu, IF_MTU_MIN, IF_MTU_MAX);
+	if ((c->mtu4 && c->mtu4 < IF_MTU_MIN) || c->mtu4 > c->mtu || (c->mtu6 && c->mtu6 < IPV6_MTU_MIN) ||
+		c->mtu6 > c->mtu)
+		return bad(text, "MTU of a family is more than %u, or too small", c->mtu);
 	if (c->vrf_id >= CV_VRF_MAX)
 		return bad(text, "VRF id %u is not below %u", c->vrf_id, CV_VRF_MAX);
 	if (!flag_ok(c->admin_up) || !flag_ok(c->has_mac))

@@ -125,7 +125,7 @@ static struct cfg_urpf urpf(const struct lyd_node *n)
 static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i, bool host_path)
 {
 	const struct lyd_node *v4 = tree_child(n, "ipv4"), *v6 = tree_child(n, "ipv6");
-	const struct lyd_node *verify = tree_child(n, "verify-source");
+	const struct lyd_node *verify = tree_child(n, "verify-source"), *mss = tree_child(n, "tcp-adjust-mss");
 
 	i->name = build_text(b, n, "name");
 	i->description = build_text(b, n, "description");
@@ -145,6 +145,10 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->urpf6 = urpf(tree_child(verify, "ipv6"));
 	i->host_path = tree_child(n, "host-path") ? tree_flag(n, "host-path") : host_path;
 	i->host_device = build_text(b, n, "host-device");
+	i->mtu4 = (uint16_t)tree_number(v4, "mtu");
+	i->mtu6 = (uint16_t)tree_number(v6, "mtu");
+	i->mss4 = (uint16_t)tree_number(mss, "ipv4");
+	i->mss6 = (uint16_t)tree_number(mss, "ipv6");
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
 	return interface_type(b, n, i) && tunnel(b, tree_child(n, "tunnel"), i) && mac(b, n, i) &&
 	       addresses(b, v4, i) && addresses(b, v6, i);

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 5u
+#define CV_MSG_VERSION 6u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -196,6 +196,8 @@ struct cv_if {
 	uint8_t mac[6];	      /* when has_mac; otherwise the device's own */
 	uint8_t urpf4, urpf6; /* CV_URPF_* for packets that come in by it */
 	uint8_t pad[2];
+	uint16_t mtu4, mtu6; /* of one family, no more than mtu; 0 = mtu */
+	uint16_t mss4, mss6; /* largest TCP segment that connections through it may announce; 0 = any */
 	char name[CV_NAME_MAX];
 	struct cv_tunnel tunnel; /* TUNNEL */
 	struct cv_host host;

@@ -111,6 +111,14 @@ static void interface_block(FILE *out, const json_t *i)
 	if (jint(i, "speed_mbps"))
 		fprintf(out, ", BW %lld Mbit/s", jint(i, "speed_mbps"));
 	fputc('\n', out);
+	static const char *const family[2][3] = {
+		{"IP", "mtu_ipv4", "tcp_mss_ipv4"}, {"IPv6", "mtu_ipv6", "tcp_mss_ipv6"}};
+	for (unsigned f = 0; f < 2; f++) {
+		if (jint(i, family[f][1]))
+			fprintf(out, "  %s MTU %lld bytes\n", family[f][0], jint(i, family[f][1]));
+		if (jint(i, family[f][2]))
+			fprintf(out, "  %s TCP MSS adjusted to %lld bytes\n", family[f][0], jint(i, family[f][2]));
+	}
 	if (json_object_get(i, "vrf") || json_object_get(i, "crypto_map"))
 		fprintf(out, "  VRF: %s, crypto map: %s\n", jvrf(i, "vrf"), jtext(i, "crypto_map", "(none)"));
 	if (json_object_get(i, "host_device"))

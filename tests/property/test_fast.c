@@ -199,6 +199,8 @@ static void router(void)
 	}
 	rule_stage(TUNNELS, CV_SPD_DISCARD);
 	assert_int_equal(env_commit(), 0);
+	env_sizes(2, 0, 0, 1300, 0);
+	assert_int_equal(env_commit(), 0);
 	neighbours();
 }
 
@@ -387,6 +389,11 @@ static uint32_t clear_packet(uint8_t *p, uint32_t k, bool out, bool pieces)
 		ip->type_of_service = (uint8_t)(below(2) << 5 | below(4));
 	if (below(3) == 0)
 		ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	if (ip->next_proto_id == IPPROTO_TCP && len >= 44 && below(30) == 0) { /* announces 1460 bytes a segment */
+		static const uint8_t syn[] = {0x60, RTE_TCP_SYN_FLAG}, mss[] = {2, 4, 1460 >> 8, 1460 & 0xff};
+		memcpy(p + 32, syn, sizeof(syn));
+		memcpy(p + 40, mss, sizeof(mss));
+	}
 	if (pieces)
 		ip->src_addr ^= RTE_BE32(0x40); /* a flow of its own as well */
 	ip->hdr_checksum = 0;

@@ -13,6 +13,7 @@
 #include <rte_icmp.h>
 #include <rte_ip.h>
 #include <rte_mempool.h>
+#include <rte_tcp.h>
 #include <rte_udp.h>
 
 #include "fwd_env.h"
@@ -175,6 +176,17 @@ void env_urpf(uint32_t if_id, uint8_t v4, uint8_t v6)
 	env_stage(CV_CMD_IF_SET, &c, 0);
 }
 
+void env_sizes(uint32_t if_id, uint16_t mtu4, uint16_t mtu6, uint16_t mss4, uint16_t mss6)
+{
+	struct cv_if c = iface_get(if_id)->cfg;
+
+	c.mtu4 = mtu4;
+	c.mtu6 = mtu6;
+	c.mss4 = mss4;
+	c.mss6 = mss6;
+	env_stage(CV_CMD_IF_SET, &c, 0);
+}
+
 void env_route(uint32_t vrf, const char *prefix, const char *gw, uint32_t if_id, uint32_t gw_vrf)
 {
 	struct cv_route r = {.vrf_id = vrf, .n_nh = 1};
@@ -248,6 +260,23 @@ struct rte_mbuf *env_udp(const char *src, const char *dst, uint16_t sport, uint1
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(8 + payload));
 	fill((uint8_t *)(udp + 1), payload);
 	udp->dgram_cksum = ip6 ? rte_ipv6_udptcp_cksum(ip, udp) : rte_ipv4_udptcp_cksum(ip, udp);
+	return m;
+}
+
+struct rte_mbuf *env_tcp(const char *src, const char *dst, uint8_t flags, const uint8_t *options, unsigned n)
+{
+	struct rte_mbuf *m = ip_packet(src, dst, IPPROTO_TCP, 20 + n);
+	void *ip = rte_pktmbuf_mtod(m, void *);
+	bool ip6 = *(uint8_t *)ip >> 4 == 6;
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)((uint8_t *)ip + (ip6 ? 40 : 20));
+
+	tcp->src_port = RTE_BE16(40000);
+	tcp->dst_port = RTE_BE16(80);
+	tcp->sent_seq = RTE_BE32(0x12345678);
+	tcp->data_off = (uint8_t)((20 + n) / 4 << 4);
+	tcp->tcp_flags = flags;
+	memcpy(tcp + 1, options, n);
+	tcp->cksum = ip6 ? rte_ipv6_udptcp_cksum(ip, tcp) : rte_ipv4_udptcp_cksum(ip, tcp);
 	return m;
 }
 

@@ -41,6 +41,8 @@ void env_vlan(uint32_t if_id, uint32_t parent, uint16_t vlan, uint32_t vrf, cons
 void env_addr(uint32_t if_id, const char *addr);
 /* How a published interface judges sources, CV_URPF_*. */
 void env_urpf(uint32_t if_id, uint8_t v4, uint8_t v6);
+/* Of a published interface, by family: largest packet, and largest TCP segment announced; 0 = the usual. */
+void env_sizes(uint32_t if_id, uint16_t mtu4, uint16_t mtu6, uint16_t mss4, uint16_t mss6);
 /* Route to prefix by gateway (interface 0 = recursive in gw_vrf). */
 void env_route(uint32_t vrf, const char *prefix, const char *gw, uint32_t if_id, uint32_t gw_vrf);
 /* A neighbour, learned. MAC 02:00:00:00:02:<last>. */
@@ -49,6 +51,8 @@ void env_neigh(uint32_t if_id, const char *addr, uint8_t last);
 /* A packet from source to destination (text, both families), `payload` bytes behind a UDP header, checksums right;
  * data at the IP header, meta zero. */
 struct rte_mbuf *env_udp(const char *src, const char *dst, uint16_t sport, uint16_t dport, unsigned payload);
+/* The same for TCP, with these flags and the first n bytes of options, n a multiple of 4. */
+struct rte_mbuf *env_tcp(const char *src, const char *dst, uint8_t flags, const uint8_t *options, unsigned n);
 /* The same for ICMP or ICMPv6 echo requests. */
 struct rte_mbuf *env_echo(const char *src, const char *dst, unsigned payload);
 /* Put an Ethernet header in front (to the MAC of the port's interface; vlan 0 = none) and receive it. */

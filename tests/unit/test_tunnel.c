@@ -160,10 +160,10 @@ static void says_what_fits(void **state)
 
 	(void)state;
 	rig_mtu = 1500;
-	assert_int_equal(tunnel_mtu(TUNNEL), 1500); /* nothing to send by */
-	assert_int_equal(tunnel_mtu(TUNNEL + 100), 0);
+	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1500); /* nothing to send by */
+	assert_int_equal(tunnel_mtu(TUNNEL + 100, CV_AF_INET), 0);
 	add_sa(CV_SA_OUT, 2);
-	assert_int_equal(tunnel_mtu(TUNNEL), 1446); /* 20 + 8 + 8 + 16, and 2 in the last word */
+	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1446); /* 20 + 8 + 8 + 16, and 2 in the last word */
 	uint32_t generation = fib_generation();
 	add_sa(CV_SA_OUT, 4);
 	assert_int_equal(fib_generation(), generation);
@@ -172,12 +172,16 @@ static void says_what_fits(void **state)
 	sa.tunnel_if = TUNNEL;
 	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), 0);
 	assert_int_not_equal(fib_generation(), generation);
-	assert_int_equal(tunnel_mtu(TUNNEL), 1454);
+	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1454);
 	tunnel.mtu = 1400;
-	assert_int_equal(tunnel_mtu(TUNNEL), 1400);
+	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1400);
 	tunnel.mtu = 1500;
+	tunnel.mtu4 = 1300;
+	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1300);
+	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET6), 1454);
+	tunnel.mtu4 = 0;
 	tunnel.tunnel = (struct cv_tunnel){.mode = CV_TUNNEL_GRE, .src.af = CV_AF_INET, .dst.af = CV_AF_INET};
-	assert_int_equal(tunnel_mtu(TUNNEL), 1476);
+	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1476);
 }
 
 /* Packets for other ways out are left to the caller, in order. */

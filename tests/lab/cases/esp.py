@@ -101,6 +101,48 @@ def path_mtu(lab):
         require(rate > 1e6, f"TCP hardly moves over IPv{family}: {rate:.0f} bit/s")
 
 
+DEAF = """table inet deaf {
+  chain in {
+    type filter hook input priority 0
+    icmp type destination-unreachable drop
+    icmpv6 type packet-too-big drop
+  }
+}
+"""
+
+
+def mss_clamped(lab):
+    """Hosts that no ICMP reaches: TCP finds a size that fits because its SYNs are changed on their way, both families. And an
+    interface whose IPv4 has a smaller MTU of its own (promise 5)."""
+    vpn = Vpn(lab, 2, inner=(4, 6)).up()
+    config = vpn.config()
+    cfg.interface(config, "lan")["ietf-ip:ipv4"]["mtu"] = 1200
+    vpn.culvert.commit(config)
+    done = lab.run("host-b", "ping", "-4", "-n", "-c", "2", "-M", "do", "-s", "1300", "-W", "1", HOST_A[4], check=False)
+    require("mtu = 1200" in done.stdout, done.stdout)
+    lab.run("host-b", "ping", "-4", "-n", "-c", "2", "-M", "do", "-s", "1172", "-W", "2", HOST_A[4])
+    for host in ("host-a", "host-b"):
+        lab.run(host, "nft", "-f", "-", stdin=DEAF)
+        lab.run(host, "sysctl", "-qw", "net.ipv4.route.flush=1")
+    done = lab.run("host-a", "ping", "-4", "-n", "-c", "2", "-M", "do", "-s", "1472", "-W", "1", HOST_B[4], check=False)
+    require("mtu" not in done.stdout and " 0 received" in done.stdout, f"host-a hears ICMP errors:\n{done.stdout}")
+    config = vpn.config()
+    cfg.interface(config, "lan")["culvert-platform:tcp-adjust-mss"] = {"ipv4": 1360, "ipv6": 1340}
+    vpn.culvert.commit(config)
+    capture = vpn.site.capture("inside", "inside")
+    for family in vpn.inner:
+        for reverse in (False, True):
+            rate = vpn.site.iperf(2, family, reverse)
+            lab.say(f"TCP over IPv{family}: {rate / 1e6:.1f} Mbit/s")
+            require(rate > 1e6, f"TCP hardly moves over IPv{family}: {rate:.0f} bit/s")
+    capture.stop()
+    for family, most in (("ip", 1360), ("ipv6", 1340)):
+        mine = f"tcp.flags.syn == 1 && {family} && {family}.src == {HOST_A[4 if family == 'ip' else 6]}"
+        require(capture.count(f"{mine} && tcp.options.mss_val == {most}") == capture.count(mine) > 0, capture.show(mine))
+    text = vpn.culvert.cli("show", "interfaces", "lan").stdout
+    require("IP TCP MSS adjusted to 1360 bytes" in text and "IPv6 TCP MSS adjusted to 1340 bytes" in text, text)
+
+
 def scapy_judges(lab):
     """scapy decrypts what was on the wire with the keys of the peer's kernel, and makes the same bytes again: SPI, numbers,
     IV, padding, next header, ICV; one cipher of each kind, negotiated
