@@ -43,8 +43,9 @@ static struct cv_config *build(const char *text)
 	return c;
 }
 
-/* The key for a peer that reached local in a VRF, "" for none. */
-static const char *key(const struct cv_config *c, uint32_t vrf, const char *local, const char *peer)
+/* The key for a peer of a profile (NULL: of none) that reached local in a VRF, "" for none. */
+static const char *key_of(
+	const struct cv_config *c, const struct cfg_ike_profile *of, uint32_t vrf, const char *local, const char *peer)
 {
 	static char text[64];
 	struct cv_addr l, p;
@@ -52,9 +53,34 @@ static const char *key(const struct cv_config *c, uint32_t vrf, const char *loca
 
 	assert_int_equal(cv_addr_parse(local, &l), 0);
 	assert_int_equal(cv_addr_parse(peer, &p), 0);
-	psk = config_psk_by_addr(c, NULL, vrf, &l, &p);
+	psk = config_psk_by_addr(c, of, vrf, &l, &p);
 	snprintf(text, sizeof(text), "%.*s", psk ? (int)psk->key_len : 0, psk ? (const char *)psk->key : "");
 	return text;
+}
+
+static const char *key(const struct cv_config *c, uint32_t vrf, const char *local, const char *peer)
+{
+	return key_of(c, NULL, vrf, local, peer);
+}
+
+/* VRF-20, VRF-23: the keyrings that a profile names, or all of them. */
+static void keyrings_of_profiles(void **state)
+{
+	struct cv_config *c = build(TOP(SERIALS,
+		"\"keyring\":[{\"name\":\"first\"," PSK("10.0.0.3",
+			"of the first") "},"
+					"{\"name\":\"second\"," PSK("0.0.0.0/0",
+						"of the second") "}],\"profile\":[{\"name\":\"named\","
+								 "\"version\":\"ikev1\",\"keyring\":[\"second\"]},"
+								 "{\"name\":\"unnamed\",\"version\":\"ikev1\"}]"));
+	const struct cfg_ike_profile *named = &c->ike_profile[0], *unnamed = &c->ike_profile[1];
+
+	(void)state;
+	assert_string_equal(named->name, "named");
+	assert_string_equal(key_of(c, named, 0, "10.0.0.1", "10.0.0.3"), "of the second");
+	assert_string_equal(key_of(c, unnamed, 0, "10.0.0.1", "10.0.0.3"), "of the first");
+	assert_string_equal(key_of(c, unnamed, 0, "10.0.0.1", "10.0.0.4"), "of the second");
+	config_unref(c);
 }
 
 /* SAFENET-T1 (SAFENET-2, SAFENET-3, SAFENET-9, SAFENET-12, SAFENET-13), SAFENET-T7 (SAFENET-4), SAFENET-T6 (SAFENET-6,
@@ -234,6 +260,7 @@ static void index_agrees(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keyrings_of_profiles),
 		cmocka_unit_test(safenet_t1_keyrings),
 		cmocka_unit_test(safenet_unbound),
 		cmocka_unit_test(safenet_t4_address),

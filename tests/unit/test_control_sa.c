@@ -322,14 +322,11 @@ static void clears_only_what_is_named(void **state)
 	WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
 }
 
-/* A router with one manual entry. Resolved, so that a test may change what an operator may not. */
-static struct cv_config *manual_router(struct fixture *f, struct algo_suite suite)
+/* Session keys for an entry: ESP from 300 and to 400, AH beside it if the suite has it from 302 and to 402. */
+static void by_hand(struct cv_config *c, struct cfg_map_entry *e, struct algo_suite suite)
 {
-	struct router *r = &f->r[0];
-	struct cv_config *c = side(0);
 	struct cfg_manual *m = config_alloc(c, 1, sizeof(*m));
 	const uint8_t key[32] = {1, 2, 3};
-	char err[CFG_ERR_MAX];
 
 	*m = (struct cfg_manual){.in = {.spi = 300}, .out = {.spi = 400}};
 	m->in.cipher = m->out.cipher = config_secret(c, key, 16);
@@ -342,14 +339,57 @@ static struct cv_config *manual_router(struct fixture *f, struct algo_suite suit
 		m->in.ah_auth = m->out.ah_auth = config_secret(c, key, 32);
 		m->in.ah_auth_len = m->out.ah_auth_len = 32;
 	}
-	c->transform_set[0].suite = suite;
-	c->map[0].entry[0].manual = m;
-	c->map[0].entry[0].replay_window = 0;
+	e->manual = m;
+	e->replay_window = 0;
+}
+
+/* Router n and its dataplane; its configuration is resolved, so that a test may change what an operator may not. */
+static struct cv_config *started(struct fixture *f, int n, struct cv_config *c)
+{
+	struct router *r = &f->r[n];
+	char err[CFG_ERR_MAX];
+
 	r->dp = fakedp_new(r->sock);
 	router_start(f, r);
 	if (config_resolve(c, err, NULL, NULL))
 		fail_msg("%s", err);
 	return c;
+}
+
+/* A router with one manual entry. */
+static struct cv_config *manual_router(struct fixture *f, struct algo_suite suite)
+{
+	struct cv_config *c = side(0);
+
+	c->transform_set[0].suite = suite;
+	by_hand(c, &c->map[0].entry[0], suite);
+	return started(f, 0, c);
+}
+
+/* IKE-9, IPSEC-42: a manual and a negotiated entry in one map. */
+static void manual_and_negotiated_entries(void **state)
+{
+	struct fixture *f = *state;
+	const struct algo_suite suite = {.encr = CV_ENCR_AES128_CBC, .integ = CV_INTEG_HMAC_SHA256_128};
+	struct cv_config *c = side(0);
+	struct cfg_acl *acl = &c->acl[c->n_acl++];
+	struct cfg_transform_set *set = &c->transform_set[c->n_transform_set++];
+
+	*acl = (struct cfg_acl){.name = "by-hand", .line = config_alloc(c, 1, sizeof(*acl->line))};
+	cfgbuild_line(acl, 10, true, "10.1.0.0/24", "10.9.0.0/24");
+	*set = (struct cfg_transform_set){.name = "by-hand", .suite = suite};
+	struct cfg_map_entry *e = cfgbuild_entry(c, &c->map[0], 20, "by-hand", "192.0.2.9");
+	e->transform_set[0] = "by-hand";
+	by_hand(c, e, suite);
+	assert_string_equal(apply_resolved(f, &f->r[0], started(f, 0, c)), "");
+	assert_string_equal(apply_resolved(f, &f->r[1], started(f, 1, side(1))), "");
+	WAIT(f, in_force(f, &f->r[0]) && in_force(f, &f->r[1]));
+	fakedp_connect(f->r[0].dp, f->r[1].dp);
+	WAIT(f, state_of(&f->r[0]).sas == 2);
+	trigger(&f->r[0]);
+	WAIT(f, state_of(&f->r[0]).sas == 4 && state_of(&f->r[1]).sas == 2);
+	assert_int_equal(cleared(f, &f->r[1], ""), 2);
+	WAIT(f, state_of(&f->r[0]).sas == 2 && state_of(&f->r[1]).sas == 0);
 }
 
 /* IDLE-8: SAs made by hand have nobody to make them anew, and stay. */
@@ -460,6 +500,7 @@ int main(int argc, char **argv)
 		TEST(clears_only_what_is_named),
 		TEST(manual_pairs_do_not_idle_out),
 		TEST(manual_bundle_comes_back),
+		TEST(manual_and_negotiated_entries),
 		TEST(entry_of_another_inside_vrf_is_passed_over),
 	};
 
