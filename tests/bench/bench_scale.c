@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -121,24 +122,8 @@ static void configuration(FILE *f, unsigned n, unsigned limit)
 /* The same proposal for a spoke. */
 static void tweak(struct cv_config *c, unsigned node)
 {
-	struct cfg_ike_proposal *p = config_alloc(c, 1, sizeof(*p));
 	(void)node;
-	c->ike_proposal = p;
-	c->n_ike_proposal = 1;
-	p->name = "bench";
-	p->encr = config_alloc(c, 1, sizeof(*p->encr));
-	p->encr[0].encr = IKE_ENCR_AES_GCM16;
-	p->encr[0].key_bits = 128;
-	p->n_encr = 1;
-	p->prf = config_alloc(c, 1, sizeof(*p->prf));
-	p->prf[0] = IKE_PRF_HMAC_SHA256;
-	p->n_prf = 1;
-	p->group = config_alloc(c, 1, sizeof(*p->group));
-	p->group[0] = IKE_GROUP_CURVE25519;
-	p->n_group = 1;
-	c->ike_profile->proposal = config_alloc(c, 1, sizeof(*c->ike_profile->proposal));
-	c->ike_profile->proposal[0] = "bench";
-	c->ike_profile->n_proposal = 1;
+	ike_net_bench_proposal(c);
 	c->ike_profile->lifetime_s = IKE_LIFE_S;
 	c->ipsec_lifetime_s = 86400; /* no pair comes to its end when the clock jumps */
 }
@@ -410,6 +395,7 @@ static void start_hub(const char *culvertd, unsigned sessions, unsigned limit)
 		die("cannot open the channel");
 	b.pid = fork();
 	if (!b.pid) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM); /* whatever ends us */
 		execl(culvertd, culvertd, "--foreground", "--log-level", "error", "--config", config, "--config-dir",
 			b.dir, "--run-dir", b.dir, (char *)NULL);
 		_exit(127);
