@@ -2,6 +2,7 @@
 """What every lab needs: a work directory, namespaces with names of its own, child processes that die with it, waiting
 for a condition instead of for luck, and cleaning up on every way out."""
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -262,12 +263,15 @@ class Lab:
     def print_testimony(self):
         """On failure: what gateways and peers have counted, so that a lost packet can be followed to where it ended.
         witnesses: functions without arguments that return text."""
+        for name in self.namespaces:
+            for device in json.loads(self.run(name, "ip", "-s", "-j", "link", "show", "up", check=False).stdout or "[]"):
+                rx, tx = device["stats64"]["rx"], device["stats64"]["tx"]
+                if rx["packets"] or tx["packets"]:
+                    print(f"---- {name} {device['ifname']}: received {rx['packets']}, dropped {rx['dropped']}; "
+                          f"sent {tx['packets']}, dropped {tx['dropped']}")
         for witness in self.witnesses:
             try:
                 print(witness())
             except Exception as error:  # pylint: disable=broad-except
                 print(f"{getattr(witness, '__qualname__', witness)}: {error}")
-        for name in self.namespaces:
-            done = self.run(name, "ip", "-s", "link", "show", "up", check=False)
-            print(f"---- links of {name}\n{done.stdout}")
         sys.stdout.flush()

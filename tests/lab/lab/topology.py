@@ -134,12 +134,14 @@ class Site:
         """Steady traffic beside whatever else is done: with site.stream() as stream: ...; then stream.lost."""
         return Stream(self.lab, source, (HOST_B if source == "host-a" else HOST_A)[family], family, interval, size)
 
-    def iperf(self, seconds=3, family=4, reverse=False, extra=()):
-        """iperf3 from host-a to a server on host-b; returns bits per second as the receiver saw them."""
+    def iperf(self, seconds=3, family=4, reverse=False, extra=(), amount=None):
+        """iperf3 from host-a to a server on host-b; returns bits per second as the receiver saw them. amount: so many bytes
+        ("2M") that have to arrive in that time, whatever the rate."""
         server = self.lab.spawn("host-b", ["iperf3", "-s", "-1", "-B", HOST_B[family]], "iperf-server.log")
         wait_until(lambda: HOST_B[family] in self.lab.run("host-b", "ss", "-ltn").stdout, 5, "the iperf3 server")
-        done = self.lab.run("host-a", "iperf3", "-J", "-c", HOST_B[family], "-t", seconds, *(["-R"] if reverse else []),
-                            *extra, timeout=seconds + 15, check=False)
+        length = ["-n", amount] if amount else ["-t", seconds]
+        done = self.lab.run("host-a", "iperf3", "-J", "-c", HOST_B[family], *length, *(["-R"] if reverse else []), *extra,
+                            timeout=seconds + 15, check=False)
         self.lab.stop(server)
         result = json.loads(done.stdout or "{}")
         if "end" not in result or "error" in result:
