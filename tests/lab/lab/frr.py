@@ -3,24 +3,14 @@
 import json
 import os
 import socket
+from pathlib import Path
 
 from .core import LabError, speed, wait_until
 from .topology import layer_of
 
-# FRR looks up its groups before it does anything else; they exist only where it runs.
-START = """
-set -e
-cp /etc/group /etc/passwd {work}
-grep -q ^frr: {work}/passwd || echo 'frr:x:65533:65533::/:/bin/false' >> {work}/passwd
-grep -q ^frr: {work}/group || printf 'frr:x:65533:\\nfrrvty:x:65532:frr,root\\n' >> {work}/group
-mount --bind {work}/group /etc/group
-mount --bind {work}/passwd /etc/passwd
-mkdir -p /var/run/frr /var/tmp/frr
-mount -t tmpfs frr /var/run/frr
-mount -t tmpfs frr /var/tmp/frr
-exec {program} -u root -g root -f {work}/{name}.conf -i {work}/{name}.pid -z {work}/zserv.api --vty_socket {work} -P 0 \
-    --log stdout {extra}
-"""
+# FRR looks up its user and groups before it does anything else: a library shows it files in which they are.
+USERS = "frr:x:65533:65533::/:/bin/false\n"
+GROUPS = "frr:x:65533:\nfrrvty:x:65532:frr,root\n"
 
 
 class Frr:
@@ -31,7 +21,11 @@ class Frr:
         self.root = layer_of("frr")
         self.work = lab.work / f"frr-{ns}"
         self.work.mkdir()
-        self.env = {"LD_LIBRARY_PATH": ":".join(f"{self.root}/usr/lib/x86_64-linux-gnu{sub}" for sub in ("/frr", ""))}
+        libraries = f"{self.root}/usr/lib/x86_64-linux-gnu"
+        self.env = {"LD_LIBRARY_PATH": f"{libraries}/frr:{libraries}", "LD_PRELOAD": f"{libraries}/libnss_wrapper.so"}
+        for name, more in (("passwd", USERS), ("group", GROUPS)):
+            (self.work / name).write_text(Path("/etc", name).read_text() + more)
+            self.env[f"NSS_WRAPPER_{name.upper()}"] = str(self.work / name)
         self.daemons = {}
         self.configs = {"zebra": f"hostname {ns}\n", **daemons}
         for name in self.configs:
@@ -39,10 +33,10 @@ class Frr:
 
     def start(self, name):
         (self.work / f"{name}.conf").write_text(self.configs[name])
-        script = START.format(work=self.work, name=name, program=f"{self.root}/usr/lib/frr/{name}",
-                              extra="--retain" if name == "zebra" else "")
-        self.daemons[name] = self.lab.spawn(self.ns, ["unshare", "-m", "bash", "-c", script], f"frr-{self.ns}/{name}.log",
-                                            env=self.env)
+        self.daemons[name] = self.lab.spawn(self.ns, [
+            f"{self.root}/usr/lib/frr/{name}", "-u", "root", "-g", "root", "-f", self.work / f"{name}.conf",
+            "-i", self.work / f"{name}.pid", "-z", self.work / "zserv.api", "--vty_socket", self.work, "-P", "0",
+            "--log", "stdout", *(["--retain"] if name == "zebra" else [])], f"frr-{self.ns}/{name}.log", env=self.env)
 
         def ready():
             if self.daemons[name].poll() is not None:
