@@ -274,7 +274,7 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	const struct dp_if *ifp = map ? view->by_id[map->untagged] : NULL;
 	struct fast_worker *f = w->fast;
 	*learn = nothing;
-	if (unlikely(!f || !ifp || !ifp->up || trace_armed()))
+	if (unlikely(!f || !ifp || !ifp->up || ifp->stages_only || trace_armed()))
 		return n;
 	struct stage_mark mark = stage_begin(w);
 	f->clamps = view->clamps;
@@ -323,13 +323,20 @@ static bool as_expected(const struct fast_slot *s, const struct pkt_meta *meta, 
 	       !memcmp(ip + 12, sa->tmpl + 12, 12) && !memcmp(ip + sa->outer_len, sa->tmpl + sa->outer_len, 4);
 }
 
+/* Changes of interfaces void all flows, so that this is asked when one is learned only. */
+static bool leaves_by_stages(const struct adj *a)
+{
+	const struct dp_if *ifp = iface_get(a->if_id);
+	return !ifp || ifp->stages_only;
+}
+
 void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj)
 {
 	struct fast_worker *f = w->fast;
 	struct pkt_meta *meta = pkt_meta(m);
 	const struct adj *a = &adj_table[adj];
 	meta->flags &= ~PKT_F_LEARN;
-	if (!f || !f->open || a->l2_len != sizeof(struct rte_ether_hdr))
+	if (!f || !f->open || a->l2_len != sizeof(struct rte_ether_hdr) || leaves_by_stages(a))
 		return;
 	const struct fast_slot *s = &f->slot[meta->learn];
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, sizeof(struct rte_ether_hdr));

@@ -29,6 +29,7 @@ struct dp_if {
 	bool link;	      /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
 	uint8_t link_local[16];	 /* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
 	bool host;		 /* has a device on the Linux host (host.h) */
+	bool stages_only;	 /* no flow through it takes the fast path: a feature wants to see every packet */
 	struct cv_tunnel tunnel; /* TUNNEL */
 	/* below: main lcore only */
 	struct cv_if cfg;
