@@ -375,6 +375,8 @@ struct cfg_map_entry {
 	const char *acl;      /* NULL = a dynamic entry that takes any flow (IPSEC-59) */
 	struct cv_addr *peer; /* in order of preference (IPSEC-48); none = a dynamic entry */
 	unsigned n_peer;
+	bool default_peer;	    /* the first is preferred again after another one has failed (PREF-1) ... */
+	bool idle_to_default;	    /* ... and after another one's tunnel has ended for being idle (PREF-8) */
 	const char **transform_set; /* 1..6 in order (IPSEC-49) */
 	unsigned n_transform_set;
 	enum ike_group pfs;   /* NONE = not asked for (IPSEC-53) */

@@ -44,6 +44,8 @@ static bool has_company(struct control *c, const struct child *ch)
 static void end(struct control *c, const struct child *ch, uint64_t quiet)
 {
 	struct ike_match m = {.fvrf = -1, .ivrf = -1};
+	const struct rule_ref *r = desired_rule(c->desired, ch->rule_id);
+	const struct cfg_map_entry *entry = r ? r->entry : NULL;	 /* the rule of a dynamic entry goes with ch */
 	struct cv_addr local = ch->path.local, remote = ch->path.remote; /* ch goes away in ike_clear() */
 	char text[CV_ADDR_STR];
 
@@ -58,6 +60,9 @@ static void end(struct control *c, const struct child *ch, uint64_t quiet)
 		m.fvrf = (int)ch->path.vrf;
 	}
 	ike_clear(c->ike, &m);
+	/* where another pair keeps an IKE SA with this peer alive, IKE still goes to it first */
+	if (entry)
+		ike_peer_idle(c->ike, entry);
 }
 
 /* False: there may be more. */

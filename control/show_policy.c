@@ -296,6 +296,8 @@ static json_t *idle_time_of(const struct cfg_map_entry *e)
 
 	if (o)
 		set_int(o, "idle_time", e->idle_s);
+	if (e->idle_to_default)
+		set_flag(o, "idle_to_default", true);
 	return o;
 }
 
@@ -440,12 +442,14 @@ static void pairs_collect(const struct control *c, struct entry_pairs *out)
 	qsort(out->p, out->n, sizeof(*out->p), pair_cmp);
 }
 
-static const struct cv_addr *current_peer(const struct entry_pairs *pairs, const struct cfg_map_entry *e)
+/* Of the SAs that are up, else the one that is asked first. */
+static const struct cv_addr *current_peer(
+	const struct control *c, const struct entry_pairs *pairs, const struct cfg_map_entry *e)
 {
 	struct entry_pair key = {.entry = e};
 	const struct entry_pair *p = bsearch(&key, pairs->p, pairs->n, sizeof(key), pair_cmp);
 
-	return p ? &p->ch->path.remote : NULL;
+	return p ? &p->ch->path.remote : ike_current_peer(c->ike, e);
 }
 
 static void entry_lines(const struct cfg_acl *a, json_t *o)
@@ -527,7 +531,9 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 
 		json_array_append_new(peers, json_string(cv_addr_str(&e->peer[i], text)));
 	}
-	set_addr(o, "current_peer", current_peer(pairs, e));
+	if (e->default_peer)
+		set_flag(o, "default_peer", true);
+	set_addr(o, "current_peer", current_peer(c, pairs, e));
 	set_str(o, "access_list", e->acl);
 	if (e->acl_ref)
 		entry_lines(e->acl_ref, o);

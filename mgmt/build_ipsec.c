@@ -115,6 +115,8 @@ static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entr
 	e->dynamic_map = build_text(b, n, "dynamic-map");
 	e->per_host = strcmp(tree_text(n, "level"), "per-host") == 0;
 	e->auto_start = tree_flag(n, "auto-start");
+	e->default_peer = tree_flag(n, "default-peer");
+	e->idle_to_default = tree_flag(n, "idle-to-default");
 	e->peer = config_alloc(b->c, tree_count(n, "peer"), sizeof(*e->peer));
 	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
 		if (!build_addr(b, p, &e->peer[e->n_peer++]))

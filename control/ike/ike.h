@@ -164,6 +164,11 @@ void ike_children_lost(struct ike *ike);
 /* An authenticated ESP packet came from a new place (NAT rebinding). */
 void ike_peer_moved(struct ike *ike, uint32_t child_id, const struct cv_addr *addr, uint16_t port);
 
+/* The tunnel of this entry with its current peer has ended for being idle (PREF-8). */
+void ike_peer_idle(struct ike *ike, const struct cfg_map_entry *e);
+/* The peer with which the next negotiation of the entry begins; NULL = it has none. The entry's own. */
+const struct cv_addr *ike_current_peer(const struct ike *ike, const struct cfg_map_entry *e);
+
 /* Milliseconds until ike_run_timers must be called, UINT64_MAX = nothing pending. */
 uint64_t ike_next_timeout(struct ike *ike);
 void ike_run_timers(struct ike *ike);

@@ -568,7 +568,8 @@ bool ike_child_comes(struct ike *ike, const struct cfg_map_entry *e, const struc
 
 /* ---- several peers of an entry (ike_peers.c) ---- */
 
-/* The peer of this SA is dead: the next of the list becomes the current one for every entry that the SA served. */
+/* The peer of this SA is dead: the next of the list, or the default one, becomes the current one for every entry that
+ * the SA served. */
 void ike_peer_dead(struct ike_sa *sa);
 
 void ike_pools_free(struct ike *ike); /* v1_modecfg.c */

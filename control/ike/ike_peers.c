@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which of the several peers of a map entry is the current one (DPD-12, PREF-6): negotiations begin with it; when it is
- * dead, or does not answer, the next one of the list becomes the current one, round and round. Kept by name and
- * sequence of the entry and by address, so that it outlives a change of the configuration. Entries with one peer are
- * not kept.
+ * Which of the several peers of a map entry is the current one (DPD-12, PREF-6): negotiations begin with it; when it
+ * does not answer, the next one of the list becomes the current one, round and round. When it dies, the next one does
+ * as well, or the default peer of an entry that has one (PREF-4). Kept by name and sequence of the entry and by
+ * address, so that it outlives a change of the configuration. Entries with one peer are not kept.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,7 @@ static void dead_for(struct ike *ike, const struct cfg_map_entry *e, const struc
 {
 	for (unsigned i = 0; e && i < e->n_peer; i++)
 		if (cv_addr_eq(&e->peer[i], peer) && ike_peer_current(ike, e) == i) {
-			ike_peer_set_current(ike, e, (i + 1) % e->n_peer);
+			ike_peer_set_current(ike, e, e->default_peer ? 0 : (i + 1) % e->n_peer);
 			return;
 		}
 }
@@ -84,6 +84,17 @@ void ike_peer_dead(struct ike_sa *sa)
 		last = c->p.entry;
 		dead_for(sa->ike, last, &sa->peer);
 	}
+}
+
+void ike_peer_idle(struct ike *ike, const struct cfg_map_entry *e)
+{
+	if (e->idle_to_default)
+		ike_peer_set_current(ike, e, 0);
+}
+
+const struct cv_addr *ike_current_peer(const struct ike *ike, const struct cfg_map_entry *e)
+{
+	return e->n_peer ? &e->peer[ike_peer_current(ike, e)] : NULL;
 }
 
 void ike_peers_config(struct ike *ike)

@@ -193,7 +193,7 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	if (json_object_get(e, "description"))
 		fprintf(out, "        Description: %s\n", jtext(e, "description", ""));
 	json_array_foreach (json_object_get(e, "peers"), i, v)
-		fprintf(out, "        Peer = %s\n", jstring(v));
+		fprintf(out, "        Peer = %s%s\n", jstring(v), i == 0 && jflag(e, "default_peer") ? " default" : "");
 	if (json_object_get(e, "profile"))
 		fprintf(out, "        Profile name: %s (IKEv%lld)\n", jtext(e, "profile", "default"),
 			jint(e, "version"));
@@ -218,7 +218,8 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	else
 		fprintf(out, "        Antireplay: disabled\n");
 	if (jint(e, "idle_time"))
-		fprintf(out, "        Security association idletime: %lld seconds\n", jint(e, "idle_time"));
+		fprintf(out, "        Security association idletime: %lld seconds%s\n", jint(e, "idle_time"),
+			jflag(e, "idle_to_default") ? ", then the default peer" : "");
 	if (jflag(e, "per_host"))
 		fprintf(out, "        Security association level: per-host\n");
 	fprintf(out, "        Transform sets={\n");

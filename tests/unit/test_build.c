@@ -298,10 +298,11 @@ static void test_ike(void **state)
 	"{\"culvert-acl:access-lists\":{\"access-list\":[{\"name\":\"a\",\"line\":[{\"sequence\":10,\"action\":"       \
 	"\"permit\","                                                                                                  \
 	"\"source\":\"10.1.0.0/24\",\"destination\":\"10.2.0.0/24\"}]}]},\"culvert-ipsec:ipsec\":{"
-#define MAP(entry)                                                                                                     \
+#define MAP(entry) MAP_TO("\"192.0.2.2\"", entry)
+#define MAP_TO(peers, entry)                                                                                           \
 	"\"transform-set\":[{\"name\":\"t\",\"algorithm\":\"aes128-gcm16\"}],\"crypto-map\":[{\"name\":\"m\","         \
 	"\"entry\":[{"                                                                                                 \
-	"\"sequence\":10,\"access-list\":\"a\",\"peer\":[\"192.0.2.2\"],\"transform-set\":[\"t\"]" entry "}]}]}}"
+	"\"sequence\":10,\"access-list\":\"a\",\"peer\":[" peers "],\"transform-set\":[\"t\"]" entry "}]}]}}"
 
 /* VRF-10: each family by itself; what is not written is off. A loopback has nothing to judge. */
 static void test_verify_source(void **state)
@@ -426,6 +427,17 @@ static void test_security_association(void **state)
 	}
 }
 
+#define TWO_PEERS "\"192.0.2.2\",\"192.0.2.3\""
+static void test_default_peer(void **state)
+{
+	struct cv_config *c = build_ok(
+		MAP_BEGIN MAP_TO(TWO_PEERS, ",\"default-peer\":true,\"idle-time\":60,\"idle-to-default\":true"));
+
+	(void)state;
+	assert_true(c->map[0].entry[0].default_peer && c->map[0].entry[0].idle_to_default);
+	config_unref(c);
+}
+
 /* REPLAY-T4: both at one level; IDLE-T3: 59 and 86401; a window that is none of the values. */
 static void test_security_association_refused(void **state)
 {
@@ -436,6 +448,11 @@ static void test_security_association_refused(void **state)
 		MAP_BEGIN MAP(",\"idle-time\":59"),
 		MAP_BEGIN "\"security-association\":{\"idle-time\":86401}," MAP(""),
 		MAP_BEGIN "\"fragmentation\":\"sometimes\"," MAP(""),
+		/* PREF-1, PREF-9: a default peer is the first of several, and the way back to it has an idle time of
+		   its own */
+		MAP_BEGIN MAP(",\"default-peer\":true"),
+		MAP_BEGIN MAP_TO(TWO_PEERS, ",\"idle-time\":60,\"idle-to-default\":true"),
+		MAP_BEGIN MAP_TO(TWO_PEERS, ",\"default-peer\":true,\"idle-to-default\":true"),
 	};
 
 	(void)state;
@@ -627,6 +644,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_dynamic_map),
 		cmocka_unit_test(test_security_association_refused),
+		cmocka_unit_test(test_default_peer),
 		cmocka_unit_test(test_one_vendors_own),
 		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),
 		cmocka_unit_test(test_certificate_rules),

@@ -169,6 +169,59 @@ static void list_goes_round(void **state)
 	}
 }
 
+static bool with_default;
+static void tweak_default(struct cv_config *c, int host)
+{
+	tweak_three(c, host);
+	c->map->entry->default_peer = !host && with_default;
+}
+
+/* The first peer of three is dead, the second one serves. */
+static const struct cfg_map_entry *second_serves(bool default_peer)
+{
+	const struct cfg_map_entry *e;
+
+	with_default = default_peer;
+	dpd_mode = CFG_DPD_PERIODIC;
+	start(tweak_default);
+	assert_int_equal(cv_addr_parse("192.0.2.3", &p->h[1].addr), 0);
+	pair_acquire(p, 0, 0);
+	assert_true(pair_until(p, two_agree, 300000));
+	e = p->h[0].cfg->map->entry;
+	assert_true(ike_current_peer(p->h[0].ike, e) == &e->peer[1]);
+	return e;
+}
+
+/* PREF-4, PREF-5, PREF-T1: after the current peer has died the default one is asked first, else the next of the list.
+ */
+static void default_peer_after_a_failure(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const struct cfg_map_entry *e = second_serves(i == 1);
+
+		p->cut = true;
+		pair_run(p, 60000);
+		assert_string_equal(pair_reason(p, 0, IKE_EVT_DOWN), "peer not responding");
+		assert_true(ike_current_peer(p->h[0].ike, e) == &e->peer[i ? 0 : 2]);
+		if (!i)
+			pair_free(p);
+	}
+}
+
+/* IDLE-7, PREF-8, PREF-T2, PREF-T5: whom the entry asks after its tunnel was idle. */
+static void default_peer_after_idleness(void **state)
+{
+	const struct cfg_map_entry *e = second_serves(true);
+
+	(void)state;
+	ike_peer_idle(p->h[0].ike, e);
+	assert_true(ike_current_peer(p->h[0].ike, e) == &e->peer[1]);
+	p->h[0].cfg->map->entry->idle_to_default = true;
+	ike_peer_idle(p->h[0].ike, e);
+	assert_true(ike_current_peer(p->h[0].ike, e) == &e->peer[0]);
+}
+
 /* The negotiation that nobody answers moves the list on as well, so that the next one need not ask the dead first. */
 static void next_negotiation(void **state)
 {
@@ -402,6 +455,8 @@ int main(void)
 		V1_TEST(dpd_on_demand),
 		V1_TEST(next_peer),
 		V1_TEST(list_goes_round),
+		V1_TEST(default_peer_after_a_failure),
+		V1_TEST(default_peer_after_idleness),
 		V1_TEST(next_negotiation),
 		V1_TEST(nat),
 		V1_TEST(nat_drafts),
