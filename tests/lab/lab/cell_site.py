@@ -2,6 +2,7 @@
 """One Linux peer and one Culvert that take many cells of a matrix at a time: each cell is an SA pair of its own, in tunnel
 mode for one host behind the peer, for which host-b answers."""
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,12 @@ def cell_host(number, family):
     """Counted from 1: the address with host number 0 is the subnet routers' (RFC 4291 2.6.1), and is written in another way."""
     host = number + 1
     return f"10.3.{host >> 8}.{host & 255}" if family == 4 else f"2001:db8:3::{host:x}"
+
+
+def seen_in_clear(plan, leaks):
+    """What clear.log has of a cell's hosts, as a reason why the cell failed; or ""."""
+    lines = [line for line in leaks.splitlines() if re.search(rf"(?<![\w:.]){re.escape(plan.there)}(?![\w:.]*\w)", line)]
+    return f"{len(lines)} packets in clear on the wire, first {lines[0].strip()}" if lines else ""
 
 
 class CellSite:

@@ -4,7 +4,7 @@ of the peer's for itself, and with it an IKE SA, and a child for one host behind
 import re
 
 from . import config as cfg
-from .cell_site import CellSite, cell_host
+from .cell_site import CellSite, cell_host, seen_in_clear
 from .core import LabError, speed, wait_until
 from .ike_matrix import AEAD, CIPHERS, GROUPS, HASHES, KEYS
 from .ikedaemons import Conn, Libreswan, StrongSwan, block
@@ -354,9 +354,7 @@ class IkeMatrixSite(CellSite):
                     return f"{way}{when}: no answer to packets of {missing} bytes"
         if not self.is_renewed(plan, {plan.name: first}, renewed):
             return f"not renewed: {first} before, {renewed.get(plan.name)} afterwards"
-        if re.search(rf"{re.escape(plan.there)}\b", leaks):
-            return "packets in clear on the wire"
-        return ""
+        return seen_in_clear(plan, leaks)
 
     def wrong_algorithms(self, plan, first):
         expected = self.daemon.expected(plan)
