@@ -309,7 +309,7 @@ static const EVP_CIPHER *openssl_cipher(const struct algo_encr *e)
 		{EVP_aes_128_gcm, EVP_aes_192_gcm, EVP_aes_256_gcm},
 	};
 	if (e->id == CV_ENCR_DES)
-		return EVP_CIPHER_fetch(NULL, "DES-CBC", NULL); /* of the legacy provider */
+		return EVP_des_cbc(); /* of the legacy provider */
 	if (e->id == CV_ENCR_3DES)
 		return EVP_des_ede3_cbc();
 	if (e->id == CV_ENCR_CHACHA20_POLY1305)
