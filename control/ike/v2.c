@@ -84,6 +84,7 @@ static void setup_free(struct v2_sa *sa)
 	v2_buf_free(&s->own_auth);
 	v2_ppk_fini(sa);
 	pki_tp_unref(s->own_tp);
+	cv_secret_zero(&s->proof, sizeof(s->proof));
 	free(s);
 	sa->setup = NULL;
 }

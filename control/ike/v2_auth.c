@@ -20,8 +20,6 @@ static void auth_done(struct v2_sa *sa)
 {
 	v2_setup_done(sa);
 	v2_inter_fini(sa);
-	cv_secret_zero(sa->keys.pi, sizeof(sa->keys.pi));
-	cv_secret_zero(sa->keys.pr, sizeof(sa->keys.pr));
 	ike_timer_stop(sa->sa.ike, &sa->stage);
 	sa->sa.state = V2_ESTABLISHED;
 	sa->auth_initiator = sa->sa.initiator;

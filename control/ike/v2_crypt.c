@@ -84,8 +84,8 @@ int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const 
 		take(k->ar, &p, k->a_len);
 		take(k->ei, &p, k->e_len);
 		take(k->er, &p, k->e_len);
-		take(k->pi, &p, k->d_len);
-		take(k->pr, &p, k->d_len);
+		take(sa->setup->proof.i, &p, k->d_len);
+		take(sa->setup->proof.r, &p, k->d_len);
 	}
 	cv_secret_zero(km, sizeof(km));
 	cv_secret_zero(sks, sizeof(sks));
@@ -225,7 +225,8 @@ size_t v2_id_body(const struct ike_id *id, uint8_t out[4 + IKE_ID_MAX])
 static int mac_id(const struct v2_sa *sa, bool of_initiator, const uint8_t *id_body, size_t id_len, uint8_t *out)
 {
 	struct ikec_iov id = {id_body, id_len};
-	return ikec_prf(sa->suite.prf, of_initiator ? sa->keys.pi : sa->keys.pr, sa->keys.d_len, &id, 1, out);
+	return ikec_prf(
+		sa->suite.prf, of_initiator ? sa->setup->proof.i : sa->setup->proof.r, sa->keys.d_len, &id, 1, out);
 }
 
 int v2_auth_octets(const struct v2_sa *sa, bool of_initiator, const uint8_t *id_body, size_t id_len, struct v2_buf *out)

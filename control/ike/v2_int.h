@@ -33,9 +33,17 @@ struct v2_suite {
 	uint8_t n_addke;
 };
 struct v2_keys {
-	uint8_t d[V2_KEY_MAX], ai[V2_KEY_MAX], ar[V2_KEY_MAX], ei[V2_KEY_MAX], er[V2_KEY_MAX], pi[V2_KEY_MAX],
-		pr[V2_KEY_MAX];
-	uint16_t d_len, a_len, e_len; /* d_len: also of pi and pr; e_len: with salt */
+	uint8_t d[V2_KEY_MAX], ai[V2_KEY_MAX], ar[V2_KEY_MAX], ei[V2_KEY_MAX], er[V2_KEY_MAX];
+	uint16_t d_len, a_len, e_len; /* e_len: with salt */
+};
+/* SK_p: of no use once the ends are authenticated. As long as SK_d. */
+struct v2_proof_keys {
+	uint8_t i[V2_KEY_MAX], r[V2_KEY_MAX];
+};
+/* The keys that a post-quantum preshared key is mixed into (RFC 8784), without it. */
+struct v2_no_ppk {
+	uint8_t d[V2_KEY_MAX];
+	struct v2_proof_keys proof;
 };
 
 struct v2_nonce {
@@ -153,6 +161,7 @@ struct v2_setup {
 	struct ikec_dh *dh;
 	struct v2_buf init_req, init_resp; /* for AUTH (RFC 7296 2.15) and for repeating the answer */
 	struct v2_request init;		   /* IKE_SA_INIT, which is no task */
+	struct v2_proof_keys proof;
 	uint8_t cookie[64];
 	uint8_t cookie_len;
 	enum ike_group want_group; /* initiator: of our KE payload */
@@ -166,8 +175,8 @@ struct v2_setup {
 	uint8_t own_auth_method;
 
 	/* post-quantum preshared keys (v2_ppk.c) */
-	bool use_ppk;		/* both ends have announced them */
-	struct v2_keys *no_ppk; /* initiator, until the peer has answered: the keys without it; NULL = none */
+	bool use_ppk;		  /* both ends have announced them */
+	struct v2_no_ppk *no_ppk; /* initiator, until the peer has answered; NULL = none */
 	struct v2_buf own_auth_no_ppk;
 };
 

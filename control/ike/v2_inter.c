@@ -100,7 +100,8 @@ static int note_message(struct v2_sa *sa, const struct v2_hdr *h, uint8_t first,
 	/* each end sends one message of an exchange: the number of exchanges so far is that of its messages */
 	struct ikec_iov iov[3] = {{auth, sa->inter->n ? n : 0}, {a, sizeof(a)}, {inner.p, inner.len}};
 	uint8_t out[IKEC_PRF_MAX];
-	int err = ikec_prf(sa->suite.prf, by_initiator ? sa->keys.pi : sa->keys.pr, sa->keys.d_len, iov, 3, out);
+	int err = ikec_prf(
+		sa->suite.prf, by_initiator ? sa->setup->proof.i : sa->setup->proof.r, sa->keys.d_len, iov, 3, out);
 	if (!err)
 		memcpy(auth, out, n);
 	return err;

@@ -39,14 +39,23 @@ static int mix(const struct v2_sa *sa, const struct cfg_ppk *ppk, uint8_t *key)
 
 static bool mix_all(struct v2_sa *sa, const struct cfg_ppk *ppk)
 {
-	return mix(sa, ppk, sa->keys.d) == 0 && mix(sa, ppk, sa->keys.pi) == 0 && mix(sa, ppk, sa->keys.pr) == 0;
+	struct v2_proof_keys *p = &sa->setup->proof;
+	return mix(sa, ppk, sa->keys.d) == 0 && mix(sa, ppk, p->i) == 0 && mix(sa, ppk, p->r) == 0;
+}
+
+static struct v2_no_ppk keys_now(const struct v2_sa *sa)
+{
+	struct v2_no_ppk k = {.proof = sa->setup->proof};
+	memcpy(k.d, sa->keys.d, sizeof(k.d));
+	return k;
 }
 
 void v2_ppk_swap(struct v2_sa *sa)
 {
-	struct v2_keys k = sa->keys;
-	sa->keys = *sa->setup->no_ppk;
-	*sa->setup->no_ppk = k;
+	struct v2_no_ppk k = keys_now(sa), *other = sa->setup->no_ppk;
+	memcpy(sa->keys.d, other->d, sizeof(sa->keys.d));
+	sa->setup->proof = other->proof;
+	*other = k;
 	cv_secret_zero(&k, sizeof(k));
 }
 
@@ -84,7 +93,7 @@ const char *v2_ppk_begin(struct v2_sa *sa)
 	sa->setup->no_ppk = malloc(sizeof(*sa->setup->no_ppk));
 	if (!sa->setup->no_ppk)
 		abort();
-	*sa->setup->no_ppk = sa->keys;
+	*sa->setup->no_ppk = keys_now(sa);
 	return mix_all(sa, ppk) ? NULL : "cannot derive keys";
 }
 
