@@ -36,13 +36,25 @@ int control_apply(struct control *c, struct cv_config *cfg, void (*cb)(void *arg
 struct cv_config *control_running(struct control *c);
 
 /*
+ * The part of a long answer that is still to come: text for the inside of an array. Whoever gets one calls next() until
+ * it returns false, perhaps with turns of the loop in between, and free() at any time; not after control_stop().
+ */
+struct show_text;
+struct control_rest {
+	const char *key; /* of the array; the answer that came with it does not have this member */
+	bool (*next)(struct control_rest *rest, struct show_text *out); /* appends some 32 kB; false = that was all */
+	void (*free)(struct control_rest *rest);
+};
+typedef void control_answer(void *arg, json_t *answer, struct control_rest *rest); /* rest NULL: that is all of it */
+
+/*
  * Operational state as JSON. request: {"show": "crypto session", args...}. cb gets an object it must json_decref, or an
  * object with "error". The shapes are documented in docs/show.md; the words follow the manuals. May answer at once or
  * after a round trip to the dataplane.
  */
-void control_show(struct control *c, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg);
+void control_show(struct control *c, const json_t *request, control_answer *cb, void *arg);
 /* {"clear": "crypto sa" | "crypto session" | "counters" | "arp", selectors...} and {"do": "trace" | "capture" | ...}.
- * Same contract. */
-void control_do(struct control *c, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg);
+ * Same contract, never with a rest. */
+void control_do(struct control *c, const json_t *request, control_answer *cb, void *arg);
 
 #endif

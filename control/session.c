@@ -175,6 +175,8 @@ const char *session_last_failure(
 	const json_t *f;
 	char key[256];
 
+	if (!json_object_size(t->failure))
+		return NULL;
 	failure_key(key, e, peer);
 	f = json_object_get(t->failure, key);
 	if (!f)

@@ -143,7 +143,7 @@ int arg_interface(struct show *s, const struct cfg_interface **ifc)
 
 void show_answer(struct show *s)
 {
-	s->cb(s->arg, s->out);
+	s->cb(s->arg, s->out, s->rest);
 	json_decref(s->req);
 	free(s);
 }
@@ -157,6 +157,9 @@ void show_error(struct show *s, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	json_object_clear(s->out);
+	if (s->rest)
+		s->rest->free(s->rest);
+	s->rest = NULL;
 	set_str(s->out, "error", text);
 	show_answer(s);
 }
@@ -332,7 +335,7 @@ static void dispatch(struct show *s, const char *kind, const struct verb *verbs,
 	show_error(s, "%s '%s' is not known", kind, words ? words : "");
 }
 
-static struct show *request(struct control *c, const json_t *req, answer_cb cb, void *arg)
+static struct show *request(struct control *c, const json_t *req, control_answer *cb, void *arg)
 {
 	struct show *s = calloc(1, sizeof(*s));
 
@@ -342,12 +345,12 @@ static struct show *request(struct control *c, const json_t *req, answer_cb cb, 
 	return s;
 }
 
-void control_show(struct control *c, const json_t *req, void (*cb)(void *arg, json_t *answer), void *arg)
+void control_show(struct control *c, const json_t *req, control_answer *cb, void *arg)
 {
 	dispatch(request(c, req, cb, arg), "show", shows, sizeof(shows) / sizeof(shows[0]));
 }
 
-void control_do(struct control *c, const json_t *req, void (*cb)(void *arg, json_t *answer), void *arg)
+void control_do(struct control *c, const json_t *req, control_answer *cb, void *arg)
 {
 	struct show *s = request(c, req, cb, arg);
 

@@ -200,28 +200,34 @@ static void peer_add(struct show *s, json_t *index, const struct cv_addr *a, uin
 	json_array_append_new(s->list, o);
 }
 
+struct peers {
+	struct show *s;
+	json_t *index;
+};
+
+static void peer_of(void *arg, const struct ike_sa_name *name)
+{
+	struct peers *x = arg;
+	struct ike_sa_brief b;
+
+	if (ike_sa_brief(x->s->c->ike, name, &b))
+		peer_add(x->s, x->index, &b.path.remote, b.path.rport);
+}
+
 void show_peer(struct show *s)
 {
-	json_t *sas = ike_show_sas(s->c->ike, 0), *index = json_object(), *sa;
+	struct peers x = {s, json_object()};
 	const struct cv_config *cfg = s->c->running;
-	size_t i;
 
 	s->list = set_array(s->out, "peers");
-	json_array_foreach (sas, i, sa) {
-		const char *remote = json_string_value(json_object_get(sa, "remote"));
-		struct cv_addr a;
-
-		if (remote && !cv_addr_parse(remote, &a))
-			peer_add(s, index, &a, (uint64_t)json_integer_value(json_object_get(sa, "remote_port")));
-	}
-	for (i = 0; cfg && i < cfg->n_peer; i++) {
+	ike_for_each_sa(s->c->ike, 0, peer_of, &x);
+	for (unsigned i = 0; cfg && i < cfg->n_peer; i++) {
 		char text[CV_ADDR_STR];
 
-		if (!json_object_get(index, cv_addr_str(&cfg->peer[i].addr, text)))
-			peer_add(s, index, &cfg->peer[i].addr, 500);
+		if (!json_object_get(x.index, cv_addr_str(&cfg->peer[i].addr, text)))
+			peer_add(s, x.index, &cfg->peer[i].addr, 500);
 	}
-	json_decref(index);
-	json_decref(sas);
+	json_decref(x.index);
 	show_answer(s);
 }
 

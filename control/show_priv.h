@@ -4,18 +4,18 @@
 #define CONTROL_SHOW_PRIV_H
 
 #include "control_priv.h"
-
-typedef void (*answer_cb)(void *arg, json_t *answer);
+#include "show_text.h"
 
 /* One request until it is answered; freed by show_answer(). */
 struct show {
 	struct control *c;
 	json_t *req; /* own reference */
-	answer_cb cb;
+	control_answer *cb;
 	void *arg;
 	json_t *out;			/* being built */
 	json_t *list;			/* the array in it that grows; borrowed */
 	void (*finish)(struct show *s); /* before the answer to a dump; NULL = nothing to do */
+	struct control_rest *rest;	/* what comes after s->out; NULL = nothing */
 };
 
 /* Counters at the last `clear counters`. */

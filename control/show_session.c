@@ -2,28 +2,58 @@
 /*
  * show crypto session: IKE SAs and IPsec SAs between the same two ends as one session (MON-1..4), configured flows
  * without an SA (MON-16), and configured sessions that are down, with the reason of the last failure.
+ *
+ * There may be ten thousand. What belongs to each session is gathered first, by name, and sorted; the text is made in
+ * slices, with turns of the loop between them (control_rest), and leaves out what has gone meanwhile.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cv_addr.h"
 #include "show_priv.h"
 
-struct sessions {
-	struct show *s;
-	json_t *by_key;	 /* "fvrf|ivrf|local|lport|remote|rport" -> session */
-	json_t *by_pair; /* "fvrf|ivrf|remote" -> session: any port, for configured flows */
-	json_t *rules;	 /* rule ids that a session lists */
-	struct cv_addr local, remote;
-	int fvrf, ivrf;
-};
-
 struct endpoints {
 	uint32_t fvrf, ivrf;
-	struct cv_addr local, remote;
-	uint16_t lport, rport;
+	struct cv_addr remote, local;
+	uint16_t rport, lport;
 };
+
+enum item_kind { ITEM_IKE, ITEM_FAILURE, ITEM_CHILD, ITEM_FLOW }; /* in this order within a session */
+
+/* One thing that a session lists. */
+struct item {
+	struct endpoints e;
+	enum item_kind kind;
+	struct ike_sa_name sa;	       /* IKE */
+	uint32_t id;		       /* CHILD: its number; FLOW, FAILURE: the rule */
+	uint32_t place;		       /* of the map entry: flows are listed in its order */
+	uint32_t flow;		       /* CHILD: those of one flow have the same number */
+	const struct cv_selector *sel; /* while items are gathered and sorted */
+};
+
+/* Where a tunnel ends: an interface is found by its own address, a tunnel interface by both. */
+struct place {
+	uint32_t fvrf;
+	struct cv_addr local, remote; /* remote: all zero = no tunnel interface */
+	unsigned order;
+	const char *name;
+};
+
+struct sessions {
+	struct control_rest rest; /* first */
+	struct control *c;
+	struct cv_config *cfg; /* a reference: names of interfaces */
+	struct cv_addr local, remote;
+	int fvrf, ivrf;
+	struct item *item;
+	unsigned n, cap, at, end; /* the session being written: up to end; at == end: none */
+	bool open;
+	bool *listed; /* while gathering, by place in desired->rule: a pair of it is listed */
+	struct place *where;
+	unsigned n_where;
+};
+
+/* ---- gathering ---- */
 
 static bool wanted(const struct sessions *x, const struct endpoints *e)
 {
@@ -32,328 +62,484 @@ static bool wanted(const struct sessions *x, const struct endpoints *e)
 	       (x->fvrf < 0 || (uint32_t)x->fvrf == e->fvrf) && (x->ivrf < 0 || (uint32_t)x->ivrf == e->ivrf);
 }
 
-static void pair_key(char buf[static 160], const struct endpoints *e)
+static struct endpoints endpoints_of(const struct ike_path *p, uint32_t ivrf)
 {
-	char remote[CV_ADDR_STR];
+	struct endpoints e;
 
-	snprintf(buf, 160, "%u|%u|%s", e->fvrf, e->ivrf, cv_addr_str(&e->remote, remote));
+	memset(&e, 0, sizeof(e)); /* compared as bytes */
+	e.fvrf = p->vrf;
+	e.ivrf = ivrf;
+	e.remote = p->remote;
+	e.local = p->local;
+	e.rport = p->rport;
+	e.lport = p->lport;
+	return e;
 }
 
-/* Interfaces are found by the local address: that is where the tunnel ends. A tunnel interface is known by both ends.
- */
-static const char *interface_of(const struct control *c, const struct endpoints *e)
+static struct item *add(struct sessions *x, const struct endpoints *e, enum item_kind kind)
 {
-	const char *name = NULL;
-
-	for (unsigned i = 0; c->running && i < c->running->n_interface; i++) {
-		const struct cfg_interface *ifc = &c->running->interface[i];
-		const struct cfg_vrf *front = config_front_vrf(ifc);
-
-		if ((front ? front->id : CV_VRF_GLOBAL) != e->fvrf || !path_if_has(ifc, &e->local))
-			continue;
-		if (ifc->tunnel && cv_addr_eq(&ifc->tunnel->destination, &e->remote))
-			return ifc->name;
-		if (!ifc->tunnel && !name)
-			name = ifc->name;
+	if (x->n == x->cap) {
+		x->cap = x->cap ? 2 * x->cap : 64;
+		x->item = realloc(x->item, x->cap * sizeof(*x->item));
+		if (!x->item)
+			abort();
 	}
-	return name;
+	struct item *i = &x->item[x->n++];
+
+	*i = (struct item){.e = *e, .kind = kind};
+	return i;
 }
 
-static json_t *session_new(struct sessions *x, const struct endpoints *e)
+static void add_ike_sa(void *arg, const struct ike_sa_name *name)
 {
-	struct control *c = x->s->c;
-	char key[160];
-	json_t *o = json_object();
+	struct sessions *x = arg;
+	struct ike_sa_brief b;
 
-	set_str(o, "interface", interface_of(c, e));
-	set_addr(o, "peer", &e->remote);
-	set_int(o, "port", e->rport);
-	set_addr(o, "local", &e->local);
-	set_vrf(c, o, "fvrf", e->fvrf);
-	set_vrf(c, o, "ivrf", e->ivrf);
-	set_str(o, "description", session_description(c, &e->remote));
-	set_array(o, "ike_sas");
-	set_array(o, "flows");
-	pair_key(key, e);
-	json_object_set(x->by_pair, key, o);
-	json_array_append_new(x->s->list, o);
-	return o;
-}
-
-static json_t *session_get(struct sessions *x, const struct endpoints *e)
-{
-	char key[200], local[CV_ADDR_STR], remote[CV_ADDR_STR];
-	json_t *o;
-
-	snprintf(key, sizeof(key), "%u|%u|%s|%u|%s|%u", e->fvrf, e->ivrf, cv_addr_str(&e->local, local), e->lport,
-		cv_addr_str(&e->remote, remote), e->rport);
-	o = json_object_get(x->by_key, key);
-	if (o)
-		return o;
-	o = session_new(x, e);
-	json_object_set(x->by_key, key, o);
-	return o;
-}
-
-/* ---- IKE SAs ---- */
-
-static uint64_t get_int(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-static bool get_addr(const json_t *o, const char *key, struct cv_addr *a)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text && !cv_addr_parse(text, a);
-}
-
-static json_t *ike_sa_object(const json_t *sa, bool active)
-{
-	static const char *const copied[] = {"version", "local", "local_port", "remote", "remote_port"};
-	json_t *o = json_object();
-
-	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
-		json_object_set(o, copied[i], json_object_get(sa, copied[i]));
-	set_str(o, "state", active ? "Active" : "Inactive");
-	set_str(o, "capabilities", json_is_true(json_object_get(sa, "nat_t")) ? "N" : "");
-	json_object_set(o, "conn_id", json_object_get(sa, "id"));
-	json_object_set(o, "lifetime", json_object_get(sa, "remaining"));
-	return o;
-}
-
-static bool is_active(const json_t *sa)
-{
-	const char *phase = json_string_value(json_object_get(sa, "phase"));
-
-	return phase && !strcmp(phase, "established");
-}
-
-static void add_ike_sa(struct sessions *x, const json_t *sa)
-{
-	struct endpoints e = {.fvrf = (uint32_t)get_int(sa, "fvrf"),
-		.ivrf = (uint32_t)get_int(sa, "ivrf"),
-		.lport = (uint16_t)get_int(sa, "local_port"),
-		.rport = (uint16_t)get_int(sa, "remote_port")};
-	bool active = is_active(sa);
-	json_t *o;
-
-	if (!get_addr(sa, "local", &e.local) || !get_addr(sa, "remote", &e.remote) || !wanted(x, &e))
+	if (!ike_sa_brief(x->c->ike, name, &b))
 		return;
-	o = session_get(x, &e);
-	if (active) {
-		set_str(o, "phase1_id", json_string_value(json_object_get(sa, "peer_id")));
-		if (get_int(sa, "established") > get_int(o, "uptime"))
-			set_int(o, "uptime", get_int(sa, "established"));
-		set_flag(o, "active", true);
+	struct endpoints e = endpoints_of(&b.path, b.ivrf);
+
+	if (wanted(x, &e))
+		add(x, &e, ITEM_IKE)->sa = *name;
+}
+
+static void add_child(struct sessions *x, const struct child *ch)
+{
+	const struct rule_ref *r = desired_rule(x->c->desired, ch->rule_id);
+	struct endpoints e = endpoints_of(&ch->path, ch->ivrf);
+	struct item *i;
+
+	if (!r || !ch->n_sel || !wanted(x, &e))
+		return;
+	i = add(x, &e, ITEM_CHILD);
+	i->id = ch->id;
+	i->place = cfg_entry_place(r->entry);
+	i->sel = &ch->sel[0];
+	x->listed[r - x->c->desired->rule] = true;
+}
+
+static int by_flow(const struct item *a, const struct item *b)
+{
+	int d = memcmp(&a->sel->src, &b->sel->src, sizeof(a->sel->src));
+
+	return d ? d : memcmp(&a->sel->dst, &b->sel->dst, sizeof(a->sel->dst));
+}
+
+static int by_session(const void *pa, const void *pb)
+{
+	const struct item *a = pa, *b = pb;
+	int d = memcmp(&a->e, &b->e, sizeof(a->e));
+
+	if (d)
+		return d;
+	if (a->kind != b->kind)
+		return (int)a->kind - (int)b->kind;
+	if (a->place != b->place)
+		return a->place < b->place ? -1 : 1;
+	if (a->kind == ITEM_CHILD && (d = by_flow(a, b)))
+		return d;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static void sort(struct sessions *x)
+{
+	if (x->n)
+		qsort(x->item, x->n, sizeof(*x->item), by_session);
+}
+
+#define PAIR_LEN offsetof(struct endpoints, local) /* the two VRFs and the peer */
+
+/* A session with the peer of e, from any address and port, among the first n items; NULL = there is none. */
+static const struct endpoints *find_pair(const struct sessions *x, unsigned n, const struct endpoints *e)
+{
+	unsigned lo = 0, hi = n;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (memcmp(&x->item[mid].e, e, PAIR_LEN) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	json_array_append_new(json_object_get(o, "ike_sas"), ike_sa_object(sa, active));
+	return lo < n && !memcmp(&x->item[lo].e, e, PAIR_LEN) ? &x->item[lo].e : NULL;
+}
+
+static void add_rule_item(struct sessions *x, const struct endpoints *e, enum item_kind kind, const struct rule_ref *r)
+{
+	struct endpoints copy = *e; /* it may lie in the array that grows */
+	struct item *i = add(x, &copy, kind);
+
+	i->id = r->rule_id;
+	i->place = cfg_entry_place(r->entry);
+}
+
+/* List the rule with each of its peers that has a session, or, as down, with each of them; to how many. n: the items
+ * that are sorted. */
+static unsigned add_to_peers(struct sessions *x, const struct rule_ref *r, bool listed, unsigned n, bool existing)
+{
+	struct endpoints e;
+	unsigned found = 0;
+	uint64_t at;
+
+	memset(&e, 0, sizeof(e));
+	e.fvrf = r->fvrf;
+	e.ivrf = r->ivrf;
+	e.lport = e.rport = 500;
+	for (unsigned i = 0; i < r->entry->n_peer; i++) {
+		const struct cv_addr *local = path_if_addr(r->local, r->entry->peer[i].af);
+
+		e.remote = r->entry->peer[i];
+		e.local = local ? *local : (struct cv_addr){0};
+		const struct endpoints *there = existing ? find_pair(x, n, &e) : &e;
+
+		if (!there || !wanted(x, &e))
+			continue;
+		found++;
+		if (!listed)
+			add_rule_item(x, there, ITEM_FLOW, r);
+		if (session_last_failure(x->c->sessions, r->entry, &e.remote, &at))
+			add_rule_item(x, existing ? find_pair(x, n, &e) : &e, ITEM_FAILURE, r);
+	}
+	return found;
+}
+
+static void gather(struct sessions *x)
+{
+	const struct desired *d = x->c->desired;
+	unsigned n;
+
+	x->listed = calloc(d ? d->n_rule + 1 : 1, sizeof(*x->listed));
+	if (!x->listed)
+		abort();
+	ike_for_each_sa(x->c->ike, 0, add_ike_sa, x);
+	for (const struct child *ch = child_next(x->c->children, 0); ch; ch = child_next(x->c->children, ch->id))
+		add_child(x, ch);
+	sort(x);
+	for (n = 0; n < x->n; n++) {
+		struct item *i = &x->item[n];
+
+		if (n && i->kind == ITEM_CHILD && i[-1].kind == ITEM_CHILD)
+			i->flow = i[-1].flow + (i->place != i[-1].place || by_flow(i, i - 1));
+	}
+	for (unsigned i = 0; d && i < d->n_rule; i++)
+		if (!add_to_peers(x, &d->rule[i], x->listed[i], n, true) && !x->listed[i])
+			add_to_peers(x, &d->rule[i], false, n, false);
+	sort(x);
+	for (unsigned i = 0; i < x->n; i++)
+		x->item[i].sel = NULL; /* its pair may be gone when its turn comes */
+	free(x->listed);
+	x->listed = NULL;
+}
+
+/* ---- interfaces ---- */
+
+static int by_ends(const struct place *a, const struct place *b)
+{
+	int d = memcmp(&a->local, &b->local, sizeof(a->local));
+
+	if (a->fvrf != b->fvrf)
+		return a->fvrf < b->fvrf ? -1 : 1;
+	return d ? d : memcmp(&a->remote, &b->remote, sizeof(a->remote));
+}
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct place *a = pa, *b = pb;
+	int d = by_ends(a, b);
+
+	return d ? d : a->order < b->order ? -1 : 1; /* of several, the first in the configuration */
+}
+
+static void add_place(struct sessions *x, const struct cfg_interface *i, const struct cv_addr *a, struct cv_addr remote)
+{
+	const struct cfg_vrf *front = config_front_vrf(i);
+
+	x->where = realloc(x->where, (x->n_where + 1) * sizeof(*x->where));
+	if (!x->where)
+		abort();
+	x->where[x->n_where] = (struct place){.fvrf = front ? front->id : CV_VRF_GLOBAL,
+		.local = *a,
+		.remote = remote,
+		.order = x->n_where,
+		.name = i->name};
+	x->n_where++;
+}
+
+static void gather_interfaces(struct sessions *x)
+{
+	for (unsigned i = 0; x->cfg && i < x->cfg->n_interface; i++) {
+		const struct cfg_interface *ifc = &x->cfg->interface[i];
+
+		if (ifc->tunnel)
+			add_place(x, ifc, &ifc->tunnel->source, ifc->tunnel->destination);
+		for (unsigned j = 0; !ifc->tunnel && j < ifc->n_addr; j++)
+			add_place(x, ifc, &ifc->addr[j].addr, (struct cv_addr){0});
+	}
+	if (x->n_where)
+		qsort(x->where, x->n_where, sizeof(*x->where), by_place);
+}
+
+static const char *find_place(const struct sessions *x, const struct place *key)
+{
+	unsigned lo = 0, hi = x->n_where;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (by_ends(&x->where[mid], key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < x->n_where && !by_ends(&x->where[lo], key) ? x->where[lo].name : NULL;
+}
+
+static const char *interface_of(const struct sessions *x, const struct endpoints *e)
+{
+	struct place key = {.fvrf = e->fvrf, .local = e->local, .remote = e->remote};
+	const char *name = find_place(x, &key);
+
+	key.remote = (struct cv_addr){0};
+	return name ? name : find_place(x, &key);
+}
+
+/* ---- a session but for its flows ---- */
+
+static void write_ike_sa(struct show_text *t, const struct ike_sa_name *name, const struct ike_sa_brief *b)
+{
+	text_open(t, NULL, '{');
+	text_int(t, "version", name->version);
+	text_addr(t, "local", &b->path.local);
+	text_int(t, "local_port", b->path.lport);
+	text_addr(t, "remote", &b->path.remote);
+	text_int(t, "remote_port", b->path.rport);
+	text_str(t, "state", b->established ? "Active" : "Inactive");
+	text_str(t, "capabilities", b->natt ? "N" : "");
+	text_int(t, "conn_id", b->id);
+	text_int(t, "lifetime", b->remaining_s);
+	text_close(t, '}');
+}
+
+/* What the items of a session say about it as a whole. */
+struct summary {
+	bool active, negotiating, has_sa;
+	uint64_t uptime, failed_at;
+	char peer_id[sizeof(((struct ike_sa_brief *)0)->peer_id)];
+	const char *failure;
+};
+
+/* The pair of an item; NULL = it has gone. */
+static const struct child *pair_of(const struct sessions *x, const struct item *i)
+{
+	const struct child *ch = child_get(x->c->children, i->id);
+
+	return ch && ch->n_sel && cv_addr_eq(&ch->path.remote, &i->e.remote) ? ch : NULL;
+}
+
+static void sum_up(struct sessions *x, const struct item *i, struct summary *sum, struct show_text *t)
+{
+	const struct rule_ref *r;
+	const struct child *ch;
+	struct ike_sa_brief b;
+
+	if (i->kind == ITEM_IKE && ike_sa_brief(x->c->ike, &i->sa, &b)) {
+		write_ike_sa(t, &i->sa, &b);
+		sum->negotiating = true;
+		sum->active |= b.established;
+		if (b.established && b.established_s >= sum->uptime) {
+			sum->uptime = b.established_s;
+			memcpy(sum->peer_id, b.peer_id, sizeof(sum->peer_id));
+		}
+	} else if (i->kind == ITEM_FAILURE && (r = desired_rule(x->c->desired, i->id))) {
+		sum->failure = session_last_failure(x->c->sessions, r->entry, &i->e.remote, &sum->failed_at);
+	} else if (i->kind == ITEM_CHILD && (ch = pair_of(x, i))) {
+		sum->has_sa |= ch->halves == (CHILD_IN | CHILD_OUT) && !ch->released;
+	}
+}
+
+/* MON-23. */
+static const char *status_of(const struct summary *sum)
+{
+	return sum->active && sum->has_sa ? "UP-ACTIVE"
+	       : sum->active		  ? "UP-IDLE"
+	       : sum->has_sa		  ? "UP-NO-IKE"
+	       : sum->negotiating	  ? "DOWN-NEGOTIATING"
+					  : "DOWN";
+}
+
+static void open_session(struct sessions *x, struct show_text *t)
+{
+	const struct endpoints *e = &x->item[x->at].e;
+	struct summary sum = {0};
+
+	text_open(t, NULL, '{');
+	text_str(t, "interface", interface_of(x, e));
+	text_addr(t, "peer", &e->remote);
+	text_int(t, "port", e->rport);
+	text_addr(t, "local", &e->local);
+	text_str(t, "fvrf", host_vrf_name(x->c, e->fvrf));
+	text_str(t, "ivrf", host_vrf_name(x->c, e->ivrf));
+	text_str(t, "description", session_description(x->c, &e->remote));
+	text_open(t, "ike_sas", '[');
+	for (x->end = x->at; x->end < x->n && !memcmp(&x->item[x->end].e, e, sizeof(*e)); x->end++)
+		sum_up(x, &x->item[x->end], &sum, t);
+	text_close(t, ']');
+	if (sum.active)
+		text_int(t, "uptime", sum.uptime);
+	text_str(t, "phase1_id", sum.peer_id);
+	text_str(t, "status", status_of(&sum));
+	if (sum.failure) {
+		text_str(t, "last_failure", sum.failure);
+		text_int(t, "last_failure_age", (host_now_ms(x->c) - sum.failed_at) / 1000);
+	}
+	text_open(t, "flows", '[');
 }
 
 /* ---- flows ---- */
 
-static void set_port(json_t *o, const char *key, uint16_t lo, uint16_t hi)
-{
-	if (lo || hi != UINT16_MAX)
-		set_int(o, key, lo);
-}
-
-static json_t *direction_object(void)
-{
-	json_t *o = json_object();
-
-	set_int(o, "packets", 0);
-	set_int(o, "drops", 0);
-	set_int(o, "life_kb", 0);
-	set_int(o, "life_seconds", 0);
-	return o;
-}
-
-static json_t *flow_new(json_t *session, const struct rule_ref *r, const struct cv_selector *sel)
-{
-	char text[2 * 46 + 2], proto[8];
-	json_t *o = json_object();
-
-	set_str(o, "action", "permit");
-	set_str(o, "protocol", proto_text(sel->proto, proto));
-	set_str(o, "local", range_text(&sel->src, text));
-	set_port(o, "local_port", sel->sport_lo, sel->sport_hi);
-	set_str(o, "remote", range_text(&sel->dst, text));
-	set_port(o, "remote_port", sel->dport_lo, sel->dport_hi);
-	set_int(o, "active_sas", 0);
-	set_str(o, "origin", "crypto map"); /* MON-20 */
-	set_str(o, "map", r->entry->map->name);
-	set_int(o, "sequence", cfg_entry_place(r->entry));
-	json_object_set_new(o, "in", direction_object());
-	json_object_set_new(o, "out", direction_object());
-	json_array_append_new(json_object_get(session, "flows"), o);
-	return o;
-}
-
 /* Counters add up over the SAs of a flow; the life is that of the newest, which has most left (MON-3, 22). */
-static void add_direction(json_t *d, const struct child *ch, enum cv_sa_dir dir)
+struct way {
+	uint64_t packets, drops, life_kb, life_s;
+};
+
+static void add_way(struct way *w, const struct child *ch, enum cv_sa_dir dir)
 {
 	struct cv_sa_counters shown, total;
 
 	child_counters_shown(ch, dir, &shown);
 	child_counters(ch, dir, &total);
-	set_int(d, "packets", get_int(d, "packets") + shown.packets);
-	set_int(d, "drops", get_int(d, "drops") + shown.replay_drops + shown.auth_errors + shown.other_errors);
-	if (ch->released || child_life_s(ch) < get_int(d, "life_seconds"))
+	w->packets += shown.packets;
+	w->drops += shown.replay_drops + shown.auth_errors + shown.other_errors;
+	if (ch->released || child_life_s(ch) < w->life_s)
 		return;
-	set_int(d, "life_kb", child_life_kb(ch, &total));
-	set_int(d, "life_seconds", child_life_s(ch));
+	w->life_kb = child_life_kb(ch, &total);
+	w->life_s = child_life_s(ch);
 }
 
-static void mark_rule(struct sessions *x, uint32_t rule_id)
+static void write_way(struct show_text *t, const char *key, const struct way *w)
 {
-	char key[16];
-
-	snprintf(key, sizeof(key), "%u", rule_id);
-	json_object_set_new(x->rules, key, json_true());
+	text_open(t, key, '{');
+	text_int(t, "packets", w->packets);
+	text_int(t, "drops", w->drops);
+	text_int(t, "life_kb", w->life_kb);
+	text_int(t, "life_seconds", w->life_s);
+	text_close(t, '}');
 }
 
-static bool rule_marked(const struct sessions *x, uint32_t rule_id)
+static void write_port(struct show_text *t, const char *key, uint16_t lo, uint16_t hi)
 {
-	char key[16];
-
-	snprintf(key, sizeof(key), "%u", rule_id);
-	return json_object_get(x->rules, key) != NULL;
+	if (lo || hi != UINT16_MAX)
+		text_int(t, key, lo);
 }
 
-static json_t *find_flow(json_t *session, const struct rule_ref *r, const struct cv_selector *sel)
+static void write_flow(struct show_text *t, const struct rule_ref *r, const struct cv_selector *sel, unsigned n_sa,
+	const struct way *in, const struct way *out)
 {
-	json_t *flows = json_object_get(session, "flows"), *o;
-	char src[2 * 46 + 2], dst[2 * 46 + 2];
-	size_t i;
+	char text[2 * 46 + 2], proto[8];
 
-	range_text(&sel->src, src);
-	range_text(&sel->dst, dst);
-	json_array_foreach (flows, i, o) {
-		if (get_int(o, "sequence") == cfg_entry_place(r->entry) &&
-			!strcmp(json_string_value(json_object_get(o, "local")), src) &&
-			!strcmp(json_string_value(json_object_get(o, "remote")), dst))
-			return o;
+	text_open(t, NULL, '{');
+	text_str(t, "action", "permit");
+	text_str(t, "protocol", proto_text(sel->proto, proto));
+	text_str(t, "local", range_text(&sel->src, text));
+	write_port(t, "local_port", sel->sport_lo, sel->sport_hi);
+	text_str(t, "remote", range_text(&sel->dst, text));
+	write_port(t, "remote_port", sel->dport_lo, sel->dport_hi);
+	text_int(t, "active_sas", n_sa);
+	text_str(t, "origin", "crypto map"); /* MON-20 */
+	text_str(t, "map", r->entry->map->name);
+	text_int(t, "sequence", cfg_entry_place(r->entry));
+	write_way(t, "in", in);
+	write_way(t, "out", out);
+	text_close(t, '}');
+}
+
+/* The pairs of one flow, from x->at on. */
+static void write_flow_of_pairs(struct sessions *x, struct show_text *t)
+{
+	struct way in = {0}, out = {0};
+	const struct item *first = &x->item[x->at];
+	const struct child *shown = NULL;
+	unsigned n = 0;
+
+	for (; x->at < x->end && x->item[x->at].kind == ITEM_CHILD && x->item[x->at].flow == first->flow; x->at++) {
+		const struct child *ch = pair_of(x, &x->item[x->at]);
+
+		if (!ch)
+			continue;
+		shown = shown ? shown : ch;
+		n += !!(ch->halves & CHILD_IN) + !!(ch->halves & CHILD_OUT); /* MON-17: SAs, not pairs */
+		if (ch->bundled) /* ESP inside counts the packets of the flow */
+			continue;
+		add_way(&in, ch, CV_SA_IN);
+		add_way(&out, ch, CV_SA_OUT);
 	}
-	return NULL;
+	const struct rule_ref *r = shown ? desired_rule(x->c->desired, shown->rule_id) : NULL;
+
+	if (r)
+		write_flow(t, r, &shown->sel[0], n, &in, &out);
 }
 
-static void add_child(struct sessions *x, const struct child *ch)
+static void write_item(struct sessions *x, struct show_text *t)
 {
-	const struct rule_ref *r = desired_rule(x->s->c->desired, ch->rule_id);
-	struct endpoints e = {ch->path.vrf, ch->ivrf, ch->path.local, ch->path.remote, ch->path.lport, ch->path.rport};
-	unsigned n = !!(ch->halves & CHILD_IN) + !!(ch->halves & CHILD_OUT);
-	json_t *o, *flow;
+	static const struct way none;
+	const struct item *i = &x->item[x->at];
+	const struct rule_ref *r;
 
-	if (!r || !ch->n_sel || !wanted(x, &e))
+	if (i->kind == ITEM_CHILD) {
+		write_flow_of_pairs(x, t);
 		return;
-	o = session_get(x, &e);
-	flow = find_flow(o, r, &ch->sel[0]);
-	if (!flow)
-		flow = flow_new(o, r, &ch->sel[0]);
-	set_int(flow, "active_sas", get_int(flow, "active_sas") + n); /* MON-17: SAs, not pairs */
-	if (!ch->bundled) {					      /* ESP inside counts the packets of the flow */
-		add_direction(json_object_get(flow, "in"), ch, CV_SA_IN);
-		add_direction(json_object_get(flow, "out"), ch, CV_SA_OUT);
 	}
-	if (n == 2 && !ch->released)
-		set_flag(o, "has_sa", true);
-	mark_rule(x, ch->rule_id);
+	x->at++;
+	if (i->kind == ITEM_FLOW && (r = desired_rule(x->c->desired, i->id)))
+		write_flow(t, r, &r->line->sel, 0, &none, &none);
 }
 
-/* ---- what is configured and not there ---- */
-
-static void set_failure(struct sessions *x, json_t *o, const struct rule_ref *r, const struct cv_addr *peer)
+static bool sessions_next(struct control_rest *rest, struct show_text *t)
 {
-	uint64_t at = 0;
-	const char *why = session_last_failure(x->s->c->sessions, r->entry, peer, &at);
+	struct sessions *x = (struct sessions *)rest;
+	size_t until = t->len + SHOW_SLICE;
 
-	if (!why)
-		return;
-	set_str(o, "last_failure", why);
-	set_int(o, "last_failure_age", (host_now_ms(x->s->c) - at) / 1000);
+	while (x->at < x->n && t->len < until) {
+		if (!x->open)
+			open_session(x, t);
+		x->open = true;
+		write_item(x, t);
+		if (x->at < x->end)
+			continue;
+		text_close(t, ']');
+		text_close(t, '}');
+		x->open = false;
+	}
+	return x->at < x->n;
 }
 
-/* The sessions of this rule's peers that exist list its flow; when there is none, each peer is listed as down. */
-static void add_rule(struct sessions *x, const struct rule_ref *r)
+static void sessions_free(struct control_rest *rest)
 {
-	struct endpoints e = {.fvrf = r->fvrf, .ivrf = r->ivrf, .lport = 500, .rport = 500};
-	bool listed = rule_marked(x, r->rule_id);
+	struct sessions *x = (struct sessions *)rest;
 
-	for (unsigned pass = 0; pass < 2 && !listed; pass++) { /* first those that exist */
-		for (unsigned i = 0; i < r->entry->n_peer; i++) {
-			const struct cv_addr *local = path_if_addr(r->local, r->entry->peer[i].af);
-			char key[160];
-			json_t *o;
-
-			e.remote = r->entry->peer[i];
-			e.local = local ? *local : (struct cv_addr){0};
-			if (!wanted(x, &e))
-				continue;
-			pair_key(key, &e);
-			o = json_object_get(x->by_pair, key);
-			if (!o && pass)
-				o = session_get(x, &e);
-			if (!o)
-				continue;
-			flow_new(o, r, &r->line->sel);
-			listed = true;
-		}
-	}
-	for (unsigned i = 0; i < r->entry->n_peer; i++) {
-		char key[160];
-
-		e.remote = r->entry->peer[i];
-		pair_key(key, &e);
-		if (json_object_get(x->by_pair, key))
-			set_failure(x, json_object_get(x->by_pair, key), r, &e.remote);
-	}
-}
-
-/* MON-23. */
-static void set_status(json_t *o)
-{
-	bool active = json_is_true(json_object_get(o, "active")), sa = json_is_true(json_object_get(o, "has_sa"));
-	bool negotiating = json_array_size(json_object_get(o, "ike_sas")) != 0;
-
-	json_object_del(o, "active");
-	json_object_del(o, "has_sa");
-	set_str(o, "status",
-		active && sa  ? "UP-ACTIVE"
-		: active      ? "UP-IDLE"
-		: sa	      ? "UP-NO-IKE"
-		: negotiating ? "DOWN-NEGOTIATING"
-			      : "DOWN");
+	config_unref(x->cfg);
+	free(x->item);
+	free(x->where);
+	free(x);
 }
 
 void show_session(struct show *s)
 {
-	struct sessions x = {.s = s};
-	json_t *sas, *sa;
-	size_t i;
+	struct sessions filter = {.rest = {"sessions", sessions_next, sessions_free}, .c = s->c}, *x;
 
-	if (arg_addr(s, "local", &x.local) || arg_addr(s, "remote", &x.remote) || arg_vrf(s, "fvrf", &x.fvrf) ||
-		arg_vrf(s, "ivrf", &x.ivrf))
+	if (arg_addr(s, "local", &filter.local) || arg_addr(s, "remote", &filter.remote) ||
+		arg_vrf(s, "fvrf", &filter.fvrf) || arg_vrf(s, "ivrf", &filter.ivrf))
 		return;
 	if (!dpclient_is_up(s->c->dp))
 		set_str(s->out, "dataplane", "down");
-	s->list = set_array(s->out, "sessions");
-	x.by_key = json_object();
-	x.by_pair = json_object();
-	x.rules = json_object();
-	sas = ike_show_sas(s->c->ike, 0);
-	json_array_foreach (sas, i, sa)
-		add_ike_sa(&x, sa);
-	for (const struct child *ch = child_next(s->c->children, 0); ch; ch = child_next(s->c->children, ch->id))
-		add_child(&x, ch);
-	for (i = 0; s->c->desired && i < s->c->desired->n_rule; i++)
-		add_rule(&x, &s->c->desired->rule[i]);
-	json_array_foreach (s->list, i, sa)
-		set_status(sa);
-	json_decref(sas);
-	json_decref(x.by_key);
-	json_decref(x.by_pair);
-	json_decref(x.rules);
+	x = malloc(sizeof(*x));
+	if (!x)
+		abort();
+	*x = filter;
+	x->cfg = s->c->running ? config_ref(s->c->running) : NULL;
+	gather(x);
+	gather_interfaces(x);
+	s->rest = &x->rest;
 	show_answer(s);
 }

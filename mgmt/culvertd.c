@@ -224,14 +224,14 @@ static void own_directory(const char *path, unsigned mode, const struct privs *p
 
 /* ---- requests ---- */
 
-static void to_show(void *ctx, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg)
+static void to_show(void *ctx, const json_t *request, control_answer *cb, void *arg)
 {
 	struct daemon *d = ctx;
 
 	control_show(d->control, request, cb, arg);
 }
 
-static void to_do(void *ctx, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg)
+static void to_do(void *ctx, const json_t *request, control_answer *cb, void *arg)
 {
 	struct daemon *d = ctx;
 

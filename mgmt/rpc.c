@@ -5,6 +5,7 @@
 #include "cv_log.h"
 #include "cv_secret.h"
 #include "rpc.h"
+#include "show_text.h"
 
 /* ---- lines ---- */
 
@@ -75,6 +76,12 @@ struct call {
 	void *arg;
 };
 
+static void call_free(struct call *c)
+{
+	json_decref(c->request);
+	free(c);
+}
+
 static void answer(struct call *c, json_t *body)
 {
 	if (c->id)
@@ -84,14 +91,13 @@ static void answer(struct call *c, json_t *body)
 	size_t len = text ? strlen(text) : 0;
 	if (text) {
 		text[len] = '\n'; /* in place of the terminating zero */
-		c->reply(c->arg, text, len + 1);
+		c->reply(c->arg, text, len + 1, NULL);
 	} else {
 		static const char broken[] = "{\"error\":\"the answer cannot be encoded\"}\n";
-		c->reply(c->arg, broken, sizeof(broken) - 1);
+		c->reply(c->arg, broken, sizeof(broken) - 1, NULL);
 	}
 	free(text);
-	json_decref(c->request);
-	free(c);
+	call_free(c);
 }
 
 static void answer_error(struct call *c, const struct model_err *err)
@@ -119,8 +125,67 @@ static void answer_result(struct call *c, json_t *result)
 	answer(c, json_pack("{s:o}", "result", result ? result : json_object()));
 }
 
+/* ---- an answer in pieces: {"id":...,"result":{...,"KEY":[ rest ]}} ---- */
+
+struct rpc_more {
+	struct call *c;
+	struct control_rest *rest;
+	struct show_text text;
+};
+
+static void more_free(struct rpc_more *m)
+{
+	m->rest->free(m->rest);
+	text_free(&m->text);
+	call_free(m->c);
+	free(m);
+}
+
+void rpc_abandon(struct rpc_more *m)
+{
+	more_free(m);
+}
+
+/* Out goes what there is, with a slice more. */
+void rpc_next(struct rpc_more *m)
+{
+	if (m->rest->next(m->rest, &m->text)) {
+		struct show_text piece = m->text;
+
+		m->text = (struct show_text){.comma = piece.comma};
+		m->c->reply(m->c->arg, piece.p, piece.len, m); /* m may be gone now */
+		text_free(&piece);
+		return;
+	}
+	text_close(&m->text, ']');
+	text_close(&m->text, '}');
+	text_close(&m->text, '}');
+	text_close(&m->text, '\n');
+	m->c->reply(m->c->arg, m->text.p, m->text.len, NULL);
+	more_free(m);
+}
+
+static void answer_pieces(struct call *c, json_t *result, struct control_rest *rest)
+{
+	struct rpc_more *m = calloc(1, sizeof(*m));
+	const char *key;
+	json_t *value;
+
+	if (!m)
+		abort();
+	*m = (struct rpc_more){.c = c, .rest = rest};
+	text_open(&m->text, NULL, '{');
+	text_json(&m->text, "id", c->id);
+	text_open(&m->text, "result", '{');
+	json_object_foreach (result, key, value)
+		text_json(&m->text, key, value);
+	text_open(&m->text, rest->key, '[');
+	json_decref(result);
+	rpc_next(m);
+}
+
 /* Answer of control_show and control_do: ours to free. */
-static void from_control(void *arg, json_t *result)
+static void from_control(void *arg, json_t *result, struct control_rest *rest)
 {
 	struct call *c = arg;
 	const char *error = json_string_value(json_object_get(result, "error"));
@@ -128,6 +193,8 @@ static void from_control(void *arg, json_t *result)
 	if (error) {
 		refuse(c, error);
 		json_decref(result);
+	} else if (rest) {
+		answer_pieces(c, result, rest);
 	} else {
 		answer_result(c, result);
 	}

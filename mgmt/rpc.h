@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "control.h"
 #include "store.h"
 
 #define RPC_LINE_MAX (80u << 20)      /* bytes; a configuration of FILES_MAX with its JSON escapes */
@@ -25,8 +26,8 @@ enum rpc_role { RPC_NOBODY = 0, RPC_VIEW, RPC_ADMIN };
 struct rpc_env {
 	struct store *store;
 	void *ctx;
-	void (*show)(void *ctx, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg);
-	void (*act)(void *ctx, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg);
+	void (*show)(void *ctx, const json_t *request, control_answer *cb, void *arg);
+	void (*act)(void *ctx, const json_t *request, control_answer *cb, void *arg);
 };
 
 struct rpc_caller {
@@ -34,10 +35,16 @@ struct rpc_caller {
 	char name[64]; /* for log and history */
 };
 
-/* text: one answer, a line with its newline; borrowed. */
-typedef void (*rpc_reply)(void *arg, const char *text, size_t len);
+struct rpc_more;
+/*
+ * text: one answer, a line with its newline, or the next piece of a long one; borrowed. more: there are further pieces;
+ * the callee asks for the next one with rpc_next() when this one is out, or ends it with rpc_abandon().
+ */
+typedef void (*rpc_reply)(void *arg, const char *text, size_t len, struct rpc_more *more);
+void rpc_next(struct rpc_more *more); /* not from within reply; calls it again, with the same arg */
+void rpc_abandon(struct rpc_more *more);
 
-/* Handle one line (without newline, any bytes). reply is called exactly once, now or later. Loop thread. */
+/* Handle one line (without newline, any bytes). reply is called now or later; once, but for rpc_next(). Loop thread. */
 void rpc_handle(const struct rpc_env *env, const struct rpc_caller *caller, const char *line, size_t len,
 	rpc_reply reply, void *arg);
 

@@ -179,6 +179,7 @@ static void client_close(struct client *c)
 struct out {
 	uv_write_t req;
 	struct client *c;
+	struct rpc_more *more;
 	size_t len;
 	char data[];
 };
@@ -187,9 +188,16 @@ static void written(uv_write_t *req, int status)
 {
 	struct out *o = req->data;
 	struct client *c = o->c;
+	struct rpc_more *more = o->more;
 
 	cv_secret_zero(o->data, o->len);
 	free(o);
+	if (more && !c->closed && status >= 0 && !uv_is_closing((uv_handle_t *)&c->pipe)) {
+		rpc_next(more);
+		return;
+	}
+	if (more)
+		rpc_abandon(more);
 	c->busy = false;
 	if (c->closed) {
 		client_free(c);
@@ -200,13 +208,15 @@ static void written(uv_write_t *req, int status)
 	}
 }
 
-/* The answer to the client's one outstanding request. It is busy until the bytes are out. */
-static void reply(void *arg, const char *text, size_t len)
+/* The answer to the client's one outstanding request. It is busy until the bytes are out, those of all pieces. */
+static void reply(void *arg, const char *text, size_t len, struct rpc_more *more)
 {
 	struct client *c = arg;
 	struct out *o = c->closed || uv_is_closing((uv_handle_t *)&c->pipe) ? NULL : malloc(sizeof(*o) + len);
 
 	if (!o) {
+		if (more)
+			rpc_abandon(more);
 		c->busy = false;
 		if (c->closed)
 			client_free(c);
@@ -214,12 +224,14 @@ static void reply(void *arg, const char *text, size_t len)
 			client_close(c);
 		return;
 	}
-	*o = (struct out){.c = c, .len = len};
+	*o = (struct out){.c = c, .more = more, .len = len};
 	memcpy(o->data, text, len);
 	o->req.data = o;
 	uv_buf_t buf = uv_buf_init(o->data, (unsigned)len);
 	if (uv_write(&o->req, (uv_stream_t *)&c->pipe, &buf, 1, written) < 0) {
 		free(o);
+		if (more)
+			rpc_abandon(more);
 		c->busy = false;
 		client_close(c);
 	}

@@ -198,8 +198,24 @@ struct ike_match {
 };
 unsigned ike_clear(struct ike *ike, const struct ike_match *m);
 
-/* Arrays of objects for show (docs/show.md): IKE SAs of the given version (0 = both), with their children; statistics.
- */
+/* Which IKE SA: for lists that are made in several turns of the loop, between which SAs come and go. */
+struct ike_sa_name {
+	uint8_t version, spi[8]; /* ours */
+};
+/* Of the given version, 0 = both. */
+void ike_for_each_sa(struct ike *ike, int version, void (*cb)(void *arg, const struct ike_sa_name *name), void *arg);
+/* What `show crypto session` says of an IKE SA. */
+struct ike_sa_brief {
+	struct ike_path path;
+	uint32_t ivrf;
+	uint64_t id, established_s, remaining_s;
+	bool established, natt;
+	char peer_id[257]; /* empty = not known yet */
+};
+bool ike_sa_brief(struct ike *ike, const struct ike_sa_name *name, struct ike_sa_brief *out); /* false = gone */
+/* Objects for show (docs/show.md): an IKE SA with its children, NULL when it is gone; an array of those of a version, 0
+ * = both; statistics. */
+json_t *ike_show_sa(struct ike *ike, const struct ike_sa_name *name);
 json_t *ike_show_sas(struct ike *ike, int version);
 json_t *ike_show_stats(struct ike *ike);
 

@@ -23,9 +23,12 @@ static void set_addr(json_t *o, const char *key, const struct cv_addr *a)
 
 static void set_spi(json_t *o, const char *key, const uint8_t *spi)
 {
-	char buf[2 * IKE_SPI_LEN + 1];
-	for (unsigned i = 0; i < IKE_SPI_LEN; i++)
-		snprintf(buf + 2 * i, 3, "%02x", spi[i]);
+	static const char hex[] = "0123456789abcdef";
+	char buf[2 * IKE_SPI_LEN + 1] = "";
+	for (unsigned i = 0; i < IKE_SPI_LEN; i++) {
+		buf[2 * i] = hex[spi[i] >> 4];
+		buf[2 * i + 1] = hex[spi[i] & 15];
+	}
 	set_str(o, key, buf);
 }
 
@@ -125,6 +128,49 @@ json_t *ike_show_sas(struct ike *ike, int version)
 		if (!version || sa->v->major == (unsigned)version)
 			json_array_append_new(a, show_sa(sa, now));
 	return a;
+}
+
+void ike_for_each_sa(struct ike *ike, int version, void (*cb)(void *arg, const struct ike_sa_name *name), void *arg)
+{
+	const struct ike_sa *sa;
+	TAILQ_FOREACH (sa, &ike->sas, all) {
+		struct ike_sa_name name = {.version = (uint8_t)sa->v->major};
+		memcpy(name.spi, ike_sa_local_spi(sa), IKE_SPI_LEN);
+		if (!version || sa->v->major == (unsigned)version)
+			cb(arg, &name);
+	}
+}
+
+static const struct ike_sa *named(struct ike *ike, const struct ike_sa_name *name)
+{
+	return ike_sa_by_spi(ike, name->version == 1 ? &ike_v1 : &ike_v2, name->spi);
+}
+
+json_t *ike_show_sa(struct ike *ike, const struct ike_sa_name *name)
+{
+	const struct ike_sa *sa = named(ike, name);
+	return sa ? show_sa(sa, ike_now(ike)) : NULL;
+}
+
+bool ike_sa_brief(struct ike *ike, const struct ike_sa_name *name, struct ike_sa_brief *out)
+{
+	const struct ike_sa *sa = named(ike, name);
+	uint64_t now = ike_now(ike);
+	if (!sa)
+		return false;
+	*out = (struct ike_sa_brief){.path = sa->path,
+		.ivrf = config_inside_vrf(sa->profile, sa->path.vrf),
+		.id = sa->id,
+		.established_s = sa->established_ms ? (now - sa->established_ms) / 1000 : 0,
+		.remaining_s = seconds_left(now, sa->hard_ms),
+		.established = sa->phase == IKE_PHASE_ESTABLISHED,
+		.natt = sa->natt};
+	if (sa->v->ids) {
+		struct ike_id local, peer;
+		sa->v->ids(sa, &local, &peer);
+		ike_id_str(&peer, out->peer_id, sizeof(out->peer_id));
+	}
+	return true;
 }
 
 json_t *ike_show_stats(struct ike *ike)

@@ -497,8 +497,9 @@ static json_t *run(unsigned sessions)
 	UNTIL(now_ms() >= held, );
 	struct cost hold = cost_since(from);
 	printf("held                  %8.2f %% of a CPU\n", (hold.loop_s + hold.pool_s) / hold.wall_s * 100);
-	static const char *const show[] = {"crypto session", "crypto ikev2 sa", "crypto ipsec sa"};
-	for (unsigned i = 0; i < 3; i++) {
+	static const char *const show[] = {"crypto session", "crypto ikev2 sa", "crypto ipsec sa", "crypto isakmp peer",
+		"crypto map", "access-lists"};
+	for (unsigned i = 0; i < sizeof(show) / sizeof(show[0]); i++) {
 		from = cost_now();
 		double s = ask_s(show[i]), cpu = cost_since(from).loop_s;
 		printf("show %-20s%5.2f s, of it CPU %.2f s; %zu kB\n", show[i], s, cpu, b.len / 1024);

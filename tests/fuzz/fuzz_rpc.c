@@ -21,11 +21,11 @@ static struct {
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void answer_empty(void *ctx, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg)
+static void answer_empty(void *ctx, const json_t *request, control_answer *cb, void *arg)
 {
 	(void)ctx;
 	(void)request;
-	cb(arg, json_object());
+	cb(arg, json_object(), NULL);
 }
 
 static int accept_all(void *ctx, struct cv_config *cfg, void (*cb)(void *arg, const char *err), void *arg)
@@ -84,9 +84,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static void on_reply(void *arg, const char *text, size_t len)
+static void on_reply(void *arg, const char *text, size_t len, struct rpc_more *more)
 {
 	(void)arg;
+	(void)more; /* no answer here has one */
 	json_t *answer = json_loadb(text, len, 0, NULL);
 
 	if (!json_is_object(answer) || memchr(text, '\n', len) != text + len - 1)

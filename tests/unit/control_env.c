@@ -8,6 +8,7 @@
 
 #include "cv_addr.h"
 #include "cv_log.h"
+#include "show_text.h"
 
 static void on_tick(uv_timer_t *t)
 {
@@ -120,8 +121,21 @@ struct fakedp_state state_of(struct router *r)
 }
 
 /* "in force", "refused", ...: what show dataplane says. */
-static void on_answer(void *arg, json_t *answer)
+static void on_answer(void *arg, json_t *answer, struct control_rest *rest)
 {
+	struct show_text t = {0};
+
+	if (rest) {
+		text_open(&t, NULL, '[');
+		while (rest->next(rest, &t))
+			continue;
+		text_close(&t, ']');
+		json_t *list = json_loadb(t.p, t.len, 0, NULL);
+		assert_non_null(list);
+		json_object_set_new(answer, rest->key, list);
+		rest->free(rest);
+		text_free(&t);
+	}
 	*(json_t **)arg = answer;
 }
 

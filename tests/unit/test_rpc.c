@@ -14,15 +14,37 @@
 
 #include "mgmt_fixture.h"
 #include "server.h"
+#include "show_text.h"
 
 static struct {
 	json_t *answer;
-	unsigned replies, shows, acts;
+	unsigned replies, shows, acts, pieces, freed;
+	struct show_text text; /* of an answer in pieces */
+	struct rpc_more *more; /* to be asked for the next one */
 } got;
 
-static void on_reply(void *arg, const char *text, size_t len)
+/* An answer of 5 slices: the numbers from 0 to 4. */
+struct numbers {
+	struct control_rest rest;
+	unsigned n;
+};
+
+static bool numbers_next(struct control_rest *rest, struct show_text *t)
 {
-	(void)arg;
+	struct numbers *x = (struct numbers *)rest;
+
+	text_int(t, NULL, x->n++);
+	return x->n < 5;
+}
+
+static void numbers_free(struct control_rest *rest)
+{
+	got.freed++;
+	free(rest);
+}
+
+static void take_whole(const char *text, size_t len)
+{
 	assert_true(len > 1 && text[len - 1] == '\n');
 	assert_null(memchr(text, '\n', len - 1));
 	json_decref(got.answer);
@@ -31,22 +53,47 @@ static void on_reply(void *arg, const char *text, size_t len)
 	got.replies++;
 }
 
-static void show(void *ctx, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg)
+static void on_reply(void *arg, const char *text, size_t len, struct rpc_more *more)
+{
+	(void)arg;
+	if (!more && !got.text.len) {
+		take_whole(text, len);
+		return;
+	}
+	got.text.p = realloc(got.text.p, got.text.len + len);
+	assert_non_null(got.text.p);
+	memcpy(got.text.p + got.text.len, text, len);
+	got.text.len += len;
+	got.pieces++;
+	got.more = more;
+	if (more)
+		return;
+	take_whole(got.text.p, got.text.len);
+	text_free(&got.text);
+}
+
+static void show(void *ctx, const json_t *request, control_answer *cb, void *arg)
 {
 	(void)ctx;
 	got.shows++;
 	if (strcmp(json_string_value(json_object_get(request, "show")), "nothing") == 0)
-		cb(arg, json_pack("{s:s}", "error", "no such thing"));
-	else
-		cb(arg, json_pack("{s:i}", "answer", 42));
+		cb(arg, json_pack("{s:s}", "error", "no such thing"), NULL);
+	else if (strcmp(json_string_value(json_object_get(request, "show")), "numbers") == 0) {
+		struct numbers *x = calloc(1, sizeof(*x));
+
+		assert_non_null(x);
+		*x = (struct numbers){.rest = {"numbers", numbers_next, numbers_free}};
+		cb(arg, json_pack("{s:b}", "all", 1), &x->rest);
+	} else
+		cb(arg, json_pack("{s:i}", "answer", 42), NULL);
 }
 
-static void act(void *ctx, const json_t *request, void (*cb)(void *arg, json_t *answer), void *arg)
+static void act(void *ctx, const json_t *request, control_answer *cb, void *arg)
 {
 	(void)ctx;
 	(void)request;
 	got.acts++;
-	cb(arg, json_pack("{s:i}", "cleared", 1));
+	cb(arg, json_pack("{s:i}", "cleared", 1), NULL);
 }
 
 static const json_t *call(struct fixture *f, enum rpc_role role, const char *line, size_t len)
@@ -56,10 +103,40 @@ static const json_t *call(struct fixture *f, enum rpc_role role, const char *lin
 	unsigned before = got.replies;
 
 	rpc_handle(&env, &caller, line, len, on_reply, NULL);
-	while (got.replies == before)
-		uv_run(&f->loop, UV_RUN_ONCE);
+	while (got.replies == before) {
+		struct rpc_more *more = got.more;
+
+		got.more = NULL;
+		if (more)
+			rpc_next(more);
+		else
+			uv_run(&f->loop, UV_RUN_ONCE);
+	}
 	assert_int_equal(got.replies, before + 1);
 	return got.answer;
+}
+
+static void test_pieces(void **state)
+{
+	struct fixture *f = *state;
+	static const char request[] = "{\"id\": [7], \"show\": \"numbers\"}";
+	json_t *want = json_loads("{\"id\":[7],\"result\":{\"all\":true,\"numbers\":[0,1,2,3,4]}}", 0, NULL);
+
+	got.pieces = got.freed = 0;
+	assert_true(json_equal(call(f, RPC_VIEW, request, strlen(request)), want));
+	assert_int_equal(got.pieces, 5);
+	assert_int_equal(got.freed, 1);
+	json_decref(want);
+	/* the one who asked has gone */
+	const struct rpc_env env = {.store = f->store, .show = show, .act = act};
+	struct rpc_caller caller = {.role = RPC_VIEW, .name = "tester"};
+
+	rpc_handle(&env, &caller, request, strlen(request), on_reply, NULL);
+	assert_non_null(got.more);
+	rpc_abandon(got.more);
+	got.more = NULL;
+	text_free(&got.text);
+	assert_int_equal(got.freed, 2);
 }
 
 static const json_t *ask(struct fixture *f, enum rpc_role role, const char *line)
@@ -287,6 +364,7 @@ int main(int argc, char **argv)
 		TEST(test_commit_over_rpc),
 		TEST(test_socket),
 		TEST(test_malformed),
+		TEST(test_pieces),
 		TEST(test_roles),
 	};
 
