@@ -30,6 +30,7 @@ void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desir
 	c->desired = desired;
 	c->installed = installed ? desired : NULL;
 	ids_commit(c->ids);
+	peer_names_config(c, cfg);
 	/* IKE asks path_local_addr() and entry_serves() about the new configuration while it switches */
 	aaa_net_config(c, cfg);
 	ike_set_config(c->ike, cfg);

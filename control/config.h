@@ -257,6 +257,11 @@ struct cfg_radius_server {
 	uint32_t timeout_s, retransmit;
 	bool need_message_authenticator;
 };
+/* A name server to ask for the addresses of peers. */
+struct cfg_name_server {
+	struct cv_addr addr;
+	uint16_t port;
+};
 #define CFG_AAA_GROUP_MAX 8u
 struct cfg_aaa_group {
 	const char *name;
@@ -372,8 +377,13 @@ struct cfg_map_entry {
 	uint32_t seq; /* 1..65535; of one that came from a dynamic map: place in this map << 16 | sequence there */
 	const char *dynamic_map; /* where it came from; before config_resolve(): what is to be put in its place */
 	const char *description;
-	const char *acl;      /* NULL = a dynamic entry that takes any flow (IPSEC-59) */
-	struct cv_addr *peer; /* in order of preference (IPSEC-48); none = a dynamic entry */
+	const char *acl; /* NULL = a dynamic entry that takes any flow (IPSEC-59) */
+	/*
+	 * In order of preference (IPSEC-48); none = a dynamic entry. Of a peer by name (IPSEC-50) the address is what
+	 * control has last learned: af 0 = nothing, and then config_peers_changed().
+	 */
+	struct cv_addr *peer;
+	const char **peer_host; /* beside peer: NULL = an address; NULL = all are */
 	unsigned n_peer;
 	bool default_peer;	    /* the first is preferred again after another one has failed (PREF-1) ... */
 	bool idle_to_default;	    /* ... and after another one's tunnel has ended for being idle (PREF-8) */
@@ -398,6 +408,11 @@ struct cfg_map_entry {
 	const struct cfg_ike_profile *profile_ref; /* never NULL after config_resolve */
 	const struct cfg_crypto_map *map;
 };
+/* NULL = it is named by its address. */
+static inline const char *cfg_peer_host(const struct cfg_map_entry *e, unsigned peer)
+{
+	return e->peer_host ? e->peer_host[peer] : NULL;
+}
 /* A template for peers with unknown addresses (IPSEC-54); its access list may be missing (IPSEC-59). */
 static inline bool cfg_entry_is_dynamic(const struct cfg_map_entry *e)
 {
@@ -496,6 +511,8 @@ struct cv_config {
 	unsigned n_ppk;
 	struct cfg_user *user;
 	unsigned n_user;
+	struct cfg_name_server *name_server; /* none = those of the host */
+	unsigned n_name_server;
 	struct cfg_pool *pool;
 	unsigned n_pool;
 	struct cfg_radius_server *radius_server;
@@ -513,7 +530,7 @@ struct cv_config {
 	unsigned n_map;
 	struct cfg_ipsec_profile *ipsec_profile;
 	unsigned n_ipsec_profile;
-	const struct cfg_entry_index *entry_index; /* config_resolve() */
+	struct cfg_entry_index *entry_index; /* config_resolve() */
 	struct cfg_arena *arena;
 	unsigned refs;
 };
@@ -553,6 +570,8 @@ const struct cfg_psk *config_psk_by_name(const struct cv_config *c, const struct
  */
 void config_peer_entries(const struct cv_config *c, const struct cv_addr *peer,
 	bool (*take)(void *arg, const struct cfg_map_entry *e), void *arg);
+/* Addresses of peers by name are other ones than before (the loop thread, of a configuration in force). */
+void config_peers_changed(struct cv_config *c);
 /* NULL when there is none. */
 const struct cfg_map_entry *config_entry_find(const struct cv_config *c, const char *map, uint32_t seq);
 /* Is something with this binding in service at a local address (SAFENET-1..8)? */

@@ -63,9 +63,11 @@ int config_check_manual(struct config_check *k, const struct cfg_map_entry *e)
 	const struct cfg_manual *m = e->manual;
 	int r;
 
-	if (e->n_peer != 1 || e->n_transform_set != 1)
+	if (e->n_peer != 1 || e->n_transform_set != 1 || cfg_peer_host(e, 0))
 		return check_fail(k,
-			PATH_ENTRY "/session-key: a manual entry has one peer and one transform set (IPSEC-67)",
+			PATH_ENTRY
+			"/session-key: a manual entry has one peer and one transform set (IPSEC-67), the peer by its "
+			"address",
 			ENTRY_PATH(e));
 	if (e->per_host || e->auto_start || e->pfs)
 		return check_fail(k,

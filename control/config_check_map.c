@@ -24,6 +24,15 @@ static int check_transform_set(struct config_check *k, const struct cfg_transfor
 
 /* ---- one entry ---- */
 
+/* As every peer before it. */
+static bool same_family(const struct cfg_map_entry *e, unsigned peer)
+{
+	for (unsigned i = 0; i < peer; i++)
+		if (!cfg_peer_host(e, i) && e->peer[i].af != e->peer[peer].af)
+			return false;
+	return true;
+}
+
 static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
 {
 	if (!e->acl_ref && !cfg_entry_is_dynamic(e)) /* IPSEC-60 */
@@ -40,7 +49,8 @@ static int check_needed(struct config_check *k, const struct cfg_map_entry *e)
 			PATH_ENTRY "/transform-set: %u, and the default ones are switched off; 1..6, best first",
 			ENTRY_PATH(e), e->n_transform_set);
 	for (unsigned i = 0; i < e->n_peer; i++)
-		if (!cv_addr_bits(&e->peer[i]) || cv_addr_is_zero(&e->peer[i]) || e->peer[i].af != e->peer[0].af)
+		if (!cfg_peer_host(e, i) &&
+			(!cv_addr_bits(&e->peer[i]) || cv_addr_is_zero(&e->peer[i]) || !same_family(e, i)))
 			return check_fail(k, PATH_ENTRY "/peer[%u]: peers are host addresses of one family",
 				ENTRY_PATH(e), i + 1);
 	return 0;
@@ -365,6 +375,8 @@ static int check_applied_entry(
 	bool keyless = p->version == CFG_IKEV2 && p->local_auth == CFG_METHOD_SIGNATURE &&
 		       p->remote_auth == CFG_METHOD_SIGNATURE;
 	for (unsigned j = 0; !r && j < e->n_peer; j++) {
+		if (cfg_peer_host(e, j)) /* who knows where that is? */
+			continue;
 		r = check_own_address(k, i, e, &e->peer[j]);
 		if (r || e->manual || keyless || named_key || key_at(k->c, end, e, &e->peer[j]))
 			continue;

@@ -45,7 +45,7 @@ static void index_entry(struct cfg_entry_index *ix, const struct cfg_map_entry *
 		return;
 	}
 	for (unsigned i = 0; i < e->n_peer; i++) {
-		bool twice = false;
+		bool twice = !cv_addr_bits(&e->peer[i]); /* a name without an address */
 		for (unsigned k = 0; k < i; k++)
 			twice |= cv_addr_eq(&e->peer[k], &e->peer[i]);
 		if (!twice)
@@ -53,10 +53,10 @@ static void index_entry(struct cfg_entry_index *ix, const struct cfg_map_entry *
 	}
 }
 
-void config_index_entries(struct cv_config *c)
+static struct cfg_entry_index *index_new(struct cv_config *c)
 {
 	struct cfg_entry_index *ix = config_alloc(c, 1, sizeof(*ix));
-	unsigned n_entry = 0, n_peer = 0, order = 0;
+	unsigned n_entry = 0, n_peer = 0;
 
 	for (unsigned m = 0; m < c->n_map; m++)
 		for (unsigned i = 0; i < c->map[m].n_entry; i++) {
@@ -65,13 +65,31 @@ void config_index_entries(struct cv_config *c)
 		}
 	ix->named = config_alloc(c, n_peer, sizeof(*ix->named));
 	ix->open = config_alloc(c, n_entry, sizeof(*ix->open));
+	return ix;
+}
+
+static void index_fill(const struct cv_config *c, struct cfg_entry_index *ix)
+{
+	unsigned order = 0;
+
+	ix->n_named = ix->n_open = 0;
 	for (unsigned m = 0; m < c->n_map; m++)
 		for (unsigned i = 0; i < c->map[m].n_entry; i++)
 			if (!c->map[m].entry[i].manual) /* IPSEC-26: they negotiate nothing */
 				index_entry(ix, &c->map[m].entry[i], order++);
 	if (ix->n_named)
 		qsort(ix->named, ix->n_named, sizeof(*ix->named), slot_cmp);
-	c->entry_index = ix;
+}
+
+void config_index_entries(struct cv_config *c)
+{
+	c->entry_index = index_new(c);
+	index_fill(c, c->entry_index);
+}
+
+void config_peers_changed(struct cv_config *c)
+{
+	index_fill(c, c->entry_index);
 }
 
 /* The first that names the peer; n_named when none does. */

@@ -39,6 +39,7 @@ static void free_parts(struct control *c)
 	desired_free(c->desired);
 	config_unref(c->running);
 	free(c->spi);
+	peer_names_free(c->peer_names);
 	free(c->run_dir);
 	free(c);
 }
@@ -68,9 +69,10 @@ static int make_parts(struct control *c, const struct control_opts *opts)
 	c->children = child_table_new(c);
 	c->sessions = session_table_new(c);
 	c->spi = spi_memory_new();
+	c->peer_names = peer_names_new();
 	c->aaa = aaa_new(&aaa_net_ops, c);
 	c->ike = ike_new(&host_ike_ops, c);
-	if (!c->events || !c->vault || !c->children || !c->sessions || !c->spi || !c->aaa || !c->ike)
+	if (!c->events || !c->vault || !c->children || !c->sessions || !c->spi || !c->peer_names || !c->aaa || !c->ike)
 		return -1;
 	c->dp = dpclient_new(c->loop, &dp, &dp_ops, c);
 	return c->dp ? 0 : -1;
@@ -157,6 +159,7 @@ static void stop_poll(uv_timer_t *t)
 	uv_close((uv_handle_t *)&c->prepare, handle_closed);
 	uv_close((uv_handle_t *)&c->ike_timer, handle_closed);
 	aaa_net_close(c);
+	peer_names_close(c);
 	dpclient_close(c->dp, dp_closed, c);
 }
 

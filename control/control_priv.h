@@ -17,6 +17,7 @@
 #include "session.h"
 
 struct stats_base;
+struct peer_names;
 struct spi_memory;
 struct trace;
 
@@ -59,6 +60,7 @@ struct control {
 	uint32_t idle_shortest_s;	       /* the shortest idle time that is configured, 0 = none */
 	uint64_t replay_at_ms, replay_dropped; /* when replay_log.c looks next, and what it has seen */
 	struct spi_memory *spi;
+	struct peer_names *peer_names;
 	uint32_t temporary_next; /* temporary.c: running part of the next number */
 	uint32_t acquire_rule;	 /* while ike_acquire() runs: the rule it is for; 0 = none */
 	struct aaa *aaa;
@@ -135,6 +137,19 @@ uint64_t idle_run(struct control *c);
 void idle_config(struct control *c); /* another configuration is the running one */
 /* replay_log.c: milliseconds until the next look, UINT64_MAX = none. */
 uint64_t replay_log_run(struct control *c);
+
+/* peer_names.c: peers by host name. NULL = out of memory. */
+struct peer_names *peer_names_new(void);
+/* cfg has just become the running configuration. */
+void peer_names_config(struct control *c, struct cv_config *cfg);
+/* Milliseconds until it wants to be called again, UINT64_MAX = not by itself. */
+uint64_t peer_names_run(struct control *c);
+/* A tunnel of the entry has ended, or could not be made (nobody_there): its names may lead elsewhere by now. */
+void peer_names_failed(struct control *c, const struct cfg_map_entry *e, bool nobody_there);
+/* [{"name", "address", "error", "again_in"}] of the entry's names. */
+json_t *peer_names_show(const struct control *c, const struct cfg_map_entry *e);
+void peer_names_close(struct control *c); /* takes itself off the loop; c->handles follows */
+void peer_names_free(struct peer_names *p);
 
 /* spi.c: ESP or AH with an SPI that nobody has; counters for show. NULL = out of memory. */
 struct spi_memory *spi_memory_new(void);

@@ -283,6 +283,8 @@ static void host_ike_event(void *ctx, const struct ike_event *ev)
 	struct control *c = ctx;
 
 	session_ike_event(c->sessions, ev);
+	if (ev->entry && (ev->type == IKE_EVT_FAILED || ev->type == IKE_EVT_DOWN))
+		peer_names_failed(c, ev->entry, ev->type == IKE_EVT_FAILED);
 	event_history_add(c->events, ev, (uint64_t)time(NULL));
 	debug_event(c, ev);
 }
@@ -340,11 +342,12 @@ static void on_timer(uv_timer_t *t)
 static void on_prepare(uv_prepare_t *h)
 {
 	struct control *c = h->data;
-	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), linger, aaa, ike;
+	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), names = peer_names_run(c), linger, aaa, ike;
 
 	wait = session_run(c->sessions);
 	wait = idle < wait ? idle : wait;
 	wait = replay < wait ? replay : wait;
+	wait = names < wait ? names : wait;
 	linger = child_run_linger(c->children, host_now_ms(c));
 	aaa = aaa_run(c->aaa);
 	ike = ike_next_timeout(c->ike);

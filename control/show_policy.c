@@ -535,8 +535,11 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 	for (unsigned i = 0; i < e->n_peer; i++) {
 		char text[CV_ADDR_STR];
 
-		json_array_append_new(peers, json_string(cv_addr_str(&e->peer[i], text)));
+		json_array_append_new(
+			peers, json_string(cfg_peer_host(e, i) ? cfg_peer_host(e, i) : cv_addr_str(&e->peer[i], text)));
 	}
+	if (e->peer_host)
+		json_object_set_new(o, "peer_names", peer_names_show(c, e));
 	if (e->default_peer)
 		set_flag(o, "default_peer", true);
 	set_addr(o, "current_peer", current_peer(c, pairs, e));

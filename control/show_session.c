@@ -174,6 +174,32 @@ static void add_rule_item(struct sessions *x, const struct endpoints *e, enum it
 	i->place = cfg_entry_place(r->entry);
 }
 
+/* Where a peer is. One whose name has no address (IPSEC-50) is told apart by the name. */
+static struct cv_addr remote_of(const struct cfg_map_entry *e, unsigned peer)
+{
+	struct cv_addr a = e->peer[peer];
+	const char *host = cv_addr_bits(&a) ? NULL : cfg_peer_host(e, peer);
+	uint32_t h = 2166136261u;
+
+	for (; host && *host; host++)
+		h = (h ^ (uint8_t)*host) * 16777619u;
+	if (host)
+		memcpy(a.b, &h, sizeof(h));
+	return a;
+}
+
+/* What the entry calls this peer; NULL = by its address. */
+static const char *name_of(const struct cfg_map_entry *e, const struct cv_addr *remote)
+{
+	for (unsigned i = 0; e->peer_host && i < e->n_peer; i++) {
+		struct cv_addr a = remote_of(e, i);
+
+		if (!memcmp(&a, remote, sizeof(a)))
+			return e->peer_host[i];
+	}
+	return NULL;
+}
+
 /* List the rule with each of its peers that has a session, or, as down, with each of them; to how many. n: the items
  * that are sorted. */
 static unsigned add_to_peers(struct sessions *x, const struct rule_ref *r, bool listed, unsigned n, bool existing)
@@ -189,7 +215,7 @@ static unsigned add_to_peers(struct sessions *x, const struct rule_ref *r, bool 
 	for (unsigned i = 0; i < r->entry->n_peer; i++) {
 		const struct cv_addr *local = path_if_addr(r->local, r->entry->peer[i].af);
 
-		e.remote = r->entry->peer[i];
+		e.remote = remote_of(r->entry, i);
 		e.local = local ? *local : (struct cv_addr){0};
 		const struct endpoints *there = existing ? find_pair(x, n, &e) : &e;
 
@@ -198,7 +224,7 @@ static unsigned add_to_peers(struct sessions *x, const struct rule_ref *r, bool 
 		found++;
 		if (!listed)
 			add_rule_item(x, there, ITEM_FLOW, r);
-		if (session_last_failure(x->c->sessions, r->entry, &e.remote, &at))
+		if (session_last_failure(x->c->sessions, r->entry, &r->entry->peer[i], &at))
 			add_rule_item(x, existing ? find_pair(x, n, &e) : &e, ITEM_FAILURE, r);
 	}
 	return found;
@@ -326,7 +352,7 @@ struct summary {
 	bool active, negotiating, has_sa;
 	uint64_t uptime, failed_at;
 	char peer_id[sizeof(((struct ike_sa_brief *)0)->peer_id)];
-	const char *failure;
+	const char *failure, *name;
 };
 
 /* The pair of an item; NULL = it has gone. */
@@ -339,7 +365,7 @@ static const struct child *pair_of(const struct sessions *x, const struct item *
 
 static void sum_up(struct sessions *x, const struct item *i, struct summary *sum, struct show_text *t)
 {
-	const struct rule_ref *r;
+	const struct rule_ref *r = NULL;
 	const struct child *ch;
 	struct ike_sa_brief b;
 
@@ -355,7 +381,12 @@ static void sum_up(struct sessions *x, const struct item *i, struct summary *sum
 		sum->failure = session_last_failure(x->c->sessions, r->entry, &i->e.remote, &sum->failed_at);
 	} else if (i->kind == ITEM_CHILD && (ch = pair_of(x, i))) {
 		sum->has_sa |= ch->halves == (CHILD_IN | CHILD_OUT) && !ch->released;
+		r = desired_rule(x->c->desired, ch->rule_id);
+	} else if (i->kind == ITEM_FLOW) {
+		r = desired_rule(x->c->desired, i->id);
 	}
+	if (r && !sum->name)
+		sum->name = name_of(r->entry, &i->e.remote);
 }
 
 /* MON-23. */
@@ -387,6 +418,7 @@ static void open_session(struct sessions *x, struct show_text *t)
 	text_close(t, ']');
 	if (sum.active)
 		text_int(t, "uptime", sum.uptime);
+	text_str(t, "peer_name", sum.name);
 	text_str(t, "phase1_id", sum.peer_id);
 	text_str(t, "status", status_of(&sum));
 	if (sum.failure) {

@@ -196,7 +196,20 @@ bool build_secret(struct build *b, const struct lyd_node *leaf, bool hex, const 
 	return ok || build_fail(b, leaf, "not hexadecimal; valid: an even number of digits 0-9, a-f");
 }
 
-static void platform(struct build *b, const struct lyd_node *tree)
+static bool name_servers(struct build *b, const struct lyd_node *p)
+{
+	b->c->name_server = config_alloc(b->c, tree_count(p, "name-server"), sizeof(*b->c->name_server));
+	for (const struct lyd_node *n = NULL; (n = tree_next(p, "name-server", n));) {
+		struct cfg_name_server *s = &b->c->name_server[b->c->n_name_server++];
+
+		s->port = (uint16_t)tree_number(n, "port");
+		if (!build_addr(b, tree_child(n, "address"), &s->addr))
+			return false;
+	}
+	return true;
+}
+
+static bool platform(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *p = tree_top(tree, "culvert-platform", "platform");
 	const char *poll = tree_text(p, "poll-mode");
@@ -206,6 +219,7 @@ static void platform(struct build *b, const struct lyd_node *tree)
 	b->c->workers = (unsigned)tree_number(p, "workers");
 	b->c->busy_poll = poll && strcmp(poll, "busy") == 0;
 	b->c->allow_legacy = tree_flag(p, "allow-legacy");
+	return name_servers(b, p);
 }
 
 struct cv_config *build_config(const struct lyd_node *tree, const struct secrets *secrets,
@@ -218,9 +232,8 @@ struct cv_config *build_config(const struct lyd_node *tree, const struct secrets
 		model_fail(err, NULL, "out of memory");
 		return NULL;
 	}
-	platform(&b, tree);
-	if (!build_network(&b, tree) || !build_pki(&b, tree) || !build_aaa(&b, tree) || !build_ike(&b, tree) ||
-		!build_ipsec(&b, tree))
+	if (!platform(&b, tree) || !build_network(&b, tree) || !build_pki(&b, tree) || !build_aaa(&b, tree) ||
+		!build_ike(&b, tree) || !build_ipsec(&b, tree))
 		goto fail;
 	if (config_resolve(b.c, why, warn, arg)) {
 		/* "PATH: what": paths hold no ": " outside quotes */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "build.h"
+#include "cv_addr.h"
 
 /* The manuals' list of transforms, or one name for the usual pairs. */
 static bool suite(struct build *b, const struct lyd_node *set, struct algo_suite *s)
@@ -109,6 +110,18 @@ static void template(struct build *b, const struct lyd_node *n, struct cfg_map_e
 	e->identity = build_text(b, n, "identity");
 }
 
+/* An address, or the name of a host (IPSEC-50): YANG lets nothing else through. */
+static void peer(struct build *b, const char *text, struct cfg_map_entry *e, unsigned of)
+{
+	unsigned i = e->n_peer++;
+
+	if (cv_addr_parse(text, &e->peer[i]) == 0)
+		return;
+	if (!e->peer_host)
+		e->peer_host = config_alloc(b->c, of, sizeof(*e->peer_host));
+	e->peer_host[i] = config_strdup(b->c, text);
+}
+
 static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entry *e)
 {
 	template(b, n, e);
@@ -119,8 +132,7 @@ static bool entry(struct build *b, const struct lyd_node *n, struct cfg_map_entr
 	e->idle_to_default = tree_flag(n, "idle-to-default");
 	e->peer = config_alloc(b->c, tree_count(n, "peer"), sizeof(*e->peer));
 	for (const struct lyd_node *p = NULL; (p = tree_next(n, "peer", p));)
-		if (!build_addr(b, p, &e->peer[e->n_peer++]))
-			return false;
+		peer(b, lyd_get_value(p), e, tree_count(n, "peer"));
 	return manual(b, n, &e->manual);
 }
 

@@ -166,6 +166,8 @@ void ike_peer_moved(struct ike *ike, uint32_t child_id, const struct cv_addr *ad
 
 /* The tunnel of this entry with its current peer has ended for being idle (PREF-8). */
 void ike_peer_idle(struct ike *ike, const struct cfg_map_entry *e);
+/* Peers by name have other addresses now, in the configuration in force (IPSEC-50): auto-start entries try them. */
+void ike_peers_changed(struct ike *ike);
 /* The peer with which the next negotiation of the entry begins; NULL = it has none. The entry's own. */
 const struct cv_addr *ike_current_peer(const struct ike *ike, const struct cfg_map_entry *e);
 

@@ -208,9 +208,37 @@ const struct cfg_psk *ike_psk_by_id(
 	return config_psk_by_name(ike->cfg, p, path->vrf, &path->local, name);
 }
 
+struct named_peer {
+	const struct ike *ike;
+	const struct cfg_ike_profile *p;
+	const struct ike_path *path;
+	const struct cv_addr *peer;
+	const struct cfg_psk *psk;
+};
+
+static bool take_named(void *arg, const struct cfg_map_entry *e)
+{
+	struct named_peer *n = arg;
+	for (unsigned i = 0; !n->psk && e->peer_host && i < e->n_peer; i++)
+		if (e->peer_host[i] && cv_addr_eq(&e->peer[i], n->peer))
+			n->psk = config_psk_by_name(n->ike->cfg, n->p, n->path->vrf, &n->path->local, e->peer_host[i]);
+	return !n->psk;
+}
+
+/* The key of the name that entries have for the peer at this address (IPSEC-50). */
+static const struct cfg_psk *psk_by_peer_name(
+	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
+{
+	struct named_peer n = {ike, p, path, peer, NULL};
+	config_peer_entries(ike->cfg, peer, take_named, &n);
+	return n.psk;
+}
+
 const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer, const struct ike_id *id)
 {
 	const struct cfg_psk *psk = config_psk_by_addr(ike->cfg, p, path->vrf, &path->local, peer);
-	return psk || !id ? psk : ike_psk_by_id(ike, p, path, id);
+	if (!psk && id)
+		psk = ike_psk_by_id(ike, p, path, id);
+	return psk ? psk : psk_by_peer_name(ike, p, path, peer);
 }

@@ -92,6 +92,11 @@ void ike_peer_idle(struct ike *ike, const struct cfg_map_entry *e)
 		ike_peer_set_current(ike, e, 0);
 }
 
+void ike_peers_changed(struct ike *ike)
+{
+	ike_auto_soon(ike);
+}
+
 const struct cv_addr *ike_current_peer(const struct ike *ike, const struct cfg_map_entry *e)
 {
 	return e->n_peer ? &e->peer[ike_peer_current(ike, e)] : NULL;

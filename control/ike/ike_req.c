@@ -105,6 +105,10 @@ static void req_start(struct ike *ike, struct ike_req *r)
 		ike_req_drop(r, "no peer configured");
 		return;
 	}
+	if (!cv_addr_bits(&r->entry->peer[r->peer])) {
+		ike_req_done(r, -EHOSTUNREACH, "name of the peer has no address");
+		return;
+	}
 	if (peer_path(ike, r->entry, r->peer, &path) != 0) {
 		ike_req_done(r, -ENETUNREACH, "no route to peer");
 		return;

@@ -60,7 +60,7 @@ static void session(FILE *out, const json_t *s, bool detail)
 	if (detail && json_object_get(s, "uptime"))
 		fprintf(out, "Uptime: %s\n", hms(jint(s, "uptime"), age));
 	fprintf(out, "Session status: %s\n", jtext(s, "status", "?"));
-	fprintf(out, "Peer: %s port %lld", jtext(s, "peer", "?"), jint(s, "port"));
+	fprintf(out, "Peer: %s port %lld", jtext(s, "peer", jtext(s, "peer_name", "?")), jint(s, "port"));
 	if (detail)
 		fprintf(out, " fvrf: %s ivrf: %s", jvrf(s, "fvrf"), jvrf(s, "ivrf"));
 	fputc('\n', out);

@@ -194,6 +194,10 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 		fprintf(out, "        Description: %s\n", jtext(e, "description", ""));
 	json_array_foreach (json_object_get(e, "peers"), i, v)
 		fprintf(out, "        Peer = %s%s\n", jstring(v), i == 0 && jflag(e, "default_peer") ? " default" : "");
+	json_array_foreach (json_object_get(e, "peer_names"), i, v)
+		fprintf(out, "        Name %s: %s%s%s, looked up again in %lld seconds\n", jtext(v, "name", "?"),
+			jtext(v, "address", "no address"), json_object_get(v, "error") ? ", " : "",
+			jtext(v, "error", ""), jint(v, "again_in"));
 	if (json_object_get(e, "profile"))
 		fprintf(out, "        Profile name: %s (IKEv%lld)\n", jtext(e, "profile", "default"),
 			jint(e, "version"));

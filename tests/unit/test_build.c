@@ -438,6 +438,29 @@ static void test_default_peer(void **state)
 	config_unref(c);
 }
 
+/* IPSEC-50, RTR-7: names and addresses side by side, and who is asked for names. */
+static void test_peer_by_name(void **state)
+{
+	struct cv_config *c = build_ok(
+		"{\"culvert-platform:platform\":{\"name-server\":[{\"address\":\"2001:db8::53\"},{\"address\":"
+		"\"192.0.2.53\",\"port\":5353}]},"
+		"\"culvert-acl:access-lists\":{\"access-list\":[{\"name\":\"a\"}]},\"culvert-ipsec:ipsec\":{" MAP_TO(
+			"\"2001:db8::2\",\"hub-1.example.net\",\"hub\"", ""));
+	const struct cfg_map_entry *e = &c->map[0].entry[0];
+
+	(void)state;
+	assert_int_equal(e->n_peer, 3);
+	assert_null(cfg_peer_host(e, 0));
+	assert_int_equal(e->peer[0].af, CV_AF_INET6);
+	assert_string_equal(cfg_peer_host(e, 1), "hub-1.example.net");
+	assert_string_equal(cfg_peer_host(e, 2), "hub");
+	assert_int_equal(e->peer[1].af, CV_AF_NONE);
+	assert_int_equal(c->n_name_server, 2);
+	assert_int_equal(c->name_server[0].port, 53);
+	assert_int_equal(c->name_server[1].port, 5353);
+	config_unref(c);
+}
+
 /* REPLAY-T4: both at one level; IDLE-T3: 59 and 86401; a window that is none of the values. */
 static void test_security_association_refused(void **state)
 {
@@ -448,6 +471,10 @@ static void test_security_association_refused(void **state)
 		MAP_BEGIN MAP(",\"idle-time\":59"),
 		MAP_BEGIN "\"security-association\":{\"idle-time\":86401}," MAP(""),
 		MAP_BEGIN "\"fragmentation\":\"sometimes\"," MAP(""),
+		/* IPSEC-50: neither address nor name */
+		MAP_BEGIN MAP_TO("\"300.0.2.2\"", ""),
+		MAP_BEGIN MAP_TO("\"hub_\\u00e9.example\"", ""),
+		MAP_BEGIN MAP_TO("\"2001:db8::xyz\"", ""),
 		/* PREF-1, PREF-9: a default peer is the first of several, and the way back to it has an idle time of
 		   its own */
 		MAP_BEGIN MAP(",\"default-peer\":true"),
@@ -645,6 +672,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_dynamic_map),
 		cmocka_unit_test(test_security_association_refused),
 		cmocka_unit_test(test_default_peer),
+		cmocka_unit_test(test_peer_by_name),
 		cmocka_unit_test(test_one_vendors_own),
 		cmocka_unit_test(test_fragmentation_is_printed_where_it_was_set),
 		cmocka_unit_test(test_certificate_rules),

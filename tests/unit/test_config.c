@@ -442,6 +442,16 @@ static void manual_has_one_set(void **state) /* IPSEC-67 */
 	assert_refused(f, KEYS, "one peer and one transform set");
 }
 
+static void manual_peer_is_an_address(void **state) /* IPSEC-50 */
+{
+	static const char *host[] = {"hub.example.net"};
+	struct fixture *f = *state;
+
+	manual_entry(f);
+	f->c->map[0].entry[0].peer_host = host;
+	assert_refused(f, KEYS, "the peer by its address");
+}
+
 static void bundle_is_not_negotiated_by_ikev2(void **state)
 {
 	struct fixture *f = *state;
@@ -1041,6 +1051,7 @@ int main(void)
 		TEST(manual_bundle_spis_differ),
 		TEST(manual_ah_needs_its_transform),
 		TEST(manual_has_one_set),
+		TEST(manual_peer_is_an_address),
 		TEST(bundle_is_not_negotiated_by_ikev2),
 		TEST(legacy_needs_permission),
 		TEST(legacy_with_permission_warns),
