@@ -137,6 +137,13 @@ void config_unref(struct cv_config *c)
 		return;
 	for (unsigned i = 0; i < c->n_trust_point; i++)
 		pki_tp_unref(c->trust_point[i].tp);
+	for (unsigned i = 0; i < c->n_rsa_pair; i++) {
+		pki_rsa_unref(c->rsa_pair[i].signs);
+		pki_rsa_unref(c->rsa_pair[i].decrypts);
+	}
+	for (unsigned i = 0; i < c->n_keyring; i++)
+		for (unsigned j = 0; j < c->keyring[i].n_rsa; j++)
+			pki_rsa_unref(c->keyring[i].rsa[j].key);
 	chunks_free(c->arena->secret, true);
 	chunks_free(c->arena->plain, false);
 	free(c->arena);

@@ -140,7 +140,7 @@ struct cfg_acl {
 };
 
 /* One IKEv1 policy (IKE-16). */
-enum cfg_ike_auth { CFG_AUTH_PSK = 1, CFG_AUTH_RSA_SIG = 3, CFG_AUTH_ECDSA_SIG = 9 };
+enum cfg_ike_auth { CFG_AUTH_PSK = 1, CFG_AUTH_RSA_SIG = 3, CFG_AUTH_RSA_ENCR = 4, CFG_AUTH_ECDSA_SIG = 9 };
 struct cfg_ike_policy {
 	uint32_t priority; /* 1..10000 */
 	enum ike_encr encr;
@@ -180,6 +180,26 @@ struct cfg_psk {
 	size_t key_len;
 	bool sealed; /* type 6 of a foreign master key: key is NULL, the peer cannot authenticate (T6KEY-13, 17) */
 };
+/* What an RSA key is for (IKE-46). */
+enum cfg_rsa_usage { CFG_RSA_GENERAL = 0, CFG_RSA_SIGNATURE, CFG_RSA_ENCRYPTION };
+/* A peer's public key, entered by hand (VRF-21, IKE-45..47). */
+struct cfg_rsa_public {
+	const char *name;     /* of the entry */
+	const char *hostname; /* the identity that selects it; NULL = the address does */
+	struct cv_addr addr;  /* of the peer; with hostname: af NONE = not known, the peer has to begin */
+	enum cfg_rsa_usage usage;
+	const char *serial; /* of the peer, decimal, for people; NULL = none */
+	const uint8_t *der; /* SubjectPublicKeyInfo */
+	size_t der_len;
+	struct pki_rsa *key; /* resolved; the configuration's own reference */
+};
+/* A pair of keys of our own (IKE-44): one for everything, or one for signatures and one for encryption. */
+struct cfg_rsa_pair {
+	const char *name;
+	const char *file, *signature_file, *encryption_file; /* PEM */
+	/* resolved: references of the configuration's, perhaps to the same key */
+	struct pki_rsa *signs, *decrypts;
+};
 struct cfg_psk_index; /* of a keyring's keys by address: config_keys.c */
 
 /* One local termination point (SAFENET-3): an interface, or an address with its VRF. Neither: everywhere. */
@@ -197,6 +217,8 @@ struct cfg_keyring {
 	const char *vrf; /* front VRF it is bound to (VRF-18); NULL = global */
 	struct cfg_psk *psk;
 	unsigned n_psk;
+	struct cfg_rsa_public *rsa;
+	unsigned n_rsa;
 	struct cfg_binding local;
 	const struct cfg_psk_index *index;
 	const struct cfg_vrf *vrf_ref;
@@ -284,6 +306,7 @@ struct cfg_ike_profile {
 	const char **trust_point; /* names; none = all of them, which config_resolve() then fills in */
 	unsigned n_trust_point;
 	bool trust_all;		    /* resolved: the operator named none */
+	const char *rsa_pair;	    /* IKEv1: the key pair that peers know by hand; NULL = the first there is */
 	const char *vrf;	    /* inside VRF (VRF-4); NULL = front VRF */
 	struct cfg_identity *match; /* VRF-25; empty = never selected by identity, only by map entry and address */
 	unsigned n_match;
@@ -329,7 +352,8 @@ struct cfg_ike_profile {
 	const struct cfg_keyring **keyring_ref;
 	const struct cfg_ppk **ppk_ref;
 	const struct certmap **match_cert_ref;
-	struct pki_tp **trust; /* n_trust_point of them; owned by the configuration */
+	struct pki_tp **trust;			 /* n_trust_point of them; owned by the configuration */
+	const struct cfg_rsa_pair *rsa_pair_ref; /* NULL = there is none */
 	const struct cfg_ike_proposal **proposal_ref;
 	const struct cfg_vrf *vrf_ref;
 	const struct cfg_vrf *match_fvrf_ref;
@@ -499,6 +523,8 @@ struct cv_config {
 	unsigned n_ike_proposal;
 	struct cfg_trust_point *trust_point;
 	unsigned n_trust_point;
+	struct cfg_rsa_pair *rsa_pair;
+	unsigned n_rsa_pair;
 	struct certmap *cert_map;
 	unsigned n_cert_map;
 	struct certmap_identity *identity;
@@ -554,6 +580,9 @@ int config_resolve(
 struct cv_config *config_ref(struct cv_config *c);
 void config_unref(struct cv_config *c); /* frees and zeroes secrets at the last reference */
 
+/* As in the configuration: "rsa-sig". */
+const char *config_auth_name(enum cfg_ike_auth auth);
+
 /* ---- look-ups used by IKE (loop thread) ---- */
 
 /*
@@ -564,6 +593,17 @@ const struct cfg_psk *config_psk_by_addr(const struct cv_config *c, const struct
 	const struct cv_addr *local, const struct cv_addr *peer);
 const struct cfg_psk *config_psk_by_name(const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf,
 	const struct cv_addr *local, const char *name);
+/*
+ * The public key entered by hand for a peer and a use, special keys before general ones (IKE-46): by its address, which
+ * a key selected by name may have as well, or by its name.
+ */
+const struct cfg_rsa_public *config_rsa_by_addr(const struct cv_config *c, const struct cfg_ike_profile *p,
+	uint32_t fvrf, const struct cv_addr *local, const struct cv_addr *peer, enum cfg_rsa_usage use);
+const struct cfg_rsa_public *config_rsa_by_name(const struct cv_config *c, const struct cfg_ike_profile *p,
+	uint32_t fvrf, const struct cv_addr *local, const char *name, enum cfg_rsa_usage use);
+/* Is there a key for that use which only a name leads to? */
+bool config_rsa_by_name_only(const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf,
+	const struct cv_addr *local, enum cfg_rsa_usage use);
 /*
  * The map entries, manual ones left out, that name the peer's address or are open to peers by their identity (VRF-25,
  * 39): in the order of the configuration, until take() returns false.

@@ -41,6 +41,29 @@ int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const
 
 /* ---- IKEv1 policies ---- */
 
+const char *config_auth_name(enum cfg_ike_auth auth)
+{
+	return auth == CFG_AUTH_RSA_SIG	    ? "rsa-sig"
+	       : auth == CFG_AUTH_RSA_ENCR  ? "rsa-encr"
+	       : auth == CFG_AUTH_ECDSA_SIG ? "ecdsa-sig"
+					    : "pre-share";
+}
+
+static int check_method(struct config_check *k, const struct cfg_ike_policy *p)
+{
+	char path[128];
+	bool rsa = p->auth == CFG_AUTH_RSA_SIG || p->auth == CFG_AUTH_RSA_ENCR;
+
+	if (p->auth != CFG_AUTH_PSK && !k->c->n_trust_point && !(rsa && k->c->n_rsa_pair))
+		return check_fail(k,
+			PATH_POLICY "/authentication: %s needs a trust point with such a certificate%s; or pre-share",
+			p->priority, config_auth_name(p->auth), rsa ? " or an rsa-key-pair" : "");
+	if (p->auth != CFG_AUTH_RSA_ENCR)
+		return 0;
+	snprintf(path, sizeof(path), PATH_POLICY "/authentication", p->priority);
+	return config_check_legacy(k, true, false, path, "rsa-sig, ecdsa-sig, pre-share");
+}
+
 static int check_policy(struct config_check *k, struct cfg_ike_policy *p)
 {
 	char path[3][128];
@@ -54,10 +77,8 @@ static int check_policy(struct config_check *k, struct cfg_ike_policy *p)
 		p->lifetime_s = DEFAULT_IKE_LIFETIME_S;
 	if (p->lifetime_s < 60 || p->lifetime_s > 86400)
 		return check_fail(k, PATH_POLICY "/lifetime: %u seconds; 60..86400", p->priority, p->lifetime_s);
-	if (p->auth != CFG_AUTH_PSK && !k->c->n_trust_point)
-		return check_fail(k,
-			PATH_POLICY "/authentication: %s needs a trust point with such a certificate; or pre-share",
-			p->priority, p->auth == CFG_AUTH_RSA_SIG ? "rsa-sig" : "ecdsa-sig");
+	if ((r = check_method(k, p)))
+		return r;
 	snprintf(path[0], sizeof(path[0]), PATH_POLICY "/encryption", p->priority);
 	snprintf(path[1], sizeof(path[1]), PATH_POLICY "/hash", p->priority);
 	snprintf(path[2], sizeof(path[2]), PATH_POLICY "/group", p->priority);

@@ -378,7 +378,8 @@ static int check_applied_entry(
 		if (cfg_peer_host(e, j)) /* who knows where that is? */
 			continue;
 		r = check_own_address(k, i, e, &e->peer[j]);
-		if (r || e->manual || keyless || named_key || key_at(k->c, end, e, &e->peer[j]))
+		if (r || e->manual || keyless || named_key || key_at(k->c, end, e, &e->peer[j]) ||
+			config_rsa_lookup(k->c, p, front, NULL, &e->peer[j]))
 			continue;
 		check_warn(k,
 			PATH_ENTRY "/peer: no preshared key for %s in a keyring of front VRF '%s'%s%s, so IKE cannot "

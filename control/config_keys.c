@@ -198,3 +198,72 @@ const struct cfg_psk *config_psk_by_name(const struct cv_config *c, const struct
 				return usable(psk);
 	return NULL;
 }
+
+/* ---- RSA public keys ---- */
+
+/* Is k for this use, and to be preferred to what was found before? */
+static bool rsa_better(const struct cfg_rsa_public *k, const struct cfg_rsa_public *best, enum cfg_rsa_usage use)
+{
+	return k->usage == use || (k->usage == CFG_RSA_GENERAL && !best);
+}
+
+typedef bool rsa_fit(const struct cfg_rsa_public *k, const void *arg);
+
+static const struct cfg_rsa_public *rsa_lookup(const struct cv_config *c, const struct cfg_ike_profile *p,
+	const struct place *at, enum cfg_rsa_usage use, rsa_fit *fit, const void *arg)
+{
+	const struct cfg_rsa_public *best = NULL;
+
+	for (int special = 1; special >= 0 && !best; special--)
+		for (unsigned i = 0; i < keyring_count(c, p); i++) {
+			const struct cfg_keyring *ring = keyring_at(c, p, i);
+
+			for (unsigned j = 0; ring->n_rsa && serves(ring, at, special) && j < ring->n_rsa; j++)
+				if (rsa_better(&ring->rsa[j], best, use) && fit(&ring->rsa[j], arg))
+					best = &ring->rsa[j];
+		}
+	return best;
+}
+
+static bool rsa_at(const struct cfg_rsa_public *k, const void *peer)
+{
+	return cv_addr_bits(&k->addr) && cv_addr_eq(&k->addr, peer);
+}
+
+static bool rsa_named(const struct cfg_rsa_public *k, const void *name)
+{
+	return k->hostname && !strcasecmp(k->hostname, name);
+}
+
+static bool rsa_nowhere(const struct cfg_rsa_public *k, const void *arg)
+{
+	(void)arg;
+	return k->hostname && !cv_addr_bits(&k->addr);
+}
+
+const struct cfg_rsa_public *config_rsa_by_addr(const struct cv_config *c, const struct cfg_ike_profile *p,
+	uint32_t fvrf, const struct cv_addr *local, const struct cv_addr *peer, enum cfg_rsa_usage use)
+{
+	return rsa_lookup(c, p, &(struct place){.id = fvrf, .local = local}, use, rsa_at, peer);
+}
+
+const struct cfg_rsa_public *config_rsa_by_name(const struct cv_config *c, const struct cfg_ike_profile *p,
+	uint32_t fvrf, const struct cv_addr *local, const char *name, enum cfg_rsa_usage use)
+{
+	return rsa_lookup(c, p, &(struct place){.id = fvrf, .local = local}, use, rsa_named, name);
+}
+
+bool config_rsa_by_name_only(const struct cv_config *c, const struct cfg_ike_profile *p, uint32_t fvrf,
+	const struct cv_addr *local, enum cfg_rsa_usage use)
+{
+	return rsa_lookup(c, p, &(struct place){.id = fvrf, .local = local}, use, rsa_nowhere, NULL) != NULL;
+}
+
+bool config_rsa_lookup(const struct cv_config *c, const struct cfg_ike_profile *p, const struct cfg_vrf *fvrf,
+	const struct cv_addr *local, const struct cv_addr *peer)
+{
+	const struct place at = {.vrf = fvrf, .by_object = true, .local = local};
+
+	return rsa_lookup(c, p, &at, CFG_RSA_GENERAL, rsa_at, peer) ||
+	       rsa_lookup(c, p, &at, CFG_RSA_ENCRYPTION, rsa_at, peer);
+}

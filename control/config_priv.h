@@ -20,6 +20,8 @@
 #define PATH_PROPOSAL "/culvert-ike:ike/proposal[name='%s']"
 #define PATH_KEYRING "/culvert-ike:ike/keyring[name='%s']"
 #define PATH_TRUST_POINT "/culvert-pki:pki/trust-point[name='%s']"
+#define PATH_RSA_PAIR "/culvert-pki:pki/rsa-key-pair[name='%s']"
+#define PATH_RSA_PUBLIC PATH_KEYRING "/rsa-public-key[name='%s']"
 #define PATH_CERT_MAP "/culvert-pki:pki/certificate-map[name='%s']"
 #define PATH_PROFILE "/culvert-ike:ike/profile[name='%s']"
 #define PATH_IPSEC "/culvert-ipsec:ipsec"
@@ -65,6 +67,7 @@ int config_add_dynamic(struct config_check *k);	  /* config_dynamic.c: what maps
 int config_add_tunnels(struct config_check *k);	  /* config_tunnel.c: policies and IKE profiles of tunnels */
 void config_inherit(struct cv_config *c);	  /* config_defaults.c: values an entry or interface does not have */
 int config_load_pki(struct config_check *k);	  /* config_pki.c: the files of trust points */
+int config_load_rsa(struct config_check *k);	  /* config_rsa.c: key pairs, peers' public keys */
 int config_index(struct config_check *k);	  /* config_resolve.c: names, duplicates */
 int config_references(struct config_check *k);	  /* config_resolve.c: names to pointers */
 int config_check_network(struct config_check *k); /* config_check_net.c: VRFs, interfaces, routes, access lists */
@@ -75,6 +78,8 @@ void config_index_free(struct config_check *k);
 void config_index_entries(struct cv_config *c); /* config_entries.c; everything else is resolved */
 /* config_pki.c: names to p->trust; needs every trust point loaded. */
 int config_trust_of(struct config_check *k, struct cfg_ike_profile *p);
+/* config_rsa.c: the key pair of a profile. */
+int config_pair_of(struct config_check *k, struct cfg_ike_profile *p);
 /* config_pki.c: certificate maps of the resolved profiles: each in one profile only (CERTMAP-4). */
 int config_check_cert_maps(struct config_check *k);
 
@@ -93,6 +98,9 @@ int config_check_group(struct config_check *k, enum ike_group g, const char *pat
 /* As config_psk_by_addr, with the front VRF as an object (NULL = global): usable before ids are given out. */
 const struct cfg_psk *config_psk_lookup(const struct cv_config *c, const struct cfg_ike_profile *p,
 	const struct cfg_vrf *fvrf, const struct cv_addr *local, const struct cv_addr *peer);
+/* Is there a public key that this peer may be met with? */
+bool config_rsa_lookup(const struct cv_config *c, const struct cfg_ike_profile *p, const struct cfg_vrf *fvrf,
+	const struct cv_addr *local, const struct cv_addr *peer);
 /* Make the keyring's index; -EINVAL when two keys are for the same peer. */
 int config_index_keys(struct config_check *k, struct cfg_keyring *kr);
 

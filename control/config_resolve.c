@@ -241,6 +241,8 @@ static int refer_profile(struct config_check *k, struct cfg_ike_profile *p)
 			PATH_PROFILE "/match-certificate", p->name);
 	if (!r)
 		r = config_trust_of(k, p);
+	if (!r)
+		r = config_pair_of(k, p);
 	if (!p->n_proposal) { /* the built-in ones */
 		p->proposal = config_alloc(k->c, 2, sizeof(*p->proposal));
 		p->proposal[p->n_proposal++] = "default-gcm";
@@ -323,9 +325,9 @@ int config_resolve(
 	if (config_add_dynamic(&k) || config_add_tunnels(&k))
 		return -EINVAL;
 	config_inherit(c);
-	(void)((r = config_load_pki(&k)) || (r = config_index(&k)) || (r = config_references(&k)) ||
-		(r = config_check_network(&k)) || (r = config_check_ike(&k)) || (r = config_check_aaa(&k)) ||
-		(r = config_check_crypto(&k)));
+	(void)((r = config_load_pki(&k)) || (r = config_load_rsa(&k)) || (r = config_index(&k)) ||
+		(r = config_references(&k)) || (r = config_check_network(&k)) || (r = config_check_ike(&k)) ||
+		(r = config_check_aaa(&k)) || (r = config_check_crypto(&k)));
 	config_index_free(&k);
 	if (!r)
 		config_index_entries(c);

@@ -30,10 +30,7 @@ static void policies(struct show *s, bool only_default)
 		set_str(o, "encryption", ike_name(ALGO_IKE_ENCR, p->encr, p->key_bits));
 		set_int(o, "key_bits", p->key_bits);
 		set_str(o, "hash", ike_name(ALGO_IKE_PRF, p->hash, 0));
-		set_str(o, "authentication",
-			p->auth == CFG_AUTH_RSA_SIG	? "rsa-sig"
-			: p->auth == CFG_AUTH_ECDSA_SIG ? "ecdsa-sig"
-							: "pre-share");
+		set_str(o, "authentication", config_auth_name(p->auth));
 		set_int(o, "group", p->group);
 		if (group)
 			set_int(o, "group_bits", group->key_bits);

@@ -130,23 +130,31 @@ static int no_passphrase(char *buf, int size, int rwflag, void *u)
 	return -1; /* a daemon has nobody to ask */
 }
 
-static bool load_key(struct pki_tp *tp, const char *path, char *err)
+EVP_PKEY *pki_read_key(const char *path, char *err)
 {
 	struct stat st;
+	EVP_PKEY *key = NULL;
 	BIO *bio = open_file(path, FILE_MAX_LEN, &st, err);
 	if (!bio)
-		return false;
-	if (!private_enough(&st)) {
-		BIO_free(bio);
-		return fail(err, "%s: others can read this private key; make it 0600 and owned by root or the daemon",
-			path);
-	}
-	tp->key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+		return NULL;
+	if (!private_enough(&st))
+		fail(err, "%s: others can read this private key; make it 0600 and owned by root or the daemon", path);
+	else if (!(key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL)))
+		fail(err, "%s: no PEM private key without passphrase", path);
 	BIO_free(bio);
+	return key;
+}
+
+static bool load_key(struct pki_tp *tp, const char *path, char *err)
+{
+	tp->key = pki_read_key(path, err);
 	if (!tp->key)
-		return fail(err, "%s: no PEM private key without passphrase", path);
-	if (pki_key_of(tp->key) == PKI_KEY_NONE)
+		return false;
+	enum pki_key kind = pki_key_of(tp->key);
+	if (kind == PKI_KEY_NONE)
 		return fail(err, "%s: kind of key not supported; RSA, EC P-256, P-384, P-521, Ed25519 or Ed448", path);
+	if (kind == PKI_KEY_RSA && !(tp->rsa = pki_rsa_new(tp->key, true)))
+		return fail(err, "%s: out of memory", path);
 	return true;
 }
 
@@ -295,6 +303,7 @@ void pki_tp_unref(struct pki_tp *tp)
 	}
 	OPENSSL_free((void *)(uintptr_t)tp->subject.p);
 	EVP_PKEY_free(tp->key);
+	pki_rsa_unref(tp->rsa);
 	for (unsigned i = 0; i < tp->n_crl; i++) {
 		free(tp->crl[i].path);
 		sk_X509_CRL_pop_free(tp->crl[i].crls, X509_CRL_free);
@@ -332,6 +341,11 @@ enum pki_key pki_key_of(EVP_PKEY *key)
 enum pki_key pki_tp_key(const struct pki_tp *tp)
 {
 	return tp->key ? pki_key_of(tp->key) : PKI_KEY_NONE;
+}
+
+struct pki_rsa *pki_tp_rsa(const struct pki_tp *tp)
+{
+	return tp->rsa;
 }
 
 static bool self_issued(X509 *x)
@@ -410,6 +424,11 @@ int64_t pki_peer_valid_s(const struct pki_peer *peer)
 unsigned pki_tp_n_ca(const struct pki_tp *tp)
 {
 	return tp->n_ca;
+}
+
+struct pki_fields *pki_tp_ca_fields(const struct pki_tp *tp, unsigned i)
+{
+	return pki_fields_of(tp->ca[i].cert);
 }
 
 const uint8_t *pki_tp_ca_keyid(const struct pki_tp *tp, unsigned i)

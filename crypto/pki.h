@@ -98,6 +98,9 @@ struct pki_fields {
 struct pki_fields *pki_fields_new(struct pki_blob cert);
 void pki_fields_free(struct pki_fields *f); /* NULL is fine */
 
+/* What the i-th CA certificate that we believe says; NULL = out of memory. The caller frees. */
+struct pki_fields *pki_tp_ca_fields(const struct pki_tp *tp, unsigned i);
+
 struct pki_peer;
 /*
  * pool. Validate a chain as of now: cert[0] is the peer's own (DER), the others (n in all) may be issuers in any order,
@@ -106,12 +109,14 @@ struct pki_peer;
  */
 int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n,
 	struct pki_peer **out, const char **why);
-void pki_peer_free(struct pki_peer *peer); /* NULL is fine */
+struct pki_peer *pki_peer_ref(struct pki_peer *peer);
+void pki_peer_free(struct pki_peer *peer); /* gives up one reference; NULL is fine */
 /*
  * Does the certificate carry this IKE identity (RFC 4945 3.1, 5.1.3.6)? Address, FQDN and RFC822 name as a
  * subjectAltName, a distinguished name as its subject; types are those of RFC 7296 3.5. A key id is never in it.
  */
 bool pki_peer_has_id(const struct pki_peer *peer, uint8_t type, const void *data, size_t len);
+uint8_t *pki_peer_der(const struct pki_peer *peer, size_t *len); /* the certificate, to be freed; NULL = no memory */
 enum pki_key pki_peer_key(const struct pki_peer *peer);
 const struct pki_fields *pki_peer_fields(const struct pki_peer *peer); /* lives as long as the peer */
 /* Seconds from now until the certificate expires: no session should live longer. */
@@ -158,5 +163,38 @@ int pki_verify(const struct pki_peer *peer, enum pki_scheme scheme, enum pki_has
 struct pki_blob pki_sig_algid(enum pki_scheme scheme, enum pki_hash hash, enum pki_key key);
 /* The same backwards, PSS parameters included: 0, or -ENOTSUP for what we do not take. */
 int pki_sig_parse(const void *der, size_t len, enum pki_scheme *scheme, enum pki_hash *hash);
+
+/* ---- RSA keys that need no certificate: encrypted nonces of IKEv1 (RFC 2409 5.2), keys entered by hand ---- */
+
+/* A public key, or a pair; never changes; counted by references, which any thread may take and give up. */
+struct pki_rsa;
+/* A pair from a PEM file that nobody else may read. legacy: below 2048 bits, too. NULL with err (PKI_ERR_MAX bytes). */
+struct pki_rsa *pki_rsa_load(const char *path, bool legacy, char *err);
+/* A public key from a DER SubjectPublicKeyInfo (RFC 5280 4.1). NULL with *why = static text. */
+struct pki_rsa *pki_rsa_public(const void *der, size_t len, bool legacy, const char **why);
+/* The public key of a certificate that may be used to encrypt keys (RFC 5280 4.2.1.3); NULL = it may not. */
+struct pki_rsa *pki_rsa_of_peer(const struct pki_peer *peer);
+/* The trust point's own key, NULL when it has none or another kind; not a reference of the caller's. */
+struct pki_rsa *pki_tp_rsa(const struct pki_tp *tp);
+struct pki_rsa *pki_rsa_ref(struct pki_rsa *r);
+void pki_rsa_unref(struct pki_rsa *r); /* NULL is fine */
+
+size_t pki_rsa_len(const struct pki_rsa *r);			   /* of the modulus and of every ciphertext, bytes */
+struct pki_blob pki_rsa_spki(const struct pki_rsa *r);		   /* the public key as DER; lives as long as r */
+bool pki_rsa_eq(const struct pki_rsa *a, const struct pki_rsa *b); /* the same public key? */
+
+/* pool. PKI_RSA_RAW with such a key, as pki_sign() and pki_verify(). */
+int pki_rsa_sign(const struct pki_rsa *r, const void *data, size_t len, uint8_t *sig, size_t *sig_len);
+int pki_rsa_verify(const struct pki_rsa *r, const void *data, size_t len, const void *sig, size_t sig_len);
+/* Tens of microseconds. PKCS #1 v1.5 (RFC 8017 7.2.1) into out[pki_rsa_len()]; -EINVAL when len is too long. */
+int pki_rsa_encrypt(const struct pki_rsa *r, const void *data, size_t len, uint8_t *out);
+/*
+ * pool. The text of a ciphertext, min..max bytes, into out, which has room for max. There is no such thing as wrong
+ * padding: what is not the ciphertext of such a text decrypts to one that looks random, always to the same, and in the
+ * same time. -EINVAL when in_len is not the key's, -EIO when the ciphertext is not below the modulus: anybody sees
+ * that.
+ */
+int pki_rsa_decrypt(const struct pki_rsa *r, const uint8_t *in, size_t in_len, size_t min, size_t max, uint8_t *out,
+	size_t *out_len);
 
 #endif

@@ -129,6 +129,7 @@ static struct pki_peer *peer_new(X509 *leaf)
 	struct pki_peer *p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
+	p->refs = 1;
 	p->cert = leaf;
 	X509_up_ref(leaf);
 	p->key = X509_get_pubkey(leaf);
@@ -177,14 +178,30 @@ int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blo
 	return *out ? 0 : -EBADMSG;
 }
 
+struct pki_peer *pki_peer_ref(struct pki_peer *peer)
+{
+	__atomic_fetch_add(&peer->refs, 1, __ATOMIC_RELAXED);
+	return peer;
+}
+
 void pki_peer_free(struct pki_peer *peer)
 {
-	if (!peer)
+	if (!peer || __atomic_sub_fetch(&peer->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	X509_free(peer->cert);
 	EVP_PKEY_free(peer->key);
 	pki_fields_free(peer->fields);
 	free(peer);
+}
+
+uint8_t *pki_peer_der(const struct pki_peer *peer, size_t *len)
+{
+	int n = i2d_X509(peer->cert, NULL);
+	uint8_t *der = n > 0 ? malloc((size_t)n) : NULL, *p = der;
+	if (der)
+		i2d_X509(peer->cert, &p);
+	*len = der ? (size_t)n : 0;
+	return der;
 }
 
 enum pki_key pki_peer_key(const struct pki_peer *peer)

@@ -25,7 +25,8 @@ struct pki_tp {
 		uint8_t keyid[PKI_KEYID_LEN];
 	} ca[PKI_CA_MAX];
 	unsigned n_ca;
-	EVP_PKEY *key; /* NULL = verifies only */
+	EVP_PKEY *key;	     /* NULL = verifies only */
+	struct pki_rsa *rsa; /* the same when it is an RSA key */
 	X509 *chain[PKI_CHAIN_MAX];
 	struct pki_blob der[PKI_CHAIN_MAX];
 	unsigned n_chain;
@@ -38,6 +39,7 @@ struct pki_tp {
 };
 
 struct pki_peer {
+	unsigned refs; /* atomic */
 	X509 *cert;
 	EVP_PKEY *key;
 	struct pki_fields *fields;
@@ -51,7 +53,13 @@ char *pki_name_dup(const X509_NAME *name);
 struct pki_fields *pki_fields_of(X509 *x); /* NULL = out of memory */
 /* A DER name and nothing behind it; NULL = it is none. */
 X509_NAME *pki_name_of(const void *der, size_t len);
+/* A private key in a PEM file; NULL with err (PKI_ERR_MAX bytes). */
+EVP_PKEY *pki_read_key(const char *path, char *err);
+/* Takes a reference of its own to key. NULL = out of memory. */
+struct pki_rsa *pki_rsa_new(EVP_PKEY *key, bool private);
 int pki_sign_key(EVP_PKEY *key, enum pki_scheme scheme, enum pki_hash hash, const void *data, size_t len, uint8_t *sig,
 	size_t *sig_len);
+int pki_verify_key(EVP_PKEY *key, enum pki_scheme scheme, enum pki_hash hash, const void *data, size_t len,
+	const void *sig, size_t sig_len);
 
 #endif

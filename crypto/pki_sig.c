@@ -158,10 +158,10 @@ int pki_sign(const struct pki_tp *tp, enum pki_scheme scheme, enum pki_hash hash
 	return tp->key ? pki_sign_key(tp->key, scheme, hash, data, len, sig, sig_len) : -EINVAL;
 }
 
-int pki_verify(const struct pki_peer *peer, enum pki_scheme scheme, enum pki_hash hash, const void *data, size_t len,
+int pki_verify_key(EVP_PKEY *key, enum pki_scheme scheme, enum pki_hash hash, const void *data, size_t len,
 	const void *sig, size_t sig_len)
 {
-	enum pki_key k = pki_key_of(peer->key);
+	enum pki_key k = pki_key_of(key);
 	const EVP_MD *md = md_of(hash);
 	uint8_t der[160];
 	if (!fits(k, scheme, hash))
@@ -174,13 +174,19 @@ int pki_verify(const struct pki_peer *peer, enum pki_scheme scheme, enum pki_has
 	EVP_PKEY_CTX *p = NULL;
 	bool ok = sig_len && ctx;
 	if (ok && (scheme == PKI_RSA_RAW || scheme == PKI_ECDSA_RAW))
-		ok = verify_raw(peer->key, data, len, sig, sig_len);
+		ok = verify_raw(key, data, len, sig, sig_len);
 	else if (ok)
-		ok = EVP_DigestVerifyInit(ctx, &p, md, NULL, peer->key) == 1 && set_padding(p, scheme, md) &&
+		ok = EVP_DigestVerifyInit(ctx, &p, md, NULL, key) == 1 && set_padding(p, scheme, md) &&
 		     EVP_DigestVerify(ctx, sig, sig_len, data, len) == 1;
 	EVP_MD_CTX_free(ctx);
 	ERR_clear_error();
 	return ok ? 0 : -EBADMSG;
+}
+
+int pki_verify(const struct pki_peer *peer, enum pki_scheme scheme, enum pki_hash hash, const void *data, size_t len,
+	const void *sig, size_t sig_len)
+{
+	return pki_verify_key(peer->key, scheme, hash, data, len, sig, sig_len);
 }
 
 /* ---- AlgorithmIdentifier (RFC 7427 appendix A) ---- */

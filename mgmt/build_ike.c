@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* IKE policies, proposals, keyrings, peers and profiles. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,8 @@ static bool policies(struct build *b, const struct lyd_node *ike)
 		p->auth = CFG_AUTH_PSK;
 		if (auth && !strcmp(auth, "rsa-sig"))
 			p->auth = CFG_AUTH_RSA_SIG;
+		else if (auth && !strcmp(auth, "rsa-encr"))
+			p->auth = CFG_AUTH_RSA_ENCR;
 		else if (auth && !strcmp(auth, "ecdsa-sig"))
 			p->auth = CFG_AUTH_ECDSA_SIG;
 		p->group = build_group(tree_text(n, "group"));
@@ -132,6 +135,48 @@ static bool binding(struct build *b, const struct lyd_node *of, struct cfg_bindi
 	return !addr || build_addr(b, addr, &out->addr);
 }
 
+static enum cfg_rsa_usage rsa_usage(const char *name)
+{
+	if (name && !strcmp(name, "signature"))
+		return CFG_RSA_SIGNATURE;
+	return name && !strcmp(name, "encryption") ? CFG_RSA_ENCRYPTION : CFG_RSA_GENERAL;
+}
+
+/* Hexadecimal digits with white space anywhere between them; YANG has checked them. */
+static void hex_text(struct build *b, const char *text, const uint8_t **der, size_t *len)
+{
+	uint8_t *out = config_alloc(b->c, strlen(text) / 2 + 1, 1);
+	unsigned digits = 0;
+
+	for (; *text; text++) {
+		if (!isxdigit((unsigned char)*text))
+			continue;
+		unsigned v = isdigit((unsigned char)*text) ? (unsigned)(*text - '0')
+							   : (unsigned)(tolower((unsigned char)*text) - 'a' + 10);
+		out[digits / 2] |= (uint8_t)(digits % 2 ? v : v << 4);
+		digits++;
+	}
+	*der = out;
+	*len = digits % 2 ? 0 : digits / 2; /* half an octet: not a key */
+}
+
+static bool rsa_publics(struct build *b, const struct lyd_node *n, struct cfg_keyring *k)
+{
+	k->rsa = config_alloc(b->c, tree_count(n, "rsa-public-key"), sizeof(*k->rsa));
+	for (const struct lyd_node *e = NULL; (e = tree_next(n, "rsa-public-key", e));) {
+		struct cfg_rsa_public *r = &k->rsa[k->n_rsa++];
+		const struct lyd_node *addr = tree_child(e, "address");
+		r->name = build_text(b, e, "name");
+		r->hostname = build_text(b, e, "hostname");
+		r->usage = rsa_usage(tree_text(e, "usage"));
+		r->serial = build_text(b, e, "serial-number");
+		hex_text(b, tree_text(e, "key-string"), &r->der, &r->der_len);
+		if (addr && !build_addr(b, addr, &r->addr))
+			return false;
+	}
+	return true;
+}
+
 static bool keyrings(struct build *b, const struct lyd_node *ike)
 {
 	b->c->keyring = config_alloc(b->c, tree_count(ike, "keyring"), sizeof(*b->c->keyring));
@@ -140,7 +185,7 @@ static bool keyrings(struct build *b, const struct lyd_node *ike)
 		k->name = build_text(b, n, "name");
 		k->description = build_text(b, n, "description");
 		k->vrf = build_text(b, n, "vrf");
-		if (!binding(b, n, &k->local))
+		if (!binding(b, n, &k->local) || !rsa_publics(b, n, k))
 			return false;
 		k->psk = config_alloc(b->c, tree_count(n, "pre-shared-key"), sizeof(*k->psk));
 		for (const struct lyd_node *e = NULL; (e = tree_next(n, "pre-shared-key", e));) {
@@ -323,6 +368,7 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->description = build_text(b, n, "description");
 	p->version = strcmp(tree_text(n, "version"), "ikev1") == 0 ? CFG_IKEV1 : CFG_IKEV2;
 	p->keyring = build_names(b, n, "keyring", &p->n_keyring);
+	p->rsa_pair = build_text(b, n, "rsa-key-pair");
 	p->local_auth = method(n, "local");
 	p->remote_auth = method(n, "remote");
 	p->ppk_mode = ppk_mode(tree_text(tree_child(n, "ppk"), "mode"));

@@ -106,5 +106,13 @@ bool build_pki(struct build *b, const struct lyd_node *tree)
 		t->files.crl = build_names(b, n, "crl", &t->files.n_crl);
 		t->files.revocation = revocation(tree_text(n, "revocation-check"));
 	}
+	b->c->rsa_pair = config_alloc(b->c, tree_count(pki, "rsa-key-pair"), sizeof(*b->c->rsa_pair));
+	for (const struct lyd_node *n = NULL; (n = tree_next(pki, "rsa-key-pair", n));) {
+		struct cfg_rsa_pair *r = &b->c->rsa_pair[b->c->n_rsa_pair++];
+		r->name = build_text(b, n, "name");
+		r->file = build_text(b, n, "general-key");
+		r->signature_file = build_text(b, n, "signature-key");
+		r->encryption_file = build_text(b, n, "encryption-key");
+	}
 	return rules(b, pki);
 }

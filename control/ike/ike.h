@@ -220,6 +220,8 @@ bool ike_sa_brief(struct ike *ike, const struct ike_sa_name *name, struct ike_sa
 json_t *ike_show_sa(struct ike *ike, const struct ike_sa_name *name);
 json_t *ike_show_sas(struct ike *ike, int version);
 json_t *ike_show_stats(struct ike *ike);
+/* Public keys learned from certificates (IKE-41), as entries of show crypto key pubkey-chain rsa. */
+json_t *ike_show_learned(const struct ike *ike);
 
 /* Call admission control (CAC-1..22): limits in force, gauges, counters, load. */
 struct ike_cac_stats {

@@ -171,6 +171,7 @@ void ike_set_config(struct ike *ike, struct cv_config *cfg)
 	ike_leave(ike);
 	ike_cac_config(ike);
 	ike_peers_config(ike);
+	ike_learned_free(ike);
 	if (old)
 		config_unref(old);
 	ike_auto_soon(ike);

@@ -102,7 +102,7 @@ void ike_tp_choose(struct pki_tp **own, const struct cfg_ike_profile *p, unsigne
 	*own = wanted ? pki_tp_ref(wanted) : NULL;
 }
 
-static bool id_to_addr(const struct ike_id *id, struct cv_addr *a)
+bool ike_id_addr(const struct ike_id *id, struct cv_addr *a)
 {
 	memset(a, 0, sizeof(*a));
 	if (id->type == IKE_ID_IPV4_ADDR && id->len == 4)
@@ -144,7 +144,7 @@ static bool one_matches(const struct cfg_identity *m, const struct ike_id *id)
 	struct cv_addr a;
 	switch (m->type) {
 	case CFG_ID_ADDRESS:
-		return id_to_addr(id, &a) && a.af == m->addr.addr.af && cv_prefix_contains(&m->addr, &a);
+		return ike_id_addr(id, &a) && a.af == m->addr.addr.af && cv_prefix_contains(&m->addr, &a);
 	case CFG_ID_FQDN:
 		return id->type == IKE_ID_FQDN && m->text && name_matches(m, id, '.');
 	case CFG_ID_USER_FQDN:
@@ -184,7 +184,7 @@ const char *ike_id_str(const struct ike_id *id, char *buf, size_t size)
 		snprintf(buf, size, "%s", dn);
 		return buf;
 	}
-	if (id_to_addr(id, &a)) {
+	if (ike_id_addr(id, &a)) {
 		snprintf(buf, size, "%s", cv_addr_str(&a, text));
 		return buf;
 	}

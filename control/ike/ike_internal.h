@@ -151,6 +151,7 @@ struct ike {
 	struct ike_timer auto_timer;
 	uint64_t v1_refused_ms;	     /* when a refusal was last logged */
 	struct ike_pool *pools;	     /* v1_modecfg.c */
+	struct v1_lore *lore;	     /* v1_learn.c */
 	struct ike_current *current; /* sorted; ike_peers.c */
 	unsigned n_current;
 	uint64_t next_sa_id;
@@ -459,6 +460,8 @@ void ike_tp_choose(struct pki_tp **own, const struct cfg_ike_profile *p, unsigne
 /* Does the identity fit one of the profile's match statements? False when it has none. */
 bool ike_id_matches(const struct cfg_ike_profile *p, const struct ike_id *id);
 /* Printable form in buf. */
+/* The address that the identity is; false = it is none. */
+bool ike_id_addr(const struct ike_id *id, struct cv_addr *a);
 const char *ike_id_str(const struct ike_id *id, char *buf, size_t size);
 bool ike_id_eq(const struct ike_id *a, const struct ike_id *b);
 /* The preshared key for a peer: by its address, else by its identity (FQDN, user FQDN, key id). NULL = none. */
@@ -572,7 +575,8 @@ bool ike_child_comes(struct ike *ike, const struct cfg_map_entry *e, const struc
  * the SA served. */
 void ike_peer_dead(struct ike_sa *sa);
 
-void ike_pools_free(struct ike *ike); /* v1_modecfg.c */
+void ike_pools_free(struct ike *ike);	/* v1_modecfg.c */
+void ike_learned_free(struct ike *ike); /* v1_learn.c: forget public keys learned from certificates */
 
 /* ---- time ---- */
 

@@ -530,6 +530,7 @@ void ike_tables_free(struct ike *ike)
 	free(ike->by_req.bucket);
 	free(ike->current);
 	ike_pools_free(ike);
+	ike_learned_free(ike);
 }
 
 /* ---- time ---- */

@@ -586,7 +586,8 @@ static void show(const struct ike_sa *sa, json_t *o)
 	set_name(o, "hash", agreed ? algo_ike_get(ALGO_IKE_PRF, v->k.prf, 0) : NULL);
 	set_name(o, "group", agreed ? algo_ike_get(ALGO_IKE_GROUP, v->group, 0) : NULL);
 	json_object_set_new(o, "auth",
-		json_string(!v->sig_key			? "psk"
+		json_string(v->nonces			? "rsa-encr"
+			    : !v->sig_key		? "psk"
 			    : v->sig_key == PKI_KEY_RSA ? "rsa-sig"
 							: "ecdsa-sig"));
 	json_object_set_new(o, "mode", json_string(v->aggressive ? "aggressive" : "main"));
@@ -619,7 +620,7 @@ static void serialize(const struct ike_sa *sa, struct ike_wbuf *w)
 	ike_put_id(w, &v->id_local);
 	ike_put_id(w, &v->id_peer);
 	ike_put_u8(w, (uint8_t)(v->natt_rfc | v->natt_draft << 1 | v->dpd << 2 | v->dpd_peer_seen << 3 |
-				v->aggressive << 4 | v->fragment << 5 | v->gave_by_aaa << 6));
+				v->aggressive << 4 | v->fragment << 5 | v->gave_by_aaa << 6 | v->nonces << 7));
 	ike_put_u8(w, (uint8_t)v->sig_key);
 	/* a restarted process goes on well beyond what the old one may have sent since */
 	ike_put_u32(w, v->dpd_seq + 0x10000);
@@ -664,6 +665,7 @@ static int restore(struct ike_sa *sa, struct ike_rbuf *r)
 	v->aggressive = flags & 16;
 	v->fragment = flags & 32;
 	v->gave_by_aaa = flags & 64;
+	v->nonces = flags & 128;
 	v->sig_key = (enum pki_key)ike_get_u8(r);
 	v->dpd_seq = ike_get_u32(r);
 	v->dpd_peer_seq = ike_get_u32(r);

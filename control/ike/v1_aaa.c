@@ -31,6 +31,14 @@ void v1_aaa_free(struct v1_sa *v)
 	v->given = NULL;
 }
 
+/* The question of this SA is over; NULL when the SA is, too. */
+static struct v1_sa *answered(void *arg)
+{
+	struct v1_sa *v = arg;
+	v->aaa = 0;
+	return v->sa.dead ? NULL : v;
+}
+
 /* ---- keys ---- */
 
 /* The name that AAA knows a peer by (AGGR-5, AGGR-8); false when it has none. */
@@ -56,11 +64,10 @@ bool v1_aaa_has_keys(const struct cfg_ike_profile *p, const struct ike_id *id)
 
 static void key_answer(void *arg, enum aaa_verdict verdict, const struct radius_answer *a)
 {
-	struct v1_sa *v = arg;
-	struct ike *ike = v->sa.ike;
-	v->aaa = 0;
-	if (v->sa.dead)
+	struct v1_sa *v = answered(arg);
+	if (!v)
 		return;
+	struct ike *ike = v->sa.ike;
 	ike_enter(ike);
 	if (verdict == AAA_ACCEPT && a->key_len) {
 		memcpy(v->mm->aaa_key, a->key, a->key_len);
@@ -110,11 +117,10 @@ static void keep_settings(struct v1_sa *v, const struct radius_answer *a)
 
 static void login_answer(void *arg, enum aaa_verdict verdict, const struct radius_answer *a)
 {
-	struct v1_sa *v = arg;
-	struct ike *ike = v->sa.ike;
-	v->aaa = 0;
-	if (v->sa.dead)
+	struct v1_sa *v = answered(arg);
+	if (!v)
 		return;
+	struct ike *ike = v->sa.ike;
 	ike_enter(ike);
 	if (verdict == AAA_ACCEPT)
 		keep_settings(v, a);

@@ -296,14 +296,7 @@ void v1_aggr_signed(struct v1_sa *v, const struct v1_sig_job *job)
 
 static void keys_for_2(struct v1_sa *v, struct v1_dh *d)
 {
-	v->mm->busy = false;
-	if (d->err) {
-		v1_fail(v, "invalid Diffie-Hellman value from peer");
-		return;
-	}
-	v1_own_ke(&v->mm->ke_r, d->dh);
-	v1_nonce_new(&v->mm->nr);
-	if (!v1_derive(v, v->sig_key ? NULL : peer_key(v), d))
+	if (!v1_answer_ke(v, d, &v->mm->ke_r, &v->mm->nr) || !v1_derive(v, v->sig_key ? NULL : peer_key(v), d))
 		return;
 	if (v->sig_key)
 		v1_sig_start(v);

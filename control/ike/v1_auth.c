@@ -11,7 +11,7 @@
 
 size_t v1_own_id(struct v1_sa *v, uint8_t body[V1_ID_HEAD + IKE_ID_MAX])
 {
-	ike_id_own(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, v->sig_key ? v->own_tp : NULL, &v->id_local);
+	ike_id_own(v->sa.ike->cfg, v->sa.profile, &v->sa.path.local, v->own_tp, &v->id_local);
 	memset(body, 0, V1_ID_HEAD); /* protocol and port zero (RFC 2407 4.6.2, RFC 3947 4) */
 	body[0] = v->id_local.type;
 	memcpy(body + V1_ID_HEAD, v->id_local.data, v->id_local.len);
@@ -56,13 +56,18 @@ static void auth_timer(struct ike *ike, struct ike_timer *t)
 		v1_fail(v, v->sa.fail_reason ? v->sa.fail_reason : "no answer to the authentication");
 }
 
+const char *v1_wrong_proof(const struct v1_sa *v)
+{
+	return v->sig_key ? V1_WRONG_CERT : v->nonces ? V1_WRONG_RSA : V1_WRONG_KEY;
+}
+
 static void suspect_key(struct v1_sa *v)
 {
 	char text[CV_ADDR_STR];
 	v->sa.ike->stats.auth_failed++;
 	if (v->sa.fail_reason)
 		return;
-	v->sa.fail_reason = v->sig_key ? V1_WRONG_CERT : V1_WRONG_KEY;
+	v->sa.fail_reason = v1_wrong_proof(v);
 	cv_notice("ike", "IKEv1: %s: %s", cv_addr_str(&v->sa.path.remote, text), v->sa.fail_reason);
 }
 
@@ -98,7 +103,8 @@ static bool auth_send(struct v1_sa *v)
 	uint8_t id[V1_ID_HEAD + IKE_ID_MAX], hash[IKEC_PRF_MAX];
 	size_t id_len = v1_own_id(v, id);
 	v1_begin(v, &o, V1_EX_MAIN, V1_FLAG_ENCRYPTED, 0);
-	v1_out_payload(&o, V1_PL_ID, id, id_len);
+	if (!v->nonces) /* those have shown it already */
+		v1_out_payload(&o, V1_PL_ID, id, id_len);
 	if (v1_auth_hash(v, v->sa.initiator, v1_span_of(id, id_len), hash))
 		return false;
 	v1_out_payload(&o, V1_PL_HASH, hash, v->k.hash_len);
@@ -146,9 +152,10 @@ bool v1_identity_ok(struct v1_sa *v)
 		if (!ike_id_matches(p, &v->id_peer))
 			continue;
 		const struct cfg_psk *k = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
-		if (v->sig_key ? !v1_sig_same_trust(was, p)
-			       : !k || !used || k->key_len != used->key_len ||
-					 cv_secret_cmp(k->key, used->key, k->key_len))
+		if (v->sig_key	    ? !v1_sig_same_trust(was, p)
+			: v->nonces ? !v1_nonce_same_key(v, p)
+				    : !k || !used || k->key_len != used->key_len ||
+					      cv_secret_cmp(k->key, used->key, k->key_len))
 			continue;
 		v->sa.entry = e[i];
 		v->sa.profile = p;
@@ -193,12 +200,21 @@ static void tell_lifetime(struct v1_sa *v)
 	v1_notify(v, V1_PROTO_ISAKMP, V1_N_RESPONDER_LIFETIME, cookies, sizeof(cookies), attrs, n);
 }
 
+void v1_limit_lifetime(struct v1_sa *v, const struct pki_peer *cert)
+{
+	int64_t valid = pki_peer_valid_s(cert);
+	if (valid < v->lifetime_s) /* no longer than its certificate, yet long enough to be replaced in order */
+		v->lifetime_s = valid > 60 ? (uint32_t)valid : 60;
+}
+
 void v1_auth_done(struct v1_sa *v)
 {
 	bool longer = v->mm->longer;
-	v1_mm_free(v);
+	if (v->mm->learned)
+		v1_limit_lifetime(v, v->mm->learned);
 	if (!v->sig_key)
-		ike_proof_take(&v->sa, NULL, &v->id_peer);
+		ike_proof_take(&v->sa, v->mm->learned, &v->id_peer);
+	v1_mm_free(v);
 	v->sa.fail_reason = NULL;
 	v->sa.state = V1_CONF_XAUTH;
 	if (!v->sa.initiator && longer)
@@ -223,24 +239,33 @@ void v1_auth_proved(struct v1_sa *v, const struct ike_path *path, bool natt, con
 	v->sa.rx++;
 }
 
+/* The identity that message 5 or 6 proves: in it, or encrypted before. */
+static struct v1_span id_proved(const struct v1_sa *v, const struct v1_msg *m)
+{
+	const struct v1_payload *id = v1_find(m, V1_PL_ID, 0);
+	if (v->nonces)
+		return v1_span_of(v->mm->id_peer, v->mm->id_peer_len);
+	return id ? id->body : v1_span_of(NULL, 0);
+}
+
 void v1_auth_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
 	uint8_t buf[V1_MSG_MAX], next[V1_IV_MAX], want[IKEC_PRF_MAX];
 	struct v1_msg m;
-	const struct v1_payload *id, *hash;
+	struct v1_span id;
+	const struct v1_payload *hash;
 	if (v->sig_key) {
 		v1_sig_input(v, path, natt, h, data);
 		return;
 	}
-	if (v1_decrypt(v, v->k.iv, h, data, buf, next, &m) || !(id = v1_find(&m, V1_PL_ID, 0)) ||
+	if (v1_decrypt(v, v->k.iv, h, data, buf, next, &m) || !(id = id_proved(v, &m)).len ||
 		!(hash = v1_find(&m, V1_PL_HASH, 0)) || hash->body.len != v->k.hash_len ||
-		v1_auth_hash(v, !v->sa.initiator, id->body, want) ||
-		cv_secret_cmp(want, hash->body.p, v->k.hash_len) != 0) {
+		v1_auth_hash(v, !v->sa.initiator, id, want) || cv_secret_cmp(want, hash->body.p, v->k.hash_len) != 0) {
 		v1_bad_auth(v, path, natt, h);
 		return;
 	}
-	v1_take_id(&v->id_peer, id->body);
-	if (!v1_identity_ok(v)) {
+	v1_take_id(&v->id_peer, id);
+	if ((v->nonces && !v1_nonce_proven(v)) || !v1_identity_ok(v)) {
 		v1_identity_refused(v, path, natt, h);
 		return;
 	}

@@ -238,7 +238,7 @@ static void clear_input(struct v1_sa *v, const struct v1_hdr *h, const uint8_t *
 		v->sa.ike->stats.auth_failed++;
 	cv_notice("ike", "IKEv1: peer refuses: %s", v1_notify_name(n.type));
 	v1_fail(v, n.type == V1_N_NO_PROPOSAL_CHOSEN	  ? "no proposal chosen"
-		   : n.type == V1_N_AUTHENTICATION_FAILED ? (v->sig_key ? V1_WRONG_CERT : V1_WRONG_KEY)
+		   : n.type == V1_N_AUTHENTICATION_FAILED ? v1_wrong_proof(v)
 							  : v1_notify_name(n.type));
 }
 

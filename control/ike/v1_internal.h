@@ -28,6 +28,7 @@
 #define V1_TURN_MS 100u		 /* a rekey that waits for its turn looks again */
 #define V1_WRONG_KEY "authentication failed; do the preshared keys match?"
 #define V1_NO_AAA "no AAA server answers"
+#define V1_WRONG_RSA "authentication failed; does each end hold the other's public key?"
 #define V1_WRONG_CERT "authentication failed; does each end take the other's certificate?"
 #define V1_DPD_TRIES 5u /* DPD-5: one and four more */
 
@@ -68,7 +69,7 @@ struct v1_mm {
 	struct v1_buf ni, nr;
 	struct v1_ke ke_i, ke_r;
 	struct ikec_dh *dh;
-	/* aggressive mode: what has to wait for the keys */
+	/* aggressive mode, encrypted nonces: what has to wait for the keys */
 	uint8_t id_peer[V1_ID_HEAD + IKE_ID_MAX]; /* body of the peer's ID payload */
 	uint16_t id_peer_len;
 	uint8_t hash[IKEC_PRF_MAX]; /* HASH_R as received */
@@ -82,6 +83,10 @@ struct v1_mm {
 	bool longer;	  /* the peer proposed a longer lifetime than ours */
 	bool by_map;	  /* the peer's certificate fits a map of the profile */
 	unsigned methods; /* initiator: V1_CAN_*, what was offered */
+	/* encrypted nonces: our pair, the peer's key, the certificate it was learned from or NULL; to be decrypted */
+	struct pki_rsa *own_rsa, *peer_rsa;
+	struct pki_peer *learned;
+	struct v1_nonce_job *sealed;
 };
 
 /* What an AAA server gave with a login. */
@@ -98,7 +103,8 @@ struct v1_sa {
 	enum ike_group group;
 	uint32_t lifetime_s;
 	enum pki_key sig_key;  /* authenticated by signatures with such keys; NONE = by a preshared key */
-	struct pki_tp *own_tp; /* signatures: a reference; whose certificate we show */
+	bool nonces;	       /* authenticated by RSA encrypted nonces; sig_key is NONE then */
+	struct pki_tp *own_tp; /* a reference; whose certificate we show, or whose subject we are */
 	struct v1_mm *mm;
 	struct v1_tx tx;       /* phase 1 */
 	bool aggressive;       /* phase 1 was aggressive mode */
@@ -305,6 +311,7 @@ void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
 #define V1_CAN_PSK 1u
 #define V1_CAN_RSA_SIG 2u
 #define V1_CAN_ECDSA_SIG 4u
+#define V1_CAN_RSA_ENCR 8u
 /* The offer (body of an SA payload) of all policies that can be used, of this group unless NONE. False: none. */
 bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out *o);
 /* What aggressive mode has to commit itself to: the first policy of these methods that can be used (AGGR-Q4), or NULL.
@@ -368,6 +375,8 @@ void v1_own_ke(struct v1_ke *ke, const struct ikec_dh *dh);
 void v1_nonce_new(struct v1_buf *nonce);
 /* Write KE and nonce; read those of the peer. */
 void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, const struct v1_buf *nonce);
+/* The answer to the peer's public value is there: ours, and a nonce. False: the peer's was bad, the SA has failed. */
+bool v1_answer_ke(struct v1_sa *v, const struct v1_dh *d, struct v1_ke *ke, struct v1_buf *nonce);
 bool v1_take_ke(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struct v1_buf *nonce);
 const struct cfg_psk *v1_psk_by_addr(const struct v1_sa *v);
 /* All keys of phase 1; fails the SA when it needs psk and that is NULL. */
@@ -409,9 +418,13 @@ bool v1_identity_ok(struct v1_sa *v);
 /* INITIAL-CONTACT when we have no SA with the peer at all. */
 void v1_put_contact(const struct v1_sa *v, struct v1_out *o);
 bool v1_has_notify(const struct v1_msg *m, uint16_t type);
+/* Why a proof fails with this method: static text. */
+const char *v1_wrong_proof(const struct v1_sa *v);
 /* A message did not prove itself: count, tell the peer once, remember the reason. */
 void v1_bad_auth(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h);
 void v1_identity_refused(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h);
+/* The SA ends with the certificate that its peer has proved itself by. */
+void v1_limit_lifetime(struct v1_sa *v, const struct pki_peer *cert);
 /* Phase 1 is over: the peer is who it says. */
 void v1_auth_done(struct v1_sa *v);
 void v1_auth_start(struct v1_sa *v); /* initiator, keys derived: message 5 */
@@ -431,9 +444,9 @@ void v1_auth_proved(struct v1_sa *v, const struct ike_path *path, bool natt, con
 enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth);
 /* V1_CAN_*: which signatures do policies allow that the profile has a key for? */
 unsigned v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p);
-/* V1_CAN_*: what the configuration allows with this peer in main mode (IKE-31, 52). */
+/* V1_CAN_*: what the configuration allows with this peer in main mode, which we begin or answer (IKE-31, 52). */
 unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
-	const struct cv_addr *peer);
+	const struct cv_addr *peer, bool initiator);
 /* Would both profiles judge a certificate in the same way? */
 bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b);
 void v1_put_certreq(const struct v1_sa *v, struct v1_out *o);
@@ -445,6 +458,39 @@ void v1_sig_start(struct v1_sa *v);
 void v1_sig_put(const struct v1_sig_job *job, struct v1_out *o);
 /* Message 5 or 6; in aggressive mode 2 or 3, of which neither has to be encrypted. */
 void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data);
+
+/* ---- v1_nonce.c: RSA encrypted nonces ---- */
+struct v1_nonce_job;
+bool v1_nonce_wanted(const struct ike *ike); /* is there a policy for them? */
+/* Have we a pair, and a public key of the peer? As responder one that only its name will lead to is enough. */
+bool v1_can_nonce(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
+	const struct cv_addr *peer, bool initiator);
+/* The method has been agreed on: choose the keys. False: they are gone. */
+bool v1_nonce_apply(struct v1_sa *v);
+/* KE, and our identity and nonce encrypted to the peer; false when they do not fit its key. */
+bool v1_nonce_put(struct v1_sa *v, struct v1_out *o, const struct v1_ke *ke, const struct v1_buf *nonce);
+/* Read the peer's, to be decrypted by v1_nonce_open(). False: not what it should be, seen from outside. */
+bool v1_nonce_take(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke);
+/* Decrypt on the pool, then go on with the nonce in mm, and mm->id_peer and id_peer; or the SA has failed. */
+void v1_nonce_open(struct v1_sa *v, void (*then)(struct v1_sa *v));
+void v1_nonce_free(struct v1_nonce_job *job); /* NULL is fine */
+/* Responder: the key of the peer that id_peer is. False: nobody we know, the SA has failed. */
+bool v1_nonce_meet(struct v1_sa *v);
+/* Would this profile have met the peer with the same key? */
+bool v1_nonce_same_key(const struct v1_sa *v, const struct cfg_ike_profile *p);
+/* The peer holds the key: may it call itself as it does? Notes whether the name belongs to the key alone. */
+bool v1_nonce_proven(struct v1_sa *v);
+
+/* ---- v1_learn.c: public keys from certificates, for encrypted nonces (IKE-41) ---- */
+struct v1_learned;
+/* The peer of v has proved itself by this certificate. */
+void v1_learn(struct v1_sa *v, struct pki_peer *peer);
+/* The latest that this profile may use with the peer at an address, of this identity unless NULL; NULL = none. */
+const struct v1_learned *v1_learned(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
+	const struct cv_addr *addr, const struct ike_id *id);
+/* Of the entry, not the caller's: */
+struct pki_rsa *v1_learned_key(const struct v1_learned *l);
+struct pki_peer *v1_learned_peer(const struct v1_learned *l);
 
 /* ---- v1_quick.c, v1_quick_msg.c ---- */
 void v1_quick_wish(struct ike_sa *sa, struct ike_req *req);

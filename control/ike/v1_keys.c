@@ -52,6 +52,18 @@ int v1_keys_sig(struct v1_keys *k, struct v1_span ni, struct v1_span nr, struct 
 	return ikec_prf(k->prf, key, ni.len + nr.len, iov, 1, k->skeyid);
 }
 
+int v1_keys_nonce(struct v1_keys *k, struct v1_span ni, struct v1_span nr, const uint8_t *cky_i, const uint8_t *cky_r)
+{
+	uint8_t key[IKEC_PRF_MAX];
+	struct ikec_iov nonces[] = {IOV(ni), IOV(nr)};
+	struct ikec_iov cookies[] = {{cky_i, V1_COOKIE_LEN}, {cky_r, V1_COOKIE_LEN}};
+	int err = ikec_hash(k->prf, nonces, 2, key);
+	if (!err)
+		err = ikec_prf(k->prf, key, k->hash_len, cookies, 2, k->skeyid);
+	cv_secret_zero(key, sizeof(key));
+	return err;
+}
+
 /* Appendix B: Ka = K1 | K2 | ..., K1 = prf(SKEYID_e, 0), Kn = prf(SKEYID_e, Kn-1), when SKEYID_e alone is too short. */
 static int expand_ekey(struct v1_keys *k)
 {

@@ -29,6 +29,8 @@ int v1_keys_init(struct v1_keys *k, enum ike_encr encr, size_t key_len, enum ike
 int v1_keys_psk(struct v1_keys *k, struct v1_span psk, struct v1_span ni, struct v1_span nr);
 /* SKEYID for signatures: prf(Ni_b | Nr_b, g^xy). Nonces of 256 bytes at most. */
 int v1_keys_sig(struct v1_keys *k, struct v1_span ni, struct v1_span nr, struct v1_span gxy);
+/* SKEYID for encrypted nonces: prf(hash(Ni_b | Nr_b), CKY-I | CKY-R). */
+int v1_keys_nonce(struct v1_keys *k, struct v1_span ni, struct v1_span nr, const uint8_t *cky_i, const uint8_t *cky_r);
 /* SKEYID_d, _a, _e and the cipher key (appendix B: expanded when SKEYID_e is too short). */
 int v1_keys_derive(struct v1_keys *k, struct v1_span gxy, const uint8_t *cky_i, const uint8_t *cky_r);
 /* The first IV of phase 1: hash(g^xi | g^xr). */

@@ -34,10 +34,11 @@ static void main_send(struct v1_sa *v, struct v1_out *o)
  * (strongSwan) take the method of the first transform for that of the whole offer. */
 static unsigned methods_meant(const struct cv_config *cfg, const struct cfg_ike_profile *p, unsigned methods)
 {
-	unsigned meant = p->n_keyring && p->trust_all	  ? V1_CAN_PSK
-			 : !p->n_keyring && !p->trust_all ? V1_CAN_RSA_SIG
+	unsigned meant = p->n_keyring && p->trust_all	  ? V1_CAN_PSK | V1_CAN_RSA_ENCR
+			 : !p->n_keyring && !p->trust_all ? V1_CAN_RSA_SIG | V1_CAN_RSA_ENCR
 							  : 0;
-	return meant & methods && v1_policy_first(cfg, p, meant) ? meant : methods;
+	meant &= methods;
+	return meant && v1_policy_first(cfg, p, meant) ? meant : methods;
 }
 
 struct v1_sa *v1_main_start(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path, bool natt,
@@ -45,9 +46,9 @@ struct v1_sa *v1_main_start(struct ike *ike, const struct cfg_map_entry *entry, 
 {
 	struct v1_out o;
 	struct v1_sa *v;
-	unsigned methods = v1_methods(ike, entry->profile_ref, path, peer);
+	unsigned methods = v1_methods(ike, entry->profile_ref, path, peer, true);
 	if (!methods) {
-		cv_notice("ike", "IKEv1: no preshared key or certificate for the peer of profile %s",
+		cv_notice("ike", "IKEv1: no preshared key, certificate or public key for the peer of profile %s",
 			entry->profile_ref->name);
 		return NULL;
 	}
@@ -69,6 +70,27 @@ struct v1_sa *v1_main_start(struct ike *ike, const struct cfg_map_entry *entry, 
 	return v->sa.dead ? NULL : v;
 }
 
+/* Public value and nonce of ours, in message 3 or 4. */
+static bool put_exchange(struct v1_sa *v, struct v1_out *o, const struct v1_ke *ke, const struct v1_buf *nonce)
+{
+	v1_begin(v, o, V1_EX_MAIN, 0, 0);
+	if (!v->nonces)
+		v1_put_ke(o, ke, nonce);
+	else if (!v1_nonce_put(v, o, ke, nonce)) {
+		v1_fail(v, "our identity does not fit the peer's public key");
+		return false;
+	}
+	v1_put_certreq(v, o);
+	v1_put_nat_d(v, o);
+	return true;
+}
+
+/* Those of the peer. Encrypted ones are opened later. */
+static bool take_exchange(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struct v1_buf *nonce)
+{
+	return v->nonces ? v1_nonce_take(v, m, ke) : v1_take_ke(v, m, ke, nonce);
+}
+
 static void message_3(struct v1_sa *v, struct v1_dh *d)
 {
 	struct v1_out o;
@@ -81,10 +103,8 @@ static void message_3(struct v1_sa *v, struct v1_dh *d)
 	d->dh = NULL;
 	v1_own_ke(&v->mm->ke_i, v->mm->dh);
 	v1_nonce_new(&v->mm->ni);
-	v1_begin(v, &o, V1_EX_MAIN, 0, 0);
-	v1_put_ke(&o, &v->mm->ke_i, &v->mm->ni);
-	v1_put_certreq(v, &o);
-	v1_put_nat_d(v, &o);
+	if (!put_exchange(v, &o, &v->mm->ke_i, &v->mm->ni))
+		return;
 	v->sa.state = V1_MM_SA_SETUP;
 	main_send(v, &o);
 }
@@ -126,19 +146,27 @@ static void secret_ready(struct v1_sa *v, struct v1_dh *d)
 		v1_auth_start(v);
 }
 
+static void share_4(struct v1_sa *v)
+{
+	v->mm->busy = true;
+	if (v1_dh_run(v, v->group, &v->mm->dh, &v->mm->ke_r, 0, secret_ready))
+		v1_fail(v, "out of memory");
+}
+
 static void got_4(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 {
-	if (!v1_take_ke(v, m, &v->mm->ke_r, &v->mm->nr))
+	if (!take_exchange(v, m, &v->mm->ke_r, &v->mm->nr))
 		return;
 	v1_choose_cert(v, m);
 	v1_detect_nat(v, m);
 	v1_natt_move(v);
 	ike_timer_stop(v->sa.ike, &v->tx.timer);
 	v1_tx_note_rx(&v->tx, data, m->h.len);
-	v->mm->busy = true;
 	v->sa.state = V1_MM_KEY_EXCH;
-	if (v1_dh_run(v, v->group, &v->mm->dh, &v->mm->ke_r, 0, secret_ready))
-		v1_fail(v, "out of memory");
+	if (v->nonces)
+		v1_nonce_open(v, share_4);
+	else
+		share_4(v);
 }
 
 /* ---- responder: messages 2 and 4 ---- */
@@ -158,7 +186,7 @@ static bool has_means(
 	struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
 {
 	(void)id;
-	return v1_methods(ike, p, path, &path->remote) != 0;
+	return v1_methods(ike, p, path, &path->remote, false) != 0;
 }
 
 void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
@@ -177,8 +205,8 @@ void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 		return;
 	}
 	struct v1_accepted got;
-	struct v1_sa *v = v1_respond(
-		ike, path, natt, h, entry, v1_methods(ike, entry->profile_ref, path, &path->remote), sa, &got);
+	unsigned methods = v1_methods(ike, entry->profile_ref, path, &path->remote, false);
+	struct v1_sa *v = v1_respond(ike, path, natt, h, entry, methods, sa, &got);
 	if (!v)
 		return;
 	if (v1_policy_apply(v, got.policy, &got.attrs) || !v1_keep_sai(v->mm, sa->body.p, sa->body.len)) {
@@ -194,26 +222,24 @@ void v1_main_first(struct ike *ike, const struct ike_path *path, bool natt, cons
 static void message_4(struct v1_sa *v, struct v1_dh *d)
 {
 	struct v1_out o;
-	v->mm->busy = false;
-	if (d->err) {
-		v1_fail(v, "invalid Diffie-Hellman value from peer");
-		return;
-	}
-	v1_own_ke(&v->mm->ke_r, d->dh);
-	v1_nonce_new(&v->mm->nr);
-	v1_begin(v, &o, V1_EX_MAIN, 0, 0);
-	v1_put_ke(&o, &v->mm->ke_r, &v->mm->nr);
-	v1_put_certreq(v, &o);
-	v1_put_nat_d(v, &o);
-	if (!v1_derive(v, v1_psk_by_addr(v), d))
+	if (!v1_answer_ke(v, d, &v->mm->ke_r, &v->mm->nr) || (v->nonces && !v1_nonce_meet(v)) ||
+		!put_exchange(v, &o, &v->mm->ke_r, &v->mm->nr) || !v1_derive(v, v1_psk_by_addr(v), d))
 		return;
 	v->sa.state = V1_MM_KEY_EXCH;
 	main_send(v, &o);
 }
 
+static void share_3(struct v1_sa *v)
+{
+	struct ikec_dh *none = NULL;
+	v->mm->busy = true;
+	if (v1_dh_run(v, v->group, &none, &v->mm->ke_i, 0, message_4))
+		v1_fail(v, "out of memory");
+}
+
 static void got_3(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 {
-	if (!v1_take_ke(v, m, &v->mm->ke_i, &v->mm->ni))
+	if (!take_exchange(v, m, &v->mm->ke_i, &v->mm->ni))
 		return;
 	v1_choose_cert(v, m);
 	v1_detect_nat(v, m);
@@ -221,13 +247,23 @@ static void got_3(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 	/* message 2 is answered: a late repeat of message 1 no longer deserves it */
 	free(v->tx.data);
 	v->tx.data = NULL;
-	v->mm->busy = true;
-	struct ikec_dh *none = NULL;
-	if (v1_dh_run(v, v->group, &none, &v->mm->ke_i, 0, message_4))
-		v1_fail(v, "out of memory");
+	if (v->nonces)
+		v1_nonce_open(v, share_3);
+	else
+		share_3(v);
 }
 
 /* ---- both ---- */
+
+/* Messages 2 to 4. */
+static unsigned parse_clear(const struct v1_sa *v, const struct v1_hdr *h, const uint8_t *data, struct v1_msg *m)
+{
+	if (h->flags & V1_FLAG_ENCRYPTED)
+		return V1_N_INVALID_FLAGS;
+	if (v->nonces)
+		return v1_chain_parse_sealed(h, data + V1_HDR_LEN, h->len - V1_HDR_LEN, m);
+	return v1_chain_parse(h, data + V1_HDR_LEN, h->len - V1_HDR_LEN, false, m);
+}
 
 void v1_main_input(struct v1_sa *v, const struct ike_path *path, bool natt, const struct v1_hdr *h, const uint8_t *data)
 {
@@ -243,9 +279,7 @@ void v1_main_input(struct v1_sa *v, const struct ike_path *path, bool natt, cons
 		v1_auth_input(v, path, natt, h, data);
 		return;
 	}
-	unsigned err = h->flags & V1_FLAG_ENCRYPTED
-			       ? V1_N_INVALID_FLAGS
-			       : v1_chain_parse(h, data + V1_HDR_LEN, h->len - V1_HDR_LEN, false, &m);
+	unsigned err = parse_clear(v, h, data, &m);
 	if (err) {
 		cv_debug("ike", "IKEv1: main mode message refused: %s, %u bytes", v1_notify_name(err), h->len);
 		ike->stats.rx_malformed++;

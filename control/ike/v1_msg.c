@@ -236,7 +236,14 @@ static bool known_type(uint8_t type)
 	return type < 128 || type == V1_PL_NAT_D_DRAFT || type == V1_PL_NAT_OA_DRAFT;
 }
 
-unsigned v1_chain_parse(const struct v1_hdr *h, const uint8_t *data, size_t len, bool padded, struct v1_msg *m)
+/* What RSA with 512 to 8192 bits makes of an identity or a nonce. */
+static unsigned validate_sealed(struct v1_span b)
+{
+	return validate_length(b, 64, 1024);
+}
+
+static unsigned chain_parse(
+	const struct v1_hdr *h, const uint8_t *data, size_t len, bool padded, bool sealed, struct v1_msg *m)
 {
 	m->h = *h;
 	m->n = 0;
@@ -251,7 +258,8 @@ unsigned v1_chain_parse(const struct v1_hdr *h, const uint8_t *data, size_t len,
 			return V1_N_PAYLOAD_MALFORMED;
 		struct v1_span body = {data + offset + GENERIC_LEN, plen - GENERIC_LEN};
 		if (known_type(type)) {
-			unsigned err = validate_body(type, body);
+			bool cipher = sealed && (type == V1_PL_ID || type == V1_PL_NONCE);
+			unsigned err = cipher ? validate_sealed(body) : validate_body(type, body);
 			if (err)
 				return err;
 			if (m->n == V1_PAYLOADS_MAX)
@@ -265,6 +273,16 @@ unsigned v1_chain_parse(const struct v1_hdr *h, const uint8_t *data, size_t len,
 		return V1_N_PAYLOAD_MALFORMED;
 	m->chain = (struct v1_span){data, offset};
 	return 0;
+}
+
+unsigned v1_chain_parse(const struct v1_hdr *h, const uint8_t *data, size_t len, bool padded, struct v1_msg *m)
+{
+	return chain_parse(h, data, len, padded, false, m);
+}
+
+unsigned v1_chain_parse_sealed(const struct v1_hdr *h, const uint8_t *data, size_t len, struct v1_msg *m)
+{
+	return chain_parse(h, data, len, false, true, m);
 }
 
 /* ---- use ---- */

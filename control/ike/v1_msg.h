@@ -123,6 +123,8 @@ unsigned v1_hdr_parse(const uint8_t *data, size_t len, struct v1_hdr *h);
  * Payload types from the private range that we do not know are skipped and not listed (RFC 2408 3.1: 128-255).
  */
 unsigned v1_chain_parse(const struct v1_hdr *h, const uint8_t *data, size_t len, bool padded, struct v1_msg *m);
+/* The same for a message in clear whose identity and nonce payloads are encrypted to a public key (RFC 2409 5.2). */
+unsigned v1_chain_parse_sealed(const struct v1_hdr *h, const uint8_t *data, size_t len, struct v1_msg *m);
 
 /* The i-th (from 0) payload of a type, NULL when there are not so many. */
 const struct v1_payload *v1_find(const struct v1_msg *m, unsigned type, unsigned i);
@@ -169,11 +171,14 @@ struct v1_p1_attrs {
 #define V1_P1_HASH_SHA512 6u
 #define V1_P1_AUTH_PSK 1u
 #define V1_P1_AUTH_RSA_SIG 3u
+#define V1_P1_AUTH_RSA_ENCR 4u
 #define V1_P1_AUTH_ECDSA_256 9u		 /* RFC 4754: also P-384 (10) and P-521 (11) */
 #define V1_P1_AUTH_XAUTH_INIT_PSK 65001u /* draft-beaulieu-ike-xauth-02: the initiator logs in after phase 1 */
 #define V1_P1_AUTH_XAUTH_RESP_PSK 65002u
 #define V1_P1_AUTH_XAUTH_INIT_RSA 65005u
 #define V1_P1_AUTH_XAUTH_RESP_RSA 65006u
+#define V1_P1_AUTH_XAUTH_INIT_RSA_ENCR 65007u
+#define V1_P1_AUTH_XAUTH_RESP_RSA_ENCR 65008u
 #define V1_KEY_IKE 1u /* the only phase 1 transform id */
 enum v1_p1_attr {
 	V1_P1_ENCR = 1,

@@ -14,6 +14,10 @@ void v1_mm_free(struct v1_sa *v)
 		ikec_dh_free(v->mm->dh);
 	free(v->mm->sai_b);
 	free(v->mm->msg2);
+	pki_rsa_unref(v->mm->own_rsa);
+	pki_rsa_unref(v->mm->peer_rsa);
+	pki_peer_free(v->mm->learned);
+	v1_nonce_free(v->mm->sealed);
 	cv_secret_zero(v->mm, sizeof(*v->mm));
 	free(v->mm);
 	v->mm = NULL;
@@ -81,23 +85,44 @@ bool v1_take_ke(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struc
 	return true;
 }
 
+bool v1_answer_ke(struct v1_sa *v, const struct v1_dh *d, struct v1_ke *ke, struct v1_buf *nonce)
+{
+	v->mm->busy = false;
+	if (d->err) {
+		v1_fail(v, "invalid Diffie-Hellman value from peer");
+		return false;
+	}
+	v1_own_ke(ke, d->dh);
+	v1_nonce_new(nonce);
+	return true;
+}
+
 const struct cfg_psk *v1_psk_by_addr(const struct v1_sa *v)
 {
 	return ike_psk_for(v->sa.ike, v->sa.profile, &v->sa.path, &v->sa.peer, NULL);
+}
+
+/* What the method of authentication makes of the nonces (RFC 2409 5). */
+static int skeyid(struct v1_sa *v, const struct cfg_psk *psk, struct v1_span gxy)
+{
+	const struct v1_mm *mm = v->mm;
+	struct v1_span ni = v1_span_of(mm->ni.p, mm->ni.len), nr = v1_span_of(mm->nr.p, mm->nr.len);
+	if (v->sig_key)
+		return v1_keys_sig(&v->k, ni, nr, gxy);
+	if (v->nonces)
+		return v1_keys_nonce(&v->k, ni, nr, v1_cky_i(v), v1_cky_r(v));
+	return v1_keys_psk(&v->k, v1_span_of(psk->key, psk->key_len), ni, nr);
 }
 
 bool v1_derive(struct v1_sa *v, const struct cfg_psk *psk, const struct v1_dh *d)
 {
 	struct v1_mm *mm = v->mm;
 	struct v1_span gxy = v1_span_of(d->secret, d->secret_len);
-	struct v1_span ni = v1_span_of(mm->ni.p, mm->ni.len), nr = v1_span_of(mm->nr.p, mm->nr.len);
-	if (!psk && !v->sig_key) {
+	if (!psk && !v->sig_key && !v->nonces) {
 		v1_fail(v, "no preshared key for the peer");
 		return false;
 	}
-	if ((v->sig_key ? v1_keys_sig(&v->k, ni, nr, gxy)
-			: v1_keys_psk(&v->k, v1_span_of(psk->key, psk->key_len), ni, nr)) ||
-		v1_keys_derive(&v->k, gxy, v1_cky_i(v), v1_cky_r(v)) ||
+	if (skeyid(v, psk, gxy) || v1_keys_derive(&v->k, gxy, v1_cky_i(v), v1_cky_r(v)) ||
 		v1_keys_iv1(&v->k, v1_span_of(mm->ke_i.p, mm->ke_i.len), v1_span_of(mm->ke_r.p, mm->ke_r.len))) {
 		v1_fail(v, "key derivation failed");
 		return false;

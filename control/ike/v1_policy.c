@@ -16,14 +16,17 @@ static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiato
 	enum { NOBODY, INITIATOR, RESPONDER } logs_in = NOBODY;
 	static const uint16_t psk[] = {V1_P1_AUTH_PSK, V1_P1_AUTH_XAUTH_INIT_PSK, V1_P1_AUTH_XAUTH_RESP_PSK};
 	static const uint16_t rsa[] = {V1_P1_AUTH_RSA_SIG, V1_P1_AUTH_XAUTH_INIT_RSA, V1_P1_AUTH_XAUTH_RESP_RSA};
+	static const uint16_t nonces[] = {
+		V1_P1_AUTH_RSA_ENCR, V1_P1_AUTH_XAUTH_INIT_RSA_ENCR, V1_P1_AUTH_XAUTH_RESP_RSA_ENCR};
 	if (profile->xauth != CFG_XAUTH_OFF)
 		logs_in = initiator == (profile->xauth == CFG_XAUTH_CLIENT) ? INITIATOR : RESPONDER;
-	return (auth == CFG_AUTH_RSA_SIG ? rsa : psk)[logs_in];
+	return (auth == CFG_AUTH_RSA_SIG ? rsa : auth == CFG_AUTH_RSA_ENCR ? nonces : psk)[logs_in];
 }
 
 static unsigned method_of(const struct cfg_ike_policy *p)
 {
 	return p->auth == CFG_AUTH_RSA_SIG     ? V1_CAN_RSA_SIG
+	       : p->auth == CFG_AUTH_RSA_ENCR  ? V1_CAN_RSA_ENCR
 	       : p->auth == CFG_AUTH_ECDSA_SIG ? V1_CAN_ECDSA_SIG
 					       : V1_CAN_PSK;
 }
@@ -173,6 +176,9 @@ int v1_policy_apply(struct v1_sa *v, const struct cfg_ike_policy *p, const struc
 	size_t key_len = p->encr == IKE_ENCR_3DES ? 24 : p->key_bits / 8;
 	v->group = p->group;
 	v->sig_key = v1_sig_key(v->sa.profile, p->auth);
+	v->nonces = p->auth == CFG_AUTH_RSA_ENCR;
 	v->lifetime_s = v1_policy_lifetime(p, a);
+	if (v->nonces && !v1_nonce_apply(v))
+		return -ENOKEY;
 	return v1_keys_init(&v->k, p->encr, key_len, p->hash);
 }

@@ -16,9 +16,10 @@
 
 enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth)
 {
-	for (unsigned i = 0; p && i < p->n_trust_point && auth != CFG_AUTH_PSK; i++) {
+	bool rsa = auth == CFG_AUTH_RSA_SIG, ec = auth == CFG_AUTH_ECDSA_SIG;
+	for (unsigned i = 0; p && i < p->n_trust_point; i++) {
 		enum pki_key k = pki_tp_key(p->trust[i]);
-		if (auth == CFG_AUTH_RSA_SIG ? k == PKI_KEY_RSA : k >= PKI_KEY_EC256 && k <= PKI_KEY_EC521)
+		if ((rsa && k == PKI_KEY_RSA) || (ec && k >= PKI_KEY_EC256 && k <= PKI_KEY_EC521))
 			return k;
 	}
 	return PKI_KEY_NONE;
@@ -29,16 +30,17 @@ unsigned v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p)
 	unsigned can = 0;
 	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++) {
 		enum cfg_ike_auth auth = ike->cfg->ike_policy[i].auth;
-		if (auth != CFG_AUTH_PSK && v1_sig_key(p, auth))
+		if (v1_sig_key(p, auth))
 			can |= auth == CFG_AUTH_RSA_SIG ? V1_CAN_RSA_SIG : V1_CAN_ECDSA_SIG;
 	}
 	return p->xauth == CFG_XAUTH_OFF ? can : can & ~V1_CAN_ECDSA_SIG; /* no method says that a login follows */
 }
 
-unsigned v1_methods(
-	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
+unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
+	const struct cv_addr *peer, bool initiator)
 {
-	return (ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0) | v1_can_sign(ike, p);
+	return (ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0) | v1_can_sign(ike, p) |
+	       (v1_can_nonce(ike, p, path, peer, initiator) ? V1_CAN_RSA_ENCR : 0);
 }
 
 bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
@@ -192,10 +194,9 @@ static bool send_signed(struct v1_sa *v, const struct v1_sig_job *job)
 /* The peer has proved itself. */
 static void accept_peer(struct v1_sa *v, struct v1_sig_job *job)
 {
-	int64_t valid = pki_peer_valid_s(job->peer);
-	if (valid < v->lifetime_s) /* no longer than its certificate, yet long enough to be replaced in order */
-		v->lifetime_s = valid > 60 ? (uint32_t)valid : 60;
+	v1_limit_lifetime(v, job->peer);
 	ike_proof_take(&v->sa, job->peer, &v->id_peer);
+	v1_learn(v, job->peer);
 	if (v->aggressive && !v->sa.initiator)
 		v1_tx_free(v, &v->tx); /* as with preshared keys: a repeated message 3 is not to be answered */
 	v1_auth_proved(v, &job->path, job->natt, &job->m, job->raw, job->next_iv);

@@ -59,6 +59,15 @@ static const struct cli_arg show_acl[] = {
 	POS("name", "NAME", "Only this access list", CLI_NAME),
 	END,
 };
+static const struct cli_arg show_pubkey[] = {
+	WITH("name", "NAME", "Only keys of this peer, printed whole", CLI_TEXT),
+	WITH("address", "ADDRESS", "Only keys of this peer, printed whole", CLI_TEXT),
+	END,
+};
+static const struct cli_arg show_certificates[] = {
+	POS("name", "NAME", "Only this trust point", CLI_NAME),
+	END,
+};
 static const struct cli_arg show_drops[] = {
 	FLAG("all", "Also reasons for which nothing was dropped"),
 	END,
@@ -220,6 +229,12 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto isakmp profile", "IKE profiles", NULL, render_isakmp_profile),
 	SHOW("crypto identity", "Crypto identities: who may use map entries", NULL, render_identity),
 	SHOW("crypto isakmp key", "Keyrings and whom their keys are for", NULL, render_isakmp_key),
+	SHOW("crypto key mypubkey rsa", "RSA keys of ours: the public halves, for peers to enter", NULL,
+		render_mypubkey),
+	SHOW("crypto key pubkey-chain rsa", "RSA public keys of peers, entered by hand or learned", show_pubkey,
+		render_pubkey_chain),
+	SHOW("crypto ca certificates", "Certificates of trust points: ours, and those of CAs", show_certificates,
+		render_certificates),
 	SHOW("crypto isakmp peer", "IKE peers and their descriptions", NULL, render_isakmp_peer),
 	SHOW("crypto ikev2 sa", "IKEv2 SAs", show_detail, render_ikev2_sa),
 	SHOW("crypto map", "Crypto maps", show_map, render_crypto_map),
@@ -316,6 +331,10 @@ const struct cli_group cli_groups[] = {
 	{"clear crypto call", "Call admission control for IKE"},
 	{"clear crypto call admission", "Call admission control for IKE"},
 	{"show crypto ipsec", "IPsec SAs and transform sets"},
+	{"show crypto key", "RSA keys: ours, and peers' public ones"},
+	{"show crypto key mypubkey", "RSA keys of ours"},
+	{"show crypto key pubkey-chain", "Public keys of peers"},
+	{"show crypto ca", "Certificates"},
 	{"show crypto isakmp", "IKEv1 SAs; policies, profiles, keys and peers of both versions"},
 	{"show crypto ikev2", "IKEv2 SAs"},
 	{"show crypto ike", "Both versions of IKE"},

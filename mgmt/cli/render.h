@@ -50,6 +50,10 @@ RENDERER(render_sa_lifetime);
 RENDERER(render_sa_replay);
 RENDERER(render_sa_idle_time);
 RENDERER(render_access_lists);
+/* render_keys.c */
+RENDERER(render_mypubkey);
+RENDERER(render_pubkey_chain);
+RENDERER(render_certificates);
 /* render_net.c */
 RENDERER(render_version);
 RENDERER(render_dataplane);

@@ -35,6 +35,7 @@ void cert_env_reset(void)
 	cert_env.san[0] = "IP:192.0.2.1";
 	cert_env.san[1] = "IP:192.0.2.2";
 	cert_env.subject = "/O=Lab/CN=gw0";
+	cert_env.ku = "digitalSignature";
 	cert_env.from_s = cert_env.to_s = 0;
 	cert_env.crl_path = NULL;
 	cert_env.by_rogue = false;
@@ -52,10 +53,8 @@ void cert_env_point(struct cv_config *c, const char *name, int i, EVP_PKEY *key,
 	const struct cert_env *e = &cert_env;
 	char file[32];
 	struct cfg_trust_point *t = &c->trust_point[c->n_trust_point++];
-	struct pkim_cert w = {.subject = i ? "/O=Lab/CN=gw1" : e->subject,
-		.san = e->san[i],
-		.ku = "digitalSignature",
-		.serial = 70 + i};
+	struct pkim_cert w = {
+		.subject = i ? "/O=Lab/CN=gw1" : e->subject, .san = e->san[i], .ku = e->ku, .serial = 70 + i};
 	if (i)
 		w.from_s = e->from_s, w.to_s = e->to_s;
 	X509 *x = pkim_cert(&w, key, strange ? e->rogue : e->ca, strange ? e->rogue_key : e->ca_key);

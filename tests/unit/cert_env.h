@@ -13,6 +13,7 @@ struct cert_env {
 	/* set by a test, and back by cert_env_reset() */
 	const char *san[2];   /* what the certificates say; at first the addresses */
 	const char *subject;  /* of host 0's; at first /O=Lab/CN=gw0 */
+	const char *ku;	      /* key usage of both; at first digitalSignature */
 	long from_s, to_s;    /* validity of host 1's */
 	const char *crl_path; /* looked at by host 0 */
 	bool by_rogue;	      /* host 1's certificate is from another CA */

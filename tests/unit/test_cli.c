@@ -97,7 +97,7 @@ static void test_errors(void **state)
 	(void)state;
 	refuse("", "incomplete; next: show, clear, config");
 	refuse("shw", "unknown word \"shw\"; valid: show");
-	refuse("show crypto nothing", "valid: session, ipsec, isakmp, identity, ikev2, map");
+	refuse("show crypto nothing", "valid: session, ipsec, isakmp, identity, key, ca, ikev2, map");
 	refuse("show version now", "unexpected \"now\"");
 	refuse("show ip route vrf", "vrf needs a value: NAME");
 	refuse("config rollback", "needs NUMBER");

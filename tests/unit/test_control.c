@@ -587,7 +587,8 @@ static void every_show_answers(void **state)
 	static const char *const words[] = {"version", "dataplane", "crypto engine", "interfaces", "arp", "nd",
 		"ip route", "ipv6 route", "drops", "workers", "crypto session", "crypto ipsec sa", "crypto isakmp sa",
 		"crypto ikev2 sa", "crypto ike stats", "crypto isakmp policy", "crypto isakmp profile",
-		"crypto isakmp key", "crypto isakmp peer", "crypto map", "crypto ipsec transform-set", "access-lists",
+		"crypto isakmp key", "crypto key mypubkey rsa", "crypto key pubkey-chain rsa", "crypto ca certificates",
+		"crypto isakmp peer", "crypto map", "crypto ipsec transform-set", "access-lists",
 		"crypto ipsec security-association replay", "crypto ipsec security-association idle-time"};
 	struct fixture *f = *state;
 	char request[96], *text;

@@ -30,6 +30,13 @@ class Pki:
         _openssl(self.lab, "genpkey", "-algorithm", *words, "-out", self.path(f"{name}.key"))
         self.path(f"{name}.key").chmod(0o600)
 
+    def public(self, name):
+        """The public half of a key in hexadecimal, as operators type it; name.pub is the same as PEM."""
+        for kind, suffix in (("PEM", "pub"), ("DER", "der")):
+            _openssl(self.lab, "pkey", "-in", self.path(f"{name}.key"), "-pubout", "-outform", kind, "-out",
+                     self.path(f"{name}.{suffix}"))
+        return self.path(f"{name}.der").read_bytes().hex()
+
     def issue(self, name, kind, san, serial, unit=None):
         self.key(name, kind)
         subject = f"/O=Lab/OU={unit}/CN={name}" if unit else f"/O=Lab/CN={name}"
