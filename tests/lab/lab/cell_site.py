@@ -21,8 +21,10 @@ def cell_host(number, family):
 
 
 def seen_in_clear(plan, leaks):
-    """What clear.log has of a cell's hosts, as a reason why the cell failed; or ""."""
-    lines = [line for line in leaks.splitlines() if re.search(rf"(?<![\w:.]){re.escape(plan.there)}(?![\w:.]*\w)", line)]
+    """What clear.log has that Culvert sent for a cell, as a reason why the cell failed; or "". What the peer sends in clear
+    while it installs its SAs is its own affair."""
+    ours = re.compile(rf"IP6? {re.escape(plan.here)} > {re.escape(plan.there)}: ")
+    lines = [line for line in leaks.splitlines() if ours.match(line)]
     return f"{len(lines)} packets in clear on the wire, first {lines[0].strip()}" if lines else ""
 
 
