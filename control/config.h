@@ -39,6 +39,13 @@ struct cfg_urpf {
 	bool allow_default; /* a default route is one */
 };
 
+struct cfg_acl;
+/* Access lists of an interface and one address family; NULL = none. */
+struct cfg_access_group {
+	const char *in, *out;
+	const struct cfg_acl *in_ref, *out_ref; /* resolved */
+};
+
 enum cfg_tunnel_mode {
 	CFG_TUNNEL_IPSEC_IPV4 = 1,
 	CFG_TUNNEL_IPSEC_IPV6,
@@ -83,10 +90,11 @@ struct cfg_interface {
 	enum cfg_df_bit df_bit;	   /* after config_resolve() never DEFAULT */
 	enum cfg_fragment fragment;
 	struct cfg_urpf urpf4, urpf6; /* of what comes in by it */
-	bool host_path;		      /* the Linux host has a device for it */
-	const char *host_device;      /* what it is called there; NULL = like the interface */
-	uint16_t mtu4, mtu6;	      /* of one family; 0 = mtu */
-	uint16_t mss4, mss6;	      /* limit of what TCP connections through it announce; 0 = none */
+	struct cfg_access_group acl4, acl6;
+	bool host_path;		 /* the Linux host has a device for it */
+	const char *host_device; /* what it is called there; NULL = like the interface */
+	uint16_t mtu4, mtu6;	 /* of one family; 0 = mtu */
+	uint16_t mss4, mss6;	 /* limit of what TCP connections through it announce; 0 = none */
 	/* resolved */
 	uint32_t id;
 	const struct cfg_vrf *vrf_ref;
@@ -132,11 +140,17 @@ struct cfg_acl_line {
 	struct cv_selector sel; /* IPSEC-7 */
 	uint64_t dscp;		/* bit per value; 0 = any. IKE knows nothing of it. */
 	const char *remark;
+	uint32_t counter; /* of packets that it matched: filled in by control when the list is asked */
 };
 struct cfg_acl {
 	const char *name;	   /* or its number */
 	struct cfg_acl_line *line; /* ascending seq */
 	unsigned n_line;
+	/* resolved: something asks the dataplane about it (as opposed to crypto maps, whose SPDs have lines of their
+	 * own) */
+	bool asked;
+	/* filled in by control when it is asked: its number, and the counter of what matches no line */
+	uint32_t id, counter;
 };
 
 /* One IKEv1 policy (IKE-16). */

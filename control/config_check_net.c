@@ -17,6 +17,9 @@ static int check_limits(struct config_check *k)
 	if (c->n_interface >= CV_IF_MAX)
 		return check_fail(
 			k, "/ietf-interfaces:interfaces: %u interfaces; at most %u", c->n_interface, CV_IF_MAX - 1);
+	if (c->n_acl >= CV_ACL_MAX)
+		return check_fail(
+			k, "/culvert-acl:access-lists: %u access lists; at most %u", c->n_acl, CV_ACL_MAX - 1);
 	if (c->workers > CV_WORKER_MAX)
 		return check_fail(k, PATH_SYSTEM "/workers: %u; 0 (all) to %u", c->workers, CV_WORKER_MAX);
 	return 0;
@@ -163,6 +166,20 @@ static int check_family_mtu(struct config_check *k, const struct cfg_interface *
 				     i->name, family, mtu, most);
 }
 
+/* A list without a line of the family denies all of it, which may not be what was meant. */
+static void check_filter(
+	struct config_check *k, const struct cfg_interface *i, const struct cfg_acl *a, uint8_t af, const char *way)
+{
+	for (unsigned j = 0; a && j < a->n_line; j++)
+		if (a->line[j].permit && a->line[j].sel.src.lo.af == af)
+			return;
+	if (a)
+		check_warn(k,
+			PATH_IF "/culvert-acl:access-group/%s/%s: '%s' permits nothing of this family, so everything "
+				"is dropped",
+			i->name, af == CV_AF_INET ? "ipv4" : "ipv6", way, a->name);
+}
+
 static int check_interface(struct config_check *k, const struct cfg_interface *i, unsigned *n_port)
 {
 	int r = 0;
@@ -190,6 +207,10 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 	(void)(r || (r = check_family_mtu(k, i, "ipv4", i->mtu4)) || (r = check_family_mtu(k, i, "ipv6", i->mtu6)));
 	for (unsigned j = 0; !r && j < i->n_addr; j++)
 		r = check_if_addr(k, i, &i->addr[j]);
+	check_filter(k, i, i->acl4.in_ref, CV_AF_INET, "in");
+	check_filter(k, i, i->acl4.out_ref, CV_AF_INET, "out");
+	check_filter(k, i, i->acl6.in_ref, CV_AF_INET6, "in");
+	check_filter(k, i, i->acl6.out_ref, CV_AF_INET6, "out");
 	if (!r)
 		r = check_host_device(k, i);
 	return r ? r : check_if_map(k, i);

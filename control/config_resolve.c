@@ -175,6 +175,28 @@ static int refer_tunnel(struct config_check *k, struct cfg_interface *i)
 	return 0;
 }
 
+/* A list that an interface filters by. */
+static int refer_filter(struct config_check *k, const char *name, const struct cfg_acl **ref,
+	const struct cfg_interface *i, const char *family, const char *way)
+{
+	int r = refer(k, &k->acl, name, REF(*ref), PATH_IF "/culvert-acl:access-group/%s/%s", i->name, family, way);
+
+	if (!r && *ref)
+		((struct cfg_acl *)check_find(&k->acl, name))->asked = true;
+	return r;
+}
+
+static int refer_filters(struct config_check *k, struct cfg_interface *i)
+{
+	int r;
+
+	(void)((r = refer_filter(k, i->acl4.in, &i->acl4.in_ref, i, "ipv4", "in")) ||
+		(r = refer_filter(k, i->acl4.out, &i->acl4.out_ref, i, "ipv4", "out")) ||
+		(r = refer_filter(k, i->acl6.in, &i->acl6.in_ref, i, "ipv6", "in")) ||
+		(r = refer_filter(k, i->acl6.out, &i->acl6.out_ref, i, "ipv6", "out")));
+	return r;
+}
+
 static int refer_interface(struct config_check *k, struct cfg_interface *i)
 {
 	int r;
@@ -182,6 +204,8 @@ static int refer_interface(struct config_check *k, struct cfg_interface *i)
 	(void)((r = refer(k, &k->vrf, i->vrf, REF(i->vrf_ref), PATH_IF "/culvert-vrf:vrf", i->name)) ||
 		(r = refer(k, &k->intf, i->parent, REF(i->parent_ref), PATH_IF "/culvert-platform:parent", i->name)) ||
 		(r = refer(k, &k->map, i->crypto_map, REF(i->map_ref), PATH_IF "/culvert-ipsec:crypto-map", i->name)));
+	if (!r)
+		r = refer_filters(k, i);
 	return r || !i->tunnel ? r : refer_tunnel(k, i);
 }
 

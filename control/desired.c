@@ -102,6 +102,52 @@ static int build_vrf(struct build *b, struct cfg_vrf *v)
 	return 0;
 }
 
+/* ---- access lists ---- */
+
+/* A line counts from zero when it says something else. */
+static int build_acl_line(struct build *b, const struct cfg_acl *a, struct cfg_acl_line *l)
+{
+	char key[KEY_MAX], sel[CV_SELECTOR_STR];
+	struct cv_acl_line *m;
+	int r;
+
+	path_set(b, PATH_ACL_LINE, a->name, l->seq);
+	snprintf(key, sizeof(key), "%s|%u|%d|%llx|%s", a->name, l->seq, l->permit, (unsigned long long)l->dscp,
+		cv_selector_str(&l->sel, sel));
+	r = number(b, ID_ACL_COUNTER, key, &l->counter);
+	if (r)
+		return r;
+	m = add(b, OBJ_ACL_LINE, sizeof(*m));
+	m->ref.acl_id = a->id;
+	m->ref.counter = l->counter;
+	m->seq = l->seq;
+	m->permit = l->permit;
+	m->sel = l->sel;
+	m->dscp = l->dscp;
+	return 0;
+}
+
+static int build_acl(struct build *b, struct cfg_acl *a)
+{
+	struct cv_acl *m;
+	int r;
+
+	path_set(b, PATH_ACL, a->name);
+	if ((r = number(b, ID_ACL, a->name, &a->id)) || (r = number(b, ID_ACL_COUNTER, a->name, &a->counter)))
+		return r;
+	m = add(b, OBJ_ACL, sizeof(*m));
+	m->acl_id = a->id;
+	m->counter = a->counter;
+	for (unsigned i = 0; !r && i < a->n_line; i++)
+		r = build_acl_line(b, a, &a->line[i]);
+	return r;
+}
+
+static uint16_t acl_id(const struct cfg_acl *a)
+{
+	return (uint16_t)(a ? a->id : 0);
+}
+
 /* ---- ports and interfaces ---- */
 
 #define DEFAULT_MTU 1500u
@@ -213,6 +259,10 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	memcpy(m->mac, i->mac, sizeof(m->mac));
 	m->urpf4 = urpf(&i->urpf4);
 	m->urpf6 = urpf(&i->urpf6);
+	m->acl_in[0] = acl_id(i->acl4.in_ref);
+	m->acl_in[1] = acl_id(i->acl6.in_ref);
+	m->acl_out[0] = acl_id(i->acl4.out_ref);
+	m->acl_out[1] = acl_id(i->acl6.out_ref);
 	m->mtu4 = i->mtu4;
 	m->mtu6 = i->mtu6;
 	m->mss4 = i->mss4;
@@ -460,6 +510,9 @@ static int build_all(struct build *b)
 	build_platform(b);
 	for (unsigned i = 0; !r && i < c->n_vrf; i++)
 		r = build_vrf(b, &c->vrf[i]);
+	for (unsigned i = 0; !r && i < c->n_acl; i++)
+		if (c->acl[i].asked)
+			r = build_acl(b, &c->acl[i]);
 	if (!r)
 		r = build_interfaces(b);
 	for (unsigned i = 0; !r && i < c->n_interface; i++)

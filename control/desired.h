@@ -11,7 +11,20 @@
 #include "ids.h"
 
 /* In the order of creation; deletion goes the other way. */
-enum obj_kind { OBJ_PLATFORM, OBJ_VRF, OBJ_PORT, OBJ_IF, OBJ_VLAN, OBJ_ADDR, OBJ_ROUTE, OBJ_SPD, OBJ_RULE, OBJ_KINDS };
+enum obj_kind {
+	OBJ_PLATFORM,
+	OBJ_VRF,
+	OBJ_PORT,
+	OBJ_ACL,
+	OBJ_ACL_LINE,
+	OBJ_IF,
+	OBJ_VLAN,
+	OBJ_ADDR,
+	OBJ_ROUTE,
+	OBJ_SPD,
+	OBJ_RULE,
+	OBJ_KINDS
+};
 
 struct dp_obj {
 	enum obj_kind kind;
@@ -49,8 +62,8 @@ struct desired {
 };
 
 /*
- * Everything cfg asks for; gives out numbers through ids and writes them into cfg (vrf.id, interface.id). max_workers:
- * what the dataplane has. NULL with err = "PATH: why".
+ * Everything cfg asks for; gives out numbers through ids and writes them into cfg (vrf.id, interface.id, acl.id and
+ * counters). max_workers: what the dataplane has. NULL with err = "PATH: why".
  */
 struct desired *desired_build(
 	struct cv_config *cfg, struct ids *ids, uint32_t max_workers, char err[static CFG_ERR_MAX]);

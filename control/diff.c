@@ -14,6 +14,8 @@ static const struct {
 	[OBJ_PLATFORM] = {CV_CMD_PLATFORM_SET, CV_MSG_NONE, 0},
 	[OBJ_VRF] = {CV_CMD_VRF_SET, CV_CMD_VRF_DEL, sizeof(uint32_t)},
 	[OBJ_PORT] = {CV_CMD_PORT_ATTACH, CV_CMD_PORT_DETACH, sizeof(uint32_t)},
+	[OBJ_ACL] = {CV_CMD_ACL_SET, CV_CMD_ACL_DEL, sizeof(uint32_t)},
+	[OBJ_ACL_LINE] = {CV_CMD_ACL_LINE_SET, CV_CMD_ACL_LINE_DEL, sizeof(struct cv_acl_line_ref)},
 	[OBJ_IF] = {CV_CMD_IF_SET, CV_CMD_IF_DEL, sizeof(uint32_t)},
 	[OBJ_VLAN] = {CV_CMD_IF_SET, CV_CMD_IF_DEL, sizeof(uint32_t)},
 	[OBJ_ADDR] = {CV_CMD_IF_ADDR_ADD, CV_CMD_IF_ADDR_DEL, sizeof(struct cv_if_addr)},

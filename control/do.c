@@ -120,6 +120,15 @@ static struct stats_base *base_for(struct control *c, const struct cv_stats_segm
 	return c->base;
 }
 
+static void base_acl(struct stats_base *b, const struct cv_stats_segment *seg, const struct cfg_acl *a)
+{
+	if (!a->asked)
+		return;
+	b->acl[a->counter] = sum_acl(seg, a->counter);
+	for (unsigned i = 0; i < a->n_line; i++)
+		b->acl[a->line[i].counter] = sum_acl(seg, a->line[i].counter);
+}
+
 /* Workers are never disturbed: the reader remembers where it starts to count. */
 void clear_counters(struct show *s)
 {
@@ -143,10 +152,35 @@ void clear_counters(struct show *s)
 	if (!only) {
 		sum_drops(seg, b->drops);
 		sum_events(seg, b->events);
+		for (unsigned i = 0; s->c->running && i < s->c->running->n_acl; i++)
+			base_acl(b, seg, &s->c->running->acl[i]);
 		for (struct child *ch = child_next(s->c->children, 0); ch; ch = child_next(s->c->children, ch->id))
 			child_counters_clear(ch);
 	}
 	show_answer(s);
+}
+
+void clear_access_list_counters(struct show *s)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
+	const struct cv_config *cfg = s->c->running;
+	const char *only = arg_str(s, "name");
+	bool found = !only;
+
+	if (!seg) {
+		show_error(s, "the dataplane is not there");
+		return;
+	}
+	for (unsigned i = 0; cfg && i < cfg->n_acl; i++) {
+		if (only && strcmp(only, cfg->acl[i].name))
+			continue;
+		found = true;
+		base_acl(base_for(s->c, seg), seg, &cfg->acl[i]);
+	}
+	if (found)
+		show_answer(s);
+	else
+		show_error(s, "no access list named '%s'", only);
 }
 
 static void neighbours_cleared(void *arg, int err, const struct cv_reply *rep)

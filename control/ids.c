@@ -21,6 +21,8 @@ static const struct {
 	[ID_IF] = {"interface", 1, CV_IF_MAX - 1},
 	[ID_SPD] = {"spd", 1, 65535},
 	[ID_RULE] = {"rule", 1, (1u << 24) - 1},
+	[ID_ACL] = {"access-list", 1, CV_ACL_MAX - 1},
+	[ID_ACL_COUNTER] = {"access-list-counter", 1, CV_ACL_COUNTERS - 1},
 };
 
 /* New in this round, or asked for in it; anything else is a leftover of earlier rounds. */

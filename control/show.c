@@ -244,6 +244,15 @@ void sum_events(const struct cv_stats_segment *seg, uint64_t out[static CV_EVENT
 			out[e] += seg->writer[w].events[e];
 }
 
+uint64_t sum_acl(const struct cv_stats_segment *seg, uint32_t counter)
+{
+	uint64_t n = 0;
+
+	for (unsigned w = 0; w < CV_WRITERS && w <= seg->n_workers; w++)
+		n += seg->writer[w].acl[counter % CV_ACL_COUNTERS];
+	return n;
+}
+
 const struct stats_base *show_base(const struct control *c)
 {
 	const struct cv_stats_segment *seg = dpclient_stats(c->dp);
@@ -312,6 +321,7 @@ static const struct verb clears[] = {
 	{"crypto isakmp", clear_isakmp},
 	{"crypto call admission statistics", clear_crypto_admission},
 	{"counters", clear_counters},
+	{"access-list counters", clear_access_list_counters},
 	{"arp", clear_arp},
 	{"nd", clear_nd},
 };

@@ -155,6 +155,10 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 		json_object_set_new(o, "tunnel", tunnel_object(i->tunnel));
 	else
 		set_str(o, "crypto_map", i->crypto_map);
+	set_str(o, "access_list_ipv4_in", i->acl4.in);
+	set_str(o, "access_list_ipv4_out", i->acl4.out);
+	set_str(o, "access_list_ipv6_in", i->acl6.in);
+	set_str(o, "access_list_ipv6_out", i->acl6.out);
 	set_urpf(o, "reverse_path_ipv4", &i->urpf4);
 	set_urpf(o, "reverse_path_ipv6", &i->urpf6);
 	if (config_has_host_device(i)) {

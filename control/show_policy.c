@@ -372,7 +372,16 @@ void set_dscp(json_t *o, uint64_t set)
 	}
 }
 
-static json_t *line_object(const struct cfg_acl_line *l)
+/* Packets since the operator set the counters to zero. A counter that began anew since then is below its base. */
+static uint64_t matches(const struct control *c, uint32_t counter)
+{
+	const struct stats_base *base = show_base(c);
+	uint64_t n = sum_acl(dpclient_stats(c->dp), counter);
+
+	return base && base->acl[counter] <= n ? n - base->acl[counter] : n;
+}
+
+static json_t *line_object(const struct control *c, const struct cfg_acl *a, const struct cfg_acl_line *l)
 {
 	json_t *o = json_object();
 	char text[128], proto[8];
@@ -387,6 +396,8 @@ static json_t *line_object(const struct cfg_acl_line *l)
 	set_dscp(o, l->dscp);
 	set_flag(o, "log", l->log);
 	set_str(o, "remark", l->remark);
+	if (a->asked && dpclient_stats(c->dp))
+		set_int(o, "matches", matches(c, l->counter));
 	return o;
 }
 
@@ -405,7 +416,9 @@ void show_access_lists(struct show *s)
 		set_str(o, "name", a->name);
 		lines = set_array(o, "lines");
 		for (unsigned j = 0; j < a->n_line; j++)
-			json_array_append_new(lines, line_object(&a->line[j]));
+			json_array_append_new(lines, line_object(s->c, a, &a->line[j]));
+		if (a->asked && dpclient_stats(s->c->dp))
+			set_int(o, "implicit_deny", matches(s->c, a->counter));
 		json_array_append_new(list, o);
 	}
 	show_answer(s);

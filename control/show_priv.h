@@ -24,6 +24,7 @@ struct stats_base {
 	struct cv_if_counters ifc[CV_IF_MAX];
 	uint64_t drops[CV_DROP_MAX];
 	uint64_t events[CV_EVENT_MAX];
+	uint64_t acl[CV_ACL_COUNTERS];
 };
 
 /* ---- building JSON: a member without a value is left out ---- */
@@ -64,6 +65,8 @@ const struct cfg_interface *if_by_id(const struct control *c, uint32_t if_id);
 void sum_if_counters(const struct cv_stats_segment *seg, uint32_t if_id, struct cv_if_counters *out);
 void sum_drops(const struct cv_stats_segment *seg, uint64_t out[static CV_DROP_MAX]);
 void sum_events(const struct cv_stats_segment *seg, uint64_t out[static CV_EVENT_MAX]);
+/* One counter of access lists. */
+uint64_t sum_acl(const struct cv_stats_segment *seg, uint32_t counter);
 const struct stats_base *show_base(const struct control *c); /* NULL = nothing was cleared */
 
 /* Handlers: each answers exactly once. */
@@ -115,6 +118,7 @@ void clear_session(struct show *s);
 void clear_sa(struct show *s);
 void clear_isakmp(struct show *s);
 void clear_counters(struct show *s);
+void clear_access_list_counters(struct show *s);
 void clear_arp(struct show *s);
 void clear_nd(struct show *s);
 void do_trace(struct show *s);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "acl.h"
 #include "capture.h"
 #include "cv_log.h"
 #include "cv_secret.h"
@@ -22,8 +23,8 @@
 #define COMMANDS_PER_ROUND 512u
 
 /* Order of prepare and publish: what others refer to comes first. */
-const struct dp_module *const dp_modules[] = {
-	&platform_module, &vrf_module, &port_module, &iface_module, &fib_module, &spd_module, &sa_module, NULL};
+const struct dp_module *const dp_modules[] = {&platform_module, &vrf_module, &port_module, &acl_module, &iface_module,
+	&fib_module, &spd_module, &sa_module, NULL};
 
 static struct command_conf conf;
 static struct cv_chan *chan;
@@ -53,6 +54,11 @@ static const struct dp_module *owner_of(uint16_t type)
 	case CV_CMD_SPD_RULE_SET:
 	case CV_CMD_SPD_RULE_DEL:
 		return &spd_module;
+	case CV_CMD_ACL_SET:
+	case CV_CMD_ACL_DEL:
+	case CV_CMD_ACL_LINE_SET:
+	case CV_CMD_ACL_LINE_DEL:
+		return &acl_module;
 	case CV_CMD_SA_ADD:
 	case CV_CMD_SA_DEL:
 	case CV_CMD_SA_KEEP:

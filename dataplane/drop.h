@@ -13,6 +13,8 @@
 	X(IP_MALFORMED, "ip-malformed", "IP header too short, wrong version, wrong length or bad checksum")            \
 	X(IP_MARTIAN, "ip-martian", "source or destination address is not allowed on the wire")                        \
 	X(URPF, "reverse-path", "no route back to the source by the interface it came in by (VRF-10)")                 \
+	X(ACL_IN, "access-list-in", "denied by the access list of the interface it came in by (IPSEC-2)")              \
+	X(ACL_OUT, "access-list-out", "denied by the access list of the interface it was to leave by (VTI-5)")         \
 	X(IP_OPTIONS, "ip-options", "IP options or extension headers that are refused")                                \
 	X(TTL, "ttl-exceeded", "TTL or hop limit ran out")                                                             \
 	/* forwarding */                                                                                               \

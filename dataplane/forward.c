@@ -5,6 +5,7 @@
 #include "events.h"
 #include "fast.h"
 #include "fib.h"
+#include "filter.h"
 #include "frag.h"
 #include "host.h"
 #include "iface.h"
@@ -302,6 +303,7 @@ static void route_and_send(struct worker *w, struct pkt_vec *v);
 static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 {
 	struct stage_mark mark = stage_begin(w);
+	const struct iface_view *view = iface_view();
 	struct summary s = {.one_if = true};
 	struct pkt_vec esp, tunnel, inner;
 	unsigned n = v->n;
@@ -313,6 +315,8 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 		classify(w, v, &s);
 	if (v->n && unlikely(s.flags & PKT_F_TRACED))
 		trace_input(v);
+	if (v->n && unlikely(view->filters))
+		filter_input(w, v, view);
 	if (v->n)
 		urpf_check(w, v, s.one_if, nesting);
 	if (s.kinds & 1u << FIB_LOCAL)
@@ -520,8 +524,13 @@ static void route_and_send(struct worker *w, struct pkt_vec *v)
 		ip_output(w, v);
 	if (!secure.n)
 		return;
-	if (unlikely(tunnel))
+	if (unlikely(tunnel)) {
+		const struct iface_view *view = iface_view();
+
+		if (unlikely(view->filters))
+			filter_output(w, &secure, view, true);
 		tunnel_output(w, &secure, &outer);
+	}
 	if (likely(secure.n))
 		ipsec_output(w, &secure, &bypass, &outer);
 	if (bypass.n)
@@ -633,6 +642,7 @@ static inline unsigned output_run(struct worker *w, struct rte_mbuf **pkts, unsi
 
 	if (unlikely(!__atomic_load_n(&a->ready, __ATOMIC_ACQUIRE))) { /* adjacency 0 never is */
 		trace_step(pkts[0], "ip-output", "no neighbour yet");
+		pkt_meta(pkts[0])->flags |= PKT_F_FILTERED;
 		dp_slow(w, pkts[0], SLOW_NEIGH);
 		return 1;
 	}
@@ -660,8 +670,11 @@ static inline unsigned output_run(struct worker *w, struct rte_mbuf **pkts, unsi
 void ip_output(struct worker *w, struct pkt_vec *v)
 {
 	struct stage_mark mark = stage_begin(w);
+	const struct iface_view *view = iface_view();
 	uint32_t now_s = dp_uptime_s();
 
+	if (unlikely(view->filters))
+		filter_output(w, v, view, false);
 	for (unsigned i = 0; i < v->n;)
 		i += output_run(w, v->pkt + i, v->n - i, now_s);
 	stage_end(w, STAGE_IP_OUTPUT, v->n, mark);

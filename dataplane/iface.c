@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acl.h"
 #include "announce.h"
 #include "cv_addr.h"
 #include "fib.h"
@@ -205,6 +206,11 @@ static void make_link_local(struct dp_if *ifp)
 		memcpy(ifp->link_local, ll, sizeof(ll));
 }
 
+static bool has_list(const struct dp_if *ifp)
+{
+	return ifp->acl_in[0] || ifp->acl_in[1] || ifp->acl_out[0] || ifp->acl_out[1];
+}
+
 /* What follows from the configuration of the interface (and of its parent) and from its port. */
 static void derive(struct dp_if *ifp)
 {
@@ -224,6 +230,9 @@ static void derive(struct dp_if *ifp)
 	ifp->host = cfg->host.enabled;
 	ifp->urpf4 = cfg->urpf4;
 	ifp->urpf6 = cfg->urpf6;
+	memcpy(ifp->acl_in, cfg->acl_in, sizeof(ifp->acl_in));
+	memcpy(ifp->acl_out, cfg->acl_out, sizeof(ifp->acl_out));
+	ifp->stages_only = has_list(ifp);
 	ifp->vlan_id = cfg->type == CV_IF_VLAN ? cfg->vlan_id : 0;
 	ifp->port_id = iface_has_port(ifp) ? eth->port_id : 0;
 	memset(ifp->mac, 0, sizeof(ifp->mac));
@@ -256,6 +265,13 @@ static int check_one(uint32_t id, char *text)
 		snprintf(text, 128, "interface %u: parent %u is not an Ethernet interface", id, cfg->parent_id);
 		return CV_ERR_NOT_FOUND;
 	}
+	const uint16_t list[] = {cfg->acl_in[0], cfg->acl_in[1], cfg->acl_out[0], cfg->acl_out[1]};
+
+	for (unsigned k = 0; k < 4; k++)
+		if (list[k] && !acl_prepared(list[k])) {
+			snprintf(text, 128, "interface %u: there is no access list %u", id, list[k]);
+			return CV_ERR_NOT_FOUND;
+		}
 	return 0;
 }
 
@@ -347,6 +363,7 @@ static int view_add(struct iface_view *v, const struct dp_if *ifp, char *text)
 
 	v->by_id[ifp->id] = ifp;
 	v->clamps |= ifp->mss4 || ifp->mss6;
+	v->filters |= has_list(ifp);
 	if (ifp->type == CV_IF_TUNNEL)
 		tunnel_enlist(v, ifp);
 	if (!iface_has_port(ifp))
@@ -392,7 +409,7 @@ static int host_devices_make(char *text)
 
 static int iface_prepare(char *text)
 {
-	if (!staged.open && vrf_changing())
+	if (!staged.open && (vrf_changing() || acl_changing()))
 		staging_open();
 	if (!staged.open)
 		return 0;

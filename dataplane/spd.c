@@ -321,6 +321,7 @@ static int apply_rule_set(const struct cv_spd_rule *c, char *text)
 		.flags = c->flags,
 		.prio = c->prio,
 		.dscp = c->dscp ? c->dscp : UINT64_MAX,
+		.wide = !(c->flags & CV_RULE_SKIP_ENTRY) && c->action != CV_SPD_BYPASS,
 		.conf = *c};
 	flow_sel_from(&c->sel, &r->sel);
 	return CV_OK;

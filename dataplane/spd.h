@@ -31,6 +31,7 @@ struct spd_bindings {
 struct spd_rule {
 	struct flow_sel sel;
 	uint64_t dscp; /* bit per value */
+	bool wide;     /* later fragments match without ports */
 	uint32_t rule_id, vrf;
 	uint32_t action, flags; /* enum cv_spd_action, CV_RULE_* */
 	uint64_t prio;
@@ -80,11 +81,18 @@ void spd_cache_destroy(struct spd_cache *c);
  * as they entered by meta->if_rx, mirrored. Packets that are not IP are given to CV_SPD_DISCARD.
  */
 void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict);
-/* The same for one packet without the cache: after an SA went away in the middle of a vector. */
+/*
+ * Hold n packets (at most DP_VEC) against an access list (acl.h), as they are: action is CV_SPD_BYPASS for permit and
+ * CV_SPD_DISCARD for deny, rule_id the counter of the line that decided, 0 = none did, which is a deny.
+ */
+void spd_match_list(
+	struct spd_cache *c, uint32_t acl_id, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict);
+/* What spd_match() says of one packet, without the cache: after an SA went away in the middle of a vector. */
 void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdict);
 
 /* ---- the database (spd.c) ---- */
 extern const struct dp_module spd_module;
+/* Moves on with every change that a cached decision may depend on, of access lists too. */
 extern uint32_t spd_generation;
 
 /* Worker or main: classifier of an interface, NULL = none. */

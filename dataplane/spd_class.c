@@ -25,7 +25,7 @@ struct entry {
 	uint64_t dscp;
 	order_key key;
 	uint32_t vrf;
-	bool wide; /* later fragments match without ports */
+	bool wide;
 	bool skip; /* CV_RULE_SKIP_ENTRY */
 	struct spd_rule *rule;
 };
@@ -134,7 +134,7 @@ static void entry_fill(struct entry *e, struct spd_rule *r)
 		.key = rule_key(r),
 		.vrf = r->vrf,
 		.skip = r->flags & CV_RULE_SKIP_ENTRY,
-		.wide = !(r->flags & CV_RULE_SKIP_ENTRY) && r->action != CV_SPD_BYPASS,
+		.wide = r->wide,
 		.rule = r,
 	};
 }

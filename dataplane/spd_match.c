@@ -12,11 +12,21 @@
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
+#include "acl.h"
+
 #define CACHE4_LINES 8192u /* of two flows each */
 #define CACHE6_LINES 2048u
 #define CACHE_WAYS 2u
 
-/* Everything but addresses, as two words: ports, interface and VRF; protocol, kind, DSCP and generation. */
+/* What is asked about packets. */
+enum ask { ASK_IN, ASK_OUT, ASK_LIST };
+struct question {
+	enum ask ask;
+	uint32_t acl_id; /* ASK_LIST */
+};
+
+/* Everything but addresses, as two words: ports, interface or access list, and VRF; protocol, kind, question, DSCP and
+ * generation. */
 struct key {
 	uint64_t a, b;
 };
@@ -95,6 +105,17 @@ static uint32_t rule_sa(const struct spd_rule *r, const struct flow *f)
 	return CV_SA_NONE;
 }
 
+static void decide_list(uint32_t acl_id, const struct flow *f, struct spd_verdict *v)
+{
+	const struct spd_class *c = acl_class(acl_id);
+	const struct spd_rule *r = c ? spd_class_lookup(c, f) : NULL;
+	*v = (struct spd_verdict){.action = CV_SPD_DISCARD};
+	if (!r)
+		return;
+	v->action = r->action;
+	v->rule_id = r->rule_id;
+}
+
 static void decide(uint32_t if_id, const struct flow *f, struct spd_verdict *v)
 {
 	const struct spd_class *c = spd_on_interface(if_id);
@@ -109,21 +130,31 @@ static void decide(uint32_t if_id, const struct flow *f, struct spd_verdict *v)
 		v->sa = rule_sa(r, f);
 }
 
-static inline uint32_t packet_if(bool out, const struct pkt_meta *meta)
+/* Number of what decides. */
+static inline uint32_t judge(const struct question *q, const struct pkt_meta *meta)
 {
-	return out ? meta->if_tx : meta->if_rx;
+	return q->ask == ASK_OUT ? meta->if_tx : q->ask == ASK_IN ? meta->if_rx : q->acl_id;
 }
 
-void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdict)
+static void answer(const struct question *q, struct rte_mbuf *m, struct spd_verdict *verdict)
 {
 	struct flow f;
 	if (!flow_parse(m, &f)) {
 		*verdict = (struct spd_verdict){.action = CV_SPD_DISCARD};
 		return;
 	}
-	if (!out)
+	if (q->ask == ASK_LIST) {
+		decide_list(q->acl_id, &f, verdict);
+		return;
+	}
+	if (q->ask == ASK_IN)
 		flow_mirror(&f);
-	decide(packet_if(out, pkt_meta(m)), &f, verdict);
+	decide(judge(q, pkt_meta(m)), &f, verdict);
+}
+
+void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdict)
+{
+	answer(&(struct question){.ask = out ? ASK_OUT : ASK_IN}, m, verdict);
 }
 
 /* Ports as they are in the packet; type and code of ICMP; 0 where there are none. */
@@ -150,8 +181,8 @@ static inline void slot_fill6(struct spd_cache *c, struct slot *s, const uint8_t
 }
 
 /* The key is made of what the packet shows, not mirrored: the direction is part of it. */
-static inline void slot_fill(
-	struct spd_cache *c, struct slot *s, const struct slot *prev, bool out, struct rte_mbuf *m, uint32_t generation)
+static inline void slot_fill(struct spd_cache *c, struct slot *s, const struct slot *prev, const struct question *q,
+	struct rte_mbuf *m, uint32_t generation)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -159,8 +190,8 @@ static inline void slot_fill(
 	s->same = false;
 	if (unlikely(meta->l4_off == 0 && !flow_locate_l4(m)))
 		return;
-	s->key.a = (uint64_t)meta->vrf << 48 | (uint64_t)packet_if(out, meta) << 32 | key_ports(m, meta);
-	s->key.b = (uint64_t)generation << 32 | (uint32_t)flow_dscp(p) << 10 | (uint32_t)out << 9 |
+	s->key.a = (uint64_t)meta->vrf << 48 | (uint64_t)judge(q, meta) << 32 | key_ports(m, meta);
+	s->key.b = (uint64_t)generation << 32 | (uint32_t)flow_dscp(p) << 11 | (uint32_t)q->ask << 9 |
 		   (uint32_t)(meta->frag == 2) << 8 | meta->l4_proto;
 	if (unlikely(p[0] >> 4 != 4)) {
 		slot_fill6(c, s, p, rte_hash_crc_8byte(s->key.a, (uint32_t)s->key.b));
@@ -188,7 +219,7 @@ static inline uint32_t pick_way(const struct slot *s, const struct key *first, c
 	return second->b >> 32 != s->key.b >> 32 ? 1 : s->victim;
 }
 
-static inline void match4(struct slot *s, bool out, struct rte_mbuf *m, struct spd_verdict *v)
+static inline void match4(struct slot *s, const struct question *q, struct rte_mbuf *m, struct spd_verdict *v)
 {
 	struct line4 *line = s->line;
 	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
@@ -198,12 +229,12 @@ static inline void match4(struct slot *s, bool out, struct rte_mbuf *m, struct s
 			return;
 		}
 	}
-	spd_match_uncached(out, m, v);
+	answer(q, m, v);
 	line->way[pick_way(s, &line->way[0].key, &line->way[1].key)] =
 		(struct way4){.addr = s->addr[0], .key = s->key, .verdict = verdict_pack(v)};
 }
 
-static inline void match6(struct slot *s, bool out, struct rte_mbuf *m, struct spd_verdict *v)
+static inline void match6(struct slot *s, const struct question *q, struct rte_mbuf *m, struct spd_verdict *v)
 {
 	struct line6 *line = s->line;
 	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
@@ -213,17 +244,18 @@ static inline void match6(struct slot *s, bool out, struct rte_mbuf *m, struct s
 			return;
 		}
 	}
-	spd_match_uncached(out, m, v);
+	answer(q, m, v);
 	struct way6 *w = &line->way[pick_way(s, &line->way[0].key, &line->way[1].key)];
 	*w = (struct way6){.key = s->key, .verdict = verdict_pack(v)};
 	memcpy(w->addr, s->addr, sizeof(w->addr));
 }
 
-void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict)
+static __rte_always_inline void match(struct spd_cache *c, const struct question *q, struct rte_mbuf *const *pkts,
+	uint32_t n, struct spd_verdict *verdict)
 {
 	uint32_t generation = __atomic_load_n(&spd_generation, __ATOMIC_ACQUIRE);
 	for (uint32_t i = 0; i < n; i++)
-		slot_fill(c, &c->slot[i], i ? &c->slot[i - 1] : NULL, out, pkts[i], generation);
+		slot_fill(c, &c->slot[i], i ? &c->slot[i - 1] : NULL, q, pkts[i], generation);
 	for (uint32_t i = 0; i < n; i++) {
 		struct slot *s = &c->slot[i];
 		if (s->same)
@@ -231,8 +263,19 @@ void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint
 		else if (unlikely(!s->line))
 			verdict[i] = (struct spd_verdict){.action = CV_SPD_DISCARD};
 		else if (likely(!s->v6))
-			match4(s, out, pkts[i], &verdict[i]);
+			match4(s, q, pkts[i], &verdict[i]);
 		else
-			match6(s, out, pkts[i], &verdict[i]);
+			match6(s, q, pkts[i], &verdict[i]);
 	}
+}
+
+void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict)
+{
+	match(c, &(struct question){.ask = out ? ASK_OUT : ASK_IN}, pkts, n, verdict);
+}
+
+void spd_match_list(
+	struct spd_cache *c, uint32_t acl_id, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict)
+{
+	match(c, &(struct question){.ask = ASK_LIST, .acl_id = acl_id}, pkts, n, verdict);
 }

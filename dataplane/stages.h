@@ -17,7 +17,8 @@
 	X(ESP_IN, "esp-in")                                                                                            \
 	X(LOCAL, "local")                                                                                              \
 	X(CRYPTO, "crypto")                                                                                            \
-	X(FAST, "fast")
+	X(FAST, "fast")                                                                                                \
+	X(FILTER, "filter")
 
 enum stage {
 #define X(sym, name) STAGE_##sym,

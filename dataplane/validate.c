@@ -223,6 +223,9 @@ static enum cv_err check_if(const void *body, char *text)
 		return bad(text, "unknown kind of reverse path check");
 	if (c->has_mac && (c->mac[0] & 1) != 0)
 		return bad(text, "a multicast MAC address");
+	for (unsigned i = 0; i < 2; i++)
+		if (c->acl_in[i] >= CV_ACL_MAX || c->acl_out[i] >= CV_ACL_MAX)
+			return bad(text, "access list id is not below %u", CV_ACL_MAX);
 	enum cv_err host = check_host(&c->host, text);
 
 	if (host != CV_OK)
@@ -351,6 +354,47 @@ static enum cv_err check_spd_rule_del(const void *body, char *text)
 {
 	const struct cv_spd_rule_ref *c = body;
 	return check_rule_ref(c->spd_id, c->rule_id, text);
+}
+
+static enum cv_err check_acl_id(uint32_t id, char *text)
+{
+	return id >= 1 && id < CV_ACL_MAX ? CV_OK : bad(text, "access list id %u is not in 1..%u", id, CV_ACL_MAX - 1);
+}
+
+static enum cv_err check_acl_counter(uint32_t counter, char *text)
+{
+	return counter >= 1 && counter < CV_ACL_COUNTERS
+		       ? CV_OK
+		       : bad(text, "access list counter %u is not in 1..%u", counter, CV_ACL_COUNTERS - 1);
+}
+
+static enum cv_err check_acl(const void *body, char *text)
+{
+	const struct cv_acl *c = body;
+	enum cv_err err = check_acl_id(c->acl_id, text);
+	return err != CV_OK ? err : check_acl_counter(c->counter, text);
+}
+
+static enum cv_err check_acl_del(const void *body, char *text)
+{
+	return check_acl_id(*(const uint32_t *)body, text);
+}
+
+static enum cv_err check_acl_line_ref(const void *body, char *text)
+{
+	const struct cv_acl_line_ref *c = body;
+	enum cv_err err = check_acl_id(c->acl_id, text);
+	return err != CV_OK ? err : check_acl_counter(c->counter, text);
+}
+
+static enum cv_err check_acl_line(const void *body, char *text)
+{
+	const struct cv_acl_line *c = body;
+	if (c->permit > 1)
+		return bad(text, "flags are 0 or 1");
+	if (!selector_ok(&c->sel))
+		return bad(text, "selector: families differ, or a range runs backwards");
+	return check_acl_line_ref(&c->ref, text);
 }
 
 static enum cv_err check_sa_ref(const void *body, char *text)
@@ -505,6 +549,10 @@ static const struct {
 	[CV_CMD_SPD_DEL] = {sizeof(uint32_t), check_spd_del, true},
 	[CV_CMD_SPD_RULE_SET] = {sizeof(struct cv_spd_rule), check_spd_rule, true},
 	[CV_CMD_SPD_RULE_DEL] = {sizeof(struct cv_spd_rule_ref), check_spd_rule_del, true},
+	[CV_CMD_ACL_SET] = {sizeof(struct cv_acl), check_acl, true},
+	[CV_CMD_ACL_DEL] = {sizeof(uint32_t), check_acl_del, true},
+	[CV_CMD_ACL_LINE_SET] = {sizeof(struct cv_acl_line), check_acl_line, true},
+	[CV_CMD_ACL_LINE_DEL] = {sizeof(struct cv_acl_line_ref), check_acl_line_ref, true},
 	[CV_CMD_SA_ADD] = {sizeof(struct cv_sa), check_sa, true},
 	[CV_CMD_SA_DEL] = {sizeof(struct cv_sa_ref), check_sa_ref, true},
 	[CV_CMD_SA_KEEP] = {sizeof(struct cv_sa_ref), check_sa_ref, true},

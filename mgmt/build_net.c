@@ -121,11 +121,17 @@ static struct cfg_urpf urpf(const struct lyd_node *n)
 		.allow_default = tree_flag(n, "allow-default")};
 }
 
+static struct cfg_access_group access_group(struct build *b, const struct lyd_node *n)
+{
+	return (struct cfg_access_group){.in = build_text(b, n, "in"), .out = build_text(b, n, "out")};
+}
+
 /* host_path: what an interface has that does not say it. */
 static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i, bool host_path)
 {
 	const struct lyd_node *v4 = tree_child(n, "ipv4"), *v6 = tree_child(n, "ipv6");
 	const struct lyd_node *verify = tree_child(n, "verify-source"), *mss = tree_child(n, "tcp-adjust-mss");
+	const struct lyd_node *group = tree_child(n, "access-group");
 
 	i->name = build_text(b, n, "name");
 	i->description = build_text(b, n, "description");
@@ -143,6 +149,8 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->fragment = build_fragment(tree_text(n, "ipsec-fragmentation"));
 	i->urpf4 = urpf(tree_child(verify, "ipv4"));
 	i->urpf6 = urpf(tree_child(verify, "ipv6"));
+	i->acl4 = access_group(b, tree_child(group, "ipv4"));
+	i->acl6 = access_group(b, tree_child(group, "ipv6"));
 	i->host_path = tree_child(n, "host-path") ? tree_flag(n, "host-path") : host_path;
 	i->host_device = build_text(b, n, "host-device");
 	i->mtu4 = (uint16_t)tree_number(v4, "mtu");

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 6u
+#define CV_MSG_VERSION 7u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -41,17 +41,21 @@ enum cv_msg_type {
 	CV_CMD_SPD_DEL,
 	CV_CMD_SPD_RULE_SET, /* struct cv_spd_rule */
 	CV_CMD_SPD_RULE_DEL,
-	CV_CMD_SA_ADD,	  /* struct cv_sa */
-	CV_CMD_SA_DEL,	  /* struct cv_sa_ref */
-	CV_CMD_SA_KEEP,	  /* struct cv_sa_ref; in a SYNC transaction: this SA stays as it is */
-	CV_CMD_SA_UPDATE, /* struct cv_sa_update: new outer endpoint (NAT mapping change), other treatment of DF */
-	CV_CMD_DUMP,	  /* struct cv_cmd_dump; reply: struct cv_dump_reply, repeat with its cursor */
-	CV_CMD_TRACE,	  /* struct cv_cmd_trace: record the next N packets; records come as CV_EVT_TRACE */
-	CV_CMD_CAPTURE,	  /* struct cv_cmd_capture: pcapng capture on an interface */
-	CV_CMD_CLEAR,	  /* struct cv_cmd_clear: counters, neighbours */
-	CV_CMD_HOLD_DROP, /* struct cv_cmd_hold_drop: negotiation failed, drop packets held for a rule */
-	CV_CMD_FAIL_AT,	  /* struct cv_cmd_fail_at: fault injection for tests; refused unless started with --test-faults
-			   */
+	CV_CMD_ACL_SET, /* struct cv_acl: creates an empty access list */
+	CV_CMD_ACL_DEL,
+	CV_CMD_ACL_LINE_SET, /* struct cv_acl_line */
+	CV_CMD_ACL_LINE_DEL, /* struct cv_acl_line_ref */
+	CV_CMD_SA_ADD,	     /* struct cv_sa */
+	CV_CMD_SA_DEL,	     /* struct cv_sa_ref */
+	CV_CMD_SA_KEEP,	     /* struct cv_sa_ref; in a SYNC transaction: this SA stays as it is */
+	CV_CMD_SA_UPDATE,    /* struct cv_sa_update: new outer endpoint (NAT mapping change), other treatment of DF */
+	CV_CMD_DUMP,	     /* struct cv_cmd_dump; reply: struct cv_dump_reply, repeat with its cursor */
+	CV_CMD_TRACE,	     /* struct cv_cmd_trace: record the next N packets; records come as CV_EVT_TRACE */
+	CV_CMD_CAPTURE,	     /* struct cv_cmd_capture: pcapng capture on an interface */
+	CV_CMD_CLEAR,	     /* struct cv_cmd_clear: counters, neighbours */
+	CV_CMD_HOLD_DROP,    /* struct cv_cmd_hold_drop: negotiation failed, drop packets held for a rule */
+	CV_CMD_FAIL_AT, /* struct cv_cmd_fail_at: fault injection for tests; refused unless started with --test-faults
+			 */
 	/* dataplane -> control */
 	CV_REPLY = 128,	  /* struct cv_reply */
 	CV_EVT_ACQUIRE,	  /* struct cv_evt_acquire */
@@ -201,6 +205,8 @@ struct cv_if {
 	char name[CV_NAME_MAX];
 	struct cv_tunnel tunnel; /* TUNNEL */
 	struct cv_host host;
+	/* access lists that packets pass on their way in and out, for IPv4 and IPv6; 0 = none */
+	uint16_t acl_in[2], acl_out[2];
 };
 
 struct cv_if_addr {
@@ -271,6 +277,28 @@ struct cv_spd_rule {
 struct cv_spd_rule_ref {
 	uint32_t spd_id;
 	uint32_t rule_id;
+};
+
+/*
+ * An access list: lines are tried in the order of their sequence, the first match decides, and what matches none is
+ * denied. A line is written as for the packets it is held against. Later fragments show no ports: a permit line with
+ * ports matches them by addresses and protocol, a deny line with ports does not (RFC 1858 says what that is worth).
+ */
+struct cv_acl {
+	uint32_t acl_id;  /* 1..CV_ACL_MAX-1 */
+	uint32_t counter; /* of packets that matched no line, 1..CV_ACL_COUNTERS-1 */
+};
+struct cv_acl_line_ref {
+	uint32_t acl_id;
+	uint32_t counter; /* what the line is known by in the box, 1..CV_ACL_COUNTERS-1: counts packets it matched */
+};
+struct cv_acl_line {
+	struct cv_acl_line_ref ref;
+	uint32_t seq; /* place in the list */
+	uint32_t permit;
+	struct cv_selector sel;
+	uint32_t pad;
+	uint64_t dscp; /* bit per value (RFC 2474) that a packet may have, 0 = any */
 };
 
 /*

@@ -11,7 +11,7 @@
 #include "cv_types.h"
 
 #define CV_STATS_MAGIC 0x43565354u
-#define CV_STATS_VERSION 2u
+#define CV_STATS_VERSION 3u
 #define CV_DROP_MAX 128u
 #define CV_STAGE_MAX 32u
 #define CV_EVENT_MAX 64u
@@ -43,6 +43,7 @@ struct cv_writer_block {
 	struct cv_stage_counters stage[CV_STAGE_MAX];
 	struct cv_if_counters ifc[CV_IF_MAX];
 	struct cv_sa_counters sa[CV_SA_MAX];
+	uint64_t acl[CV_ACL_COUNTERS]; /* packets that a line of an access list decided about */
 };
 
 struct cv_stats_segment {

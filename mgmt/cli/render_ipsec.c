@@ -330,6 +330,13 @@ static void acl_end(FILE *out, const json_t *l, const char *addr, const char *po
 		fprintf(out, " eq %s", text);
 }
 
+static void acl_matches(FILE *out, const json_t *o, const char *key)
+{
+	if (jint(o, key))
+		fprintf(out, " (%lld match%s)", jint(o, key), jint(o, key) == 1 ? "" : "es");
+	fputc('\n', out);
+}
+
 RENDERER(render_access_lists)
 {
 	size_t i, k, n;
@@ -347,7 +354,12 @@ RENDERER(render_access_lists)
 			acl_end(out, l, "destination", "destination_port");
 			json_array_foreach (json_object_get(l, "dscp"), n, v)
 				fprintf(out, "%s %s", n ? "" : " dscp", jstring(v));
-			fprintf(out, "%s\n", jflag(l, "log") ? " log" : "");
+			fprintf(out, "%s", jflag(l, "log") ? " log" : "");
+			acl_matches(out, l, "matches");
+		}
+		if (jint(a, "implicit_deny")) {
+			fprintf(out, "    (implicit) deny ip any any");
+			acl_matches(out, a, "implicit_deny");
 		}
 	}
 }

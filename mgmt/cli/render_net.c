@@ -125,6 +125,14 @@ static void interface_block(FILE *out, const json_t *i)
 		fprintf(out, "  Host device: %s%s%s\n", jtext(i, "host_device", "?"),
 			json_object_get(i, "host_namespace") ? ", network namespace " : "",
 			jtext(i, "host_namespace", ""));
+	static const struct {
+		const char *key, *text;
+	} list[] = {{"access_list_ipv4_in", "Inbound  access list"}, {"access_list_ipv4_out", "Outgoing access list"},
+		{"access_list_ipv6_in", "Inbound  IPv6 access list"},
+		{"access_list_ipv6_out", "Outgoing IPv6 access list"}};
+	for (unsigned l = 0; l < sizeof(list) / sizeof(list[0]); l++)
+		if (json_object_get(i, list[l].key))
+			fprintf(out, "  %s is %s\n", list[l].text, jtext(i, list[l].key, "?"));
 	urpf_line(out, "IP", json_object_get(i, "reverse_path_ipv4"));
 	urpf_line(out, "IPv6", json_object_get(i, "reverse_path_ipv6"));
 	tunnel_lines(out, tunnel);

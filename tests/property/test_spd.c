@@ -101,6 +101,7 @@ static void some_rule(uint32_t id, struct spd_rule *r)
 		.flags = c.flags,
 		.prio = c.prio,
 		.dscp = c.dscp ? c.dscp : UINT64_MAX,
+		.wide = !(c.flags & CV_RULE_SKIP_ENTRY) && c.action != CV_SPD_BYPASS,
 		.conf = c};
 	flow_sel_from(&c.sel, &r->sel);
 }

@@ -17,6 +17,7 @@
 #include <rte_udp.h>
 
 #include "fwd_env.h"
+#include "acl.h"
 #include "cv_addr.h"
 #include "fast.h"
 #include "fib.h"
@@ -33,7 +34,8 @@ struct env_slow env_slow[ENV_SLOW_MAX];
 unsigned env_n_slow;
 
 static struct port ports[CV_PORT_MAX];
-static const struct dp_module *const modules[] = {&vrf_module, &iface_module, &fib_module, &spd_module, &sa_module};
+static const struct dp_module *const modules[] = {
+	&vrf_module, &acl_module, &iface_module, &fib_module, &spd_module, &sa_module};
 #define N_MODULES (sizeof(modules) / sizeof(modules[0]))
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
@@ -91,6 +93,7 @@ void env_stage(uint16_t type, const void *body, int want)
 				    : type <= CV_CMD_IF_ADDR_DEL  ? &iface_module
 				    : type <= CV_CMD_ROUTE_DEL	  ? &fib_module
 				    : type <= CV_CMD_SPD_RULE_DEL ? &spd_module
+				    : type <= CV_CMD_ACL_LINE_DEL ? &acl_module
 								  : &sa_module;
 	int rc = m->stage(type, body, text);
 
@@ -184,6 +187,52 @@ void env_sizes(uint32_t if_id, uint16_t mtu4, uint16_t mtu6, uint16_t mss4, uint
 	c.mtu6 = mtu6;
 	c.mss4 = mss4;
 	c.mss6 = mss6;
+	env_stage(CV_CMD_IF_SET, &c, 0);
+}
+
+void env_acl(uint32_t acl_id, uint32_t counter)
+{
+	struct cv_acl a = {.acl_id = acl_id, .counter = counter};
+
+	env_stage(CV_CMD_ACL_SET, &a, 0);
+}
+
+static void range_of(const char *text, struct cv_range *r)
+{
+	struct cv_selector any;
+	struct cv_prefix p;
+
+	cv_selector_any(&any, text[3] == '6' ? CV_AF_INET6 : CV_AF_INET);
+	if (!strncmp(text, "any", 3)) {
+		*r = any.src;
+		return;
+	}
+	assert_int_equal(cv_prefix_parse(text, &p), 0);
+	cv_prefix_to_range(&p, r);
+}
+
+void env_acl_line(
+	uint32_t acl_id, uint32_t counter, uint32_t seq, bool permit, uint8_t proto, const char *src, const char *dst)
+{
+	struct cv_acl_line l = {.ref = {acl_id, counter}, .seq = seq, .permit = permit, .sel.proto = proto};
+
+	range_of(src, &l.sel.src);
+	range_of(dst, &l.sel.dst);
+	l.sel.sport_hi = l.sel.dport_hi = UINT16_MAX;
+	env_stage(CV_CMD_ACL_LINE_SET, &l, 0);
+}
+
+uint64_t env_acl_count(uint32_t counter)
+{
+	return env_worker()->stats->acl[counter];
+}
+
+void env_filter(uint32_t if_id, uint16_t in, uint16_t out)
+{
+	struct cv_if c = iface_get(if_id)->cfg;
+
+	c.acl_in[0] = c.acl_in[1] = in;
+	c.acl_out[0] = c.acl_out[1] = out;
 	env_stage(CV_CMD_IF_SET, &c, 0);
 }
 

@@ -41,6 +41,14 @@ void env_vlan(uint32_t if_id, uint32_t parent, uint16_t vlan, uint32_t vrf, cons
 void env_addr(uint32_t if_id, const char *addr);
 /* How a published interface judges sources, CV_URPF_*. */
 void env_urpf(uint32_t if_id, uint8_t v4, uint8_t v6);
+/* An access list that does not exist yet, without lines, and a line of it: what a number counts is in
+ * env_acl_count(). src, dst: prefixes, "any4" or "any6". */
+void env_acl(uint32_t acl_id, uint32_t counter);
+void env_acl_line(
+	uint32_t acl_id, uint32_t counter, uint32_t seq, bool permit, uint8_t proto, const char *src, const char *dst);
+uint64_t env_acl_count(uint32_t counter);
+/* The lists of a published interface, one for both families; 0 = none. */
+void env_filter(uint32_t if_id, uint16_t in, uint16_t out);
 /* Of a published interface, by family: largest packet, and largest TCP segment announced; 0 = the usual. */
 void env_sizes(uint32_t if_id, uint16_t mtu4, uint16_t mtu6, uint16_t mss4, uint16_t mss6);
 /* Route to prefix by gateway (interface 0 = recursive in gw_vrf). */

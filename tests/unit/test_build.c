@@ -304,6 +304,29 @@ static void test_ike(void **state)
 	"\"entry\":[{"                                                                                                 \
 	"\"sequence\":10,\"access-list\":\"a\",\"peer\":[" peers "],\"transform-set\":[\"t\"]" entry "}]}]}}"
 
+/* VTI-5: lists of an interface by family and direction; only those are for the dataplane. */
+static void test_access_group(void **state)
+{
+	(void)state;
+	struct cv_config *c =
+		build_ok("{\"culvert-acl:access-lists\":{\"access-list\":[{\"name\":\"a\"},{\"name\":\"b\",\"line\":[{"
+			 "\"sequence\":10,"
+			 "\"action\":\"permit\",\"source\":\"any\",\"destination\":\"any\"}]},{\"name\":\"c\"}]},"
+			 "\"ietf-interfaces:interfaces\":{\"interface\":[{\"name\":\"x\",\"type\":\"iana-if-type:"
+			 "ethernetCsmacd\","
+			 "\"culvert-platform:device\":\"net_null0\",\"culvert-acl:access-group\":{\"ipv4\":{\"in\":"
+			 "\"a\"},\"ipv6\":{"
+			 "\"out\":\"b\"}}}]}}");
+	const struct cfg_interface *i = &c->interface[0];
+	assert_ptr_equal(i->acl4.in_ref, &c->acl[0]);
+	assert_ptr_equal(i->acl6.out_ref, &c->acl[1]);
+	assert_null(i->acl4.out_ref);
+	assert_null(i->acl6.in_ref);
+	assert_true(c->acl[0].asked && c->acl[1].asked);
+	assert_false(c->acl[2].asked);
+	config_unref(c);
+}
+
 /* VRF-10: each family by itself; what is not written is off. A loopback has nothing to judge. */
 static void test_verify_source(void **state)
 {
@@ -667,6 +690,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_ike),
 		cmocka_unit_test(test_security_association),
+		cmocka_unit_test(test_access_group),
 		cmocka_unit_test(test_verify_source),
 		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_dynamic_map),

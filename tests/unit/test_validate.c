@@ -51,6 +51,9 @@ static struct cv_route_ref route_ref;
 static struct cv_spd spd = {.spd_id = 1, .n_if = 2, .if_id = {1, 2}};
 static struct cv_spd_rule rule;
 static struct cv_spd_rule_ref rule_ref = {.spd_id = 1, .rule_id = 5};
+static struct cv_acl acl = {.acl_id = 1, .counter = 9};
+static struct cv_acl_line acl_line;
+static struct cv_acl_line_ref acl_line_ref = {.acl_id = 1, .counter = 7};
 static struct cv_sa sa;
 static struct cv_sa_ref sa_ref = {.index = 9, .spi = 256};
 static struct cv_sa_update sa_update;
@@ -85,6 +88,10 @@ static const struct {
 	{CV_CMD_SPD_DEL, sizeof(id), &id},
 	{CV_CMD_SPD_RULE_SET, sizeof(rule), &rule},
 	{CV_CMD_SPD_RULE_DEL, sizeof(rule_ref), &rule_ref},
+	{CV_CMD_ACL_SET, sizeof(acl), &acl},
+	{CV_CMD_ACL_DEL, sizeof(id), &id},
+	{CV_CMD_ACL_LINE_SET, sizeof(acl_line), &acl_line},
+	{CV_CMD_ACL_LINE_DEL, sizeof(acl_line_ref), &acl_line_ref},
 	{CV_CMD_SA_ADD, sizeof(sa), &sa},
 	{CV_CMD_SA_DEL, sizeof(sa_ref), &sa_ref},
 	{CV_CMD_SA_KEEP, sizeof(sa_ref), &sa_ref},
@@ -109,6 +116,7 @@ static int fill(void **state)
 	route_ref = (struct cv_route_ref){.vrf_id = 3, .prefix = route.prefix};
 	rule = (struct cv_spd_rule){.spd_id = 1, .rule_id = 5, .action = CV_SPD_PROTECT, .vrf_id = CV_VRF_ANY};
 	cv_selector_any(&rule.sel, CV_AF_INET6);
+	acl_line = (struct cv_acl_line){.ref = acl_line_ref, .seq = 10, .permit = 1, .sel = rule.sel};
 	sa = (struct cv_sa){.index = 9,
 		.spi = 0x80000000 | 9,
 		.dir = CV_SA_IN,
@@ -201,6 +209,17 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_IF_SET, eth, urpf4, 3);
 	BAD(CV_CMD_IF_SET, eth, urpf6, CV_URPF_ALLOW_DEFAULT);
 	BAD(CV_CMD_IF_SET, eth, urpf6, CV_URPF_LOOSE | 8);
+	BAD(CV_CMD_IF_SET, eth, acl_in[0], CV_ACL_MAX);
+	BAD(CV_CMD_IF_SET, eth, acl_out[1], CV_ACL_MAX);
+	BAD(CV_CMD_ACL_SET, acl, acl_id, 0);
+	BAD(CV_CMD_ACL_SET, acl, acl_id, CV_ACL_MAX);
+	BAD(CV_CMD_ACL_SET, acl, counter, 0);
+	BAD(CV_CMD_ACL_SET, acl, counter, CV_ACL_COUNTERS);
+	BAD(CV_CMD_ACL_LINE_SET, acl_line, ref.acl_id, 0);
+	BAD(CV_CMD_ACL_LINE_SET, acl_line, ref.counter, CV_ACL_COUNTERS);
+	BAD(CV_CMD_ACL_LINE_SET, acl_line, permit, 2);
+	BAD(CV_CMD_ACL_LINE_SET, acl_line, sel.dst.lo.af, 0);
+	BAD(CV_CMD_ACL_LINE_DEL, acl_line_ref, counter, 0);
 	struct cv_if hosted = eth;
 	hosted.host = (struct cv_host){.enabled = 1, .device = "lan", .netns = "red"};
 	assert_int_equal(check(CV_CMD_IF_SET, &hosted, sizeof(hosted)), CV_OK);
