@@ -162,8 +162,10 @@ static bool one_matches(const struct cfg_identity *m, const struct ike_id *id)
 	return false;
 }
 
-bool ike_id_matches(const struct cfg_ike_profile *p, const struct ike_id *id)
+bool ike_id_matches(const struct cfg_ike_profile *p, uint32_t fvrf, const struct ike_id *id)
 {
+	if (p->match_fvrf_ref && p->match_fvrf_ref->id != fvrf)
+		return false;
 	for (unsigned i = 0; i < p->n_match; i++)
 		if (one_matches(&p->match[i], id))
 			return true;

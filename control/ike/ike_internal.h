@@ -457,8 +457,9 @@ int ike_id_own(const struct cv_config *cfg, const struct cfg_ike_profile *p, con
  */
 void ike_tp_choose(struct pki_tp **own, const struct cfg_ike_profile *p, unsigned keys,
 	bool (*asked)(const void *msg, const struct pki_tp *tp), const void *msg);
-/* Does the identity fit one of the profile's match statements? False when it has none. */
-bool ike_id_matches(const struct cfg_ike_profile *p, const struct ike_id *id);
+/* Does the identity of a peer in this front VRF fit one of the profile's match statements (VRF-25, 27)? False when it
+ * has none. */
+bool ike_id_matches(const struct cfg_ike_profile *p, uint32_t fvrf, const struct ike_id *id);
 /* Printable form in buf. */
 /* The address that the identity is; false = it is none. */
 bool ike_id_addr(const struct ike_id *id, struct cv_addr *a);

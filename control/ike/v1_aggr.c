@@ -250,7 +250,7 @@ static void got_2(struct v1_sa *v, const struct v1_msg *m, const uint8_t *data)
 static unsigned methods_for(
 	struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
 {
-	bool matches = !config_profile_selects(p) || ike_id_matches(p, id);
+	bool matches = !config_profile_selects(p) || ike_id_matches(p, path->vrf, id);
 	unsigned can = 0;
 	if (p->aggressive_psk && matches && (key_for(ike, p, path, &path->remote, id) || v1_aaa_has_keys(p, id)))
 		can |= V1_CAN_PSK;

@@ -140,7 +140,7 @@ bool v1_identity_ok(struct v1_sa *v)
 		return false;
 	/* maps have no effect on a peer that we have called and that has no certificate (CERTMAP-8) */
 	bool any = !p->n_match && (!p->n_match_cert || (v->sa.initiator && !v->sig_key));
-	if (any || v->mm->by_map || ike_id_matches(p, &v->id_peer))
+	if (any || v->mm->by_map || ike_id_matches(p, v->sa.path.vrf, &v->id_peer))
 		return true;
 	if (v->sa.initiator)
 		return false;
@@ -149,7 +149,7 @@ bool v1_identity_ok(struct v1_sa *v)
 	unsigned n = ike_entries_for(v->sa.ike, &ike_v1, &v->sa.path, &v->sa.peer, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n; i++) {
 		p = e[i]->profile_ref;
-		if (!ike_id_matches(p, &v->id_peer))
+		if (!ike_id_matches(p, v->sa.path.vrf, &v->id_peer))
 			continue;
 		const struct cfg_psk *k = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
 		if (v->sig_key	    ? !v1_sig_same_trust(was, p)

@@ -250,7 +250,7 @@ static void peer_verified(struct v2_sa *sa, struct v2_msg *m, const char *why)
 static bool fits_profile(struct v2_sa *sa, const struct v2_msg *m)
 {
 	const struct cfg_ike_profile *p = sa->sa.profile;
-	if (!config_profile_selects(p) || ike_id_matches(p, &sa->setup->id_peer))
+	if (!config_profile_selects(p) || ike_id_matches(p, sa->sa.path.vrf, &sa->setup->id_peer))
 		return true;
 	return p->remote_auth == CFG_METHOD_SIGNATURE && m->n_cert &&
 	       ike_cert_fits(&sa->sa, (struct pki_blob){m->cert[0].p, m->cert[0].len});
@@ -316,7 +316,7 @@ static const struct cfg_map_entry *select_entry(struct v2_sa *sa)
 	const struct cfg_map_entry *e[IKE_ENTRIES_MAX], *found = NULL;
 	unsigned n = ike_entries_for(ike, &ike_v2, &sa->sa.path, &sa->sa.path.remote, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n && !found; i++)
-		if (ike_id_matches(e[i]->profile_ref, &sa->setup->id_peer))
+		if (ike_id_matches(e[i]->profile_ref, sa->sa.path.vrf, &sa->setup->id_peer))
 			found = e[i];
 	for (unsigned i = 0; i < n && !found; i++)
 		if (!config_profile_selects(e[i]->profile_ref) && ike_entry_has_peer(e[i], &sa->sa.path.remote))

@@ -426,6 +426,73 @@ static void removed_line_takes_its_bundle_along(void **state)
 	WAIT(f, state_of(&f->r[1]).sas == 0);
 }
 
+/* The SPI of the pair of AH that a router sends with. */
+static uint32_t ah_spi(struct router *r)
+{
+	struct cv_sa ah, esp;
+
+	bundle_of(r, CV_SA_OUT, &esp, &ah);
+	return ah.spi;
+}
+
+/* ISPI-T2, ISPI-T3, ISPI-T4, ISPI-10: one side has lost the bundle, the other goes on sending. What is reported is the
+ * outer header's protocol and SPI; with recovery switched on the side that lost it negotiates, and four new SAs are at
+ * each end, as after the first time (ISPI-T1). */
+static void bundle_is_recovered(void **state)
+{
+	struct fixture *f = *state;
+	struct router *lost = &f->r[1];
+	struct cv_config *cfg;
+	struct cv_evt_invalid_spi e = {.proto = 51};
+	uint32_t before;
+
+	bring_up_bundle(f);
+	before = e.spi = ah_spi(&f->r[0]);
+	router_stop(f, lost, false);
+	fakedp_down(lost->dp);
+	fakedp_up(lost->dp, true);
+	router_start(f, lost);
+	cfg = side(1);
+	cfg->invalid_spi_recovery = true;
+	assert_string_equal(apply(f, lost, cfg), "");
+	WAIT(f, in_force(f, lost));
+	assert_int_equal(state_of(lost).sas, 0);
+	assert_int_equal(cv_addr_parse("192.0.2.1", &e.src), 0);
+	assert_int_equal(cv_addr_parse("192.0.2.2", &e.dst), 0);
+	fakedp_event(lost->dp, CV_EVT_INVALID_SPI, &e, sizeof(e));
+	WAIT(f, state_of(lost).sas == 4);
+	WAIT(f, ike_stat(f, lost, "invalid_spi_initiated") == 1);
+	WAIT(f, state_of(&f->r[0]).sas == 4 && ah_spi(&f->r[0]) != before);
+	WAIT(f, child_established(f, lost));
+	assert_bundles_paired(&f->r[0], lost);
+	assert_bundles_paired(lost, &f->r[0]);
+}
+
+/* IPSEC-25, IPSEC-39: an access list that no map names has no effect, and is listed as one that a map names is. */
+static void access_lists_by_themselves(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_config *c = side(0);
+	json_t *answer, *list;
+	const char *key;
+	uint64_t digest;
+	json_t *v;
+
+	start_both(f);
+	digest = fakedp_digest(r->dp);
+	c->acl[c->n_acl++].name = "filter"; /* denies what the map protects */
+	cfgbuild_line(&c->acl[1], 10, false, "10.1.0.0/24", "10.2.0.0/24");
+	assert_string_equal(apply(f, r, c), "");
+	assert_true(fakedp_digest(r->dp) == digest);
+	answer = ask(f, r, "{\"show\": \"access-lists\"}", true);
+	list = json_object_get(answer, "access_lists");
+	assert_int_equal(json_array_size(list), 2);
+	json_object_foreach (json_array_get(list, 0), key, v)
+		assert_non_null(json_object_get(json_array_get(list, 1), key));
+	json_decref(answer);
+}
+
 /* Design promise 4: what the change does not touch goes on. */
 static void unrelated_change_leaves_the_tunnel(void **state)
 {
@@ -635,6 +702,8 @@ int main(int argc, char **argv)
 		TEST(children_come_back_after_a_dataplane_restart),
 		TEST(lost_connection_keeps_the_tunnel),
 		TEST(bundle_comes_up_and_goes),
+		TEST(bundle_is_recovered),
+		TEST(access_lists_by_themselves),
 		TEST(bundle_survives_culvertd),
 		TEST(bundle_comes_back_after_a_dataplane_restart),
 		TEST(removed_line_takes_its_bundle_along),

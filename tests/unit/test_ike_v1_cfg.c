@@ -178,6 +178,35 @@ static void inner_address(void **state)
 	}
 }
 
+static bool asks;
+static void tweak_either_way(struct cv_config *c, int host)
+{
+	tweak_pool(c, host);
+	if (host)
+		c->ike_profile->config_respond = c->ike_profile->config_initiate = true;
+	else
+		c->ike_profile->config_request = asks;
+}
+
+/* VRF-33: a profile that both answers and gives unasked, with a peer that asks (and gets one address, not two), and
+ * with one that does neither, which is delayed only (IKE-62). */
+static void both_ways(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		asks = !i;
+		start(tweak_either_way);
+		pair_acquire(p, 0, 0);
+		pair_run(p, asks ? 2000 : 65000);
+		assert_true(pair_children_agree(p, 1));
+		if (asks) {
+			assert_string_equal(pair_show(p, 0, "inner_address"), "10.1.0.5");
+			assert_string_equal(pair_show(p, 1, "peer_inner_address"), "10.1.0.5");
+		}
+		teardown(NULL);
+	}
+}
+
 /* VRF-48: another address than its own is not the peer's to speak for. */
 static void foreign_address(void **state)
 {
@@ -286,6 +315,7 @@ int main(void)
 		V1_TEST(demanded),
 		V1_TEST(not_answered),
 		V1_TEST(inner_address),
+		V1_TEST(both_ways),
 		V1_TEST(foreign_address),
 		V1_TEST(address_stays),
 		V1_TEST(push_not_answered),

@@ -169,6 +169,25 @@ static void list_goes_round(void **state)
 	}
 }
 
+/* IPSEC-T10: the first peer is dead, the second serves; the first comes back and begins: it is the one last heard from,
+ * and traffic goes there. */
+static void first_peer_returns(void **state)
+{
+	(void)state;
+	dpd_mode = CFG_DPD_PERIODIC;
+	start(tweak_three);
+	assert_int_equal(cv_addr_parse("192.0.2.3", &p->h[1].addr), 0);
+	pair_acquire(p, 0, 0);
+	assert_true(pair_until(p, two_agree, 300000));
+	assert_true(cv_addr_eq(&pair_newest(p, 0)->p.path.remote, &p->h[1].addr));
+	assert_int_equal(cv_addr_parse("192.0.2.2", &p->h[1].addr), 0);
+	pair_reboot(p, 1);
+	pair_acquire(p, 1, 0);
+	pair_run(p, 2000);
+	assert_int_equal(pair_n_children(p, 0), 2);
+	assert_true(cv_addr_eq(&pair_newest(p, 0)->p.path.remote, &p->h[1].addr));
+}
+
 static bool with_default;
 static void tweak_default(struct cv_config *c, int host)
 {
@@ -455,6 +474,7 @@ int main(void)
 		V1_TEST(dpd_on_demand),
 		V1_TEST(next_peer),
 		V1_TEST(list_goes_round),
+		V1_TEST(first_peer_returns),
 		V1_TEST(default_peer_after_a_failure),
 		V1_TEST(default_peer_after_idleness),
 		V1_TEST(next_negotiation),

@@ -302,9 +302,10 @@ static enum ike_group pfs_of[2];
 static void tweak_pfs(struct cv_config *c, int host)
 {
 	c->map->entry->pfs = pfs_of[host];
+	c->allow_legacy = true;
 }
 
-/* IPSEC-53 */
+/* IPSEC-53, IPSEC-T11 with the manual's groups 1 and 2 */
 static void pfs(void **state)
 {
 	(void)state;
@@ -313,6 +314,7 @@ static void pfs(void **state)
 		bool ok;
 	} t[] = {{IKE_GROUP_ECP256, IKE_GROUP_ECP256, true}, {IKE_GROUP_MODP2048, IKE_GROUP_MODP2048, true},
 		{IKE_GROUP_ECP384, IKE_GROUP_NONE, true}, /* offered, not demanded */
+		{IKE_GROUP_MODP1024, IKE_GROUP_MODP1024, true}, {IKE_GROUP_NONE, IKE_GROUP_MODP768, false},
 		{IKE_GROUP_NONE, IKE_GROUP_ECP256, false}, {IKE_GROUP_MODP2048, IKE_GROUP_ECP256, false}};
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		pfs_of[0] = t[i].left;

@@ -274,6 +274,32 @@ static void through_esp(void **state)
 	rig_reset();
 }
 
+/* FRAG-8: what does not fit is cut before it is compressed and encrypted, however small it would have become. */
+static void cut_before_compression(void **state)
+{
+	struct pkt_vec v = {0}, bypass = {0}, outer = {0};
+	uint32_t payload = 0;
+	(void)state;
+	pair_up(RIG_GCM, CV_AF_INET, CV_AF_INET, CV_SA_TUNNEL, CPI);
+	rig_mtu = 1500;
+	const struct cv_sa_counters *out = &worker_main()->stats->sa[4];
+	const uint64_t packed = out->compressed;
+	v.pkt[v.n++] = packet(CV_AF_INET, 1500, true, CV_SA_TUNNEL);
+	ipsec_output(worker_main(), &v, &bypass, &outer);
+	assert_int_equal(outer.n, 2);
+	assert_int_equal(out->compressed - packed, 2);
+	for (uint32_t i = 0; i < outer.n; i++) {
+		assert_true(outer.pkt[i]->pkt_len < 300);
+		struct rte_mbuf *m = in(outer.pkt[i]);
+		assert_non_null(m);
+		assert_true(m->pkt_len > 700);
+		payload += m->pkt_len - 20;
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(payload, 1480);
+	rig_reset();
+}
+
 static void refused(void **state)
 {
 	(void)state;
@@ -308,6 +334,7 @@ int main(void)
 		cmocka_unit_test(never_expands),
 		cmocka_unit_test(rests_after_failures),
 		rig_test(through_esp),
+		rig_test(cut_before_compression),
 		rig_test(refused),
 	};
 	if (rig_init(0))

@@ -520,6 +520,24 @@ static void held_packets_do_not_wait_for_ever(void **state)
 	assert_int_equal(hold_count(1), 0);
 }
 
+/* ISPI-10: of AH around ESP the outer header is the one that is reported. */
+static void invalid_spi_of_the_outer_header(void **state)
+{
+	(void)state;
+	static const uint8_t bundle[] = {0x45, 0, 0, 68, 0, 1, 0, 0, 64, 51, 0, 0, 198, 51, 100, 9, 192, 0, 2,
+		2, /* AH */
+		50, 4, 0, 0, 0x01, 0x21, 0x4f, 0x0d, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* ESP */ 0xde,
+		0xad, 0xbe, 0xef, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	assert_null(rig_in(rig_packet(bundle, sizeof(bundle))));
+	assert_int_equal(rig_n_slow, 1);
+	rig_n_slow = 0;
+	ipsec_invalid_spi(worker_main(), rig_slow_pkt[0]);
+	assert_int_equal(rig_n_events, 1);
+	const struct cv_evt_invalid_spi *e = (const void *)rig_event[0].body;
+	assert_int_equal(e->proto, 51);
+	assert_int_equal(e->spi, 0x01214f0d);
+}
+
 static void invalid_spis_are_told_but_not_too_often(void **state)
 {
 	(void)state;
@@ -740,6 +758,7 @@ int main(void)
 		rig_test(dumps_name_everything_page_by_page),
 		rig_test(the_triggering_packet_goes_on_the_new_sa),
 		rig_test(held_packets_do_not_wait_for_ever),
+		rig_test(invalid_spi_of_the_outer_header),
 		rig_test(invalid_spis_are_told_but_not_too_often),
 		rig_test(one_rule_of_ten_thousand),
 		rig_test(several_workers_share_one_sa),
