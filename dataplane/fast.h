@@ -37,7 +37,7 @@
 #include "sa.h"
 #include "worker.h"
 
-#define FAST_LINES 32768u /* of two flows each; power of two */
+#define FAST_LINES 131072u /* of two flows each; power of two */
 #define FAST_WAYS 2u
 
 /* What a flow is known by; in network order where it comes from the packet. */

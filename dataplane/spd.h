@@ -15,7 +15,7 @@
 
 #include "flow.h"
 
-#define SPD_RULES_MAX 65536u /* in one SPD */
+#define SPD_RULES_MAX 131072u /* in one SPD */
 
 /* An outbound SA that serves a rule. */
 struct spd_binding {

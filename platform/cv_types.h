@@ -62,7 +62,7 @@ struct cv_selector {
  * SA indexes: one table for both directions. An inbound SPI carries its index in its low CV_SA_INDEX_BITS bits, so
  * that SPI -> SA is one indexed load and a compare; the remaining high bits are random and never all zero.
  */
-#define CV_SA_INDEX_BITS 17u
+#define CV_SA_INDEX_BITS 18u
 #define CV_SA_MAX (1u << CV_SA_INDEX_BITS)
 #define CV_SA_NONE 0u /* index 0 is never used */
 
