@@ -192,7 +192,8 @@ struct cfg_psk {
 	const char *hostname;
 	const uint8_t *key; /* zeroed when the config is freed; never printed */
 	size_t key_len;
-	bool sealed; /* type 6 of a foreign master key: key is NULL, the peer cannot authenticate (T6KEY-13, 17) */
+	bool no_xauth; /* who has this key does not log in, whatever the profile says (IKE-56) */
+	bool sealed;   /* type 6 of a foreign master key: key is NULL, the peer cannot authenticate (T6KEY-13, 17) */
 };
 /* What an RSA key is for (IKE-46). */
 enum cfg_rsa_usage { CFG_RSA_GENERAL = 0, CFG_RSA_SIGNATURE, CFG_RSA_ENCRYPTION };

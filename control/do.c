@@ -51,7 +51,7 @@ struct sa_selector {
 	struct cv_addr peer;
 	const char *map;
 	int vrf, fvrf;
-	long spi;
+	long entry, spi; /* negative = any */
 };
 
 /* VRF 1.3: `peer` is qualified by the front VRF, `vrf` alone selects by the inside VRF. */
@@ -69,12 +69,17 @@ static bool selected(const struct control *c, const struct child *ch, const stru
 		return false;
 	if (x->map && (!r || strcmp(x->map, r->entry->map->name)))
 		return false;
+	if (x->entry >= 0 && (!r || cfg_entry_place(r->entry) != x->entry))
+		return false;
 	return x->spi < 0 || (uint32_t)x->spi == ch->spi_in || (uint32_t)x->spi == ch->spi_out;
 }
 
 void clear_sa(struct show *s)
 {
-	struct sa_selector x = {.map = arg_str(s, "map"), .fvrf = -1, .spi = arg_int(s, "spi", UINT32_MAX)};
+	struct sa_selector x = {.map = arg_str(s, "map"),
+		.fvrf = -1,
+		.entry = arg_int(s, "entry", UINT16_MAX),
+		.spi = arg_int(s, "spi", UINT32_MAX)};
 	bool counters = arg_flag(s, "counters");
 	struct control *c = s->c;
 	unsigned n = 0;
@@ -82,6 +87,10 @@ void clear_sa(struct show *s)
 
 	if (x.spi == -2) {
 		show_error(s, "spi: a number, 0x for hexadecimal");
+		return;
+	}
+	if (x.entry == -2) {
+		show_error(s, "entry: the sequence number of a crypto map's entry, 1..65535");
 		return;
 	}
 	if (arg_addr(s, "peer", &x.peer) || arg_vrf(s, "vrf", &x.vrf))

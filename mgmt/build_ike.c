@@ -191,6 +191,7 @@ static bool keyrings(struct build *b, const struct lyd_node *ike)
 		for (const struct lyd_node *e = NULL; (e = tree_next(n, "pre-shared-key", e));) {
 			struct cfg_psk *psk = &k->psk[k->n_psk++];
 			const struct lyd_node *addr = tree_child(e, "address");
+			psk->no_xauth = tree_flag(e, "no-xauth");
 			psk->hostname = build_text(b, e, tree_child(e, "identity") ? "identity" : "hostname");
 			if ((addr && !build_prefix(b, addr, &psk->peer)) || !secret(b, e, psk))
 				return false;

@@ -67,18 +67,15 @@ static void aggr_send(struct v1_sa *v, struct v1_out *o)
 
 /* ---- initiator: messages 1 and 3 ---- */
 
-/* Is there any key that the answer could be checked with? By address, or by a name that the profile expects (IKE-14).
- */
-static bool key_expected(
+/* Any key that the answer could be checked with: by address, or by a name that the profile expects (IKE-14). */
+static const struct cfg_psk *key_expected(
 	struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
 {
-	if (ike_psk_for(ike, p, path, peer, NULL))
-		return true;
-	for (unsigned i = 0; i < p->n_match; i++)
-		if (p->match[i].type != CFG_ID_ADDRESS && p->match[i].text && !p->match[i].domain &&
-			config_psk_by_name(ike->cfg, p, path->vrf, &path->local, p->match[i].text))
-			return true;
-	return false;
+	const struct cfg_psk *psk = ike_psk_for(ike, p, path, peer, NULL);
+	for (unsigned i = 0; i < p->n_match && !psk; i++)
+		if (p->match[i].type != CFG_ID_ADDRESS && p->match[i].text && !p->match[i].domain)
+			psk = config_psk_by_name(ike->cfg, p, path->vrf, &path->local, p->match[i].text);
+	return psk;
 }
 
 bool v1_aggr_allowed(const struct cfg_ike_profile *p)
@@ -115,7 +112,7 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 	const struct cv_addr *peer)
 {
 	const struct cfg_ike_profile *p = entry->profile_ref;
-	unsigned methods = (p->aggressive_psk && key_expected(ike, p, path, peer) ? V1_CAN_PSK : 0) |
+	unsigned methods = (p->aggressive_psk ? v1_psk_method(key_expected(ike, p, path, peer)) : 0) |
 			   (p->aggressive_sig ? v1_can_sign(ike, p) : 0);
 	const struct cfg_ike_policy *policy = v1_policy_first(ike->cfg, p, methods);
 	struct ikec_dh *none = NULL;
@@ -133,7 +130,9 @@ struct v1_sa *v1_aggr_start(struct ike *ike, const struct cfg_map_entry *entry, 
 	v->sa.initiator = true;
 	/* group, and identity with what proves it, go out with the first message */
 	v->sig_key = v1_sig_key(p, policy->auth);
-	v->mm->methods = !v->sig_key ? V1_CAN_PSK : v->sig_key == PKI_KEY_RSA ? V1_CAN_RSA_SIG : V1_CAN_ECDSA_SIG;
+	v->mm->methods = !v->sig_key		     ? methods & (V1_CAN_PSK | V1_NO_LOGIN)
+			 : v->sig_key == PKI_KEY_RSA ? V1_CAN_RSA_SIG
+						     : V1_CAN_ECDSA_SIG;
 	v1_choose_cert(v, NULL);
 	v->sa.peer = *peer;
 	v->group = policy->group;
@@ -252,8 +251,10 @@ static unsigned methods_for(
 {
 	bool matches = !config_profile_selects(p) || ike_id_matches(p, path->vrf, id);
 	unsigned can = 0;
-	if (p->aggressive_psk && matches && (key_for(ike, p, path, &path->remote, id) || v1_aaa_has_keys(p, id)))
-		can |= V1_CAN_PSK;
+	if (p->aggressive_psk && matches) {
+		can = v1_psk_method(key_for(ike, p, path, &path->remote, id));
+		can |= v1_aaa_has_keys(p, id) ? V1_CAN_PSK : 0;
+	}
 	if (p->aggressive_sig && (matches || p->n_match_cert))
 		can |= v1_can_sign(ike, p);
 	return can;

@@ -179,7 +179,7 @@ void v1_cfg_input(struct v1_sa *v, const struct ike_path *path, bool natt, const
 void v1_cfg_next(struct v1_sa *v)
 {
 	const struct cfg_ike_profile *p = v->sa.profile;
-	if (p->xauth != CFG_XAUTH_OFF && !v->xauth_done) {
+	if (p->xauth != CFG_XAUTH_OFF && !v->no_login && !v->xauth_done) {
 		v->sa.state = V1_CONF_XAUTH;
 		v->sa.fail_reason =
 			p->xauth == CFG_XAUTH_SERVER ? "Xauth not answered" : "the peer did not ask for a login";

@@ -82,7 +82,7 @@ struct v1_mm {
 	bool busy;	  /* a job is on the pool: messages wait for their repeat */
 	bool longer;	  /* the peer proposed a longer lifetime than ours */
 	bool by_map;	  /* the peer's certificate fits a map of the profile */
-	unsigned methods; /* initiator: V1_CAN_*, what was offered */
+	unsigned methods; /* V1_CAN_*: what was offered, or would have been taken */
 	/* encrypted nonces: our pair, the peer's key, the certificate it was learned from or NULL; to be decrypted */
 	struct pki_rsa *own_rsa, *peer_rsa;
 	struct pki_peer *learned;
@@ -103,6 +103,7 @@ struct v1_sa {
 	enum ike_group group;
 	uint32_t lifetime_s;
 	enum pki_key sig_key;  /* authenticated by signatures with such keys; NONE = by a preshared key */
+	bool no_login;	       /* the peer's key spares it the login that the profile demands */
 	bool nonces;	       /* authenticated by RSA encrypted nonces; sig_key is NONE then */
 	struct pki_tp *own_tp; /* a reference; whose certificate we show, or whose subject we are */
 	struct v1_mm *mm;
@@ -312,6 +313,12 @@ void v1_heard(struct v1_sa *v, const struct ike_path *path, bool natt);
 #define V1_CAN_RSA_SIG 2u
 #define V1_CAN_ECDSA_SIG 4u
 #define V1_CAN_RSA_ENCR 8u
+#define V1_NO_LOGIN 16u /* beside V1_CAN_PSK: the peer's key spares it the login (IKE-56) */
+/* What a preshared key, or NULL, allows. */
+static inline unsigned v1_psk_method(const struct cfg_psk *psk)
+{
+	return !psk ? 0 : psk->no_xauth ? V1_CAN_PSK | V1_NO_LOGIN : V1_CAN_PSK;
+}
 /* The offer (body of an SA payload) of all policies that can be used, of this group unless NONE. False: none. */
 bool v1_policy_offer(const struct v1_sa *v, enum ike_group group, struct v1_out *o);
 /* What aggressive mode has to commit itself to: the first policy of these methods that can be used (AGGR-Q4), or NULL.

@@ -38,6 +38,7 @@ static unsigned methods_meant(const struct cv_config *cfg, const struct cfg_ike_
 			 : !p->n_keyring && !p->trust_all ? V1_CAN_RSA_SIG | V1_CAN_RSA_ENCR
 							  : 0;
 	meant &= methods;
+	meant |= meant & V1_CAN_PSK ? methods & V1_NO_LOGIN : 0;
 	return meant && v1_policy_first(cfg, p, meant) ? meant : methods;
 }
 

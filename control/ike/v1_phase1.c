@@ -158,6 +158,7 @@ struct v1_sa *v1_respond(struct ike *ike, const struct ike_path *path, bool natt
 	if (!v)
 		return NULL;
 	ike->stats.sa_responded++;
+	v->mm->methods = methods;
 	memcpy(v->sa.spi_i, h->icookie, V1_COOKIE_LEN);
 	ike_spi_new(ike, v->sa.spi_r);
 	ike_sa_link(&v->sa);

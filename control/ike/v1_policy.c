@@ -9,7 +9,8 @@
 #define LEAST_LIFE_S 60u       /* IKE-22; below it a peer has to look after its own rekeying */
 
 /* The method says as well which end logs in after phase 1. */
-static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiator, enum cfg_ike_auth auth)
+static uint16_t auth_number(
+	const struct cfg_ike_profile *profile, bool initiator, unsigned methods, enum cfg_ike_auth auth)
 {
 	if (auth == CFG_AUTH_ECDSA_SIG)
 		return (uint16_t)(V1_P1_AUTH_ECDSA_256 + v1_sig_key(profile, auth) - PKI_KEY_EC256);
@@ -18,7 +19,7 @@ static uint16_t auth_number(const struct cfg_ike_profile *profile, bool initiato
 	static const uint16_t rsa[] = {V1_P1_AUTH_RSA_SIG, V1_P1_AUTH_XAUTH_INIT_RSA, V1_P1_AUTH_XAUTH_RESP_RSA};
 	static const uint16_t nonces[] = {
 		V1_P1_AUTH_RSA_ENCR, V1_P1_AUTH_XAUTH_INIT_RSA_ENCR, V1_P1_AUTH_XAUTH_RESP_RSA_ENCR};
-	if (profile->xauth != CFG_XAUTH_OFF)
+	if (profile->xauth != CFG_XAUTH_OFF && !(auth == CFG_AUTH_PSK && methods & V1_NO_LOGIN))
 		logs_in = initiator == (profile->xauth == CFG_XAUTH_CLIENT) ? INITIATOR : RESPONDER;
 	return (auth == CFG_AUTH_RSA_SIG ? rsa : auth == CFG_AUTH_RSA_ENCR ? nonces : psk)[logs_in];
 }
@@ -46,7 +47,7 @@ static bool policy_numbers(const struct cv_config *cfg, const struct cfg_ike_pro
 		return false;
 	*a = (struct v1_p1_attrs){.encr = encr->v1,
 		.hash = hash->v1,
-		.auth = auth_number(profile, initiator, p->auth),
+		.auth = auth_number(profile, initiator, methods, p->auth),
 		.group = group->v1,
 		.key_bits = encr->v1 == V1_P1_ENCR_AES ? p->key_bits : 0,
 		.life_s = p->lifetime_s};
@@ -176,6 +177,7 @@ int v1_policy_apply(struct v1_sa *v, const struct cfg_ike_policy *p, const struc
 	size_t key_len = p->encr == IKE_ENCR_3DES ? 24 : p->key_bits / 8;
 	v->group = p->group;
 	v->sig_key = v1_sig_key(v->sa.profile, p->auth);
+	v->no_login = p->auth == CFG_AUTH_PSK && v->mm->methods & V1_NO_LOGIN;
 	v->nonces = p->auth == CFG_AUTH_RSA_ENCR;
 	v->lifetime_s = v1_policy_lifetime(p, a);
 	if (v->nonces && !v1_nonce_apply(v))

@@ -39,7 +39,7 @@ unsigned v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p)
 unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer, bool initiator)
 {
-	return (ike_psk_for(ike, p, path, peer, NULL) ? V1_CAN_PSK : 0) | v1_can_sign(ike, p) |
+	return v1_psk_method(ike_psk_for(ike, p, path, peer, NULL)) | v1_can_sign(ike, p) |
 	       (v1_can_nonce(ike, p, path, peer, initiator) ? V1_CAN_RSA_ENCR : 0);
 }
 

@@ -93,6 +93,7 @@ static const struct cli_arg clear_sa[] = {
 	FLAG("counters", "Only set the counters of SAs to zero"),
 	WITH("peer", "ADDRESS", "SAs with this peer", CLI_TEXT),
 	WITH("map", "NAME", "SAs of this crypto map", CLI_NAME),
+	WITH("entry", "SEQUENCE", "SAs of the crypto map's entry with this number", CLI_NUMBER),
 	WITH("spi", "SPI", "The SA with this SPI", CLI_TEXT),
 	WITH("vrf", "NAME", "SAs with this inside VRF; with 'peer', this front VRF", CLI_NAME),
 	END,

@@ -51,6 +51,72 @@ static void login(void **state)
 	server = 1;
 }
 
+/* A router that nobody types passwords into; the gateway's key for it says so, or does not. */
+static bool spared, hostnames;
+static void tweak_router(struct cv_config *c, int host)
+{
+	tweak_mode(c, host);
+	c->keyring[0].psk[0].no_xauth = spared && host == server;
+	if (host != server)
+		c->ike_profile->xauth = CFG_XAUTH_OFF;
+	if (!hostnames)
+		return;
+	c->hostname = config_strdup(c, host ? "RemoteRouter.example.com" : "LocalRouter.example.com");
+	c->local_id.type = CFG_ID_FQDN; /* without a text: the host name (IKE-48) */
+	c->ike_profile->local_id.type = CFG_ID_NONE;
+	c->keyring[0].psk[0].peer.addr.af = CV_AF_NONE;
+	c->keyring[0].psk[0].hostname = host ? "LocalRouter.example.com" : "RemoteRouter.example.com";
+	c->ike_profile->match = config_alloc(c, 1, sizeof(*c->ike_profile->match));
+	c->ike_profile->n_match = 1;
+	c->ike_profile->match[0].type = CFG_ID_FQDN;
+	c->ike_profile->match[0].text = c->keyring[0].psk[0].hostname;
+}
+
+/*
+ * IKE-T5, IKE-T9, IKE-51, IKE-56: one profile asks for logins, and a key with no-xauth spares its peer that, whoever
+ * begins, in main and in aggressive mode. Without it the router offers a method that is not taken.
+ */
+static void key_without_login(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		server = i & 1;
+		aggressive = i & 2;
+		spared = i & 4;
+		start(tweak_router);
+		drop_builtin(p);
+		pair_acquire(p, 0, 0);
+		pair_run(p, spared ? 1000 : 60000);
+		assert_int_equal(pair_n_children(p, 0), spared);
+		assert_int_equal(pair_n_children(p, 1), spared);
+		if (spared)
+			assert_string_equal(pair_show(p, server, "xauth_user"), "");
+		teardown(NULL);
+	}
+	server = 1;
+}
+
+/* IKE-T5 with names: keys are kept under host names, each end sends its own (IKE-48, IKE-49), in aggressive mode
+ * (IKE-14). */
+static void key_by_hostname(void **state)
+{
+	(void)state;
+	spared = aggressive = hostnames = true;
+	for (int who = 0; who < 2; who++) {
+		server = !who;
+		start(tweak_router);
+		drop_builtin(p);
+		pair_acquire(p, who, 0);
+		pair_run(p, 1000);
+		assert_true(two_agree(p));
+		assert_string_equal(pair_show(p, 0, "peer_id"), "RemoteRouter.example.com");
+		assert_string_equal(pair_show(p, 1, "peer_id"), "LocalRouter.example.com");
+		teardown(NULL);
+	}
+	hostnames = aggressive = false;
+	server = 1;
+}
+
 static void tweak_wrong_password(struct cv_config *c, int host)
 {
 	tweak_xauth(c, host);
@@ -311,6 +377,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		V1_TEST(login),
+		V1_TEST(key_without_login),
+		V1_TEST(key_by_hostname),
 		V1_TEST(refused),
 		V1_TEST(demanded),
 		V1_TEST(not_answered),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * IKEv1 with RSA encrypted nonces, two engines against each other (RFC 2409 5.2; IKE-40..46, IKE-T4, IKE-T8, VRF-17,
- * VRF-21, VRF-T2), and what somebody without a key can find out by asking.
+ * IKEv1 with RSA encrypted nonces, two engines against each other (RFC 2409 5.2; IKE-20, IKE-40, IKE-41, IKE-45,
+ * IKE-46, IKE-T4, IKE-T8, VRF-17, VRF-21, VRF-T2), and what somebody without a key can find out by asking.
  */
 #include "ike_v1_env.h"
 
@@ -185,7 +185,7 @@ static void special_keys(void **state)
 	is_up();
 }
 
-/* VRF-T2: a key that is there for signatures only is none; without one the policy is not offered (IKE-31). */
+/* VRF-T2: a key that is there for signatures only is none; with no other method nothing is offered (IKE-31, IKE-32). */
 static void for_signatures_only(void **state)
 {
 	(void)state;

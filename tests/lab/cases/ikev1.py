@@ -188,7 +188,7 @@ def aggressive_certificates(lab):
 
 
 def certificates(lab):
-    """IKE-37: main mode with RSA signatures, Culvert in both roles; a login after them; then Culvert believes another CA."""
+    """IKE-37, CERTMAP-T2: main mode with RSA signatures, Culvert in both roles; a login after them; then Culvert believes another CA."""
     vpn = Vpn(lab, 1)
     pki = Pki(lab)
     pki.issue("gw1", "RSA", "DNS:gw1.lab", 11)
@@ -202,6 +202,9 @@ def certificates(lab):
         vpn.up(role).require_traffic((56,))
         shown = vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout
         require('"auth": "rsa-sig"' in shown and "O=Lab, CN=peer" in shown, shown)
+    shown = vpn.culvert.cli("show", "crypto", "ca", "certificates").stdout  # CERTMAP-T2: ours has serial number 11
+    require(all(words in shown for words in ("Status: Available", "Certificate Serial Number: 0B", "O=Lab, CN=gw1", "CA Certificate",
+                                             "CN=Lab Root", "Associated Trustpoints: lab")), shown)
     lab.say("the peer has to log in as well")
     vpn.down()
     config["culvert-ike:ike"]["user"] = [{"name": "alice", "password": "correct horse"}]
