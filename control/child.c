@@ -12,6 +12,7 @@
 #include "cv_secret.h"
 #include "ikecrypto.h"
 #include "temporary.h"
+#include "virtual_access.h"
 
 #define PAIRS (CV_SA_MAX / 2) /* numbers 1..PAIRS-1: index 0 does not exist */
 #define REUSE_MS 10000u	      /* a freed number rests, so that late packets of the old SA meet nothing */
@@ -369,7 +370,7 @@ static uint32_t tunnel_of(const struct child *ch)
 {
 	const struct rule_ref *r = desired_rule(ch->c->desired, ch->rule_id);
 
-	return r && r->entry->map->tunnel ? r->entry->map->tunnel->id : 0;
+	return r ? r->tunnel_if : 0;
 }
 
 static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir dir)
@@ -775,6 +776,7 @@ void child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool 
 		ch->udp_encap = udp_encap;
 		send_update(ch, CHILD_IN);
 		send_update(ch, CHILD_OUT);
+		virtual_access_moved(c->virtual_access, ch);
 	}
 }
 

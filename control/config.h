@@ -26,7 +26,8 @@ struct cfg_vrf {
 enum cfg_df_bit { CFG_DF_DEFAULT = 0, CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
 enum cfg_fragment { CFG_FRAG_DEFAULT = 0, CFG_FRAG_BEFORE, CFG_FRAG_AFTER };
 
-enum cfg_if_type { CFG_IF_ETHERNET = 1, CFG_IF_VLAN, CFG_IF_LOOPBACK, CFG_IF_TUNNEL };
+/* A template is no interface, but what those are cloned from that sessions get (virtual_access.h, VTI-22). */
+enum cfg_if_type { CFG_IF_ETHERNET = 1, CFG_IF_VLAN, CFG_IF_LOOPBACK, CFG_IF_TUNNEL, CFG_IF_TEMPLATE };
 struct cfg_if_addr {
 	struct cv_addr addr;
 	uint8_t plen;
@@ -54,7 +55,7 @@ enum cfg_tunnel_mode {
 	CFG_TUNNEL_IPIP,  /* IPv4 in IPv4 (RFC 2003) */
 	CFG_TUNNEL_IPV6IP /* IPv6 in IPv4 (RFC 4213) */
 };
-/* Where a tunnel interface leads, and what protects it (VTI-16). */
+/* Where a tunnel interface leads, and what protects it (VTI-16); of a template without source and destination. */
 struct cfg_tunnel {
 	enum cfg_tunnel_mode mode;
 	const char *source_if; /* NULL = source is given */
@@ -86,7 +87,7 @@ struct cfg_interface {
 	struct cfg_if_addr *addr;
 	unsigned n_addr;
 	const char *crypto_map;	   /* NULL = none (IPSEC-42); of a protected tunnel: its own (config_tunnel.c) */
-	struct cfg_tunnel *tunnel; /* TUNNEL */
+	struct cfg_tunnel *tunnel; /* TUNNEL, TEMPLATE */
 	enum cfg_df_bit df_bit;	   /* after config_resolve() never DEFAULT */
 	enum cfg_fragment fragment;
 	struct cfg_urpf urpf4, urpf6; /* of what comes in by it */
@@ -320,10 +321,11 @@ struct cfg_ike_profile {
 	unsigned n_ppk;
 	const char **trust_point; /* names; none = all of them, which config_resolve() then fills in */
 	unsigned n_trust_point;
-	bool trust_all;		    /* resolved: the operator named none */
-	const char *rsa_pair;	    /* IKEv1: the key pair that peers know by hand; NULL = the first there is */
-	const char *vrf;	    /* inside VRF (VRF-4); NULL = front VRF */
-	struct cfg_identity *match; /* VRF-25; empty = never selected by identity, only by map entry and address */
+	bool trust_all;		      /* resolved: the operator named none */
+	const char *rsa_pair;	      /* IKEv1: the key pair that peers know by hand; NULL = the first there is */
+	const char *vrf;	      /* inside VRF (VRF-4); NULL = front VRF */
+	const char *virtual_template; /* peers get an interface cloned from it (VTI-23), in its VRF; NULL = none */
+	struct cfg_identity *match;   /* VRF-25; empty = never selected by identity, only by map entry and address */
 	unsigned n_match;
 	const char **match_cert; /* certificate maps (CERTMAP-3); as good as an identity that matches */
 	unsigned n_match_cert;
@@ -372,7 +374,8 @@ struct cfg_ike_profile {
 	const struct cfg_ike_proposal **proposal_ref;
 	const struct cfg_vrf *vrf_ref;
 	const struct cfg_vrf *match_fvrf_ref;
-	bool inside_global; /* of a tunnel: without vrf_ref the inside VRF is the global one, not the front VRF */
+	bool inside_global; /* of a tunnel or template: without vrf_ref the inside VRF is the global one, not the front
+			       VRF */
 };
 /* VRF-4, 5: the inside VRF of what the profile negotiates in a front VRF. */
 uint32_t config_inside_vrf(const struct cfg_ike_profile *p, uint32_t fvrf);
@@ -482,7 +485,8 @@ struct cfg_crypto_map {
 	struct cfg_map_entry *entry; /* in the order of evaluation */
 	unsigned n_entry;
 	const struct cfg_interface *local_ref;
-	const struct cfg_interface *tunnel; /* whose only policy this is: any to any, no narrower (VTI-17) */
+	const struct cfg_interface *tunnel;   /* whose only policy this is: any to any, no narrower (VTI-17) */
+	const struct cfg_interface *template; /* for peers of one IKE profile: any flow, but one of each (VTI-26) */
 };
 /* Front VRF of what ends at this interface, NULL = global: a tunnel's is not that of its own packets. */
 const struct cfg_vrf *config_front_vrf(const struct cfg_interface *i);

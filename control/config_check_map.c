@@ -137,7 +137,7 @@ static int check_entry_acl(struct config_check *k, const struct cfg_map_entry *e
 {
 	bool permits = false, denied = false, warned = false;
 
-	if (e->map->tunnel)
+	if (e->map->tunnel || e->map->template)
 		return 0;
 
 	if (!e->acl_ref) {
@@ -191,8 +191,8 @@ static int check_entry(struct config_check *k, const struct cfg_map_entry *e)
 			PATH_ENTRY ": IKE is off, so the entry will have no SA, and its traffic is dropped (IPSEC-1)",
 			ENTRY_PATH(e));
 
-	(void)((r = check_needed(k, e)) || (r = check_values(k, e)) || (r = check_entry_acl(k, e)) ||
-		(r = e->manual ? config_check_manual(k, e) : check_bundle(k, e)));
+	(void)((r = config_check_template_entry(k, e)) || (r = check_needed(k, e)) || (r = check_values(k, e)) ||
+		(r = check_entry_acl(k, e)) || (r = e->manual ? config_check_manual(k, e) : check_bundle(k, e)));
 	return r;
 }
 
@@ -311,7 +311,7 @@ static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 				k, PATH_ENTRY ": sequence numbers are 1..65535, unique, and ascend", ENTRY_PATH(e));
 		r = check_entry(k, &m->entry[i]);
 	}
-	if (m->tunnel) /* one entry, of its own */
+	if (m->tunnel || m->template) /* one entry, of its own */
 		return r;
 	unsigned *chain = calloc((size_t)k->c->n_acl + m->n_entry + 1, sizeof(*chain));
 

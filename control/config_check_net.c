@@ -196,8 +196,12 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 	case CFG_IF_TUNNEL:
 		r = config_check_tunnel(k, i);
 		break;
+	case CFG_IF_TEMPLATE:
+		r = config_check_template(k, i);
+		break;
 	default:
-		return check_fail(k, PATH_IF "/type: unknown; ethernet, vlan, loopback or tunnel", i->name);
+		return check_fail(
+			k, PATH_IF "/type: unknown; ethernet, vlan, loopback, tunnel or virtual-template", i->name);
 	}
 	if (!r && i->mtu && (i->mtu < 68 || i->mtu > 9216))
 		return check_fail(k, PATH_IF "/culvert-platform:mtu: %u; 68..9216", i->name, i->mtu);
@@ -237,6 +241,10 @@ static int check_nexthop(
 	if (nh->type == CFG_NH_GATEWAY && (nh->gw.af != rt->prefix.addr.af || cv_addr_is_zero(&nh->gw)))
 		return check_fail(k, PATH_ROUTE "/next-hop: the gateway must be a host address of the prefix's family",
 			p->vrf, p->prefix);
+	if (nh->if_ref && nh->if_ref->type == CFG_IF_TEMPLATE)
+		return check_fail(k,
+			PATH_ROUTE "/next-hop/outgoing-interface: '%s' is a template; nothing leaves by it", p->vrf,
+			p->prefix, nh->interface);
 	if (nh->if_ref && nh->if_ref->vrf_ref != in)
 		return check_fail(k,
 			PATH_ROUTE "/next-hop/interface: '%s' is in VRF '%s', the next hop is looked up in '%s'; name "

@@ -29,6 +29,7 @@
 #define PATH_MAP "/culvert-ipsec:ipsec/crypto-map[name='%s']"
 #define PATH_IPSEC_PROFILE "/culvert-ipsec:ipsec/profile[name='%s']"
 #define PATH_TUNNEL PATH_IF "/culvert-tunnel:tunnel"
+#define PATH_TEMPLATE PATH_IF "/culvert-tunnel:virtual-template"
 #define PATH_ENTRY "%s" /* ENTRY_PATH() */
 #define ENTRY_PATH_MAX 160
 
@@ -65,6 +66,7 @@ void *check_find(const struct name_index *ix, const char *name);
 void config_add_builtins(struct cv_config *c);	  /* config_defaults.c */
 int config_add_dynamic(struct config_check *k);	  /* config_dynamic.c: what maps include from dynamic maps */
 int config_add_tunnels(struct config_check *k);	  /* config_tunnel.c: policies and IKE profiles of tunnels */
+int config_add_templates(struct config_check *k); /* config_template.c: policies of profiles with a template */
 void config_inherit(struct cv_config *c);	  /* config_defaults.c: values an entry or interface does not have */
 int config_load_pki(struct config_check *k);	  /* config_pki.c: the files of trust points */
 int config_load_rsa(struct config_check *k);	  /* config_rsa.c: key pairs, peers' public keys */
@@ -86,6 +88,13 @@ int config_check_cert_maps(struct config_check *k);
 /* config_tunnel.c: what an interface of type tunnel needs, references resolved; loops of routes. */
 int config_check_tunnel(struct config_check *k, const struct cfg_interface *i);
 int config_check_tunnel_paths(struct config_check *k);
+
+/* config_tunnel.c: NULL when there is none; before the references are resolved. */
+const struct cfg_ipsec_profile *config_ipsec_profile(const struct cv_config *c, const char *name);
+/* config_template.c: what a virtual template needs. */
+int config_check_template(struct config_check *k, const struct cfg_interface *i);
+/* One IKE SA does not serve a template and something else (VTI-9). */
+int config_check_template_entry(struct config_check *k, const struct cfg_map_entry *e);
 
 /* config_check_manual.c: an entry with session keys, its transform sets and peers resolved; all of their SPIs. */
 int config_check_manual(struct config_check *k, const struct cfg_map_entry *e);

@@ -346,7 +346,7 @@ int config_resolve(
 
 	err[0] = '\0';
 	config_add_builtins(c);
-	if (config_add_dynamic(&k) || config_add_tunnels(&k))
+	if (config_add_dynamic(&k) || config_add_tunnels(&k) || config_add_templates(&k))
 		return -EINVAL;
 	config_inherit(c);
 	(void)((r = config_load_pki(&k)) || (r = config_load_rsa(&k)) || (r = config_index(&k)) ||

@@ -14,7 +14,7 @@
 
 #define NAME_SIZE 160
 
-static const struct cfg_ipsec_profile *ipsec_profile(const struct cv_config *c, const char *name)
+const struct cfg_ipsec_profile *config_ipsec_profile(const struct cv_config *c, const char *name)
 {
 	for (unsigned i = 0; i < c->n_ipsec_profile; i++)
 		if (!strcmp(c->ipsec_profile[i].name, name))
@@ -125,7 +125,7 @@ static const char *named(struct cv_config *c, const char *fmt, const char *a, co
 static int add_policy(struct config_check *k, struct cfg_interface *i)
 {
 	struct cv_config *c = k->c;
-	const struct cfg_ipsec_profile *p = ipsec_profile(c, i->tunnel->profile);
+	const struct cfg_ipsec_profile *p = config_ipsec_profile(c, i->tunnel->profile);
 	const char *ike = p && p->policy.ike_profile ? p->policy.ike_profile : DEFAULT_PROFILE_NAME;
 	const struct cfg_ike_profile *from = ike_profile(c, ike);
 	struct cfg_crypto_map *m = &c->map[c->n_map];
@@ -136,6 +136,12 @@ static int add_policy(struct config_check *k, struct cfg_interface *i)
 			i->tunnel->profile);
 	if (!from)
 		return check_fail(k, PATH_IPSEC_PROFILE "/ike-profile: no profile named '%.64s'", p->name, ike);
+	if (from->virtual_template)
+		return check_fail(k,
+			PATH_IPSEC_PROFILE
+			"/ike-profile: '%.64s' names a virtual template, but tunnel '%s' uses it; an "
+			"IKE SA serves one interface (VTI-9)",
+			p->name, ike, i->name);
 	if (from->vrf)
 		return check_fail(k,
 			PATH_IPSEC_PROFILE "/ike-profile: '%.64s' sets an inside VRF, but tunnel '%s' uses it; the "
@@ -155,6 +161,11 @@ static int add_policy(struct config_check *k, struct cfg_interface *i)
 	return 0;
 }
 
+static bool is_protected(const struct cfg_interface *i)
+{
+	return i->type == CFG_IF_TUNNEL && i->tunnel && i->tunnel->profile;
+}
+
 int config_add_tunnels(struct config_check *k)
 {
 	struct cv_config *c = k->c;
@@ -164,6 +175,8 @@ int config_add_tunnels(struct config_check *k)
 	for (unsigned i = 0; i < c->n_interface; i++) {
 		const struct cfg_interface *ifc = &c->interface[i];
 
+		if (ifc->type == CFG_IF_TEMPLATE)
+			continue;
 		if (ifc->tunnel)
 			find_source(c, ifc->tunnel);
 		if (ifc->tunnel && ifc->crypto_map)
@@ -171,14 +184,14 @@ int config_add_tunnels(struct config_check *k)
 				PATH_IF "/culvert-ipsec:crypto-map: a tunnel has no crypto map; protect it with "
 					"tunnel/protection, or apply the map to the interface its packets leave by",
 				ifc->name);
-		n += ifc->tunnel && ifc->tunnel->profile;
+		n += is_protected(ifc);
 	}
 	if (!n)
 		return 0;
 	c->map = config_grow(c, c->map, c->n_map, n, sizeof(*c->map));
 	c->ike_profile = config_grow(c, c->ike_profile, c->n_ike_profile, n, sizeof(*c->ike_profile));
 	for (unsigned i = 0; !r && i < c->n_interface; i++)
-		if (c->interface[i].tunnel && c->interface[i].tunnel->profile)
+		if (is_protected(&c->interface[i]))
 			r = add_policy(k, &c->interface[i]);
 	return r;
 }
@@ -321,7 +334,7 @@ int config_check_tunnel_paths(struct config_check *k)
 	int r = 0;
 
 	for (unsigned i = 0; !r && i < k->c->n_interface; i++)
-		if (k->c->interface[i].tunnel)
+		if (k->c->interface[i].type == CFG_IF_TUNNEL)
 			r = check_path(k, &k->c->interface[i]);
 	return r;
 }

@@ -9,6 +9,7 @@
 
 #include "control_priv.h"
 #include "cv_log.h"
+#include "virtual_access.h"
 
 #define DEFAULT_SOCKET "/run/culvert/dataplane.sock"
 #define DEFAULT_RUN_DIR "/run/culvert"
@@ -31,6 +32,7 @@ static void free_parts(struct control *c)
 	aaa_free(c->aaa);
 	child_table_free(c->children);
 	session_table_free(c->sessions);
+	virtual_access_free(c->virtual_access);
 	show_base_free(c->base);
 	event_history_free(c->events);
 	if (c->vault)
@@ -68,11 +70,13 @@ static int make_parts(struct control *c, const struct control_opts *opts)
 	c->events = event_history_new();
 	c->children = child_table_new(c);
 	c->sessions = session_table_new(c);
+	c->virtual_access = virtual_access_new(c);
 	c->spi = spi_memory_new();
 	c->peer_names = peer_names_new();
 	c->aaa = aaa_new(&aaa_net_ops, c);
 	c->ike = ike_new(&host_ike_ops, c);
-	if (!c->events || !c->vault || !c->children || !c->sessions || !c->spi || !c->peer_names || !c->aaa || !c->ike)
+	if (!c->events || !c->vault || !c->children || !c->sessions || !c->virtual_access || !c->spi ||
+		!c->peer_names || !c->aaa || !c->ike)
 		return -1;
 	c->dp = dpclient_new(c->loop, &dp, &dp_ops, c);
 	return c->dp ? 0 : -1;

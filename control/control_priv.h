@@ -20,6 +20,7 @@ struct stats_base;
 struct peer_names;
 struct spi_memory;
 struct trace;
+struct virtual_access_table;
 
 /* How far the dataplane that we are connected to is known to hold the running configuration. */
 enum sync_state { SYNC_NONE, SYNC_BUSY, SYNC_DONE, SYNC_FAILED };
@@ -48,6 +49,7 @@ struct control {
 	struct desired *installed; /* what the dataplane acknowledged: desired or NULL */
 	struct child_table *children;
 	struct session_table *sessions;
+	struct virtual_access_table *virtual_access;
 	struct apply apply;
 	enum sync_state sync;
 	bool new_instance; /* the sync under way is with a dataplane that has lost everything */

@@ -186,6 +186,7 @@ static enum cv_if_type if_type(enum cfg_if_type type)
 	case CFG_IF_VLAN:
 		return CV_IF_VLAN;
 	case CFG_IF_TUNNEL:
+	case CFG_IF_TEMPLATE:
 		return CV_IF_TUNNEL;
 	default:
 		return CV_IF_LOOPBACK;
@@ -247,11 +248,17 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	if (r)
 		return r;
 	m = add(b, i->type == CFG_IF_VLAN ? OBJ_VLAN : OBJ_IF, sizeof(*m));
-	m->if_id = i->id;
-	m->type = if_type(i->type);
+	desired_interface(m, i);
 	m->port_id = port;
 	m->parent_id = parent;
 	m->vlan_id = i->vlan_id;
+	return 0;
+}
+
+void desired_interface(struct cv_if *m, const struct cfg_interface *i)
+{
+	m->if_id = i->id;
+	m->type = if_type(i->type);
 	m->mtu = if_mtu(i);
 	m->vrf_id = vrf_id(i->vrf_ref);
 	m->admin_up = i->enabled;
@@ -271,7 +278,6 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	build_host(&m->host, i);
 	if (i->tunnel)
 		build_tunnel(&m->tunnel, i->tunnel);
-	return 0;
 }
 
 static int build_interfaces(struct build *b)
@@ -280,7 +286,7 @@ static int build_interfaces(struct build *b)
 	int r = 0;
 
 	for (unsigned i = 0; !r && i < c->n_interface; i++)
-		if (c->interface[i].type != CFG_IF_VLAN)
+		if (c->interface[i].type != CFG_IF_VLAN && c->interface[i].type != CFG_IF_TEMPLATE)
 			r = build_interface(b, &c->interface[i]);
 	for (unsigned i = 0; !r && i < c->n_interface; i++)
 		if (c->interface[i].type == CFG_IF_VLAN) /* its parent has a number now */
@@ -363,8 +369,12 @@ static void add_rule_ref(struct desired *d, const struct rule_ref *ref)
 static int build_rule(
 	struct build *b, const struct spd_scope *s, const struct cfg_map_entry *e, const struct cfg_acl_line *l)
 {
-	struct rule_ref ref = {
-		.spd_id = s->ref.spd_id, .fvrf = s->ref.fvrf, .entry = e, .line = l, .local = s->ref.local};
+	struct rule_ref ref = {.spd_id = s->ref.spd_id,
+		.fvrf = s->ref.fvrf,
+		.entry = e,
+		.line = l,
+		.local = s->ref.local,
+		.tunnel_if = e->map->tunnel ? e->map->tunnel->id : 0};
 	char key[KEY_MAX], sel[CV_SELECTOR_STR];
 	struct cv_spd_rule *m;
 	int r;
@@ -497,6 +507,9 @@ static int build_spds(struct build *b)
 	for (unsigned i = 0; !r && i < c->n_interface; i++)
 		if (c->interface[i].map_ref && !c->interface[i].map_ref->local_ref)
 			r = build_spd(b, c->interface[i].map_ref, &c->interface[i]);
+	for (unsigned i = 0; !r && i < c->n_map; i++) /* what their clones have of rules is put in later */
+		if (c->map[i].template)
+			r = build_spd(b, &c->map[i], c->map[i].template);
 	return r;
 }
 
@@ -563,6 +576,13 @@ void desired_free(struct desired *d)
 	free(d);
 }
 
+struct dp_obj *desired_find(const struct desired *d, enum obj_kind kind, const void *body)
+{
+	struct dp_obj key = {.kind = kind, .body = (void *)(uintptr_t)body};
+
+	return d && d->n_obj ? bsearch(&key, d->obj, d->n_obj, sizeof(key), dp_obj_cmp) : NULL;
+}
+
 const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id)
 {
 	struct rule_ref key = {.rule_id = rule_id};
@@ -592,17 +612,36 @@ static void sink(void *array, unsigned n, size_t size, int (*cmp)(const void *a,
 	memcpy(base + lo * size, copy, size);
 }
 
+const void *desired_put(struct desired *d, enum obj_kind kind, const void *body, size_t len, const char *label)
+{
+	struct build b = {.d = d};
+	void *mine;
+
+	path_set(&b, "%s", label);
+	mine = add(&b, kind, len);
+	memcpy(mine, body, len);
+	sink(d->obj, d->n_obj, sizeof(*d->obj), dp_obj_cmp);
+	return mine;
+}
+
+bool desired_take(struct desired *d, enum obj_kind kind, const void *body)
+{
+	struct dp_obj *o = desired_find(d, kind, body);
+
+	if (!o)
+		return false;
+	free(o->body);
+	free(o->label);
+	memmove(o, o + 1, (size_t)(d->obj + --d->n_obj - o) * sizeof(*o));
+	return true;
+}
+
 const struct cv_spd_rule *desired_add_rule(
 	struct desired *d, const struct rule_ref *ref, const struct cv_spd_rule *rule, const char *label)
 {
-	struct build b = {.d = d};
 	struct rule_ref mine = *ref;
-	struct cv_spd_rule *body;
+	const struct cv_spd_rule *body = desired_put(d, OBJ_RULE, rule, sizeof(*rule), label);
 
-	path_set(&b, "%s", label);
-	body = add(&b, OBJ_RULE, sizeof(*body));
-	*body = *rule;
-	sink(d->obj, d->n_obj, sizeof(*d->obj), dp_obj_cmp);
 	mine.own = calloc(1, sizeof(*mine.own));
 	if (!mine.own)
 		abort();
@@ -619,17 +658,11 @@ void desired_remove_rule(struct desired *d, uint32_t rule_id)
 {
 	const struct rule_ref *found = desired_rule(d, rule_id);
 	struct cv_spd_rule_ref ref = {.rule_id = rule_id};
-	struct dp_obj key = {.kind = OBJ_RULE, .body = &ref}, *o;
 
 	if (!found)
 		return;
 	ref.spd_id = found->spd_id;
-	o = bsearch(&key, d->obj, d->n_obj, sizeof(key), dp_obj_cmp);
-	if (o) {
-		free(o->body);
-		free(o->label);
-		memmove(o, o + 1, (size_t)(d->obj + --d->n_obj - o) * sizeof(*o));
-	}
+	desired_take(d, OBJ_RULE, &ref);
 	free(found->own);
 	memmove(d->rule + (found - d->rule), found + 1, (size_t)(d->rule + --d->n_rule - found) * sizeof(*found));
 }

@@ -40,6 +40,7 @@ struct rule_ref {
 	const struct cfg_map_entry *entry;
 	const struct cfg_acl_line *line;
 	const struct cfg_interface *local; /* whose address is the tunnel's local end */
+	uint32_t tunnel_if;		   /* the tunnel interface whose only rule it is, 0 = none */
 	/* a temporary rule (temporary.h): its line, and how many pairs of SAs it serves; else NULL and 0 */
 	struct cfg_acl_line *own;
 	unsigned users;
@@ -75,6 +76,19 @@ const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id);
 const struct cv_spd_rule *desired_add_rule(
 	struct desired *d, const struct rule_ref *ref, const struct cv_spd_rule *rule, const char *label);
 void desired_remove_rule(struct desired *d, uint32_t rule_id);
+/* The interface as the dataplane has it, without port, parent and VLAN; i->id is its number. m is zeroed. */
+void desired_interface(struct cv_if *m, const struct cfg_interface *i);
+/* Any object that no configuration names; body is copied. Returns it as it stands in the list, where none with its key
+ * may be yet. */
+const void *desired_put(struct desired *d, enum obj_kind kind, const void *body, size_t len, const char *label);
+/* Out with the object whose key body begins with. False = there is none. */
+bool desired_take(struct desired *d, enum obj_kind kind, const void *body);
+/* The object whose key body begins with, or NULL. */
+struct dp_obj *desired_find(const struct desired *d, enum obj_kind kind, const void *body);
+/* The commands that make an object of the kind, and that delete it, whose body is the first key bytes of the object's.
+ */
+enum cv_msg_type desired_set_command(enum obj_kind kind);
+enum cv_msg_type desired_delete_command(enum obj_kind kind, uint16_t *key);
 
 /* One step of a change. */
 struct dp_step {

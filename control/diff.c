@@ -36,6 +36,17 @@ int dp_obj_cmp(const void *a, const void *b)
 	return memcmp(x->body, y->body, kinds[x->kind].key);
 }
 
+enum cv_msg_type desired_set_command(enum obj_kind kind)
+{
+	return kinds[kind].set;
+}
+
+enum cv_msg_type desired_delete_command(enum obj_kind kind, uint16_t *key)
+{
+	*key = kinds[kind].key;
+	return kinds[kind].del;
+}
+
 static void step_add(struct dp_steps *s, enum cv_msg_type type, const struct dp_obj *o, const void *body, uint16_t len)
 {
 	if (s->n == s->cap) {

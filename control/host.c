@@ -10,6 +10,7 @@
 #include "cv_addr.h"
 #include "cv_log.h"
 #include "udp.h"
+#include "virtual_access.h"
 
 uint64_t host_now_ms(void *ctx)
 {
@@ -217,19 +218,35 @@ static unsigned host_local_addrs(
 
 /* The map's tunnels end at path->local: it is on the interface that has it, or names that interface as local-address.
  */
+static bool front_is(const struct cfg_interface *ifc, uint32_t vrf)
+{
+	const struct cfg_vrf *front = config_front_vrf(ifc);
+
+	return (front ? front->id : CV_VRF_GLOBAL) == vrf;
+}
+
+/* Is it an address of an interface in the VRF? Peers of a virtual template may come to any (VTI-29). */
+static bool is_own(const struct cv_config *cfg, const struct cfg_vrf *vrf, const struct cv_addr *a)
+{
+	for (unsigned i = 0; cfg && i < cfg->n_interface; i++)
+		if (!cfg->interface[i].tunnel && cfg->interface[i].vrf_ref == vrf && path_if_has(&cfg->interface[i], a))
+			return true;
+	return false;
+}
+
 static bool host_entry_serves(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry)
 {
 	const struct control *c = ctx;
 	const struct cv_config *cfg = c->running;
 	const struct cfg_crypto_map *m = entry->map;
 
+	if (m->template)
+		return is_own(cfg, m->template->tunnel->vrf_ref, &path->local) && front_is(m->template, path->vrf);
 	for (unsigned i = 0; cfg && i < cfg->n_interface; i++) {
 		const struct cfg_interface *ifc = &cfg->interface[i];
 
-		const struct cfg_vrf *front = config_front_vrf(ifc);
-
-		if ((m->local_ref ? m->local_ref == ifc : ifc->map_ref == m) &&
-			(front ? front->id : CV_VRF_GLOBAL) == path->vrf && path_if_has(ifc, &path->local))
+		if ((m->local_ref ? m->local_ref == ifc : ifc->map_ref == m) && front_is(ifc, path->vrf) &&
+			path_if_has(ifc, &path->local))
 			return true;
 	}
 	return false;
@@ -342,7 +359,8 @@ static void on_timer(uv_timer_t *t)
 static void on_prepare(uv_prepare_t *h)
 {
 	struct control *c = h->data;
-	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), names = peer_names_run(c), linger, aaa, ike;
+	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), names = peer_names_run(c), linger, aaa, access,
+		       ike;
 
 	wait = session_run(c->sessions);
 	wait = idle < wait ? idle : wait;
@@ -350,8 +368,10 @@ static void on_prepare(uv_prepare_t *h)
 	wait = names < wait ? names : wait;
 	linger = child_run_linger(c->children, host_now_ms(c));
 	aaa = aaa_run(c->aaa);
+	access = virtual_access_run(c->virtual_access);
 	ike = ike_next_timeout(c->ike);
 	wait = aaa < wait ? aaa : wait;
+	wait = access < wait ? access : wait;
 	wait = linger < wait ? linger : wait;
 	wait = ike < wait ? ike : wait;
 	if (wait == UINT64_MAX)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cv_log.h"
+#include "virtual_access.h"
 #include "cv_types.h"
 
 /* Numbers [first, first + count). */
@@ -20,7 +21,7 @@ static const struct {
 	[ID_PORT] = {"port", 0, CV_PORT_MAX},
 	[ID_IF] = {"interface", 1, CV_IF_MAX - 1},
 	[ID_SPD] = {"spd", 1, 65535},
-	[ID_RULE] = {"rule", 1, (1u << 24) - 1},
+	[ID_RULE] = {"rule", 1, VIRTUAL_ACCESS_RULE_MIN - 1}, /* those of sessions follow */
 	[ID_ACL] = {"access-list", 1, CV_ACL_MAX - 1},
 	[ID_ACL_COUNTER] = {"access-list-counter", 1, CV_ACL_COUNTERS - 1},
 };
@@ -145,6 +146,39 @@ int ids_get(struct ids *ids, enum id_kind kind, const char *key, uint32_t *id)
 		return 0;
 	}
 	return -ENOSPC;
+}
+
+int ids_claim(struct ids *ids, enum id_kind kind, const char *key, uint32_t id)
+{
+	struct id_table *t = &ids->t[kind];
+	json_t *known = json_object_get(t->id, key);
+	uint32_t n = id - range[kind].first;
+
+	if (known) {
+		if ((uint32_t)json_integer_value(known) != id)
+			return -EBUSY;
+		if (!json_object_get(t->mark, key))
+			json_object_set_new(t->mark, key, json_integer(MARK_KEPT));
+		return 0;
+	}
+	if (n >= range[kind].count || is_used(t, n))
+		return -EBUSY;
+	set_used(t, n, true);
+	json_object_set_new(t->id, key, json_integer(id));
+	json_object_set_new(t->mark, key, json_integer(MARK_KEPT)); /* it is in use, whatever becomes of the round */
+	return 0;
+}
+
+void ids_release(struct ids *ids, enum id_kind kind, const char *key)
+{
+	struct id_table *t = &ids->t[kind];
+	json_t *known = json_object_get(t->id, key);
+
+	if (!known)
+		return;
+	set_used(t, (uint32_t)json_integer_value(known) - range[kind].first, false);
+	json_object_del(t->mark, key);
+	json_object_del(t->id, key);
 }
 
 int ids_save(struct ids *ids)

@@ -23,6 +23,10 @@ void ids_close(struct ids *ids);
 void ids_begin(struct ids *ids);
 /* The number of key, a new one if it has none. 0 or -ENOSPC. */
 int ids_get(struct ids *ids, enum id_kind kind, const char *key, uint32_t *id);
+/* Give key this very number. 0, or -EBUSY: it has another, or the number is another key's or out of range. */
+int ids_claim(struct ids *ids, enum id_kind kind, const char *key, uint32_t id);
+/* Let go of a key between rounds. */
+void ids_release(struct ids *ids, enum id_kind kind, const char *key);
 /* Write the file (old and new numbers) through a temporary one. 0 or -errno. */
 int ids_save(struct ids *ids);
 void ids_commit(struct ids *ids);

@@ -8,6 +8,7 @@
 
 #include "cv_addr.h"
 #include "show_priv.h"
+#include "virtual_access.h"
 
 /* ---- JSON ---- */
 
@@ -133,6 +134,8 @@ int arg_interface(struct show *s, const struct cfg_interface **ifc)
 	for (unsigned i = 0; name && s->c->running && i < s->c->running->n_interface; i++)
 		if (!strcmp(s->c->running->interface[i].name, name))
 			*ifc = &s->c->running->interface[i];
+	if (name && !*ifc)
+		*ifc = virtual_access_by_name(s->c->virtual_access, name);
 	if (!name || *ifc)
 		return 0;
 	show_error(s, "no interface named '%s'", name);
@@ -206,9 +209,9 @@ void show_dump(
 const struct cfg_interface *if_by_id(const struct control *c, uint32_t if_id)
 {
 	for (unsigned i = 0; c->running && i < c->running->n_interface; i++)
-		if (c->running->interface[i].id == if_id)
+		if (c->running->interface[i].id == if_id && if_id)
 			return &c->running->interface[i];
-	return NULL;
+	return virtual_access_by_id(c->virtual_access, if_id);
 }
 
 void sum_if_counters(const struct cv_stats_segment *seg, uint32_t if_id, struct cv_if_counters *out)
@@ -279,6 +282,7 @@ static const struct verb shows[] = {
 	{"crypto engine", show_engine},
 	{"crypto engine brief", show_engine},
 	{"interfaces", show_interfaces},
+	{"vtemplate", show_vtemplate},
 	{"arp", show_arp},
 	{"nd", show_nd},
 	{"ip route", show_ip_route},

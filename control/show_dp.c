@@ -6,6 +6,7 @@
 
 #include "cv_addr.h"
 #include "show_priv.h"
+#include "virtual_access.h"
 
 /* ---- version, dataplane ---- */
 
@@ -99,9 +100,12 @@ static json_t *tunnel_object(const struct cfg_tunnel *t)
 	json_t *o = json_object();
 
 	set_str(o, "protocol", mode[t->mode]);
-	set_addr(o, "source", &t->source);
+	if (t->source.af) /* not of a template */
+		set_addr(o, "source", &t->source);
 	set_str(o, "source_interface", t->source_if);
-	set_addr(o, "destination", &t->destination);
+	if (t->destination.af)
+		set_addr(o, "destination", &t->destination);
+	set_flag(o, "responder_only", t->no_initiate);
 	set_str(o, "vrf", t->vrf);
 	set_str(o, "profile", t->profile);
 	if (!t->ttl)
@@ -130,7 +134,8 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 	static const char *const type[] = {[CFG_IF_ETHERNET] = "ethernet",
 		[CFG_IF_VLAN] = "vlan",
 		[CFG_IF_LOOPBACK] = "loopback",
-		[CFG_IF_TUNNEL] = "tunnel"};
+		[CFG_IF_TUNNEL] = "tunnel",
+		[CFG_IF_TEMPLATE] = "virtual-template"};
 	json_t *addresses;
 
 	set_str(o, "name", i->name);
@@ -221,6 +226,33 @@ static void on_if(void *arg, const void *entry, size_t size)
 	}
 }
 
+json_t *interface_entry(const struct control *c, const struct cfg_interface *i)
+{
+	json_t *o = json_object();
+
+	if_config(i, o);
+	if (i->id) /* not of a template */
+		if_counters(c, i, o);
+	return o;
+}
+
+struct with_clones {
+	struct show *s;
+	const struct cfg_interface *only;
+};
+
+static void add_clone(void *arg, const struct virtual_access_info *i)
+{
+	struct with_clones *x = arg;
+	json_t *o;
+
+	if (x->only && x->only != i->interface)
+		return;
+	o = interface_entry(x->s->c, i->interface);
+	set_str(o, "template", i->template);
+	json_array_append_new(x->s->list, o);
+}
+
 void show_interfaces(struct show *s)
 {
 	const struct cv_config *cfg = s->c->running;
@@ -229,16 +261,12 @@ void show_interfaces(struct show *s)
 	if (arg_interface(s, &only))
 		return;
 	s->list = set_array(s->out, "interfaces");
-	for (unsigned i = 0; cfg && i < cfg->n_interface; i++) {
-		json_t *o;
+	for (unsigned i = 0; cfg && i < cfg->n_interface; i++)
+		if (only ? only == &cfg->interface[i] : cfg->interface[i].type != CFG_IF_TEMPLATE)
+			json_array_append_new(s->list, interface_entry(s->c, &cfg->interface[i]));
+	struct with_clones x = {.s = s, .only = only};
 
-		if (only && only != &cfg->interface[i])
-			continue;
-		o = json_object();
-		if_config(&cfg->interface[i], o);
-		if_counters(s->c, &cfg->interface[i], o);
-		json_array_append_new(s->list, o);
-	}
+	virtual_access_each(s->c->virtual_access, add_clone, &x);
 	show_dump(s, CV_DUMP_IF, 0, on_if);
 }
 

@@ -74,6 +74,9 @@ void show_version(struct show *s);
 void show_dataplane(struct show *s);
 void show_engine(struct show *s);
 void show_interfaces(struct show *s);
+void show_vtemplate(struct show *s); /* show_vtemplate.c */
+/* One interface as configured, and its counters. */
+json_t *interface_entry(const struct control *c, const struct cfg_interface *i);
 void show_arp(struct show *s);
 void show_nd(struct show *s);
 void show_ip_route(struct show *s);

@@ -11,6 +11,7 @@
 
 #include "cv_addr.h"
 #include "show_priv.h"
+#include "virtual_access.h"
 
 struct endpoints {
 	uint32_t fvrf, ivrf;
@@ -323,8 +324,13 @@ static const char *find_place(const struct sessions *x, const struct place *key)
 
 static const char *interface_of(const struct sessions *x, const struct endpoints *e)
 {
+	const struct ike_path path = {
+		.vrf = e->fvrf, .local = e->local, .remote = e->remote, .lport = e->lport, .rport = e->rport};
 	struct place key = {.fvrf = e->fvrf, .local = e->local, .remote = e->remote};
-	const char *name = find_place(x, &key);
+	const char *name = virtual_access_of_path(x->c->virtual_access, &path);
+
+	if (!name)
+		name = find_place(x, &key);
 
 	key.remote = (struct cv_addr){0};
 	return name ? name : find_place(x, &key);

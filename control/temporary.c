@@ -9,6 +9,7 @@
 #include "control_priv.h"
 #include "cv_addr.h"
 #include "diff_priv.h"
+#include "virtual_access.h"
 
 /*
  * The number of a rule says how specific it is, because among rules of the same place in the map the lowest number is
@@ -120,6 +121,10 @@ void temporary_take(struct control *c, struct child *ch, const struct ike_child_
 	struct rule_ref *r = s && p->n_sel == 1 ? find(c->desired, s->spd_id, p->entry, &p->sel[0]) : NULL;
 	const struct cv_spd_rule *rule;
 
+	if (p->entry->map->template) {
+		virtual_access_take(c->virtual_access, ch, p);
+		return;
+	}
 	ch->rule_id = 0;
 	if (!s || p->n_sel != 1)
 		return;
@@ -148,6 +153,8 @@ static void put_in(struct control *c, struct desired *d, uint32_t rule_id)
 
 void temporary_put(struct control *c, uint32_t rule_id)
 {
+	if (virtual_access_put(c->virtual_access, rule_id))
+		return;
 	put_in(c, c->desired, rule_id);
 	put_in(c, c->apply.desired, rule_id);
 }
@@ -170,6 +177,10 @@ static void carry_one(void *arg, const struct ike_child_info *info)
 	if (!ch || ch->released || !p->entry || !cfg_entry_is_dynamic(p->entry) || p->n_sel != 1)
 		return;
 	e = config_entry_find(x->cfg, p->entry->map->name, p->entry->seq);
+	if (e && e->map->template) {
+		virtual_access_carry_child(x->c->virtual_access, ch, p, e);
+		return;
+	}
 	s = e && cfg_entry_is_dynamic(e) ? scope_of(x->d, e, &p->path) : NULL;
 	if (!s)
 		return; /* it leaves with its rule */
@@ -191,5 +202,7 @@ void temporary_carry(struct control *c, struct desired *d, const struct cv_confi
 {
 	struct carry x = {.c = c, .d = d, .cfg = cfg};
 
+	virtual_access_carry_begin(c->virtual_access);
 	ike_for_each_child(c->ike, carry_one, &x);
+	virtual_access_carry(c->virtual_access, d, cfg);
 }

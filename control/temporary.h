@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Temporary rules of dynamic entries (IPSEC-57): an entry without peers is a template, and every flow that a peer
- * negotiates under it gets a rule of its own, in front of the entry's lines, for as long as a pair of SAs serves it.
- * They stand in struct desired like the rules of the configuration, so that commits and SYNCs treat them alike; what
- * flows there are follows from IKE's children, and under which number the dataplane knows a rule from its SAs, so
+ * What a pair of SAs under an entry without peers needs. Under a virtual template's entry: an interface
+ * (virtual_access.h). Else a temporary rule (IPSEC-57): an entry without peers is a template, and every flow that a
+ * peer negotiates under it gets a rule of its own, in front of the entry's lines, for as long as a pair of SAs serves
+ * it. They stand in struct desired like the rules of the configuration, so that commits and SYNCs treat them alike;
+ * what flows there are follows from IKE's children, and under which number the dataplane knows a rule from its SAs, so
  * nothing of it is stored. Loop thread.
  */
 #ifndef CONTROL_TEMPORARY_H

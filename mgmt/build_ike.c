@@ -378,6 +378,7 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 	p->match_cert = build_names(b, n, "match-certificate", &p->n_match_cert);
 	p->client_group = build_text(b, n, "client-group");
 	p->vrf = build_text(b, n, "vrf");
+	p->virtual_template = build_text(b, n, "virtual-template");
 	p->match_fvrf = build_text(b, n, "match-front-vrf");
 	if (!binding(b, n, &p->local))
 		return false;

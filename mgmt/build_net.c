@@ -45,7 +45,8 @@ static bool interface_type(struct build *b, const struct lyd_node *n, struct cfg
 		const char *name;
 		enum cfg_if_type type;
 	} types[] = {{"iana-if-type:ethernetCsmacd", CFG_IF_ETHERNET}, {"iana-if-type:l2vlan", CFG_IF_VLAN},
-		{"iana-if-type:softwareLoopback", CFG_IF_LOOPBACK}, {"iana-if-type:tunnel", CFG_IF_TUNNEL}};
+		{"iana-if-type:softwareLoopback", CFG_IF_LOOPBACK}, {"iana-if-type:tunnel", CFG_IF_TUNNEL},
+		{"culvert-tunnel:virtual-template", CFG_IF_TEMPLATE}};
 	const char *type = tree_text(n, "type");
 
 	for (unsigned t = 0; t < sizeof(types) / sizeof(types[0]); t++)
@@ -53,8 +54,8 @@ static bool interface_type(struct build *b, const struct lyd_node *n, struct cfg
 			i->type = types[t].type;
 			return true;
 		}
-	return build_fail(b, tree_child(n, "type"), "\"%s\" is not valid; valid: %s, %s, %s, %s", type, types[0].name,
-		types[1].name, types[2].name, types[3].name);
+	return build_fail(b, tree_child(n, "type"), "\"%s\" is not valid; valid: %s, %s, %s, %s, %s", type,
+		types[0].name, types[1].name, types[2].name, types[3].name, types[4].name);
 }
 
 static bool mac(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
@@ -111,6 +112,17 @@ static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interfa
 	       build_addr(b, tree_child(n, "destination"), &t->destination);
 }
 
+static void virtual_template(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
+{
+	if (!n)
+		return;
+	i->tunnel = config_alloc(b->c, 1, sizeof(*i->tunnel));
+	i->tunnel->mode = tunnel_mode(tree_text(n, "mode"));
+	i->tunnel->vrf = build_text(b, n, "vrf");
+	i->tunnel->profile = build_text(b, n, "profile");
+	i->tunnel->no_initiate = true; /* VTI-29 */
+}
+
 static struct cfg_urpf urpf(const struct lyd_node *n)
 {
 	const char *via = tree_text(n, "reachable-via");
@@ -157,6 +169,7 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->mtu6 = (uint16_t)tree_number(v6, "mtu");
 	i->mss4 = (uint16_t)tree_number(mss, "ipv4");
 	i->mss6 = (uint16_t)tree_number(mss, "ipv6");
+	virtual_template(b, tree_child(n, "virtual-template"), i);
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
 	return interface_type(b, n, i) && tunnel(b, tree_child(n, "tunnel"), i) && mac(b, n, i) &&
 	       addresses(b, v4, i) && addresses(b, v6, i);

@@ -48,7 +48,8 @@ struct ike_child_params {
 	uint16_t cpi_in, cpi_out; /* the suite compresses: of the two directions (RFC 3173 3.3), host order */
 	struct cv_selector sel[CV_SA_SEL_MAX]; /* written as outbound: src is our side */
 	unsigned n_sel;
-	uint32_t lifetime_s; /* hard, seconds; soft and jitter are the engine's business (it owns the rekey timers) */
+	struct cv_addr inner; /* address that the peer got from us by mode configuration; af 0 = none */
+	uint32_t lifetime_s;  /* hard, seconds; soft and jitter are the engine's business (it owns the rekey timers) */
 	uint64_t lifetime_kb;
 	bool initiator;
 	bool rekey; /* replaces an older pair; make before break */

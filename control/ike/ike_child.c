@@ -239,6 +239,27 @@ bool ike_acl_permits(const struct cfg_map_entry *e, const struct cv_selector *se
 	return false;
 }
 
+static bool is_other_flow(const struct ike_sa *sa, const struct cfg_map_entry *e, const struct cv_selector *want)
+{
+	const struct ike_child *c;
+	TAILQ_FOREACH (c, &sa->children, link)
+		if (c->p.entry == e && c->p.n_sel && memcmp(&c->p.sel[0], want, sizeof(*want)) != 0)
+			return true;
+	return false;
+}
+
+/* VTI-26: a session has one flow, however often it is renewed. In IKEv1 its pairs may be of an older IKE SA. */
+static bool has_other_flow(const struct ike_sa *sa, const struct cfg_map_entry *e, const struct cv_selector *want)
+{
+	struct ike_sa *o = NULL;
+	if (sa->v != &ike_v1)
+		return is_other_flow(sa, e, want);
+	while ((o = ike_sa_next_by_addr(sa->ike, sa->path.vrf, &sa->peer, o)))
+		if (o->v == sa->v && o->path.rport == sa->path.rport && is_other_flow(o, e, want))
+			return true;
+	return false;
+}
+
 const struct cfg_map_entry *ike_entry_for_flow(const struct ike_sa *sa, const struct cfg_map_entry *const *entry,
 	unsigned n, const struct cv_selector *want, bool *barred)
 {
@@ -247,6 +268,8 @@ const struct cfg_map_entry *ike_entry_for_flow(const struct ike_sa *sa, const st
 		const struct cfg_map_entry *e = entry[i % n];
 		if (cfg_entry_is_dynamic(e) != (i >= n) || e->profile_ref != sa->profile || !ike_acl_permits(e, want) ||
 			!(ike_entry_has_peer(e, &sa->peer) || (config_profile_selects(sa->profile) && !e->map->tunnel)))
+			continue;
+		if (e->map->template && has_other_flow(sa, e, want))
 			continue;
 		if (ike_entry_allows(sa, e)) {
 			*barred = false;

@@ -33,7 +33,9 @@ static bool ppks_same(const struct cfg_ike_profile *a, const struct cfg_ike_prof
 /* Who the peer is and how it is reached: what a running SA was authenticated against. */
 static bool profile_same(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
 {
-	if (!str_eq(a->name, b->name) || a->version != b->version || !str_eq(a->vrf, b->vrf) ||
+	if (!str_eq(a->name, b->name) || a->version != b->version ||
+		!str_eq(a->virtual_template, b->virtual_template) ||
+		(!a->virtual_template && !str_eq(a->vrf, b->vrf)) || /* VTI-35 */
 		!str_eq(a->match_fvrf, b->match_fvrf) || a->n_match != b->n_match ||
 		a->nat_traversal != b->nat_traversal || a->force_encaps != b->force_encaps ||
 		!identity_eq(&a->local_id, &b->local_id) || a->local_auth != b->local_auth ||
@@ -74,6 +76,8 @@ static const struct cfg_map_entry *entry_after(
 		return NULL;
 	if (ike_entry_has_peer(e, &sa->peer) && !ike_entry_has_peer(n, &sa->peer))
 		return NULL;
+	if (n->map->template)
+		return ike->ops.entry_serves(ike->ctx, &sa->path, n) ? n : NULL;
 	if (ike->ops.local_addr(ike->ctx, n, &sa->peer, &local, &vrf) != 0 || vrf != sa->path.vrf ||
 		(!cv_addr_eq(&local, &sa->path.local) && !sa->movable))
 		return NULL;

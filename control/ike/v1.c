@@ -703,6 +703,7 @@ static void child_serialize(const struct ike_child *c, struct ike_wbuf *w)
 static int child_restore(struct ike_child *c, struct ike_rbuf *r)
 {
 	v1_child_of(c)->replaces = ike_get_u32(r);
+	c->p.inner = v1_of(c->sa)->gave;
 	if (!r->bad)
 		v1_child_resume(c);
 	return r->bad ? -1 : 0;

@@ -313,6 +313,7 @@ static bool quick_start(struct v1_sa *v, const struct cfg_map_entry *e, uint32_t
 	c->p.entry = e;
 	c->p.rule_id = rule_id;
 	c->p.sel[0] = *sel;
+	c->p.inner = v->gave;
 	c->p.rekey = old != NULL;
 	c->p.lifetime_s = ike_entry_lifetime_s(ike, e);
 	c->p.lifetime_kb = ike_entry_lifetime_kb(ike, e);
@@ -631,6 +632,16 @@ static bool renews(const struct ike_child *c)
 	return next_same(c, &sa, NULL) != NULL;
 }
 
+/* VRF-48: a peer speaks for the address that it was given, and no other. Behind an interface of its own it may say
+ * "any" (VTI-26): what is routed there is that address all the same. */
+static bool speaks_for(const struct cv_selector *want, const struct cv_addr *gave, const struct cfg_map_entry *e)
+{
+	struct cv_selector any;
+	cv_selector_any(&any, gave->af);
+	return (cv_addr_eq(&want->dst.lo, gave) && cv_addr_eq(&want->dst.hi, gave)) ||
+	       (e->map->template && cv_range_contains(&want->dst, &any.dst));
+}
+
 static void respond(struct v1_qm *q, const struct v1_msg *m)
 {
 	struct v1_sa *v = q->sa;
@@ -652,8 +663,8 @@ static void respond(struct v1_qm *q, const struct v1_msg *m)
 		refuse(q, V1_N_INVALID_ID_INFORMATION, m, IKE_BARRED);
 		return;
 	}
-	if (e && v->gave.af && !(cv_addr_eq(&want.dst.lo, &v->gave) && cv_addr_eq(&want.dst.hi, &v->gave)))
-		e = NULL; /* VRF-48: a peer speaks for the address that it was given, and no other */
+	if (e && v->gave.af && !speaks_for(&want, &v->gave, e))
+		e = NULL;
 	if (!e || !keep_ids(q, m)) {
 		refuse(q, V1_N_INVALID_ID_INFORMATION, m, "the peer's flow is not permitted by the access list");
 		return;
@@ -668,6 +679,7 @@ static void respond(struct v1_qm *q, const struct v1_msg *m)
 	c->p.entry = e;
 	c->p.sel[0] = want;
 	c->p.n_sel = 1;
+	c->p.inner = v->gave;
 	c->p.lifetime_s = ike_entry_lifetime_s(ike, e);
 	c->p.lifetime_kb = ike_entry_lifetime_kb(ike, e);
 	c->p.rekey = renews(c);

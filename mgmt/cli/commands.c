@@ -210,6 +210,8 @@ static const struct cli_arg master_key[] = {
 
 const struct cli_command cli_commands[] = {
 	SHOW("version", "Versions and uptime of both processes", NULL, render_version),
+	SHOW("vtemplate", "Virtual templates, and the interfaces of the sessions cloned from them", NULL,
+		render_vtemplate),
 	SHOW("interfaces", "Interfaces: state, addresses, counters", detail_interface, render_interfaces),
 	SHOW("arp", "IPv4 neighbours", on_interface, render_neighbours),
 	SHOW("nd", "IPv6 neighbours", on_interface, render_neighbours),

@@ -59,6 +59,7 @@ RENDERER(render_version);
 RENDERER(render_dataplane);
 RENDERER(render_engine);
 RENDERER(render_interfaces);
+RENDERER(render_vtemplate);
 RENDERER(render_neighbours);
 RENDERER(render_routes);
 RENDERER(render_drops);

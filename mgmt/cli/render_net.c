@@ -58,11 +58,13 @@ static void tunnel_lines(FILE *out, const json_t *t)
 {
 	if (!t)
 		return;
-	fprintf(out, "  Tunnel source %s", jtext(t, "source", "?"));
+	if (json_object_get(t, "source"))
+		fprintf(out, "  Tunnel source %s", jtext(t, "source", "?"));
 	if (json_object_get(t, "source_interface"))
 		fprintf(out, " (%s)", jtext(t, "source_interface", ""));
-	fprintf(out, ", destination %s\n  Tunnel protocol/transport %s, tunnel VRF: %s\n", jtext(t, "destination", "?"),
-		jtext(t, "protocol", "?"), jvrf(t, "vrf"));
+	if (json_object_get(t, "destination"))
+		fprintf(out, ", destination %s\n", jtext(t, "destination", "?"));
+	fprintf(out, "  Tunnel protocol/transport %s, tunnel VRF: %s\n", jtext(t, "protocol", "?"), jvrf(t, "vrf"));
 	if (json_object_get(t, "key"))
 		fprintf(out, "  Key %lld\n", jint(t, "key"));
 	if (json_object_get(t, "ttl"))
@@ -70,7 +72,8 @@ static void tunnel_lines(FILE *out, const json_t *t)
 			jflag(t, "sequence") ? "enabled" : "disabled", jflag(t, "checksum") ? "enabled" : "disabled",
 			jint(t, "ttl"));
 	if (json_object_get(t, "profile"))
-		fprintf(out, "  Tunnel protection via IPsec (profile \"%s\")\n", jtext(t, "profile", ""));
+		fprintf(out, "  Tunnel protection via IPsec (profile \"%s\")%s\n", jtext(t, "profile", ""),
+			jflag(t, "responder_only") ? ", never initiates" : "");
 }
 
 static void urpf_line(FILE *out, const char *family, const json_t *u)
@@ -105,6 +108,8 @@ static void interface_block(FILE *out, const json_t *i)
 			jtext(i, "parent", "?"));
 	if (json_object_get(i, "description"))
 		fprintf(out, "  Description: %s\n", jtext(i, "description", ""));
+	if (json_object_get(i, "template"))
+		fprintf(out, "  Cloned from %s\n", jtext(i, "template", "?"));
 	json_array_foreach (json_object_get(i, "addresses"), k, a)
 		fprintf(out, "  Internet address is %s\n", jstring(a));
 	fprintf(out, "  MTU %lld bytes", jint(i, "mtu"));
@@ -174,6 +179,36 @@ RENDERER(render_interfaces)
 	}
 	if (brief)
 		table_print(t, out);
+}
+
+RENDERER(render_vtemplate)
+{
+	static const char *const titles[] = {"Interface", "IKE profile", "Peer", "Port", "Inner address", "SAs"};
+	size_t i, k;
+	json_t *t, *v;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "templates"), i, t) {
+		const json_t *clones = json_object_get(t, "clones");
+		struct table *rows = table_new(6, titles, "   - -");
+
+		fprintf(out, "%s: type tunnel, VRF: %s, active clones: %zu\n", jtext(t, "name", "?"), jvrf(t, "vrf"),
+			json_array_size(clones));
+		tunnel_lines(out, json_object_get(t, "tunnel"));
+		fprintf(out, "  IKE profiles:");
+		json_array_foreach (json_object_get(t, "ike_profiles"), k, v)
+			fprintf(out, " %s", jstring(v));
+		fputc('\n', out);
+		json_array_foreach (clones, k, v) {
+			table_cell(rows, "%s", jtext(v, "name", "?"));
+			table_cell(rows, "%s", jtext(v, "ike_profile", "?"));
+			table_cell(rows, "%s", jtext(v, "destination", "?"));
+			table_cell(rows, "%lld", jint(v, "port"));
+			table_cell(rows, "%s", jtext(v, "inner_address", "-"));
+			table_cell(rows, "%lld", 2 * jint(v, "sa_pairs"));
+		}
+		table_print(rows, out);
+	}
 }
 
 RENDERER(render_neighbours)

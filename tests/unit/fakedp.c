@@ -207,7 +207,7 @@ static bool handle(struct fakedp *f, const struct cv_msg *m, struct cv_reply *r)
 		p->entry_size = sizeof(struct cv_sa_entry);
 		for (; d->kind == CV_DUMP_SA && i < f->n_obj && p->n < max; i++) {
 			const struct cv_sa *sa = (const void *)f->obj[i].body;
-			struct cv_sa_entry e = {.ref = {sa->index, sa->spi}, .dir = sa->dir};
+			struct cv_sa_entry e = {.ref = {sa->index, sa->spi}, .dir = sa->dir, .rule_id = sa->rule_id};
 
 			if (f->obj[i].type != CV_CMD_SA_ADD)
 				continue;
@@ -507,6 +507,38 @@ bool fakedp_rule_by_id(struct fakedp *f, uint32_t rule_id, struct cv_spd_rule *o
 			const struct cv_spd_rule *r = (const void *)f->obj[i].body;
 
 			found = f->obj[i].type == CV_CMD_SPD_RULE_SET && r->rule_id == rule_id;
+			if (found)
+				*out = *r;
+		}
+	});
+	return found;
+}
+
+bool fakedp_if_by_id(struct fakedp *f, uint32_t if_id, struct cv_if *out)
+{
+	bool found = false;
+
+	LOCKED(f, {
+		for (unsigned i = 0; !found && i < f->n_obj; i++) {
+			const struct cv_if *m = (const void *)f->obj[i].body;
+
+			found = f->obj[i].type == CV_CMD_IF_SET && m->if_id == if_id;
+			if (found)
+				*out = *m;
+		}
+	});
+	return found;
+}
+
+bool fakedp_route_by(struct fakedp *f, uint32_t if_id, struct cv_route *out)
+{
+	bool found = false;
+
+	LOCKED(f, {
+		for (unsigned i = 0; !found && i < f->n_obj; i++) {
+			const struct cv_route *r = (const void *)f->obj[i].body;
+
+			found = f->obj[i].type == CV_CMD_ROUTE_SET && r->n_nh && r->nh[0].if_id == if_id;
 			if (found)
 				*out = *r;
 		}

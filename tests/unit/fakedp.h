@@ -45,6 +45,9 @@ bool fakedp_sa(struct fakedp *f, enum cv_sa_dir dir, unsigned i, struct cv_sa *o
 /* The n-th rule that protects. */
 bool fakedp_rule(struct fakedp *f, unsigned n, struct cv_spd_rule *out);
 bool fakedp_rule_by_id(struct fakedp *f, uint32_t rule_id, struct cv_spd_rule *out);
+bool fakedp_if_by_id(struct fakedp *f, uint32_t if_id, struct cv_if *out);
+/* The route whose first next hop is this interface. */
+bool fakedp_route_by(struct fakedp *f, uint32_t if_id, struct cv_route *out);
 /* Commands of the last committed transaction, "route -rule ..." */
 void fakedp_last(struct fakedp *f, char *buf, size_t size);
 struct cv_stats_segment *fakedp_stats(struct fakedp *f);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Interfaces cloned from a virtual template: router 1 has one, router 0 comes to it with a crypto map. */
+#include <string.h>
+
+#include "control_env.h"
+#include "cv_addr.h"
+#include "virtual_access.h"
+
+/* Its template in VRF red if in_vrf. */
+static struct cv_config *hub(bool in_vrf)
+{
+	static const char *set[] = {"gcm"};
+	struct cv_config *c = side(1);
+	struct cfg_interface *t = &c->interface[c->n_interface++];
+	struct cfg_ike_profile *p = &c->ike_profile[c->n_ike_profile++];
+
+	c->interface[1].crypto_map = NULL;
+	if (in_vrf) {
+		c->vrf = config_alloc(c, 1, sizeof(*c->vrf));
+		c->vrf[c->n_vrf++].name = "red";
+	}
+	c->ipsec_profile = config_alloc(c, 1, sizeof(*c->ipsec_profile));
+	c->ipsec_profile[c->n_ipsec_profile++] = (struct cfg_ipsec_profile){.name = "P1",
+		.policy = {.transform_set = set, .n_transform_set = 1, .replay_window = CFG_REPLAY_GLOBAL}};
+	*t = (struct cfg_interface){.name = "Virtual-Template1",
+		.type = CFG_IF_TEMPLATE,
+		.enabled = true,
+		.mtu = 1400,
+		.vrf = in_vrf ? "red" : NULL};
+	t->tunnel = config_alloc(c, 1, sizeof(*t->tunnel));
+	*t->tunnel = (struct cfg_tunnel){.mode = CFG_TUNNEL_IPSEC_IPV4, .profile = "P1", .no_initiate = true};
+	*p = (struct cfg_ike_profile){.name = "clients",
+		.version = CFG_IKEV2,
+		.lifetime_s = 86400,
+		.nat_traversal = true,
+		.n_match = 1,
+		.virtual_template = "Virtual-Template1"};
+	p->match = config_alloc(c, 1, sizeof(*p->match));
+	p->match[0].type = CFG_ID_ADDRESS;
+	assert_int_equal(cv_prefix_parse("192.0.2.0/24", &p->match[0].addr), 0);
+	return c;
+}
+
+/* The one interface there is, as the dataplane has it; its rule and its SAs are its own. */
+static uint32_t assert_clone(struct router *r, uint16_t mtu)
+{
+	struct cv_sa out, in;
+	struct cv_spd_rule rule;
+	struct cv_if ifc;
+
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &out));
+	assert_true(fakedp_sa(r->dp, CV_SA_IN, 0, &in));
+	assert_true(fakedp_if_by_id(r->dp, out.tunnel_if, &ifc));
+	assert_true(fakedp_rule_by_id(r->dp, out.rule_id, &rule));
+	assert_int_equal(in.tunnel_if, ifc.if_id);
+	assert_int_equal(in.rule_id, out.rule_id);
+	assert_int_equal(out.inside_vrf, ifc.vrf_id);
+	assert_int_equal(ifc.type, CV_IF_TUNNEL);
+	assert_int_equal(ifc.mtu, mtu); /* VTI-34 */
+	assert_int_equal(ifc.tunnel.mode, CV_TUNNEL_IPSEC);
+	assert_int_equal(ifc.tunnel.flags, CV_TUNNEL_F_PROTECTED);
+	assert_true(cv_addr_eq(&ifc.tunnel.src, &out.src) && cv_addr_eq(&ifc.tunnel.dst, &out.dst)); /* VTI-29 */
+	assert_int_equal(rule.flags, CV_RULE_NO_ACQUIRE);
+	assert_memory_equal(&rule.sel, &out.sel[0], sizeof(rule.sel));
+	assert_int_equal(rule.vrf_id, ifc.vrf_id);
+	return ifc.if_id;
+}
+
+static void assert_route(struct router *r, uint32_t if_id, uint32_t vrf_id)
+{
+	struct cv_route route;
+	struct cv_prefix want;
+
+	assert_true(fakedp_route_by(r->dp, if_id, &route));
+	assert_int_equal(cv_prefix_parse("10.1.0.0/24", &want), 0);
+	assert_true(cv_addr_eq(&route.prefix.addr, &want.addr) && route.prefix.len == want.len);
+	assert_int_equal(route.vrf_id, vrf_id);
+	assert_int_equal(route.distance, 1);
+}
+
+static size_t clones(struct fixture *f, struct router *r)
+{
+	json_t *a = ask(f, r, "{\"show\": \"vtemplate\"}", true);
+	size_t n = json_array_size(json_object_get(json_array_get(json_object_get(a, "templates"), 0), "clones"));
+
+	json_decref(a);
+	return n;
+}
+
+/* VTI-22..24, 26, 29, 30, 34: a session has an interface with its SAs, its rule and its route, and takes all along. */
+static void session_gets_an_interface(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	uint32_t id;
+
+	bring_up_with(f, side(0), hub(false));
+	id = assert_clone(r, 1400);
+	assert_route(r, id, CV_VRF_GLOBAL);
+	assert_int_equal(clones(f, r), 1);
+	json_t *a = ask(f, r, "{\"show\": \"interfaces\"}", true);
+	assert_int_equal(json_array_size(json_object_get(a, "interfaces")), 3); /* the template is none */
+	json_decref(a);
+	struct fakedp_state with = state_of(r);
+	json_decref(ask(f, &f->r[0], "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, state_of(r).sas == 0 && state_of(r).ifs == with.ifs - 1);
+	assert_int_equal(state_of(r).rules, with.rules - 1);
+	assert_int_equal(state_of(r).routes, with.routes - 1);
+	assert_int_equal(clones(f, r), 0);
+}
+
+/* VTI-14, VTI-T8. */
+static void interface_is_in_the_vrf_of_its_template(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_if ifc;
+	struct cv_sa out;
+
+	bring_up_with(f, side(0), hub(true));
+	uint32_t id = assert_clone(r, 1400);
+
+	assert_true(fakedp_if_by_id(r->dp, id, &ifc) && fakedp_sa(r->dp, CV_SA_OUT, 0, &out));
+	assert_int_not_equal(ifc.vrf_id, CV_VRF_GLOBAL);
+	assert_int_equal(out.front_vrf, CV_VRF_GLOBAL);
+	assert_route(r, id, ifc.vrf_id);
+}
+
+/* VTI-35; and a rekey keeps the interface. */
+static void edits_are_for_later_clones(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_config *next = hub(false);
+	struct cv_sa old, new;
+
+	bring_up_with(f, side(0), hub(false));
+	uint32_t id = assert_clone(r, 1400);
+
+	next->interface[2].mtu = 1300;
+	next->interface[2].description = "another";
+	assert_string_equal(apply(f, r, next), "");
+	assert_int_equal(assert_clone(r, 1400), id);
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &old));
+	struct cv_evt_sa_expire e = {.ref = {.index = old.index, .spi = old.spi}};
+	fakedp_event(r->dp, CV_EVT_SA_EXPIRE, &e, sizeof(e));
+	WAIT(f, state_of(r).sas == 2 && fakedp_sa(r->dp, CV_SA_OUT, 0, &new) && new.spi != old.spi);
+	assert_int_equal(assert_clone(r, 1400), id);
+	assert_route(r, id, CV_VRF_GLOBAL);
+	/* the next session */
+	json_decref(ask(f, &f->r[0], "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, state_of(r).sas == 0 && clones(f, r) == 0);
+	trigger(&f->r[0]);
+	WAIT(f, state_of(r).sas == 2 && child_established(f, r));
+	assert_clone(r, 1300);
+}
+
+/* A restart of this process finds it by its SAs, under its number; one of the dataplane gets it back. */
+static void interface_survives_restarts(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	uint64_t digest;
+	uint32_t id;
+
+	bring_up_with(f, side(0), hub(false));
+	id = assert_clone(r, 1400);
+	digest = fakedp_digest(r->dp);
+	router_stop(f, r, false);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, hub(false)), "");
+	WAIT(f, in_force(f, r));
+	assert_int_equal(state_of(r).kept, 2);
+	assert_true(fakedp_digest(r->dp) == digest);
+	assert_int_equal(clones(f, r), 1);
+	fakedp_down(r->dp);
+	WAIT(f, !in_force(f, r));
+	fakedp_up(r->dp, true);
+	WAIT(f, in_force(f, r));
+	WAIT(f, state_of(r).sas == 2 && state_of(&f->r[0]).sas == 2);
+	assert_paired(r, &f->r[0]);
+	assert_int_equal(assert_clone(r, 1400), id);
+	assert_route(r, id, CV_VRF_GLOBAL);
+	json_decref(ask(f, r, "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, state_of(r).sas == 0 && clones(f, r) == 0);
+}
+
+/* Its profile is taken out of the configuration: it leaves in the same transaction. */
+static void interface_leaves_with_its_profile(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct fakedp_state with;
+
+	bring_up_with(f, side(0), hub(false));
+	with = state_of(r);
+	struct cv_config *next = hub(false);
+	next->n_ike_profile--;
+	assert_string_equal(apply(f, r, next), "");
+	assert_int_equal(state_of(r).sas, 0);
+	assert_int_equal(state_of(r).ifs, with.ifs - 1);
+	assert_int_equal(state_of(r).routes, with.routes - 1);
+	WAIT(f, clones(f, r) == 0);
+}
+
+/* The operator's route to the same prefix stays, and is not taken along. */
+static void configured_route_comes_first(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_config *c = hub(false);
+	struct cv_route route;
+	struct fakedp_state with;
+
+	cfgbuild_route(c, "10.1.0.0/24", "192.0.2.1");
+	bring_up_with(f, side(0), c);
+	assert_false(fakedp_route_by(r->dp, assert_clone(r, 1400), &route));
+	with = state_of(r);
+	json_decref(ask(f, &f->r[0], "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, state_of(r).sas == 0 && clones(f, r) == 0);
+	assert_int_equal(state_of(r).routes, with.routes);
+}
+
+/* VTI-34: with the template's access lists; without them there is no interface (fail closed). */
+static void interface_has_the_filters_of_its_template(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_config *c = hub(false), *next = hub(false);
+	struct cv_if ifc;
+
+	c->interface[2].acl4.in = c->acl[0].name;
+	bring_up_with(f, side(0), c);
+	assert_true(fakedp_if_by_id(r->dp, assert_clone(r, 1400), &ifc));
+	assert_int_not_equal(ifc.acl_in[0], 0);
+	assert_int_equal(ifc.acl_out[0], 0);
+	assert_string_equal(apply(f, r, next), "");
+	WAIT(f, clones(f, r) == 0);
+	assert_int_equal(state_of(r).sas, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(session_gets_an_interface),
+		TEST(interface_is_in_the_vrf_of_its_template),
+		TEST(edits_are_for_later_clones),
+		TEST(interface_survives_restarts),
+		TEST(interface_leaves_with_its_profile),
+		TEST(configured_route_comes_first),
+		TEST(interface_has_the_filters_of_its_template),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
