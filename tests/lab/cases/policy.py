@@ -2,13 +2,15 @@
 """What policy says about packets beyond whom to talk to: fragments, path MTU, replay windows, VRFs."""
 import re
 
-from lab import config as cfg
+from lab import config as cfg, nameserver
 from lab.core import require, wait_until
 from lab.ikedaemons import Conn, StrongSwan
+from lab.nameserver import NameServer
 from lab.peer import LinuxPeer
 from lab.topology import GW_LAN, GW_WAN, HOST_A, HOST_B, NEXT_HOP, PEER_LAN, REMOTE, layer_of
 from lab.vpn import Vpn
 
+_HUB = "hub.example.test"
 
 def counters(vpn):
     return {c["counter"]: c["count"] for c in vpn.culvert.show("counters")["counters"]}
@@ -297,3 +299,27 @@ def dynamic_entry(lab):
         require(len(_temporary(vpn)) == 1, f"{_temporary(vpn)}")
         vpn.daemon.terminate()
         wait_until(lambda: _temporary(vpn) == [], 10, "the temporary rule to go")
+
+
+def peer_by_name(lab):
+    """IPSEC-50, RTR-4, RTR-8: the peer and its key are known by a host name only, which has no address yet; the tunnel comes up
+    once it has one."""
+    vpn = Vpn(lab)
+    server = NameServer(lab, "gw", _HUB)
+    config = vpn.config()
+    config["culvert-platform:platform"]["name-server"] = [{"address": nameserver.ADDRESS, "port": nameserver.PORT}]
+    config["culvert-ipsec:ipsec"]["crypto-map"][0]["entry"][0]["peer"] = [_HUB]
+    key = config["culvert-ike:ike"]["keyring"][0]["pre-shared-key"][0]
+    del key["address"]
+    key["hostname"] = _HUB
+    vpn.culvert.commit(config)
+
+    def shown():
+        return vpn.culvert.show("crypto", "map")["maps"][0]["entries"][0]["peer_names"][0]
+    wait_until(lambda: "error" in shown(), 20, "the name to be unknown")
+    vpn.site.ping(4, 2, "host-a", 0.2, wait=0.5, check=False)
+    require(vpn.daemon.ike_count() == 0 and "address" not in shown(), f"{shown()}")
+    server.say(vpn.peer_address)
+    wait_until(lambda: shown().get("address") == vpn.peer_address, 60, "the address of the name")
+    vpn.up().require_traffic((56,))
+    require(vpn.culvert.show("crypto", "session")["sessions"][0]["peer_name"] == _HUB, "the name in show crypto session")
