@@ -164,7 +164,7 @@ def document(verdicts, stamp):
 Written by `tools/matrix --ike` from the one table in `tests/lab/lab/ike_matrix.py`: each cell is an IKE SA of its own with strongSwan or
 libreswan on a real Linux kernel, and a child of AES-GCM-128. It has passed when packets of 100 and 1500 bytes came back in both
 directions, the peer reports the algorithms of the cell (strongSwan: also version and role), what the cell says was renewed by who it says, packets
-came back in both directions again, and nothing was on the wire in clear.
+came back in both directions again, and Culvert sent nothing in clear.
 
 {stamp}
 

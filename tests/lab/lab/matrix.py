@@ -196,7 +196,7 @@ def document(verdicts, stamp):
 Written by `tools/matrix` from the one table in `tests/lab/lab/matrix.py`: each cell is one SA pair negotiated with strongSwan on a
 real Linux kernel, by turns from either side and with either version of IKE. It has passed when packets of {", ".join(map(str, SIZES))}
 bytes came back in both directions with every byte as it was sent, the kernel reports the algorithms, mode and sequence numbers of
-the cell and has counted the packets on that SA, and nothing was on the wire in clear.
+the cell and has counted the packets on that SA, and Culvert sent nothing in clear.
 
 {stamp}
 
