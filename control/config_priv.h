@@ -88,6 +88,8 @@ int config_check_cert_maps(struct config_check *k);
 /* config_tunnel.c: what an interface of type tunnel needs, references resolved; loops of routes. */
 int config_check_tunnel(struct config_check *k, const struct cfg_interface *i);
 int config_check_tunnel_paths(struct config_check *k);
+/* config_tunnel.c: maps and tunnels that IKE cannot tell apart; everything is resolved, and entries are indexed. */
+void config_warn_shared_peers(struct config_check *k);
 
 /* config_tunnel.c: NULL when there is none; before the references are resolved. */
 const struct cfg_ipsec_profile *config_ipsec_profile(const struct cv_config *c, const char *name);

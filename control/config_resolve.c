@@ -353,7 +353,9 @@ int config_resolve(
 		(r = config_references(&k)) || (r = config_check_network(&k)) || (r = config_check_ike(&k)) ||
 		(r = config_check_aaa(&k)) || (r = config_check_crypto(&k)));
 	config_index_free(&k);
-	if (!r)
+	if (!r) {
 		config_index_entries(c);
+		config_warn_shared_peers(&k);
+	}
 	return r;
 }

@@ -263,6 +263,61 @@ int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
 	return check_protection(k, i);
 }
 
+/* ---- a tunnel and a map to one peer (VTI-9) ---- */
+
+struct shared_peer {
+	struct config_check *k;
+	const struct cfg_interface *tunnel;
+};
+
+/* Does the map end at the tunnel's source, too? */
+static bool ends_at_source(const struct cv_config *c, const struct cfg_crypto_map *m, const struct cfg_tunnel *t)
+{
+	for (unsigned i = 0; i < c->n_interface; i++) {
+		const struct cfg_interface *ifc = &c->interface[i];
+
+		if (ifc->tunnel || ifc->vrf_ref != t->vrf_ref ||
+			(m->local_ref ? m->local_ref != ifc : ifc->map_ref != m))
+			continue;
+		for (unsigned n = 0; n < ifc->n_addr; n++)
+			if (cv_addr_eq(&ifc->addr[n].addr, &t->source))
+				return true;
+	}
+	return false;
+}
+
+static bool warn_shared(void *arg, const struct cfg_map_entry *e)
+{
+	const struct shared_peer *x = arg;
+	const struct cfg_tunnel *t = x->tunnel->tunnel;
+	const struct cfg_ike_profile *p = x->tunnel->map_ref->entry[0].profile_ref;
+	char peer[CV_ADDR_STR], local[CV_ADDR_STR];
+	bool named = false;
+
+	for (unsigned i = 0; i < e->n_peer; i++)
+		named |= cv_addr_eq(&e->peer[i], &t->destination);
+	if (named && !e->map->tunnel && e->profile_ref->version == p->version && ends_at_source(x->k->c, e->map, t))
+		check_warn(x->k,
+			PATH_ENTRY "/peer: %s is the destination of tunnel '%s', too, from the same address %s; an IKE "
+				   "SA serves one of the two, and which one a peer that begins means cannot be known "
+				   "(VTI-9): give one of them another local address, or another version of IKE",
+			ENTRY_PATH(e), cv_addr_str(&t->destination, peer), x->tunnel->name,
+			cv_addr_str(&t->source, local));
+	return true;
+}
+
+void config_warn_shared_peers(struct config_check *k)
+{
+	for (unsigned i = 0; i < k->c->n_interface; i++) {
+		struct shared_peer x = {.k = k, .tunnel = &k->c->interface[i]};
+
+		if (is_protected(x.tunnel))
+			config_peer_entries(k->c, &x.tunnel->tunnel->destination, warn_shared, &x);
+	}
+}
+
+/* ---- loops ---- */
+
 /* VTI-41. The longest configured prefix to the destination in the VRF of the outer packets. */
 static const struct cfg_route *way_to(const struct cv_config *c, const struct cfg_tunnel *t)
 {

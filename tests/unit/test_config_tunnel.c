@@ -245,6 +245,38 @@ static void takes_a_default_route(void **state)
 	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
 }
 
+static void count_shared(void *arg, const char *text)
+{
+	unsigned *n = arg;
+
+	*n += strstr(text, "VTI-9") != NULL;
+	assert_true(
+		!strstr(text, "VTI-9") || strstr(text, "crypto-map[name='vpn']/entry[sequence='10']/peer: 192.0.2.2"));
+}
+
+/* VTI-9: a map entry and a tunnel for one peer from one address; not from another one, nor to another peer. */
+static void warns_of_a_peer_that_a_map_has_too(void **state)
+{
+	static const struct {
+		const char *source, *destination;
+		unsigned warnings;
+	} cases[] = {{NULL, "192.0.2.2", 1}, {NULL, "192.0.2.3", 0}, {"192.0.2.77", "192.0.2.2", 0}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned n = 0;
+
+		if (cases[i].source) {
+			ifc->tunnel->source_if = NULL;
+			addr(&ifc->tunnel->source, cases[i].source);
+		}
+		addr(&ifc->tunnel->destination, cases[i].destination);
+		assert_int_equal(config_resolve(c, err, count_shared, &n), 0);
+		assert_int_equal(n, cases[i].warnings);
+		teardown(state);
+		setup(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +297,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_a_gateway_behind_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_its_own_subnet, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_a_default_route, setup, teardown),
+		cmocka_unit_test_setup_teardown(warns_of_a_peer_that_a_map_has_too, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
