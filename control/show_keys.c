@@ -21,8 +21,11 @@ static void set_key(json_t *o, const struct pki_rsa *key)
 	set_int(o, "bits", (json_int_t)pki_rsa_len(key) * 8);
 	if (!hex)
 		return;
-	for (size_t i = 0; i < der.len; i++)
-		sprintf(hex + 2 * i, "%02X", der.p[i]);
+	for (size_t i = 0; i < der.len; i++) {
+		hex[2 * i] = "0123456789ABCDEF"[der.p[i] >> 4];
+		hex[2 * i + 1] = "0123456789ABCDEF"[der.p[i] & 15];
+	}
+	hex[2 * der.len] = 0;
 	set_str(o, "key_data", hex);
 	free(hex);
 }

@@ -45,8 +45,13 @@ static char *hex_of(const char *kind)
 	int n = i2d_PUBKEY(key, &der);
 	char *text = malloc(2 * (size_t)n + 1);
 
-	for (int i = 0; i < n; i++)
-		sprintf(text + 2 * i, i % 2 ? "%02x" : "%02X", der[i]);
+	if (n <= 0 || !text)
+		abort();
+	for (int i = 0; i < n; i++) { /* both cases */
+		text[2 * i] = "0123456789ABCDEF"[der[i] >> 4];
+		text[2 * i + 1] = "0123456789abcdef"[der[i] & 15];
+	}
+	text[2 * n] = 0;
 	OPENSSL_free(der);
 	EVP_PKEY_free(key);
 	return text;
