@@ -36,6 +36,7 @@ static enum suite suite = SUITE_GCM;
 static const char *only_way, *only_size; /* NULL: all */
 static uint32_t only_sas;		 /* 0: 1, 1000 and 10000 */
 static uint32_t only_rules;		 /* rules in front of those that the traffic matches */
+static uint32_t n_lines;		 /* of the access lists on both interfaces; 0: there are none */
 static uint32_t n_workers;		 /* that poll devices; 0: no devices */
 static const char *save_path;		 /* where frames go instead of being measured */
 static bool quick, count_only, hugepages, changes;
@@ -325,6 +326,7 @@ static const char usage[] =
 	"                              a net_pcap device; sequence numbers are not checked then\n"
 	"  --save FILE                 only write the frames that --way, --size, --sas say to a capture file\n"
 	"  --rules N                   this many rules (up to 20000); those of the SAs come last; default 1 and 10000\n"
+	"  --lists N                   access lists of N lines in and out on both interfaces; default none\n"
 	"  --vector N                  packets that come in at once, up to 256; default 64\n"
 	"  --runs N                    how often each vector is timed, the fastest time counts; default 60\n"
 	"  --quick                     fewer runs, without IMIX and without 10000 SAs or rules\n"
@@ -400,6 +402,8 @@ static const char *arguments(int argc, char **argv)
 				suite = (enum suite)index_of(one_of(value, suite_name, N_SUITES), suite_name, N_SUITES);
 			else if (!strcmp(a, "--save"))
 				save_path = value;
+			else if (!strcmp(a, "--lists"))
+				n_lines = number(value, RULES_MAX - 1);
 			else if (!strcmp(a, "--rules"))
 				only_rules = number(value, RULES_MAX);
 			else
@@ -430,7 +434,7 @@ static void start(void)
 	dp_clock_update();
 	port_make(LAN, "net_null0");
 	port_make(WAN, "net_null1");
-	network();
+	network(n_lines);
 	if (n_workers)
 		device_start(n_workers);
 }

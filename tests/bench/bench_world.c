@@ -10,6 +10,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "acl.h"
 #include "cv_addr.h"
 #include "fib.h"
 #include "iface.h"
@@ -46,7 +47,8 @@ uint16_t packet_len(enum traffic t, uint32_t i)
 
 /* ---- configuration: the real modules ---- */
 
-static const struct dp_module *const mods[] = {&vrf_module, &iface_module, &fib_module, &spd_module, &sa_module};
+static const struct dp_module *const mods[] = {
+	&vrf_module, &acl_module, &iface_module, &fib_module, &spd_module, &sa_module};
 #define N_MODS (sizeof(mods) / sizeof(mods[0]))
 
 static void stage(const struct dp_module *m, uint16_t type, const void *body)
@@ -73,13 +75,33 @@ static void addr(struct cv_addr *a, const char *s)
 		die(s);
 }
 
-static void interface(uint32_t id, const char *ip)
+/* An access list of this number: the last of its lines permits all, the others deny hosts that send nothing. */
+static void list(uint32_t id, uint32_t lines)
+{
+	if (lines)
+		stage(&acl_module, CV_CMD_ACL_SET, &(struct cv_acl){id, id * RULES_MAX});
+	for (uint32_t k = 0; k < lines; k++) {
+		struct cv_acl_line l = {.ref = {id, id * RULES_MAX + k + 1}, .seq = k + 1, .permit = k + 1 == lines};
+		cv_selector_any(&l.sel, CV_AF_INET);
+		if (!l.permit) {
+			addr(&l.sel.src.lo, "10.200.0.0");
+			l.sel.src.lo.b[2] = (uint8_t)(k >> 8);
+			l.sel.src.lo.b[3] = (uint8_t)k;
+			l.sel.src.hi = l.sel.src.lo;
+		}
+		stage(&acl_module, CV_CMD_ACL_LINE_SET, &l);
+	}
+}
+
+static void interface(uint32_t id, const char *ip, uint32_t lines)
 {
 	struct cv_if c = {.if_id = id, .type = CV_IF_ETHERNET, .port_id = id, .mtu = 1600, .admin_up = 1};
 	struct cv_if_addr a = {.if_id = id};
 	snprintf(c.name, sizeof(c.name), "if%u", id);
 	if (cv_ifaddr_parse(ip, &a.addr, &a.plen))
 		die(ip);
+	list(id, lines);
+	c.acl_in[0] = c.acl_out[0] = (uint16_t)(lines ? id : 0);
 	stage(&iface_module, CV_CMD_IF_SET, &c);
 	stage(&iface_module, CV_CMD_IF_ADDR_ADD, &a);
 }
@@ -124,10 +146,10 @@ static void route(const char *prefix, uint32_t if_id, const char *gw)
 	stage(&fib_module, CV_CMD_ROUTE_SET, &r);
 }
 
-void network(void)
+void network(uint32_t lines)
 {
-	interface(LAN, "10.1.0.1/16");
-	interface(WAN, "192.0.2.1/24");
+	interface(LAN, "10.1.0.1/16", lines);
+	interface(WAN, "192.0.2.1/24", lines);
 	route("10.64.0.0/10", WAN, "192.0.2.2");
 	commit();
 	neighbour(WAN, "192.0.2.2", 2);

@@ -41,8 +41,8 @@ __attribute__((noreturn)) void die(const char *what);
 
 /* Length of the i-th inner IP packet. */
 uint16_t packet_len(enum traffic t, uint32_t i);
-/* Both ports, their addresses, routes and neighbours. */
-void network(void);
+/* Both ports, their addresses, routes and neighbours. lines: of access lists in and out on both, 0 = none. */
+void network(uint32_t lines);
 /* A DPDK device of this name becomes a port. */
 void port_make(uint32_t id, const char *vdev);
 /* Instead of what was there: n rules, each with a pair of SAs of the same key, so that our own output could be fed back
