@@ -348,7 +348,8 @@ static void test_render_net(void **state)
 		"C    10.1.0.0/24 is directly connected, lan", "S    10.9.0.0/16 is discarded", NULL};
 	static const char *const lists[] = {"Extended IP access list 101\n",
 		"    10 permit tcp 10.1.0.0 0.0.0.255 range 1000 2000 host 10.2.0.1 eq 443\n",
-		"    20 deny ip any 2001:db8::/32 log\n", NULL};
+		"    20 deny ip any 2001:db8::/32 log (1 match)\n", "    (implicit) deny ip any any (12 matches)\n",
+		NULL};
 	static const char *const diff[] = {"+ /a/b = 1\n", "- /a/c = 2\n", "~ /a/d: 3 -> 4\n", "+ /a/e\n", NULL};
 
 	(void)state;
@@ -366,7 +367,7 @@ static void test_render_net(void **state)
 		"\"source\": \"10.1.0.0/24\", \"source_port\": \"1000-2000\", \"destination\": \"host 10.2.0.1\","
 		"\"destination_port\": \"443\"}, {\"sequence\": 20, \"action\": \"deny\", \"protocol\": \"ip\", "
 		"\"source\": \"any\","
-		"\"destination\": \"2001:db8::/32\", \"log\": true}]}]}",
+		"\"destination\": \"2001:db8::/32\", \"log\": true, \"matches\": 1}], \"implicit_deny\": 12}]}",
 		"{}", lists);
 	shows(render_diff,
 		"{\"diff\": [{\"op\": \"create\", \"path\": \"/a/b\", \"value\": \"1\"}, {\"op\": \"delete\", "

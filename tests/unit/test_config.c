@@ -194,6 +194,29 @@ static void dangling_map(void **state)
 	assert_refused(f, "/ietf-interfaces:interfaces/interface[name='wan']/culvert-ipsec:crypto-map", "known: vpn");
 }
 
+/* An interface that filters by no list is refused; one whose list has nothing for the family is warned about. */
+static void access_groups(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->interface[0].acl4.in = "site2";
+	f->c->interface[1].acl6.out = "site2";
+	assert_warns(f,
+		"/ietf-interfaces:interfaces/interface[name='wan']/culvert-acl:access-group/ipv6/out: 'site2' permits "
+		"nothing of this family");
+	assert_null(strstr(f->warnings, "ipv4/in"));
+	assert_true(f->c->acl[0].asked);
+}
+
+static void dangling_access_group(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c->interface[1].acl6.in = "x";
+	assert_refused(f, "/ietf-interfaces:interfaces/interface[name='wan']/culvert-acl:access-group/ipv6/in",
+		"no access-list named 'x'; known: site2");
+}
+
 static void dangling_vrf(void **state)
 {
 	struct fixture *f = *state;
@@ -1026,6 +1049,8 @@ int main(void)
 		TEST(dangling_references),
 		TEST(dangling_transform_set),
 		TEST(dangling_map),
+		TEST(access_groups),
+		TEST(dangling_access_group),
 		TEST(dangling_vrf),
 		TEST(duplicate_names),
 		TEST(duplicate_routes),

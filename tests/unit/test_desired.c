@@ -81,6 +81,10 @@ static const char *steps(struct fixture *f)
 		[CV_CMD_SPD_DEL] = "-spd",
 		[CV_CMD_SPD_RULE_SET] = "rule",
 		[CV_CMD_SPD_RULE_DEL] = "-rule",
+		[CV_CMD_ACL_SET] = "acl",
+		[CV_CMD_ACL_DEL] = "-acl",
+		[CV_CMD_ACL_LINE_SET] = "line",
+		[CV_CMD_ACL_LINE_DEL] = "-line",
 	};
 	static char text[1024];
 
@@ -185,6 +189,43 @@ static void changed_acl_line(void **state)
 	f->c[1]->acl[0].n_line = 0;
 	cfgbuild_line(&f->c[1]->acl[0], 10, true, "10.1.0.0/24", "10.3.0.0/24");
 	assert_string_equal(steps(f), "-rule | rule ");
+}
+
+/* A list is the dataplane's business once an interface filters by it, and a line that changes is another counter. */
+static void filtered_interface(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c[1]->interface[0].acl4.in = "site2";
+	assert_string_equal(steps(f), "| acl line if ");
+	const struct cv_if *m = f->steps.step[2].body;
+	const struct cfg_acl *a = &f->c[1]->acl[0];
+
+	assert_int_equal(m->acl_in[0], a->id);
+	assert_int_equal(m->acl_in[1] + m->acl_out[0] + m->acl_out[1], 0);
+	assert_true(a->id && a->counter && a->line[0].counter && a->counter != a->line[0].counter);
+}
+
+static void filter_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c[0]->interface[0].acl6.out = "site2";
+	assert_string_equal(steps(f), "-line -acl | if ");
+}
+
+static void filter_line_changed(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 2; i++) {
+		f->c[i]->interface[0].acl4.out = "site2";
+		cfgbuild_line(&f->c[i]->acl[0], 20, i, "10.4.0.0/16", "10.5.0.0/16");
+	}
+	/* the map's rule of the line goes with it */
+	assert_string_equal(steps(f), "-rule -line | line rule ");
+	assert_int_equal(f->c[0]->acl[0].line[0].counter, f->c[1]->acl[0].line[0].counter);
+	assert_int_not_equal(f->c[0]->acl[0].line[1].counter, f->c[1]->acl[0].line[1].counter);
 }
 
 static void map_removed_from_interface(void **state)
@@ -390,6 +431,9 @@ int main(void)
 		TEST(interface_with_map_into_another_vrf),
 		TEST(interface_into_another_vrf),
 		TEST(changed_acl_line),
+		TEST(filtered_interface),
+		TEST(filter_removed),
+		TEST(filter_line_changed),
 		TEST(map_removed_from_interface),
 		TEST(shared_map),
 		TEST(inside_vrf_of_rules),

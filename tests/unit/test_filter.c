@@ -274,6 +274,29 @@ static void changes(void **state)
 	assert_int_equal(env_commit(), CV_ERR_NOT_FOUND);
 }
 
+/* After a restart of control everything is named again: what stayed goes on counting, what is not named is gone. */
+static void sync(void **state)
+{
+	(void)state;
+	env_acl_line(LIST, 1, 10, true, 0, "any4", "any4");
+	env_acl_line(LIST, 2, 5, true, 0, "10.0.0.9/32", "any4");
+	filters(1, LIST, 0);
+	assert_true(passes(udp4(5), DROP_ACL_IN));
+	assert_true(passes(env_udp("10.0.0.8", "10.1.0.2", 1, 2, 10), DROP_ACL_IN));
+	env_sync();
+	env_vrf(1);
+	env_two_ports();
+	env_acl(LIST, DENIED);
+	env_acl_line(LIST, 1, 10, true, 0, "any4", "any4");
+	commit();
+	filters(1, LIST, 0);
+	assert_int_equal(env_acl_count(1), 1);
+	assert_int_equal(env_acl_count(2), 0);
+	env_neigh(2, "10.1.0.2", 2);
+	assert_true(passes(udp4(5), DROP_ACL_IN));
+	assert_int_equal(env_acl_count(1), 2);
+}
+
 /* Two lines cannot count with one number, a line needs its list, and what is refused changes nothing. */
 static void refused(void **state)
 {
@@ -412,7 +435,8 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(in_and_out), T(vlan), T(to_ourselves), T(neighbours), T(fragments),
-		T(waits_for_neighbour), T(made_here), T(changes), T(refused), T(tunnel), T(decrypted), T(fast_path)};
+		T(waits_for_neighbour), T(made_here), T(changes), T(sync), T(refused), T(tunnel), T(decrypted),
+		T(fast_path)};
 
 	env_init();
 	env_ports(2);
