@@ -30,6 +30,25 @@ static inline bool buffer_ok(const struct rte_mbuf *m)
 	       off + m->data_len + ESP_TAIL_ROOM <= m->buf_len;
 }
 
+/* To the port of ESP in UDP, that is, or of IKE. */
+static inline bool is_natt(struct ip4_words h, const uint8_t *ip)
+{
+	uint16_t port;
+	memcpy(&port, ip + sizeof(struct rte_ipv4_hdr) + 2, sizeof(port));
+	return port == FAST_NATT_PORT && ip4_proto(h) == IPPROTO_UDP;
+}
+
+/* The i-th packet of the vector is the k-th that may be ESP for us. */
+static inline uint16_t take_esp(struct fast_worker *f, struct rte_mbuf *m, uint32_t i, uint32_t k, const uint8_t *ip)
+{
+	uint32_t spi;
+	memcpy(&spi, ip + fast_esp_off(ip), sizeof(spi)); /* behind a packet there is room to read */
+	rte_prefetch0(&sa_table[rte_be_to_cpu_32(spi) & (CV_SA_MAX - 1u)]);
+	f->esp_at[k] = (uint16_t)i;
+	f->esp[k] = m;
+	return FAST_TAKEN;
+}
+
 /* Sort a vector into slots, ESP and packets for the pipeline (where[]). Returns the bytes of the first two. */
 static uint64_t parse(struct fast_worker *f, const struct dp_if *ifp, struct rte_mbuf *const *pkts, unsigned n)
 {
@@ -61,17 +80,15 @@ static uint64_t parse(struct fast_worker *f, const struct dp_if *ifp, struct rte
 				f->where[i] = FAST_PIPELINE;
 			break;
 		}
-		if (fast_flow_ok(h)) {
+		const bool natt = is_natt(h, ip);
+		if (unlikely(natt)) {
+			f->where[i] = take_esp(f, m, i, n_esp++, ip);
+		} else if (fast_flow_ok(h)) {
 			longest = RTE_MAX(longest, len);
 			f->where[i] = (uint16_t)n_slot;
 			fast_slot_fill(f, &f->slot[n_slot++], m, ip, h, from, len);
 		} else if (ip4_proto(h) == IPPROTO_ESP) {
-			uint32_t spi;
-			memcpy(&spi, ip + sizeof(struct rte_ipv4_hdr), sizeof(spi));
-			rte_prefetch0(&sa_table[rte_be_to_cpu_32(spi) & (CV_SA_MAX - 1u)]);
-			f->where[i] = FAST_TAKEN;
-			f->esp_at[n_esp] = (uint16_t)i;
-			f->esp[n_esp++] = m;
+			f->where[i] = take_esp(f, m, i, n_esp++, ip);
 		} else {
 			continue;
 		}

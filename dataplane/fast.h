@@ -9,7 +9,8 @@
  * What is not in the key is checked per packet (lengths, TTL, header checksum, sequence numbers), or is the same for
  * one value of flow_generation(): a flow from before it is held against what has changed since (fast_stale.c), so that
  * a change costs those flows only that it concerns. For IPv4 packets in one buffer, without options or fragments, and
- * ESP tunnels over IPv4, without UDP around them, that are no part of a bundle.
+ * ESP tunnels over IPv4, in UDP or not (RFC 3948), that are no part of a bundle. A packet whose peer is not where the
+ * SA says (a NAT has given it another port) is the pipeline's, as is all else on port 4500, also what is only passing.
  *
  *   frames -> parse -+-> ESP of a known SA: decrypt -> inner packet -+
  *                    +-> clear packet -------------------------------+-> look up -+-> forward -> transmit
@@ -27,6 +28,7 @@
 
 #include <rte_ether.h>
 #include <rte_tcp.h>
+#include <rte_udp.h>
 
 #include "esp.h"
 #include "flow_change.h"
@@ -222,11 +224,25 @@ static inline void fast_frame(struct rte_mbuf *m, uint8_t *ip, uint32_t len, __m
 uint64_t fast_renew(struct fast_worker *f, struct fast_way *way);
 
 #define FAST_IP_MIN 28u /* header, and what ports are read from */
+#define FAST_NATT_PORT RTE_BE16(4500)
 
 /* The SAs that both directions know. */
 static inline bool fast_knows(const struct sa *sa)
 {
-	return sa->kind <= SA_ESP_TUNNEL && sa->outer_af == CV_AF_INET && !(sa->flags & (SA_F_UDP | SA_F_NESTED));
+	return sa->kind <= SA_ESP_TUNNEL && sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_NESTED);
+}
+
+/* The kind that has code of its own. */
+static inline bool fast_plain(const struct sa *sa)
+{
+	return sa->kind == SA_ESP_PLAIN && !(sa->flags & SA_F_UDP);
+}
+
+/* Where ESP begins in a received packet that is for fast_in(). */
+static inline uint32_t fast_esp_off(const uint8_t *ip)
+{
+	return ip[9] == IPPROTO_UDP ? sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr)
+				    : sizeof(struct rte_ipv4_hdr);
 }
 
 /* Decrypt what is in esp[], and find slots for the inner packets. What cannot be decrypted here goes through the

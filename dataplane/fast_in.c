@@ -8,8 +8,8 @@
 #include "fib.h"
 #include "urpf.h"
 
-#define ESP_OFF sizeof(struct rte_ipv4_hdr) /* of the ESP header from the outer one */
-#define PAD_MAX 16u			    /* more than alignment needs goes the long way */
+#define L4_OFF sizeof(struct rte_ipv4_hdr) /* of ESP or UDP from the outer IP header */
+#define PAD_MAX 16u			   /* more than alignment needs goes the long way */
 #define ECN_MASK 3u
 
 /* The SAs of all ESP received, in iw->sa; what is behind them is asked for. */
@@ -20,7 +20,8 @@ static void find_sas(struct worker *w)
 	const struct sa *last = NULL;
 	for (uint32_t i = 0; i < f->n_esp; i++) {
 		uint32_t spi;
-		memcpy(&spi, rte_pktmbuf_mtod_offset(f->esp[i], uint8_t *, sizeof(struct rte_ether_hdr) + ESP_OFF), 4);
+		const uint8_t *ip = rte_pktmbuf_mtod_offset(f->esp[i], uint8_t *, sizeof(struct rte_ether_hdr));
+		memcpy(&spi, ip + fast_esp_off(ip), 4);
 		const struct sa *sa = sa_get(rte_be_to_cpu_32(spi));
 		iw->sa[i] = sa;
 		if (likely(sa == last))
@@ -54,18 +55,29 @@ static inline bool can(const struct sa *sa, const struct dp_if *ifp, uint32_t ge
 	       urpf_accepts4(ifp, remote) && !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
 }
 
-/* Fill in the operation on a packet of this SA. False: the pipeline is to find out what is wrong with it. aead, esn:
- * what the SA is, constants where this is expanded. */
-static __rte_always_inline bool prepare(const struct sa *sa, uint64_t ends, uint8_t *ip, struct crypto_op *op,
-	struct esp_saved *saved, uint64_t *seq, bool aead, bool esn)
+/* Is it UDP from where the peer was last seen, and nothing but the datagram? */
+static inline bool natt_ok(const struct sa *sa, const uint8_t *ip)
 {
-	uint8_t *esp = ip + ESP_OFF;
-	const uint32_t len = (uint32_t)(ip[2] << 8 | ip[3]) - (uint32_t)ESP_OFF;
+	const struct rte_udp_hdr *udp = (const void *)(ip + L4_OFF);
+	const uint32_t len = (uint32_t)(ip[2] << 8 | ip[3]) - (uint32_t)L4_OFF;
+	return ip[9] == IPPROTO_UDP && len >= sizeof(*udp) + ESP_HDR_LEN && rte_bswap16(udp->dgram_len) == len &&
+	       rte_bswap16(udp->src_port) == sa->udp_peer;
+}
+
+/* Fill in the operation on a packet of this SA. False: the pipeline is to find out what is wrong with it. aead, esn,
+ * udp: what the SA is, constants where this is expanded. */
+static __rte_always_inline bool prepare(const struct sa *sa, uint64_t ends, uint8_t *ip, struct crypto_op *op,
+	struct esp_saved *saved, uint64_t *seq, bool aead, bool esn, bool udp)
+{
+	const uint32_t off = (uint32_t)(L4_OFF + (udp ? sizeof(struct rte_udp_hdr) : 0));
+	uint8_t *esp = ip + off;
+	const uint32_t len = (uint32_t)(ip[2] << 8 | ip[3]) - off;
 	uint64_t addr;
 	uint32_t spi;
 	memcpy(&addr, ip + 12, sizeof(addr));
 	memcpy(&spi, esp, sizeof(spi));
 	return likely(addr == ends && rte_bswap32(spi) == sa->spi) &&
+	       likely(udp ? natt_ok(sa, ip) : ip[9] == IPPROTO_ESP) &&
 	       likely(esp_op_in(sa, esp, len, op, saved, seq, aead, esn) == DROP_NONE);
 }
 
@@ -74,14 +86,14 @@ static __rte_noinline bool prepare_other(
 	struct ipsec_worker *iw, const struct sa *sa, uint64_t ends, uint8_t *ip, uint32_t n_op)
 {
 	return prepare(sa, ends, ip, &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], sa->iv == SA_IV_AEAD,
-		sa->flags & SA_F_ESN);
+		sa->flags & SA_F_ESN, sa->flags & SA_F_UDP);
 }
 
 static inline bool prepare_any(
 	struct ipsec_worker *iw, const struct sa *sa, bool plain, uint64_t ends, uint8_t *ip, uint32_t n_op)
 {
 	if (likely(plain))
-		return prepare(sa, ends, ip, &iw->op[n_op], NULL, &iw->seq[n_op], true, false);
+		return prepare(sa, ends, ip, &iw->op[n_op], NULL, &iw->seq[n_op], true, false, false);
 	return prepare_other(iw, sa, ends, ip, n_op);
 }
 
@@ -104,7 +116,7 @@ static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *byt
 			good = can(sa, ifp, f->fib_generation);
 			if (good) {
 				uint32_t local, remote;
-				plain = sa->kind == SA_ESP_PLAIN;
+				plain = fast_plain(sa);
 				memcpy(&local, sa->in.local, 4);
 				memcpy(&remote, sa->in.remote, 4);
 				ends = (uint64_t)local << 32 | remote;
@@ -211,7 +223,7 @@ static void long_way(struct worker *w, const struct dp_if *ifp, struct esp_run *
 	m->data_len = (uint16_t)(outer[2] << 8 | outer[3]);
 	m->pkt_len = m->data_len;
 	*pkt_meta(m) = (struct pkt_meta){
-		.vrf = ifp->vrf_id, .if_rx = ifp->id, .l4_proto = IPPROTO_ESP, .l4_off = (uint16_t)ESP_OFF};
+		.vrf = ifp->vrf_id, .if_rx = ifp->id, .l4_proto = outer[9], .l4_off = (uint16_t)L4_OFF};
 	enum drop_reason why = esp_in_judge(w, run->sa, i, f->fresh[i]);
 	if (unlikely(why != DROP_NONE)) {
 		esp_in_fail(w, m, run->sa, why);

@@ -10,7 +10,7 @@
 
 #define PLAIN_HEAD 36u /* outer IP header, SPI, sequence number, IV */
 
-/* What the frames of one SA of kind SA_ESP_PLAIN have in common. */
+/* What the frames of one SA that is fast_plain() have in common. */
 struct frame_template {
 	__m128i l2;
 	uint64_t ip[2]; /* outer header up to the source; TOS, length, ID, DF and checksum are zero */
@@ -121,7 +121,7 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 		iw->pkt[n_op + k] = slot[k].m;
 		bytes += slot[k].len;
 	}
-	if (likely(sa->kind == SA_ESP_PLAIN))
+	if (likely(fast_plain(sa)))
 		outer = plain_all(iw, sa, a, slot, good, seq, n_op);
 	else
 		outer = other_all(iw, sa, a, slot, good, seq, n_op);
