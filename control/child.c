@@ -388,7 +388,9 @@ static void fill_common(struct cv_sa *sa, const struct child *ch, enum cv_sa_dir
 	sa->encr = ch->suite.encr;
 	sa->integ = ch->suite.encr ? ch->suite.integ : ch->suite.ah;
 	sa->flags = ch->egress | (ch->udp_encap ? CV_SA_F_UDP_ENCAP : 0) | (ch->esn ? CV_SA_F_ESN : 0) |
-		    (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY) | (ch->bundled ? CV_SA_F_BUNDLED : 0);
+		    (ch->replay_window ? 0 : CV_SA_F_NO_REPLAY) | (ch->bundled ? CV_SA_F_BUNDLED : 0) |
+		    (ch->per_resource ? CV_SA_F_PER_RESOURCE : 0);
+	sa->resource = out ? ch->resource : 0;
 	sa->replay_window = ch->replay_window;
 	sa->front_vrf = ch->path.vrf;
 	sa->inside_vrf = ch->ivrf;
@@ -519,6 +521,8 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->cpi_in = p->cpi_in;
 	ch->cpi_out = p->cpi_out;
 	ch->transport = p->transport;
+	ch->per_resource = p->per_resource;
+	ch->resource = p->resource;
 	ch->n_sel = n_sel;
 	memcpy(ch->sel, p->sel, ch->n_sel * sizeof(ch->sel[0]));
 	ch->lifetime_s = p->lifetime_s;

@@ -46,6 +46,8 @@ struct child {
 	struct algo_suite suite;
 	bool esn, transport;
 	uint16_t cpi_in, cpi_out; /* the suite compresses */
+	bool per_resource;	  /* one of several with the same selectors (RFC 9611) ... */
+	uint8_t resource;	  /* ... for worker resource - 1; 0 = for all that have none */
 	bool manual;		  /* of an entry with session keys: not IKE's */
 	bool odd;		  /* manual: the inbound SA has the odd one of the two indexes, because its SPI has */
 	/*

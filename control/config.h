@@ -363,6 +363,7 @@ struct cfg_ike_profile {
 	const struct cfg_pool *pool_ref; /* resolved */
 	bool mobike;			 /* IKEv2: RFC 4555 */
 	uint32_t auth_lifetime_s; /* IKEv2 responder: how long an authentication is good for (RFC 4478); 0 = for good */
+	uint8_t per_resource;	  /* IKEv2: children beside the first of the same selectors (RFC 9611) */
 	uint8_t window_size;	  /* IKEv2: requests of the peer taken at a time (RFC 7296 2.3); 0 is 1 */
 	uint16_t fragment_size;	  /* IP packets of IKE beyond it are sent as IKE fragments; 0 = never */
 	/* resolved */

@@ -104,6 +104,15 @@ static void on_peer(struct control *c, const void *body)
 		ike_peer_moved(c->ike, child_ike_id(ch), &p->addr, p->port);
 }
 
+static void on_resource(struct control *c, const void *body)
+{
+	const struct cv_evt_sa_resource *r = body;
+	struct child *ch = child_by_ref(c->children, &r->ref);
+
+	if (ch && !ch->released && r->resource && r->resource <= CV_WORKER_MAX)
+		ike_child_resource(c->ike, child_ike_id(ch), (uint8_t)r->resource);
+}
+
 static void on_link(struct control *c, const void *body)
 {
 	const struct cv_evt_link *l = body;
@@ -143,6 +152,7 @@ void host_event(void *ctx, const struct cv_msg *m)
 		{CV_EVT_ACQUIRE, sizeof(struct cv_evt_acquire), on_acquire},
 		{CV_EVT_SA_EXPIRE, sizeof(struct cv_evt_sa_expire), on_expire},
 		{CV_EVT_SA_PEER, sizeof(struct cv_evt_sa_peer), on_peer},
+		{CV_EVT_SA_RESOURCE, sizeof(struct cv_evt_sa_resource), on_resource},
 		{CV_EVT_LINK, sizeof(struct cv_evt_link), on_link},
 		{CV_EVT_INVALID_SPI, sizeof(struct cv_evt_invalid_spi), on_invalid_spi},
 		{CV_EVT_TRACE, sizeof(struct cv_evt_trace), on_trace},
@@ -322,6 +332,14 @@ static uint32_t host_load(void *ctx)
 	return load_read(&((struct control *)ctx)->load);
 }
 
+static unsigned host_resources(void *ctx)
+{
+	const struct control *c = ctx;
+	unsigned all = control_max_workers(c), n = c->running ? c->running->workers : 0;
+
+	return n && n < all ? n : all;
+}
+
 const struct ike_ops host_ike_ops = {
 	.now_ms = host_now_ms,
 	.send = host_send,
@@ -337,6 +355,7 @@ const struct ike_ops host_ike_ops = {
 	.acquire_failed = host_acquire_failed,
 	.local_addr = host_local_addr,
 	.local_addrs = host_local_addrs,
+	.resources = host_resources,
 	.entry_serves = host_entry_serves,
 	.load = host_load,
 	.aaa_ask = host_aaa_ask,

@@ -182,6 +182,8 @@ static void write_sa(struct sas *x, struct show_text *t, const struct child *ch,
 	text_str(t, "mode", ch->transport ? "Transport" : "Tunnel");
 	text_flag(t, "udp_encaps", ch->udp_encap);
 	text_flag(t, "esn", ch->esn);
+	if (ch->per_resource)
+		text_int(t, "worker", ch->resource);
 	text_int(t, "slot", 0);
 	text_int(t, "conn_id", key.index); /* VRF-49: consecutive */
 	text_str(t, "crypto_map", r->entry->map->name);

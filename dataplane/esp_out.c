@@ -453,11 +453,11 @@ static void no_sa(struct worker *w, struct rte_mbuf *m, const struct spd_verdict
 }
 
 /* The SA the policy names. A cached verdict may be older than the SA's removal: then ask the policy itself. */
-static const struct sa *protect_sa(struct rte_mbuf *m, struct spd_verdict *v)
+static const struct sa *protect_sa(const struct worker *w, struct rte_mbuf *m, struct spd_verdict *v)
 {
 	const struct sa *sa = v->sa ? sa_get(v->sa) : NULL;
 	if (unlikely(v->sa && !sa)) {
-		spd_match_uncached(true, m, v);
+		spd_match_uncached(w->index, true, m, v);
 		sa = v->action == CV_SPD_PROTECT && v->sa ? sa_get(v->sa) : NULL;
 	}
 	return sa && likely(sa->dir == CV_SA_OUT) ? sa : NULL;
@@ -482,11 +482,12 @@ static inline void protect(struct worker *w, struct rte_mbuf *m, const struct sp
 }
 
 /* True when there is an SA for the packet: then it is in *c. */
-static inline bool choose(struct rte_mbuf *m, struct spd_verdict *v, struct chosen *c, uint32_t generation)
+static inline bool choose(
+	const struct worker *w, struct rte_mbuf *m, struct spd_verdict *v, struct chosen *c, uint32_t generation)
 {
 	if (likely(v->sa == c->index && c->sa))
 		return true;
-	c->sa = protect_sa(m, v);
+	c->sa = protect_sa(w, m, v);
 	if (!c->sa)
 		return false;
 	c->index = v->sa;
@@ -545,7 +546,7 @@ void ipsec_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *bypass, s
 	for (uint32_t i = 0; i < n; i++) {
 		struct spd_verdict *verdict = &iw->verdict[i];
 		struct rte_mbuf *m = v->pkt[i];
-		if (likely(verdict->action == CV_SPD_PROTECT) && likely(choose(m, verdict, &chosen, generation)))
+		if (likely(verdict->action == CV_SPD_PROTECT) && likely(choose(w, m, verdict, &chosen, generation)))
 			protect(w, m, verdict, &chosen, outer);
 		else if (verdict->action == CV_SPD_BYPASS) /* perhaps only since choose() asked again */
 			bypass->pkt[bypass->n++] = m;

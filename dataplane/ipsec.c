@@ -27,12 +27,11 @@ int ipsec_init(void)
 
 struct ipsec_worker *ipsec_worker_create(uint32_t index, int socket)
 {
-	(void)index;
 	struct ipsec_worker *iw = rte_zmalloc_socket("ipsec_worker", sizeof(*iw), RTE_CACHE_LINE_SIZE, socket);
 	if (!iw)
 		return NULL;
 	iw->crypto = ipsec_crypto()->ctx_create();
-	iw->cache = spd_cache_create();
+	iw->cache = spd_cache_create(index);
 	iw->comp = ipcomp_new();
 	if (!iw->crypto || !iw->cache || !iw->comp) {
 		ipsec_worker_destroy(iw);

@@ -20,6 +20,9 @@
 #define SA_EVENT_SOFT 1u
 #define SA_EVENT_HARD 2u
 #define SA_EVENT_PEER 4u
+#define SA_EVENT_RESOURCE 8u /* a worker would like an SA of its own; one bit per worker: */
+#define SA_EVENT_RESOURCE_BIT(worker) (1u << (8 + ((worker)-1) % CV_WORKER_MAX))
+#define SA_EVENT_RESOURCE_BITS (((1u << CV_WORKER_MAX) - 1u) << 8)
 
 /*
  * Several workers write this line; it is separate from the read-mostly lines of struct sa. An outbound SA costs one
@@ -149,6 +152,9 @@ static inline const struct sa *sa_get(uint32_t index)
 
 /* Worker: tell main something about an SA, once. what is one SA_EVENT_*, reason an enum cv_expire_reason. */
 void sa_event_raise(const struct sa *sa, uint32_t what, uint32_t reason);
+/* Worker (by its index): it sends by this SA and would like one of its own (RFC 9611). Told once until the SAs of the
+ * rule change. */
+void sa_event_resource(const struct sa *sa, uint32_t worker);
 /* Worker: an authenticated packet of this inbound SA came from another address or port. */
 void sa_event_peer(const struct sa *sa, const struct cv_addr *addr, uint16_t port);
 /* Main: turn what workers raised into messages for control. */

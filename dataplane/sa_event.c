@@ -32,14 +32,13 @@ int sa_event_init(void)
 	return ring ? 0 : -rte_errno;
 }
 
-static void raise_once(const struct sa *sa, struct news *n)
+static void raise_once(const struct sa *sa, struct news *n, uint32_t bit)
 {
-	uint32_t old = __atomic_fetch_or(&sa->state->events, n->what, __ATOMIC_RELAXED);
-	if (old & n->what)
+	uint32_t old = __atomic_fetch_or(&sa->state->events, bit, __ATOMIC_RELAXED);
+	if (old & bit)
 		return;
 	if (rte_ring_mp_enqueue_elem(ring, n, sizeof(*n)))
-		__atomic_fetch_and(
-			&sa->state->events, ~(uint32_t)n->what, __ATOMIC_RELAXED); /* full: the next packet tries */
+		__atomic_fetch_and(&sa->state->events, ~bit, __ATOMIC_RELAXED); /* full: the next packet tries */
 }
 
 void sa_event_raise(const struct sa *sa, uint32_t what, uint32_t reason)
@@ -49,7 +48,16 @@ void sa_event_raise(const struct sa *sa, uint32_t what, uint32_t reason)
 	if (what == SA_EVENT_HARD)
 		__atomic_store_n(&sa->state->expired, 1, __ATOMIC_RELAXED);
 	struct news n = {.index = sa->index, .spi = sa->spi, .what = (uint16_t)what, .reason = (uint16_t)reason};
-	raise_once(sa, &n);
+	raise_once(sa, &n, what);
+}
+
+void sa_event_resource(const struct sa *sa, uint32_t worker)
+{
+	uint32_t bit = SA_EVENT_RESOURCE_BIT(worker);
+	if (__atomic_load_n(&sa->state->events, __ATOMIC_RELAXED) & bit)
+		return;
+	struct news n = {.index = sa->index, .spi = sa->spi, .what = SA_EVENT_RESOURCE, .reason = (uint16_t)worker};
+	raise_once(sa, &n, bit);
 }
 
 void sa_event_peer(const struct sa *sa, const struct cv_addr *addr, uint16_t port)
@@ -58,7 +66,7 @@ void sa_event_peer(const struct sa *sa, const struct cv_addr *addr, uint16_t por
 		return;
 	struct news n = {.index = sa->index, .spi = sa->spi, .what = SA_EVENT_PEER, .port = port, .af = addr->af};
 	memcpy(n.addr, addr->b, sizeof(n.addr));
-	raise_once(sa, &n);
+	raise_once(sa, &n, SA_EVENT_PEER);
 }
 
 static void send_expire(const struct sa *sa, const struct news *n)
@@ -90,6 +98,15 @@ static void send_peer(const struct sa *sa, const struct news *n)
 	dp_event(&msg);
 }
 
+static void send_resource(const struct news *n)
+{
+	struct cv_msg msg = {
+		.h = {.type = CV_EVT_SA_RESOURCE, .len = sizeof(msg.h) + sizeof(struct cv_evt_sa_resource)}};
+	*(struct cv_evt_sa_resource *)msg.body =
+		(struct cv_evt_sa_resource){.ref = {.index = n->index, .spi = n->spi}, .resource = n->reason};
+	dp_event(&msg);
+}
+
 void sa_events_poll(void)
 {
 	struct news n;
@@ -99,6 +116,8 @@ void sa_events_poll(void)
 			continue; /* removed meanwhile */
 		if (n.what == SA_EVENT_PEER)
 			send_peer(sa, &n);
+		else if (n.what == SA_EVENT_RESOURCE)
+			send_resource(&n);
 		else
 			send_expire(sa, &n);
 	}

@@ -641,6 +641,7 @@ static void binding_fill(struct spd_binding *b, const struct spd_rule *r, const 
 {
 	b->sa = sa->index;
 	b->n_sel = sa->n_sel;
+	b->resource = sa->conf.resource;
 	for (uint32_t i = 0; i < sa->n_sel; i++) {
 		b->sel[i] = sa->sel[i];
 		if (covers(&sa->sel[i], &r->sel)) {
@@ -674,9 +675,14 @@ void spd_rule_rebind(uint32_t rule_id)
 		set = calloc(1, sizeof(*set) + n * sizeof(set->b[0]));
 		if (!set)
 			rte_panic("spd: out of memory while publishing\n");
-		for (uint32_t i = sa_rule_first(rule_id); i; i = sa_get(i)->next_in_rule)
-			if (!__atomic_load_n(&sa_get(i)->state->expired, __ATOMIC_RELAXED))
-				binding_fill(&set->b[set->n++], r, sa_get(i));
+		for (uint32_t i = sa_rule_first(rule_id); i; i = sa_get(i)->next_in_rule) {
+			const struct sa *sa = sa_get(i);
+			if (__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED))
+				continue;
+			binding_fill(&set->b[set->n++], r, sa);
+			set->per_resource |= (sa->conf.flags & CV_SA_F_PER_RESOURCE) != 0;
+			__atomic_fetch_and(&sa->state->events, ~SA_EVENT_RESOURCE_BITS, __ATOMIC_RELAXED);
+		}
 	}
 	__atomic_store_n(&r->bind, set, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&spd_generation, 1, __ATOMIC_RELEASE);

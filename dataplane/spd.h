@@ -19,12 +19,14 @@
 
 /* An outbound SA that serves a rule. */
 struct spd_binding {
-	uint32_t sa;	/* index */
-	uint32_t n_sel; /* 0: its selectors cover the whole rule */
+	uint32_t sa;	   /* index */
+	uint16_t n_sel;	   /* 0: its selectors cover the whole rule */
+	uint16_t resource; /* index of the one worker whose packets it is for, 0 = any (RFC 9611) */
 	struct flow_sel sel[CV_SA_SEL_MAX];
 };
 struct spd_bindings {
 	uint32_t n;
+	bool per_resource;	/* some SA may have brothers that are for one worker only */
 	struct spd_binding b[]; /* newest first: the first whose selectors match is used */
 };
 
@@ -72,9 +74,9 @@ struct spd_verdict {
 	uint32_t flags; /* CV_RULE_* */
 	uint32_t sa;	/* PROTECT: index of the outbound SA, 0 = none */
 };
-/* One cache per worker. NULL when out of memory. */
+/* One cache per worker, of the index `worker`. NULL when out of memory. */
 struct spd_cache;
-struct spd_cache *spd_cache_create(void);
+struct spd_cache *spd_cache_create(uint32_t worker);
 void spd_cache_destroy(struct spd_cache *c);
 /*
  * Decide about n packets (at most DP_VEC): data at the IP header, meta vrf. out: as they leave meta->if_tx; otherwise
@@ -87,8 +89,9 @@ void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint
  */
 void spd_match_list(
 	struct spd_cache *c, uint32_t acl_id, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict);
-/* What spd_match() says of one packet, without the cache: after an SA went away in the middle of a vector. */
-void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdict);
+/* What spd_match() says of one packet of a worker, without the cache: after an SA went away in the middle of a vector.
+ */
+void spd_match_uncached(uint32_t worker, bool out, struct rte_mbuf *m, struct spd_verdict *verdict);
 
 /* ---- the database (spd.c) ---- */
 extern const struct dp_module spd_module;

@@ -13,6 +13,8 @@
 #include <rte_prefetch.h>
 
 #include "acl.h"
+#include "sa.h"
+#include "worker.h"
 
 #define CACHE4_LINES 8192u /* of two flows each */
 #define CACHE6_LINES 2048u
@@ -23,6 +25,7 @@ enum ask { ASK_IN, ASK_OUT, ASK_LIST };
 struct question {
 	enum ask ask;
 	uint32_t acl_id; /* ASK_LIST */
+	uint32_t worker; /* else: whose packets they are */
 };
 
 /* Everything but addresses, as two words: ports, interface or access list, and VRF; protocol, kind, question, DSCP and
@@ -61,14 +64,19 @@ struct slot {
 };
 
 struct spd_cache {
+	uint32_t worker;
 	struct line4 v4[CACHE4_LINES];
 	struct line6 v6[CACHE6_LINES];
 	struct slot slot[DP_VEC];
 } __rte_cache_aligned;
 
-struct spd_cache *spd_cache_create(void)
+struct spd_cache *spd_cache_create(uint32_t worker)
 {
-	return rte_zmalloc("spd_cache", sizeof(struct spd_cache), RTE_CACHE_LINE_SIZE);
+	struct spd_cache *c = rte_zmalloc("spd_cache", sizeof(struct spd_cache), RTE_CACHE_LINE_SIZE);
+
+	if (c)
+		c->worker = worker;
+	return c;
 }
 
 void spd_cache_destroy(struct spd_cache *c)
@@ -90,18 +98,47 @@ static inline void verdict_unpack(uint64_t x, struct spd_verdict *v)
 	v->rule_id = (uint32_t)x & 0xffffffu;
 }
 
+static bool binding_takes(const struct spd_binding *b, const struct flow *f)
+{
+	for (uint32_t k = 0; k < b->n_sel; k++)
+		if (flow_match(&b->sel[k], f, true))
+			return true;
+	return b->n_sel == 0;
+}
+
+/*
+ * Of SAs with the same selectors: the newest of the worker's own, else of those for all workers, else any. A worker
+ * without one of its own says so.
+ */
+static uint32_t resource_sa(const struct spd_bindings *set, const struct flow *f, uint32_t worker, bool out)
+{
+	const struct spd_binding *own = NULL, *common = NULL, *any = NULL;
+	for (uint32_t i = 0; i < set->n && !own; i++) {
+		const struct spd_binding *b = &set->b[i];
+		if (!binding_takes(b, f))
+			continue;
+		any = any ? any : b;
+		common = common || b->resource ? common : b;
+		own = b->resource == worker ? b : NULL;
+	}
+	if (worker == WORKER_MAIN || own)
+		return own ? own->sa : any ? any->sa : CV_SA_NONE;
+	any = common ? common : any;
+	const struct sa *sa = any && out ? sa_get(any->sa) : NULL;
+	if (sa)
+		sa_event_resource(sa, worker);
+	return any ? any->sa : CV_SA_NONE;
+}
+
 /* Newest SA of the rule whose negotiated selectors take the flow, 0 = none. */
-static uint32_t rule_sa(const struct spd_rule *r, const struct flow *f)
+static uint32_t rule_sa(const struct spd_rule *r, const struct flow *f, uint32_t worker, bool out)
 {
 	const struct spd_bindings *set = __atomic_load_n(&r->bind, __ATOMIC_ACQUIRE);
-	for (uint32_t i = 0; set && i < set->n; i++) {
-		const struct spd_binding *b = &set->b[i];
-		if (b->n_sel == 0)
-			return b->sa;
-		for (uint32_t k = 0; k < b->n_sel; k++)
-			if (flow_match(&b->sel[k], f, true))
-				return b->sa;
-	}
+	if (set && set->per_resource)
+		return resource_sa(set, f, worker, out);
+	for (uint32_t i = 0; set && i < set->n; i++)
+		if (binding_takes(&set->b[i], f))
+			return set->b[i].sa;
 	return CV_SA_NONE;
 }
 
@@ -116,7 +153,7 @@ static void decide_list(uint32_t acl_id, const struct flow *f, struct spd_verdic
 	v->rule_id = r->rule_id;
 }
 
-static void decide(uint32_t if_id, const struct flow *f, struct spd_verdict *v)
+static void decide(const struct question *q, uint32_t if_id, const struct flow *f, struct spd_verdict *v)
 {
 	const struct spd_class *c = spd_on_interface(if_id);
 	const struct spd_rule *r = c ? spd_class_lookup(c, f) : NULL;
@@ -127,7 +164,7 @@ static void decide(uint32_t if_id, const struct flow *f, struct spd_verdict *v)
 	v->rule_id = r->rule_id;
 	v->flags = r->flags;
 	if (r->action == CV_SPD_PROTECT)
-		v->sa = rule_sa(r, f);
+		v->sa = rule_sa(r, f, q->worker, q->ask == ASK_OUT);
 }
 
 /* Number of what decides. */
@@ -149,12 +186,12 @@ static void answer(const struct question *q, struct rte_mbuf *m, struct spd_verd
 	}
 	if (q->ask == ASK_IN)
 		flow_mirror(&f);
-	decide(judge(q, pkt_meta(m)), &f, verdict);
+	decide(q, judge(q, pkt_meta(m)), &f, verdict);
 }
 
-void spd_match_uncached(bool out, struct rte_mbuf *m, struct spd_verdict *verdict)
+void spd_match_uncached(uint32_t worker, bool out, struct rte_mbuf *m, struct spd_verdict *verdict)
 {
-	answer(&(struct question){.ask = out ? ASK_OUT : ASK_IN}, m, verdict);
+	answer(&(struct question){.ask = out ? ASK_OUT : ASK_IN, .worker = worker}, m, verdict);
 }
 
 /* Ports as they are in the packet; type and code of ICMP; 0 where there are none. */
@@ -271,7 +308,7 @@ static __rte_always_inline void match(struct spd_cache *c, const struct question
 
 void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict)
 {
-	match(c, &(struct question){.ask = out ? ASK_OUT : ASK_IN}, pkts, n, verdict);
+	match(c, &(struct question){.ask = out ? ASK_OUT : ASK_IN, .worker = c->worker}, pkts, n, verdict);
 }
 
 void spd_match_list(

@@ -19,17 +19,42 @@
 
 /* What changes in a tunnel without its configuration. */
 static struct tunnel_state {
-	uint32_t sa;	  /* that it sends by, CV_SA_NONE = none. Main writes, workers read */
-	uint16_t fits;	  /* main: what that SA's packets of MTU_UNKNOWN bytes carry, to see when it differs */
-	uint32_t seq_out; /* GRE: last number sent, and received; any worker */
+	uint32_t sa;		  /* that it sends by, CV_SA_NONE = none. Main writes, workers read */
+	uint32_t own[CV_WRITERS]; /* by worker: one for its packets alone (RFC 9611); CV_SA_NONE = that for all */
+	bool per_resource;	  /* workers that have none of their own ask for one */
+	uint16_t fits;		  /* main: what that SA's packets of MTU_UNKNOWN bytes carry, to see when it differs */
+	uint32_t seq_out;	  /* GRE: last number sent, and received; any worker */
 	uint32_t seq_in;
 	bool seen; /* seq_in says something */
 } state[CV_IF_MAX];
 
 /* ---- line protocol ---- */
 
+/* Which of the SAs, newest first, each worker sends by; that for all of them. */
+static uint32_t share_out(struct tunnel_state *t, uint32_t newest)
+{
+	uint32_t own[CV_WRITERS] = {0}, common = CV_SA_NONE;
+	bool per_resource = false;
+
+	for (uint32_t i = newest; i; i = sa_get(i)->next_in_rule) {
+		const struct cv_sa *c = &sa_get(i)->conf;
+
+		if (!c->resource && !common)
+			common = i;
+		if (c->resource && !own[c->resource])
+			own[c->resource] = i;
+		per_resource |= (c->flags & CV_SA_F_PER_RESOURCE) != 0;
+	}
+	for (unsigned w = 0; w < CV_WRITERS; w++)
+		__atomic_store_n(&t->own[w], own[w], __ATOMIC_RELEASE);
+	__atomic_store_n(&t->per_resource, per_resource, __ATOMIC_RELEASE);
+	return common ? common : newest;
+}
+
 void tunnel_use_sa(uint32_t if_id, uint32_t sa_index)
 {
+	sa_index = share_out(&state[if_id], sa_index);
+
 	bool was = state[if_id].sa != CV_SA_NONE;
 	const struct sa *sa = sa_get(sa_index);
 	uint16_t fits = sa ? esp_inner_max(sa, MTU_UNKNOWN) : 0;
@@ -170,6 +195,20 @@ static const struct sa *sa_of(uint32_t if_id)
 	return sa && sa->dir == CV_SA_OUT ? sa : NULL;
 }
 
+/* The one for this worker's packets. */
+static const struct sa *sa_for(uint32_t if_id, const struct worker *w)
+{
+	uint32_t own = __atomic_load_n(&state[if_id].own[w->index], __ATOMIC_ACQUIRE);
+	const struct sa *sa = own ? sa_get(own) : NULL;
+
+	if (sa && sa->dir == CV_SA_OUT)
+		return sa;
+	sa = sa_of(if_id);
+	if (sa && w->index != WORKER_MAIN && __atomic_load_n(&state[if_id].per_resource, __ATOMIC_RELAXED))
+		sa_event_resource(sa, w->index);
+	return sa;
+}
+
 uint16_t tunnel_mtu(uint32_t if_id, uint8_t af)
 {
 	static __thread unsigned nesting; /* a tunnel that leads into itself carries nothing, but is asked */
@@ -197,7 +236,7 @@ static bool way_open(struct way *y, struct worker *w, uint32_t if_id, uint8_t af
 
 	*y = (struct way){.w = w, .ifp = ifp, .mtu = iface_mtu(ifp, af)};
 	if (t->flags & CV_TUNNEL_F_PROTECTED) {
-		y->sa = sa_of(if_id);
+		y->sa = sa_for(if_id, w);
 		if (unlikely(!y->sa))
 			return false;
 	}

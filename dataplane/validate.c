@@ -416,7 +416,8 @@ static enum cv_err check_outer(const struct cv_addr *src, const struct cv_addr *
 	return CV_OK;
 }
 
-#define SA_FLAGS (CV_SA_F_UDP_ENCAP | CV_SA_F_ESN | CV_SA_F_NO_REPLAY | CV_SA_F_EGRESS | CV_SA_F_BUNDLED)
+#define SA_FLAGS                                                                                                       \
+	(CV_SA_F_UDP_ENCAP | CV_SA_F_ESN | CV_SA_F_NO_REPLAY | CV_SA_F_EGRESS | CV_SA_F_BUNDLED | CV_SA_F_PER_RESOURCE)
 
 static enum cv_err check_sa_numbers(const struct cv_sa *c, char *text)
 {
@@ -443,6 +444,8 @@ static enum cv_err check_sa_numbers(const struct cv_sa *c, char *text)
 		return bad(text, "VRF id is not below %u", CV_VRF_MAX);
 	if (c->rule_id > RULE_ID_MAX || c->pair_index >= CV_SA_MAX)
 		return bad(text, "rule id or index of the pair");
+	if (c->resource > CV_WORKER_MAX || (c->resource && c->dir != CV_SA_OUT))
+		return bad(text, "worker %u", c->resource);
 	if (c->key_len == 0 || c->key_len > CV_SA_KEY_MAX)
 		return bad(text, "key length %u", c->key_len);
 	if (c->path_mtu != 0 && c->path_mtu < IF_MTU_MIN)

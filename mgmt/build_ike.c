@@ -396,6 +396,7 @@ static bool profile(struct build *b, const struct lyd_node *n, struct cfg_ike_pr
 				   ? (uint16_t)tree_number(tree_child(n, "fragmentation"), "size")
 				   : 0;
 	p->mobike = tree_flag(n, "mobike");
+	p->per_resource = (uint8_t)tree_number(n, "per-resource");
 	p->auth_lifetime_s = (uint32_t)tree_number(n, "authentication-lifetime");
 	p->window_size = (uint8_t)tree_number(n, "window-size");
 	p->nat_keepalive_s = (uint32_t)tree_number(n, "nat-keepalive");

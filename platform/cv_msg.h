@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 7u
+#define CV_MSG_VERSION 8u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -66,6 +66,7 @@ enum cv_msg_type {
 	CV_EVT_INVALID_SPI, /* struct cv_evt_invalid_spi; rate limited by the dataplane */
 	CV_EVT_TRACE,	    /* struct cv_evt_trace */
 	CV_EVT_PATH_MTU,    /* struct cv_evt_path_mtu */
+	CV_EVT_SA_RESOURCE, /* struct cv_evt_sa_resource: a worker would like an SA of its own (RFC 9611) */
 };
 
 struct cv_msg_hdr {
@@ -358,6 +359,8 @@ enum cv_sa_dir { CV_SA_OUT = 1, CV_SA_IN = 2 };
 #define CV_SA_F_SET_DF 32u
 /* Outer part of a bundle: outbound, no rule uses it directly; inbound, what is inside must be for another SA. */
 #define CV_SA_F_BUNDLED 64u
+/* One of several SAs with the same selectors (RFC 9611): workers without one of their own ask for it. */
+#define CV_SA_F_PER_RESOURCE 256u
 #define CV_SA_F_FRAG_AFTER 128u /* outbound: fragment the encrypted packet, not the clear one (FRAG-11) */
 /* What of them follows the egress interface's configuration and may change during the SA's life. */
 #define CV_SA_F_EGRESS (CV_SA_F_COPY_DF | CV_SA_F_CLEAR_DF | CV_SA_F_SET_DF | CV_SA_F_FRAG_AFTER)
@@ -394,7 +397,11 @@ struct cv_sa {
 	uint64_t soft_packets, hard_packets;
 	uint16_t key_len;
 	uint8_t integ; /* enum cv_integ */
-	uint8_t pad;
+	/*
+	 * Outbound: packets that worker resource - 1 has to send take this SA rather than another one of the rule with
+	 * the same selectors; 0 = it is for every worker that has none (RFC 9611).
+	 */
+	uint8_t resource;
 	/*
 	 * ESP: payloads are compressed with DEFLATE before encryption (RFC 3173). Outbound the CPI that the peer
 	 * expects, inbound ours; host order, 0 = no compression.
@@ -515,6 +522,12 @@ struct cv_evt_acquire {
 	uint8_t pad[3];
 	uint16_t sport, dport; /* host order; ICMP: type << 8 | code in sport */
 	struct cv_addr src, dst;
+};
+
+/* Outbound: packets of worker resource - 1 took this SA for want of one of its own. */
+struct cv_evt_sa_resource {
+	struct cv_sa_ref ref;
+	uint32_t resource;
 };
 
 enum cv_expire_reason { CV_EXPIRE_BYTES = 1, CV_EXPIRE_PACKETS = 2, CV_EXPIRE_SEQ = 3 };

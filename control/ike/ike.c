@@ -236,6 +236,16 @@ void ike_child_expire(struct ike *ike, uint32_t child_id, bool hard)
 	ike_leave(ike);
 }
 
+void ike_child_resource(struct ike *ike, uint32_t child_id, uint8_t resource)
+{
+	struct ike_child *c = ike_child_by_id(ike, child_id);
+	if (!c || c->sa->dead || !c->sa->v->child_resource || !resource)
+		return;
+	ike_enter(ike);
+	c->sa->v->child_resource(c, resource);
+	ike_leave(ike);
+}
+
 void ike_children_lost(struct ike *ike)
 {
 	struct ike_sa *sa, *ns;

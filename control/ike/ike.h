@@ -58,6 +58,12 @@ struct ike_child_params {
 	 * not send on the new pair before the peer can receive on it.
 	 */
 	bool inbound_only;
+	/*
+	 * One of several with the same selectors (RFC 9611): for the packets that worker resource - 1 sends, 0 = for
+	 * all workers that have none of their own.
+	 */
+	bool per_resource;
+	uint8_t resource;
 };
 
 /* What changed for an operator: feeds the log (MON-*), show and later SNMP. */
@@ -124,6 +130,8 @@ struct ike_ops {
 	/* As responder: is the entry's map applied where path->local lives (IPSEC-36, 46, 47)? */
 	bool (*entry_serves)(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry);
 	void (*event)(void *ctx, const struct ike_event *ev);
+	/* Workers of the dataplane. NULL = one. */
+	unsigned (*resources)(void *ctx);
 	/* Shortage of CPU and memory in percent, for call admission control (CAC-13). NULL = never short. */
 	uint32_t (*load)(void *ctx);
 	/* As aaa_ask() and aaa_cancel(). NULL = nobody to ask. */
@@ -160,6 +168,8 @@ void ike_acquire(struct ike *ike, const struct cfg_map_entry *entry, uint32_t ru
 bool ike_invalid_spi(struct ike *ike, const struct ike_path *path, uint8_t ipproto, uint32_t spi);
 /* A soft or hard limit of bytes, packets or sequence numbers was reached. */
 void ike_child_expire(struct ike *ike, uint32_t child_id, bool hard);
+/* A worker (1..) sends by this child for want of one of its own (RFC 9611). */
+void ike_child_resource(struct ike *ike, uint32_t child_id, uint8_t resource);
 /* All pairs are gone from the dataplane (it restarted): rekey every child over the living IKE SAs. */
 void ike_children_lost(struct ike *ike);
 /* An authenticated ESP packet came from a new place (NAT rebinding). */

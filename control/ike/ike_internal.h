@@ -331,6 +331,8 @@ struct ike_version {
 	void (*child_initiate)(struct ike_sa *sa, struct ike_req *req);
 	/* Soft expiry: negotiate a successor. Called also while one is under way. */
 	void (*child_rekey)(struct ike_child *c);
+	/* A worker would like a child of its own beside this one. May be NULL. */
+	void (*child_resource)(struct ike_child *c, uint8_t resource);
 	/* Tell the peer and remove (hard expiry, clear, configuration change). */
 	void (*child_delete)(struct ike_child *c);
 	void (*sa_rekey)(struct ike_sa *sa); /* soft lifetime of the IKE SA */

@@ -57,6 +57,8 @@ static json_t *show_child(const struct ike_child *c, uint64_t now)
 	set_int(o, "established", c->established_ms ? (now - c->established_ms) / 1000 : 0);
 	set_int(o, "rekeys", c->rekeys);
 	json_object_set_new(o, "udp_encap", json_boolean(c->p.udp_encap));
+	if (c->p.per_resource)
+		set_int(o, "resource", c->p.resource);
 	return o;
 }
 

@@ -12,7 +12,7 @@
 #include "ike_internal.h"
 #include "ike_private.h"
 
-#define RECORD_MAGIC 0x38454b49u /* "IKE8": bump the digit when the layout changes */
+#define RECORD_MAGIC 0x39454b49u /* "IKE9": bump the digit when the layout changes */
 #define RECORD_FIRST 4096u	 /* bytes: most SAs have one child */
 #define RESUME_MS 2000		 /* what fell due while there was no process happens a little after the restore */
 

@@ -431,6 +431,7 @@ const struct ike_version ike_v2 = {
 	.initiate = v2_initiate,
 	.child_initiate = v2_child_initiate,
 	.child_rekey = v2_child_rekey,
+	.child_resource = v2_child_resource,
 	.child_delete = v2_child_delete,
 	.sa_rekey = v2_sa_rekey,
 	.sa_delete = v2_sa_delete,

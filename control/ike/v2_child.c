@@ -128,6 +128,7 @@ void v2_child_ask_mode(struct v2_child *c)
 {
 	c->c.p.cpi_in = ike_entry_compresses(c->c.p.entry) ? ike_child_cpi(&c->c.p) : 0;
 	c->c.p.transport = c->c.p.entry->ts_ref[0]->transport && ike_flow_is_peers(&c->want, &c->c.sa->path);
+	v2_resource_ask(c);
 }
 
 static void own_complete(struct v2_sa *sa, struct v2_child *c);
@@ -139,6 +140,7 @@ void v2_child_fini(struct ike_child *base)
 	struct v2_sa *sa = v2_of(base->sa);
 	struct v2_task *t = c->task;
 	ike_timer_stop(base->sa->ike, &c->activate);
+	v2_resource_gone(c);
 	shared_free(c);
 	v2_child_settled(c);
 	if (c->job)
@@ -238,6 +240,11 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 		return V2_N_NO_PROPOSAL_CHOSEN;
 	}
 	settle_compression(c, c->c.p.suite.comp, peer_cpi(m));
+	uint16_t error = v2_resource_offer(c, m);
+	if (error) {
+		ike_child_remove(&c->c, 0);
+		return error;
+	}
 	*out = c;
 	return 0;
 }
@@ -274,6 +281,7 @@ int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c,
 		return -EPROTO;
 	}
 	settle_compression(c, c->c.p.cpi_in, peer_cpi(m));
+	v2_resource_answered(c, m);
 	c->c.p.transport = transport; /* the peer may insist on tunnel mode (RFC 7296 1.3.1) */
 	if (take_selectors(c, &tsi, &tsr) != 0) {
 		*why = "peer widened the traffic selectors";
@@ -531,6 +539,7 @@ static void create_child(struct v2_sa *sa, struct v2_msg *m)
 		c->old_spi = old->p.spi_in;
 		c->c.p.rule_id = old->p.rule_id;
 		c->c.p.rekey = true;
+		v2_resource_inherit(c, old);
 		/* a pair that the dataplane has lost sends nothing: no reason to wait */
 		c->c.p.inbound_only = !old->lost;
 	}
@@ -604,7 +613,7 @@ static bool still_wanted(struct v2_sa *sa, const struct v2_child *c)
 {
 	struct ike_child *old;
 	if (!c->old_spi)
-		return c->c.req != NULL;
+		return c->c.req != NULL || v2_resource_wanted(c);
 	old = ike_child_by_spi_in(&sa->sa, c->old_spi);
 	return old && old->state == IKE_CHILD_REKEYING && c->c.p.entry;
 }
@@ -755,6 +764,11 @@ static void child_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 		v2_task_queue_first(sa, t);
 		return;
 	}
+	if (c->c.p.resource && !c->old_spi) {
+		v2_resource_refused(c, err->type);
+		ike_child_remove(&c->c, 0);
+		return;
+	}
 	v2_child_failed(sa, c, v2_notify_name(err->type));
 }
 
@@ -811,7 +825,7 @@ const struct v2_task_ops v2_new_child_task = {
 	.fini = child_fini_task,
 };
 
-static struct v2_child *queue_child(
+struct v2_child *v2_child_queue(
 	struct v2_sa *sa, const struct cfg_map_entry *entry, const struct cv_selector *sel, uint32_t rule_id)
 {
 	struct v2_child *c = v2_child_new(sa, entry);
@@ -835,7 +849,7 @@ void v2_child_initiate(struct ike_sa *base, struct ike_req *req)
 		ike_req_done(req, -EACCES, IKE_BARRED);
 		return;
 	}
-	struct v2_child *c = queue_child(sa, req->entry, &req->sel, req->rule_id);
+	struct v2_child *c = v2_child_queue(sa, req->entry, &req->sel, req->rule_id);
 	if (!c) {
 		ike_req_done(req, -ENOSPC, "no SPI left");
 		return;
@@ -849,11 +863,12 @@ void v2_child_rekey(struct ike_child *old)
 	struct v2_sa *sa = v2_of(old->sa);
 	if (old->state != IKE_CHILD_ESTABLISHED || sa->sa.phase != IKE_PHASE_ESTABLISHED || !old->p.entry)
 		return;
-	struct v2_child *c = queue_child(sa, old->p.entry, &v2_child_of(old)->want, old->p.rule_id);
+	struct v2_child *c = v2_child_queue(sa, old->p.entry, &v2_child_of(old)->want, old->p.rule_id);
 	if (!c)
 		return;
 	old->state = IKE_CHILD_REKEYING;
 	c->old_spi = old->p.spi_in;
 	c->c.p.rekey = true;
+	v2_resource_inherit(c, old);
 	v2_task_queue(sa, c->task);
 }

@@ -245,6 +245,7 @@ struct v2_child {
 	struct v2_answer *answer; /* the peer's request that it is made for, until answered */
 	bool for_auth;		  /* made in IKE_AUTH */
 	bool redundant;		  /* lost a collision: delete as soon as it is in */
+	bool no_more;		  /* the peer wants no further child with these selectors (RFC 9611) */
 	struct v2_child_job *job;
 	struct cv_selector want; /* what was asked for: a successor asks for the same again (RFC 7296 2.9.2) */
 };
@@ -523,6 +524,26 @@ void v2_child_gone(struct v2_sa *sa, uint32_t spi_out);
 void v2_child_withdrawn(struct v2_sa *sa, uint32_t spi_in);
 /* The successor of c, which so far only receives, takes over sending. False when there is none. */
 bool v2_child_replaced(struct v2_sa *sa, struct v2_child *c);
+
+/* A child of ours with its task, which the caller queues. NULL: no SPI left. */
+struct v2_child *v2_child_queue(
+	struct v2_sa *sa, const struct cfg_map_entry *entry, const struct cv_selector *sel, uint32_t rule_id);
+
+/* v2_resource.c: one child for each worker (RFC 9611) */
+/* Initiator: the first one offers that more may follow. */
+void v2_resource_ask(struct v2_child *c);
+void v2_resource_enc(struct v2_enc *e, const struct v2_child *c);
+void v2_resource_answered(struct v2_child *c, const struct v2_msg *m);
+/* Responder: settle whether it is one of several, and for which worker. 0 or the error notify. */
+uint16_t v2_resource_offer(struct v2_child *c, const struct v2_msg *m);
+void v2_resource_inherit(struct v2_child *c, const struct ike_child *old);
+/* A worker sends by c for want of one of its own. */
+void v2_child_resource(struct ike_child *c, uint8_t resource);
+/* Is a child that a worker has asked for still of use? */
+bool v2_resource_wanted(const struct v2_child *c);
+/* The peer refuses it: ask for no more until one is gone. */
+void v2_resource_refused(struct v2_child *c, uint16_t type);
+void v2_resource_gone(struct v2_child *c);
 
 /* v2_rekey.c: the IKE SA in CREATE_CHILD_SA */
 void v2_sa_rekey(struct ike_sa *sa);

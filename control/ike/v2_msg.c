@@ -341,6 +341,8 @@ const char *v2_notify_name(uint16_t type)
 	switch (type) {
 	case V2_N_UNSUPPORTED_CRITICAL_PAYLOAD:
 		return "unsupported critical payload";
+	case V2_N_TS_MAX_QUEUE:
+		return "the peer wants no more SAs of these selectors";
 	case V2_N_INVALID_SYNTAX:
 		return "invalid syntax";
 	case V2_N_NO_PROPOSAL_CHOSEN:

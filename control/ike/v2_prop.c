@@ -256,6 +256,7 @@ void v2_enc_child_notifies(struct v2_enc *e, const struct v2_child *c)
 		v2_enc_notify(e, V2_N_IPCOMP_SUPPORTED, comp, sizeof(comp));
 	}
 	v2_enc_notify(e, V2_N_ESP_TFC_PADDING_NOT_SUPPORTED, NULL, 0);
+	v2_resource_enc(e, c);
 }
 
 /*

@@ -249,6 +249,7 @@ void v2_child_serialize(const struct ike_child *base, struct ike_wbuf *w)
 	ike_put_u8(w, as_is);
 	if (!as_is)
 		ike_put(w, &c->want, sizeof(c->want));
+	ike_put_u8(w, (uint8_t)(c->c.p.per_resource << 7 | c->c.p.resource));
 }
 
 int v2_child_restore(struct ike_child *base, struct ike_rbuf *r)
@@ -259,5 +260,8 @@ int v2_child_restore(struct ike_child *base, struct ike_rbuf *r)
 		c->want = base->p.sel[0];
 	else
 		ike_get(r, &c->want, sizeof(c->want));
+	uint8_t resource = ike_get_u8(r);
+	c->c.p.per_resource = resource >> 7;
+	c->c.p.resource = resource & 127u;
 	return r->bad ? -EPROTO : 0;
 }

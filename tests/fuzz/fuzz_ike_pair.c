@@ -2,7 +2,8 @@
 /*
  * Sequences of messages between two engines that hold the right keys: the fuzzer decides what happens next and what
  * becomes of a packet under way, so that the state machines are met from the inside. The first byte chooses the
- * version, and whether IKE_INTERMEDIATE and post-quantum keys are in use; each pair of bytes after it is an operation
+ * version, whether IKE_INTERMEDIATE and post-quantum keys are in use, and whether there are children for each worker
+ * and a lifetime of authentications; each pair of bytes after it is an operation
  * and its argument. Nothing may crash, leak or lose count: at the end every negotiation comes to its end by itself, and
  * the counts of admission control agree with the tables.
  */
@@ -95,6 +96,19 @@ static void layered(struct cv_config *c, unsigned node)
 	p->ppk[p->n_ppk++] = c->ppk->id;
 }
 
+/* IKEv2 with children for each worker (RFC 9611) and an authentication that is to be renewed (RFC 4478). */
+static void per_resource(struct cv_config *c, unsigned node)
+{
+	c->ike_profile->per_resource = node ? 3 : 2;
+	c->ike_profile->auth_lifetime_s = node ? 0 : 300;
+}
+
+static void layered_per_resource(struct cv_config *c, unsigned node)
+{
+	layered(c, node);
+	per_resource(c, node);
+}
+
 static void other_config(struct cv_config *c, unsigned node)
 {
 	(void)node;
@@ -110,6 +124,10 @@ static void clear(struct net *net, uint8_t arg)
 
 static void step(struct net *net, enum cfg_ike_version version, uint8_t op, uint8_t arg)
 {
+	if (op > 250) {
+		ike_child_resource(net->node[arg & 1].ike, 1u + (arg >> 3), 1u + (arg >> 1 & 3u));
+		return;
+	}
 	switch (op % 11) {
 	case 0:
 		net_acquire(net, arg & 1, 0);
@@ -175,7 +193,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&in, 0, sizeof(in));
 	in.p = data + 1;
 	in.left = size - 1;
-	struct net *net = net_new(2, version, version == CFG_IKEV2 && data[0] & 2 ? layered : NULL);
+	static void (*const tweak[4])(struct cv_config *, unsigned) = {
+		NULL, layered, per_resource, layered_per_resource};
+	struct net *net = net_new(2, version, version == CFG_IKEV2 ? tweak[data[0] >> 1 & 3] : NULL);
 	net->filter = on_the_way;
 	for (unsigned n = 0; in.left && n < STEPS_MAX; n++) {
 		uint8_t op = next(), arg = next();

@@ -184,6 +184,12 @@ static void op_vault_free(void *ctx, int rec)
 	(void)ctx, (void)rec;
 }
 
+static unsigned op_resources(void *ctx)
+{
+	(void)ctx;
+	return 4;
+}
+
 static const struct ike_ops ops = {
 	.now_ms = op_now,
 	.send = op_send,
@@ -201,6 +207,7 @@ static const struct ike_ops ops = {
 	.entry_serves = op_entry_serves,
 	.event = op_event,
 	.load = op_load,
+	.resources = op_resources,
 	.vault_write = op_vault_write,
 	.vault_free = op_vault_free,
 };

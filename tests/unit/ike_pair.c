@@ -376,6 +376,12 @@ void pair_aaa_answer(struct pair *q, int i, enum aaa_verdict verdict, const stru
 	q->h[i].aaa.done(q->h[i].aaa.arg, verdict, a);
 }
 
+static unsigned op_resources(void *ctx)
+{
+	const struct pair_host *h = ctx;
+	return h->workers ? h->workers : 1;
+}
+
 static const struct ike_ops ops = {
 	.now_ms = op_now,
 	.send = op_send,
@@ -391,6 +397,7 @@ static const struct ike_ops ops = {
 	.acquire_failed = op_acquire_failed,
 	.local_addr = op_local_addr,
 	.local_addrs = op_local_addrs,
+	.resources = op_resources,
 	.entry_serves = op_entry_serves,
 	.event = op_event,
 	.aaa_ask = op_aaa_ask,

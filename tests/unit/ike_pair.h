@@ -45,6 +45,7 @@ struct pair_host {
 		const char *reason;
 	} event[PAIR_EVENT_MAX];
 	unsigned n_event, acquire_failures, tx, spi_exhausted;
+	unsigned workers; /* of the dataplane; 0 = one */
 	int refuse_child; /* errno with which the next child_add is refused */
 	struct {
 		bool used;

@@ -640,6 +640,98 @@ static void several_workers_share_one_sa(void **state)
 	assert_int_equal(sa_get(4)->state->seq, THREADS * ROUNDS * BATCH);
 }
 
+/* ---- an SA for each worker (RFC 9611) ---- */
+
+#define WORKER_FLOWS 8
+
+/* The SA that the packets of flow `port` of a worker leave by; 0 = none. */
+static uint32_t spi_of_flow(struct worker *w, unsigned port)
+{
+	struct pkt_vec v = {.n = 1, .pkt = {udp()}}, bypass = {0}, outer = {0};
+	struct rte_udp_hdr *u = rte_pktmbuf_mtod_offset(v.pkt[0], struct rte_udp_hdr *, 20);
+	u->src_port = rte_cpu_to_be_16((uint16_t)(1000 + port));
+	pkt_meta(v.pkt[0])->l4_off = 0;
+	ipsec_output(w, &v, &bypass, &outer);
+	assert_int_equal(bypass.n, 0);
+	return outer.n ? spi_sent(outer.pkt[0]) : 0;
+}
+
+/* Every flow of a worker goes by this SA: so no flow is on two, and none can overtake itself. */
+static void assert_worker_uses(unsigned worker, uint32_t spi)
+{
+	for (unsigned k = 0; k < 2 * WORKER_FLOWS; k++) /* the second time from the cache */
+		assert_int_equal(spi_of_flow(dp_workers[worker], k % WORKER_FLOWS), spi);
+}
+
+static void resource_sa(struct cv_sa *sa, uint32_t index, uint8_t resource)
+{
+	out_sa(sa, index, 1);
+	sa->spi = 1000 + index;
+	sa->flags |= CV_SA_F_PER_RESOURCE;
+	sa->resource = resource;
+}
+
+/* Workers that have asked since the last call: bit per number; what they sent by is `spi`. */
+static uint32_t asked(uint32_t spi)
+{
+	uint32_t who = 0;
+	rig_clear();
+	sa_events_poll();
+	for (unsigned i = 0; i < rig_n_events; i++) {
+		const struct cv_evt_sa_resource *e = (const void *)rig_event[i].body;
+		assert_int_equal(rig_event[i].h.type, CV_EVT_SA_RESOURCE);
+		assert_int_equal(e->ref.spi, spi);
+		assert_false(who & 1u << e->resource); /* once each */
+		who |= 1u << e->resource;
+	}
+	return who;
+}
+
+/* Workers as threads would be: each with its own cache. Main takes what is for all and asks for nothing. */
+static void a_worker_takes_its_own_sa(void **state)
+{
+	(void)state;
+	struct cv_spd_rule r;
+	struct cv_sa common, own2, own3, next2;
+	rule(&r, 1, 10, CV_SPD_PROTECT, 0);
+	resource_sa(&common, 4, 0);
+	resource_sa(&own2, 6, 2);
+	resource_sa(&own3, 8, 3);
+	resource_sa(&next2, 10, 2);
+	const struct rig_cmd c[] = {{CV_CMD_SPD_SET, &spd1}, {CV_CMD_SPD_RULE_SET, &r}, {CV_CMD_SA_ADD, &common}};
+	assert_int_equal(rig_transaction(false, c, 3), 0);
+	for (unsigned w = 0; w <= THREADS; w++)
+		assert_worker_uses(w, common.spi);
+	assert_int_equal(asked(common.spi), 1u << 1 | 1u << 2 | 1u << 3);
+	for (unsigned w = 0; w <= THREADS; w++)
+		assert_worker_uses(w, common.spi);
+	assert_int_equal(asked(common.spi), 0); /* not again while nothing has changed */
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &own2), 0);
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &own3), 0);
+	assert_worker_uses(0, common.spi);
+	assert_worker_uses(1, common.spi);
+	assert_worker_uses(2, own2.spi);
+	assert_worker_uses(3, own3.spi);
+	assert_int_equal(asked(common.spi), 1u << 1);
+	/* a rekey: the newest of the worker's own */
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &next2), 0);
+	assert_worker_uses(2, next2.spi);
+	struct cv_sa_ref gone = {own2.index, own2.spi};
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &gone), 0);
+	assert_worker_uses(2, next2.spi);
+	/* deleted: back to that for all, and asking */
+	asked(common.spi);
+	gone = (struct cv_sa_ref){next2.index, next2.spi};
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &gone), 0);
+	assert_worker_uses(2, common.spi);
+	assert_int_equal(asked(common.spi), 1u << 2);
+	/* without one for all, that of another worker will do: nothing waits, nothing leaves in clear */
+	gone = (struct cv_sa_ref){common.index, common.spi};
+	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_DEL, &gone), 0);
+	for (unsigned w = 0; w <= THREADS; w++)
+		assert_worker_uses(w, own3.spi);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -762,6 +854,7 @@ int main(void)
 		rig_test(invalid_spis_are_told_but_not_too_often),
 		rig_test(one_rule_of_ten_thousand),
 		rig_test(several_workers_share_one_sa),
+		rig_test(a_worker_takes_its_own_sa),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

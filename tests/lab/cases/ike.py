@@ -20,7 +20,10 @@ def _negotiate(lab, version, role, daemon, **options):
 
 
 def strongswan_v2_initiator(lab):
-    _negotiate(lab, 2, "initiator", StrongSwan)
+    """A peer that does not know per-resource SAs (RFC 9611) ignores our offer: one pair, and traffic asks for no other."""
+    vpn = _negotiate(lab, 2, "initiator", StrongSwan, culvert={"profile": {"per-resource": 3}})
+    flow = vpn.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"][0]
+    require(all("worker" not in sa for sa in flow["sas"]) and vpn.daemon.child_count() == 1, str(flow))
 
 
 def strongswan_v2_responder(lab):

@@ -99,6 +99,38 @@ def encrypted_nonces(lab):
     require(site.ping(count=10, wait=1, check=False).received == 0, "up without a key for encryption")
 
 
+def _sent(culvert):
+    """Packets sent by pairs for all workers, and by those for one; None: one of the two is not there."""
+    flow = culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"][0]
+    kinds = [[sa["packets"] for sa in flow["sas"]
+              if sa["direction"] == "outbound" and sa["status"] == "ACTIVE" and "worker" in sa and bool(sa["worker"]) == own]
+             for own in (False, True)]
+    return [sum(kind) for kind in kinds] if all(kinds) else None
+
+
+def per_resource(lab):
+    """RFC 9611: the worker that has packets for a flow gets a pair of its own, at both ends, and sends by that alone; when
+    all of them are gone, there are two again."""
+    site = TwoGateways(lab)
+    config = cfg.vpn(NEXT_HOP[4], profile={"per-resource": 2})
+    near, far = Culvert(lab).start(config), Culvert(lab, "gw2").start(cfg.mirror(config))
+
+    def settle():
+        site.ping_until_works()
+        for culvert in (near, far):
+            wait_until(lambda: site.ping(count=1, check=False).received and _sent(culvert), 60, "a pair for the worker", 0.5)
+
+    settle()
+    before = [_sent(culvert) for culvert in (near, far)]
+    for source in ("host-a", "host-b"):
+        site.ping(count=5, source=source)
+    after = [_sent(culvert) for culvert in (near, far)]
+    for (common, own), (common_now, own_now) in zip(before, after):
+        require(common_now == common and own_now >= own + 10, f"{before} {after}")
+    near.cli("clear", "crypto", "session")
+    settle()
+
+
 # Between them: every cipher and every integrity algorithm that a manual entry may have and scapy knows, ESP and AH.
 MANUAL_SETS = [
     ["esp-aes", "esp-sha256-hmac"],
