@@ -92,11 +92,14 @@ struct cfg_interface {
 	enum cfg_fragment fragment;
 	struct cfg_urpf urpf4, urpf6; /* of what comes in by it */
 	struct cfg_access_group acl4, acl6;
-	bool host_path;		 /* the Linux host has a device for it */
-	const char *host_device; /* what it is called there; NULL = like the interface */
-	uint16_t mtu4, mtu6;	 /* of one family; 0 = mtu */
-	uint16_t mss4, mss6;	 /* limit of what TCP connections through it announce; 0 = none */
+	bool host_path;			    /* the Linux host has a device for it */
+	const char *host_device;	    /* what it is called there; NULL = like the interface */
+	uint16_t mtu4, mtu6;		    /* of one family; 0 = mtu */
+	uint16_t mss4, mss6;		    /* limit of what TCP connections through it announce; 0 = none */
+	const char *policy_in, *policy_out; /* policy maps; NULL = none */
 	/* resolved */
+	const struct cfg_policy_map *policy_in_ref, *policy_out_ref;
+	uint32_t policy_in_slot, policy_out_slot; /* filled in by control */
 	uint32_t id;
 	const struct cfg_vrf *vrf_ref;
 	const struct cfg_interface *parent_ref;
@@ -152,6 +155,50 @@ struct cfg_acl {
 	bool asked;
 	/* filled in by control when it is asked: its number, and the counter of what matches no line */
 	uint32_t id, counter;
+};
+
+/* What finds the packets of a class (LLQ-5). */
+struct cfg_class_map {
+	const char *name;
+	const char *description;
+	bool match_any; /* else all kinds that are given have to match */
+	bool every;	/* every packet */
+	const char **acl;
+	unsigned n_acl;
+	uint64_t dscp, precedence; /* bit per DSCP; 0 = not asked */
+	const char **interface;
+	unsigned n_interface;
+	struct cfg_protocol {
+		uint8_t proto4, proto6; /* IP protocol of each family; 0 = any */
+		bool ip4, ip6;		/* families */
+		const char *name;
+	} * protocol;
+	unsigned n_protocol;
+	const struct cfg_acl **acl_ref;
+	const struct cfg_interface **interface_ref;
+};
+
+enum cfg_police_action { CFG_POLICE_TRANSMIT = 0, CFG_POLICE_DROP, CFG_POLICE_SET_DSCP };
+struct cfg_police {
+	uint64_t rate, peak_rate;		  /* bits per second; 0 = none */
+	uint32_t burst, excess_burst, peak_burst; /* bytes; 0 = none, or the default */
+	enum cfg_police_action action[3];	  /* conform, exceed, violate */
+	uint8_t dscp[3];
+};
+#define CFG_CLASS_DEFAULT "class-default"
+struct cfg_policy_class {
+	const char *name;
+	struct cfg_police police; /* rate 0 = not policed */
+	bool has_dscp;
+	uint8_t dscp;			 /* that packets get */
+	const struct cfg_class_map *map; /* NULL = class-default */
+};
+struct cfg_policy_map {
+	const char *name;
+	const char *description;
+	struct cfg_policy_class *cls; /* as written; after config_resolve() class-default is there, and first */
+	unsigned n_cls;
+	uint32_t id; /* filled in by control */
 };
 
 /* One IKEv1 policy (IKE-16). */
@@ -537,6 +584,10 @@ struct cv_config {
 	unsigned n_route;
 	struct cfg_acl *acl;
 	unsigned n_acl;
+	struct cfg_class_map *class_map;
+	unsigned n_class_map;
+	struct cfg_policy_map *policy_map;
+	unsigned n_policy_map;
 	struct cfg_ike_policy *ike_policy; /* ascending priority, built-in ones last */
 	unsigned n_ike_policy;
 	struct cfg_ike_proposal *ike_proposal;

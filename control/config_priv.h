@@ -16,6 +16,9 @@
 	"/static-routes/route[destination-prefix='%s']"
 #define PATH_ACL "/culvert-acl:access-lists/access-list[name='%s']"
 #define PATH_ACL_LINE PATH_ACL "/line[sequence='%u']"
+#define PATH_CLASS_MAP "/culvert-qos:qos/class-map[name='%s']"
+#define PATH_POLICY_MAP "/culvert-qos:qos/policy-map[name='%s']"
+#define PATH_CLASS PATH_POLICY_MAP "/class[name='%s']"
 #define PATH_POLICY "/culvert-ike:ike/policy[priority='%u']"
 #define PATH_PROPOSAL "/culvert-ike:ike/proposal[name='%s']"
 #define PATH_KEYRING "/culvert-ike:ike/keyring[name='%s']"
@@ -52,8 +55,8 @@ struct config_check {
 	char *err; /* CFG_ERR_MAX */
 	void (*warn)(void *arg, const char *text);
 	void *arg;
-	struct name_index vrf, intf, acl, proposal, keyring, profile, ts, map, ppk, cert_map, identity, radius_server,
-		aaa_group;
+	struct name_index vrf, intf, acl, class_map, policy_map, proposal, keyring, profile, ts, map, ppk, cert_map,
+		identity, radius_server, aaa_group;
 };
 
 /* Format the error; returns -EINVAL. */
@@ -74,6 +77,7 @@ int config_index(struct config_check *k);	  /* config_resolve.c: names, duplicat
 int config_references(struct config_check *k);	  /* config_resolve.c: names to pointers */
 int config_check_network(struct config_check *k); /* config_check_net.c: VRFs, interfaces, routes, access lists */
 int config_check_ike(struct config_check *k);	  /* config_check_ike.c: policies, proposals, keyrings, profiles */
+int config_check_qos(struct config_check *k);	  /* config_qos.c: class maps and policy maps */
 int config_check_aaa(struct config_check *k);	  /* config_aaa.c: servers, groups, and who asks them */
 int config_check_crypto(struct config_check *k);  /* config_check_map.c: transform sets, maps */
 void config_index_free(struct config_check *k);

@@ -97,6 +97,8 @@ static int index_build(struct config_check *k, struct name_index *ix, const char
 _Static_assert(offsetof(struct cfg_vrf, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_interface, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_acl, name) == 0, "index_build");
+_Static_assert(offsetof(struct cfg_class_map, name) == 0, "index_build");
+_Static_assert(offsetof(struct cfg_policy_map, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_ike_proposal, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_keyring, name) == 0, "index_build");
 _Static_assert(offsetof(struct cfg_ppk, id) == 0, "index_build");
@@ -119,6 +121,8 @@ int config_index(struct config_check *k)
 	(void)((r = INDEX(vrf, "VRF", "/culvert-vrf:vrfs/vrf", vrf, CV_NAME_MAX)) ||
 		(r = INDEX(intf, "interface", "/ietf-interfaces:interfaces/interface", interface, CV_NAME_MAX)) ||
 		(r = INDEX(acl, "access-list", "/culvert-acl:access-lists/access-list", acl, 0)) ||
+		(r = INDEX(class_map, "class map", "/culvert-qos:qos/class-map", class_map, 0)) ||
+		(r = INDEX(policy_map, "policy map", "/culvert-qos:qos/policy-map", policy_map, 0)) ||
 		(r = INDEX(proposal, "proposal", "/culvert-ike:ike/proposal", ike_proposal, 0)) ||
 		(r = INDEX(keyring, "keyring", "/culvert-ike:ike/keyring", keyring, 0)) ||
 		(r = INDEX(ppk, "ppk", "/culvert-ike:ike/ppk", ppk, 0)) ||
@@ -134,8 +138,9 @@ int config_index(struct config_check *k)
 
 void config_index_free(struct config_check *k)
 {
-	struct name_index *all[] = {&k->vrf, &k->intf, &k->acl, &k->proposal, &k->keyring, &k->profile, &k->ts, &k->map,
-		&k->ppk, &k->cert_map, &k->identity, &k->radius_server, &k->aaa_group};
+	struct name_index *all[] = {&k->vrf, &k->intf, &k->acl, &k->class_map, &k->policy_map, &k->proposal,
+		&k->keyring, &k->profile, &k->ts, &k->map, &k->ppk, &k->cert_map, &k->identity, &k->radius_server,
+		&k->aaa_group};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		free(all[i]->slot);
@@ -203,7 +208,11 @@ static int refer_interface(struct config_check *k, struct cfg_interface *i)
 
 	(void)((r = refer(k, &k->vrf, i->vrf, REF(i->vrf_ref), PATH_IF "/culvert-vrf:vrf", i->name)) ||
 		(r = refer(k, &k->intf, i->parent, REF(i->parent_ref), PATH_IF "/culvert-platform:parent", i->name)) ||
-		(r = refer(k, &k->map, i->crypto_map, REF(i->map_ref), PATH_IF "/culvert-ipsec:crypto-map", i->name)));
+		(r = refer(k, &k->map, i->crypto_map, REF(i->map_ref), PATH_IF "/culvert-ipsec:crypto-map", i->name)) ||
+		(r = refer(k, &k->policy_map, i->policy_in, REF(i->policy_in_ref),
+			 PATH_IF "/culvert-qos:service-policy/input", i->name)) ||
+		(r = refer(k, &k->policy_map, i->policy_out, REF(i->policy_out_ref),
+			 PATH_IF "/culvert-qos:service-policy/output", i->name)));
 	if (!r)
 		r = refer_filters(k, i);
 	return r || !i->tunnel ? r : refer_tunnel(k, i);
@@ -314,10 +323,40 @@ static int refer_map(struct config_check *k, struct cfg_crypto_map *m)
 	return r;
 }
 
+static int refer_class_map(struct config_check *k, struct cfg_class_map *m)
+{
+	int r = 0;
+
+	m->acl_ref = config_alloc(k->c, m->n_acl, sizeof(*m->acl_ref));
+	m->interface_ref = config_alloc(k->c, m->n_interface, sizeof(*m->interface_ref));
+	for (unsigned i = 0; !r && i < m->n_acl; i++)
+		r = refer(k, &k->acl, m->acl[i], REF(m->acl_ref[i]), PATH_CLASS_MAP "/access-group", m->name);
+	for (unsigned i = 0; !r && i < m->n_interface; i++)
+		r = refer(k, &k->intf, m->interface[i], REF(m->interface_ref[i]), PATH_CLASS_MAP "/input-interface",
+			m->name);
+	return r;
+}
+
+static int refer_policy_map(struct config_check *k, struct cfg_policy_map *p)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < p->n_cls; i++)
+		if (strcmp(p->cls[i].name, CFG_CLASS_DEFAULT))
+			r = refer(k, &k->class_map, p->cls[i].name, REF(p->cls[i].map), PATH_CLASS, p->name,
+				p->cls[i].name);
+	return r;
+}
+
 int config_references(struct config_check *k)
 {
 	struct cv_config *c = k->c;
 	int r = 0;
+
+	for (unsigned i = 0; !r && i < c->n_class_map; i++)
+		r = refer_class_map(k, &c->class_map[i]);
+	for (unsigned i = 0; !r && i < c->n_policy_map; i++)
+		r = refer_policy_map(k, &c->policy_map[i]);
 
 	for (unsigned i = 0; !r && i < c->n_interface; i++)
 		r = refer_interface(k, &c->interface[i]);
@@ -350,8 +389,8 @@ int config_resolve(
 		return -EINVAL;
 	config_inherit(c);
 	(void)((r = config_load_pki(&k)) || (r = config_load_rsa(&k)) || (r = config_index(&k)) ||
-		(r = config_references(&k)) || (r = config_check_network(&k)) || (r = config_check_ike(&k)) ||
-		(r = config_check_aaa(&k)) || (r = config_check_crypto(&k)));
+		(r = config_references(&k)) || (r = config_check_network(&k)) || (r = config_check_qos(&k)) ||
+		(r = config_check_ike(&k)) || (r = config_check_aaa(&k)) || (r = config_check_crypto(&k)));
 	config_index_free(&k);
 	if (!r) {
 		config_index_entries(c);

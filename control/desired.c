@@ -10,21 +10,10 @@
 
 #include "config_priv.h"
 #include "cv_addr.h"
+#include "desired_priv.h"
 #include "diff_priv.h"
 
-#define KEY_MAX 1024
-
-struct build {
-	struct cv_config *cfg;
-	struct ids *ids;
-	struct desired *d;
-	char *err;
-	uint32_t max_workers;
-	char path[384]; /* of the object being made */
-};
-
-static int path_set(struct build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int path_set(struct build *b, const char *fmt, ...)
+int desired_path(struct build *b, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -34,14 +23,13 @@ static int path_set(struct build *b, const char *fmt, ...)
 	return 0;
 }
 
-static int fail(struct build *b, const char *why)
+int desired_fail(struct build *b, const char *why)
 {
 	snprintf(b->err, CFG_ERR_MAX, "%s: %s", b->path, why);
 	return -EINVAL;
 }
 
-/* An object for b->path with a zeroed body. */
-static void *add(struct build *b, enum obj_kind kind, size_t len)
+void *desired_add(struct build *b, enum obj_kind kind, size_t len)
 {
 	struct desired *d = b->d;
 	struct dp_obj *o;
@@ -59,9 +47,9 @@ static void *add(struct build *b, enum obj_kind kind, size_t len)
 	return o->body;
 }
 
-static int number(struct build *b, enum id_kind kind, const char *key, uint32_t *id)
+int desired_number(struct build *b, enum id_kind kind, const char *key, uint32_t *id)
 {
-	return ids_get(b->ids, kind, key, id) ? fail(b, "no number is free for one more") : 0;
+	return ids_get(b->ids, kind, key, id) ? desired_fail(b, "no number is free for one more") : 0;
 }
 
 static uint32_t vrf_id(const struct cfg_vrf *v)
@@ -81,8 +69,8 @@ static void build_platform(struct build *b)
 	struct cv_platform *p;
 	uint32_t n = b->cfg->workers ? b->cfg->workers : b->max_workers;
 
-	path_set(b, PATH_SYSTEM "/workers");
-	p = add(b, OBJ_PLATFORM, sizeof(*p));
+	desired_path(b, PATH_SYSTEM "/workers");
+	p = desired_add(b, OBJ_PLATFORM, sizeof(*p));
 	p->workers = n < b->max_workers ? n : b->max_workers;
 	p->poll_mode = b->cfg->busy_poll ? CV_POLL_BUSY : CV_POLL_ADAPTIVE;
 }
@@ -92,11 +80,11 @@ static int build_vrf(struct build *b, struct cfg_vrf *v)
 	struct cv_vrf *m;
 	int r;
 
-	path_set(b, PATH_VRF, v->name);
-	r = number(b, ID_VRF, v->name, &v->id);
+	desired_path(b, PATH_VRF, v->name);
+	r = desired_number(b, ID_VRF, v->name, &v->id);
 	if (r)
 		return r;
-	m = add(b, OBJ_VRF, sizeof(*m));
+	m = desired_add(b, OBJ_VRF, sizeof(*m));
 	m->vrf_id = v->id;
 	name_copy(m->name, v->name);
 	return 0;
@@ -111,13 +99,13 @@ static int build_acl_line(struct build *b, const struct cfg_acl *a, struct cfg_a
 	struct cv_acl_line *m;
 	int r;
 
-	path_set(b, PATH_ACL_LINE, a->name, l->seq);
+	desired_path(b, PATH_ACL_LINE, a->name, l->seq);
 	snprintf(key, sizeof(key), "%s|%u|%d|%llx|%s", a->name, l->seq, l->permit, (unsigned long long)l->dscp,
 		cv_selector_str(&l->sel, sel));
-	r = number(b, ID_ACL_COUNTER, key, &l->counter);
+	r = desired_number(b, ID_ACL_COUNTER, key, &l->counter);
 	if (r)
 		return r;
-	m = add(b, OBJ_ACL_LINE, sizeof(*m));
+	m = desired_add(b, OBJ_ACL_LINE, sizeof(*m));
 	m->ref.acl_id = a->id;
 	m->ref.counter = l->counter;
 	m->seq = l->seq;
@@ -132,10 +120,11 @@ static int build_acl(struct build *b, struct cfg_acl *a)
 	struct cv_acl *m;
 	int r;
 
-	path_set(b, PATH_ACL, a->name);
-	if ((r = number(b, ID_ACL, a->name, &a->id)) || (r = number(b, ID_ACL_COUNTER, a->name, &a->counter)))
+	desired_path(b, PATH_ACL, a->name);
+	if ((r = desired_number(b, ID_ACL, a->name, &a->id)) ||
+		(r = desired_number(b, ID_ACL_COUNTER, a->name, &a->counter)))
 		return r;
-	m = add(b, OBJ_ACL, sizeof(*m));
+	m = desired_add(b, OBJ_ACL, sizeof(*m));
 	m->acl_id = a->id;
 	m->counter = a->counter;
 	for (unsigned i = 0; !r && i < a->n_line; i++)
@@ -163,11 +152,11 @@ static int build_port(struct build *b, const struct cfg_interface *i, uint32_t *
 	int r;
 
 	/* The dataplane replaces the device of a port in place, so the port is the interface's for good. */
-	path_set(b, PATH_IF "/culvert-platform:device", i->name);
-	r = number(b, ID_PORT, i->name, port_id);
+	desired_path(b, PATH_IF "/culvert-platform:device", i->name);
+	r = desired_number(b, ID_PORT, i->name, port_id);
 	if (r)
 		return r;
-	p = add(b, OBJ_PORT, sizeof(*p));
+	p = desired_add(b, OBJ_PORT, sizeof(*p));
 	p->port_id = *port_id;
 	name_copy(p->name, i->name);
 	snprintf(p->devargs, sizeof(p->devargs), "%s", i->device);
@@ -243,11 +232,11 @@ static int build_interface(struct build *b, struct cfg_interface *i)
 	if (r)
 		return r;
 	snprintf(key, sizeof(key), "%s|%u|%u|%u|%u|%u", i->name, i->type, port, parent, i->vlan_id, vrf_id(i->vrf_ref));
-	path_set(b, PATH_IF, i->name);
-	r = number(b, ID_IF, key, &i->id);
+	desired_path(b, PATH_IF, i->name);
+	r = desired_number(b, ID_IF, key, &i->id);
 	if (r)
 		return r;
-	m = add(b, i->type == CFG_IF_VLAN ? OBJ_VLAN : OBJ_IF, sizeof(*m));
+	m = desired_add(b, i->type == CFG_IF_VLAN ? OBJ_VLAN : OBJ_IF, sizeof(*m));
 	desired_interface(m, i);
 	m->port_id = port;
 	m->parent_id = parent;
@@ -300,8 +289,8 @@ static void build_addresses(struct build *b, const struct cfg_interface *i)
 		char text[CV_ADDR_STR];
 		struct cv_if_addr *m;
 
-		path_set(b, PATH_IF "/address[ip='%s']", i->name, cv_addr_str(&i->addr[j].addr, text));
-		m = add(b, OBJ_ADDR, sizeof(*m));
+		desired_path(b, PATH_IF "/address[ip='%s']", i->name, cv_addr_str(&i->addr[j].addr, text));
+		m = desired_add(b, OBJ_ADDR, sizeof(*m));
 		m->if_id = i->id;
 		m->addr = i->addr[j].addr;
 		m->plen = i->addr[j].plen;
@@ -328,8 +317,8 @@ static void build_route(struct build *b, const struct cfg_route *rt)
 	char text[CV_PREFIX_STR];
 	struct cv_route *m;
 
-	path_set(b, PATH_ROUTE, rt->vrf ? rt->vrf : "", cv_prefix_str(&rt->prefix, text));
-	m = add(b, OBJ_ROUTE, sizeof(*m));
+	desired_path(b, PATH_ROUTE, rt->vrf ? rt->vrf : "", cv_prefix_str(&rt->prefix, text));
+	m = desired_add(b, OBJ_ROUTE, sizeof(*m));
 	m->vrf_id = vrf_id(rt->vrf_ref);
 	m->prefix = rt->prefix;
 	m->tag = rt->tag;
@@ -381,14 +370,14 @@ static int build_rule(
 
 	/* VRF-4, 5: the inside VRF is the profile's, else the front VRF. */
 	ref.ivrf = config_inside_vrf(e->profile_ref, s->ref.fvrf);
-	path_set(b, PATH_ENTRY "/access-list", ENTRY_PATH(e));
+	desired_path(b, PATH_ENTRY "/access-list", ENTRY_PATH(e));
 	/* SAs belong to a rule: one that protects something else is another rule. */
 	snprintf(key, sizeof(key), "%s|%u|%u|%d|%d|%u|%s", s->name, e->seq, l->seq, l->permit, e->per_host, ref.ivrf,
 		cv_selector_str(&l->sel, sel));
-	r = number(b, ID_RULE, key, &ref.rule_id);
+	r = desired_number(b, ID_RULE, key, &ref.rule_id);
 	if (r)
 		return r;
-	m = add(b, OBJ_RULE, sizeof(*m));
+	m = desired_add(b, OBJ_RULE, sizeof(*m));
 	m->spd_id = s->ref.spd_id;
 	m->rule_id = ref.rule_id;
 	m->prio = (uint64_t)cfg_entry_order(e->seq) << 32 | l->seq;
@@ -412,7 +401,7 @@ static int build_empty(struct build *b, const struct spd_scope *s, const struct 
 	static const uint8_t family[] = {CV_AF_INET, CV_AF_INET6};
 	int r = 0;
 
-	path_set(b, PATH_ENTRY "/access-list", ENTRY_PATH(e));
+	desired_path(b, PATH_ENTRY "/access-list", ENTRY_PATH(e));
 	for (unsigned i = 0; !r && i < sizeof(family); i++) {
 		struct cv_spd_rule rule = {.spd_id = s->ref.spd_id,
 			.prio = (uint64_t)cfg_entry_order(e->seq) << 32,
@@ -421,10 +410,10 @@ static int build_empty(struct build *b, const struct spd_scope *s, const struct 
 		char key[KEY_MAX];
 
 		snprintf(key, sizeof(key), "%s|%u|empty|%u|%u", s->name, e->seq, rule.vrf_id, family[i]);
-		r = number(b, ID_RULE, key, &rule.rule_id);
+		r = desired_number(b, ID_RULE, key, &rule.rule_id);
 		cv_selector_any(&rule.sel, family[i]);
 		if (!r)
-			*(struct cv_spd_rule *)add(b, OBJ_RULE, sizeof(rule)) = rule;
+			*(struct cv_spd_rule *)desired_add(b, OBJ_RULE, sizeof(rule)) = rule;
 	}
 	return r;
 }
@@ -472,12 +461,12 @@ static int build_spd(struct build *b, const struct cfg_crypto_map *map, const st
 
 	spd_key(key, map, only);
 	s.name = key;
-	path_set(b, PATH_MAP, map->name);
-	r = number(b, ID_SPD, key, &s.ref.spd_id);
+	desired_path(b, PATH_MAP, map->name);
+	r = desired_number(b, ID_SPD, key, &s.ref.spd_id);
 	if (r)
 		return r;
 	add_spd_ref(b->d, &s.ref);
-	m = add(b, OBJ_SPD, sizeof(*m));
+	m = desired_add(b, OBJ_SPD, sizeof(*m));
 	m->spd_id = s.ref.spd_id;
 	for (unsigned i = 0; i < b->cfg->n_interface; i++) {
 		const struct cfg_interface *ifc = &b->cfg->interface[i];
@@ -532,7 +521,9 @@ static int build_all(struct build *b)
 		build_addresses(b, &c->interface[i]);
 	for (unsigned i = 0; !r && i < c->n_route; i++)
 		build_route(b, &c->route[i]);
-	return r ? r : build_spds(b);
+	if (!r)
+		r = build_spds(b);
+	return r ? r : desired_qos(b);
 }
 
 static int rule_cmp(const void *a, const void *b)
@@ -617,8 +608,8 @@ const void *desired_put(struct desired *d, enum obj_kind kind, const void *body,
 	struct build b = {.d = d};
 	void *mine;
 
-	path_set(&b, "%s", label);
-	mine = add(&b, kind, len);
+	desired_path(&b, "%s", label);
+	mine = desired_add(&b, kind, len);
 	memcpy(mine, body, len);
 	sink(d->obj, d->n_obj, sizeof(*d->obj), dp_obj_cmp);
 	return mine;

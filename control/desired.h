@@ -23,6 +23,9 @@ enum obj_kind {
 	OBJ_ROUTE,
 	OBJ_SPD,
 	OBJ_RULE,
+	OBJ_QOS_CLASS,
+	OBJ_QOS_RULE,
+	OBJ_QOS_ATTACH,
 	OBJ_KINDS
 };
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "cv_log.h"
+#include "cv_msg.h"
 #include "virtual_access.h"
-#include "cv_types.h"
 
 /* Numbers [first, first + count). */
 static const struct {
@@ -24,6 +24,8 @@ static const struct {
 	[ID_RULE] = {"rule", 1, VIRTUAL_ACCESS_RULE_MIN - 1}, /* those of sessions follow */
 	[ID_ACL] = {"access-list", 1, CV_ACL_MAX - 1},
 	[ID_ACL_COUNTER] = {"access-list-counter", 1, CV_ACL_COUNTERS - 1},
+	[ID_QOS_POLICY] = {"qos-policy", 1, (1u << 24) - 1},
+	[ID_QOS_SLOT] = {"qos-slot", 1, CV_QOS_SLOTS - 1},
 };
 
 /* New in this round, or asked for in it; anything else is a leftover of earlier rounds. */

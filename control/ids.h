@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-enum id_kind { ID_VRF, ID_PORT, ID_IF, ID_SPD, ID_RULE, ID_ACL, ID_ACL_COUNTER, ID_KINDS };
+enum id_kind { ID_VRF, ID_PORT, ID_IF, ID_SPD, ID_RULE, ID_ACL, ID_ACL_COUNTER, ID_QOS_POLICY, ID_QOS_SLOT, ID_KINDS };
 
 struct ids;
 

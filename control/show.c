@@ -316,6 +316,9 @@ static const struct verb shows[] = {
 	{"crypto ipsec security-association replay", show_sa_replay},
 	{"crypto ipsec security-association idle-time", show_sa_idle_time},
 	{"access-lists", show_access_lists},
+	{"class-map", show_class_map},
+	{"policy-map", show_policy_map},
+	{"policy-map interface", show_policy_map_interface},
 };
 
 static const struct verb clears[] = {

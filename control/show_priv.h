@@ -104,6 +104,10 @@ void show_sa_replay(struct show *s);
 void show_sa_idle_time(struct show *s);
 void show_access_lists(struct show *s);
 
+void show_class_map(struct show *s);
+void show_policy_map(struct show *s);
+void show_policy_map_interface(struct show *s);
+
 void show_aaa_servers(struct show *s);
 void show_call_admission(struct show *s);
 void show_crypto_admission(struct show *s);

@@ -15,6 +15,7 @@
 #include "neigh.h"
 #include "port.h"
 #include "punt.h"
+#include "qos.h"
 #include "trace.h"
 #include "txn.h"
 #include "validate.h"
@@ -24,7 +25,7 @@
 
 /* Order of prepare and publish: what others refer to comes first. */
 const struct dp_module *const dp_modules[] = {&platform_module, &vrf_module, &port_module, &acl_module, &iface_module,
-	&fib_module, &spd_module, &sa_module, NULL};
+	&fib_module, &spd_module, &sa_module, &qos_module, NULL};
 
 static struct command_conf conf;
 static struct cv_chan *chan;
@@ -64,6 +65,13 @@ static const struct dp_module *owner_of(uint16_t type)
 	case CV_CMD_SA_KEEP:
 	case CV_CMD_SA_UPDATE:
 		return &sa_module;
+	case CV_CMD_QOS_CLASS_SET:
+	case CV_CMD_QOS_CLASS_DEL:
+	case CV_CMD_QOS_RULE_SET:
+	case CV_CMD_QOS_RULE_DEL:
+	case CV_CMD_QOS_ATTACH_SET:
+	case CV_CMD_QOS_ATTACH_DEL:
+		return &qos_module;
 	default:
 		return NULL;
 	}

@@ -53,8 +53,9 @@ enum slow_reason {
 #define PKT_F_LOCAL 128u /* addressed to this router: set by ip_input before ipsec_check_clear */
 #define PKT_F_LEARN 512u /* fast.h: what becomes of it is remembered. Clear it when you wrap or rewrite the packet. */
 #define PKT_F_HOST 1024u /* sent by a program on the Linux host (host.h); with PKT_F_LOCAL_OUT */
-#define PKT_F_FILTERED 2048u /* has passed the access list of the interface it leaves by, and waits for a neighbour */
-#define PKT_F_GROUP 256u     /* received as a link-layer broadcast or multicast */
+#define PKT_F_FILTERED 2048u  /* has passed the access list of the interface it leaves by, and waits for a neighbour */
+#define PKT_F_SCHEDULED 4096u /* has met the output policy (qos.h), with its hop still to be taken */
+#define PKT_F_GROUP 256u      /* received as a link-layer broadcast or multicast */
 
 /* Per-packet metadata in the mbuf's private area; 64 bytes, one line. Valid from pipeline input to transmission. */
 struct pkt_meta {
@@ -145,7 +146,8 @@ struct dp_module {
 	void (*abort)(void);
 };
 
-/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, fib, spd, sa. Ends with NULL. */
+/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, fib, spd, sa, qos. Ends with NULL.
+ */
 extern const struct dp_module *const dp_modules[];
 
 #endif

@@ -43,6 +43,7 @@
 	X(PUNT_FULL, "punt-full", "the ring to the control process was full or nobody is attached")                    \
 	X(PUNT_SIZE, "punt-size", "too long to hand to the control process")                                           \
 	X(INJECT_BAD, "inject-bad", "the control process asked to send something that is not an IP packet")            \
+	X(QOS_POLICE, "qos-police", "above the rate of its class (VTI-36)")                                            \
 	X(NO_MBUF, "no-buffer", "packet buffers exhausted")                                                            \
 	/* policy */                                                                                                   \
 	X(SPD_DISCARD, "policy-discard", "the security policy says discard")                                           \

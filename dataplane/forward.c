@@ -12,6 +12,7 @@
 #include "iphdr.h"
 #include "mss.h"
 #include "neigh.h"
+#include "qos.h"
 #include "trace.h"
 #include "tunnel.h"
 #include "tx.h"
@@ -319,6 +320,8 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 		filter_input(w, v, view);
 	if (v->n)
 		urpf_check(w, v, s.one_if, nesting);
+	if (v->n)
+		qos_input(w, v, s.one_if, nesting);
 	if (s.kinds & 1u << FIB_LOCAL)
 		split_esp(v, &esp);
 	if (v->n && !nesting)
@@ -461,14 +464,16 @@ static inline bool take_hop(struct worker *w, struct rte_mbuf *m)
 }
 
 /* Resolve, take a hop off, and put aside what leaves by an interface with an SPD, or by a tunnel: true when there is
- * any of the latter. Packets with the route word of the one before go the same way, unless it is a group's or a
- * subnet's. */
-static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
+ * any of the latter; before its hop is taken, what has to meet a policy map. Packets with the route word of the one
+ * before go the same way, unless it is a group's or a subnet's. */
+static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure, struct pkt_vec *queue)
 {
 	uint32_t last_word = UINT32_MAX, last_adj = 0, last_if = 0;
 	uint32_t exempt = PKT_F_PROTECTED | PKT_F_BYPASS; /* from being put aside */
 	const struct iface_view *view = iface_view();
 	const bool clamps = view->clamps;
+	const struct qos_view *qos = qos_view();
+	const struct qos_attach *policy = NULL;
 	bool last = false, tunnel = false;
 	unsigned keep = 0, n_secure = 0;
 
@@ -486,6 +491,8 @@ static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 			if (meta->if_tx != last_if) {
 				last = ipsec_on_interface(last_if = meta->if_tx);
 				exempt = PKT_F_PROTECTED | PKT_F_BYPASS;
+				if (unlikely(qos))
+					policy = qos_output_policy(qos, last_if);
 			}
 			if (unlikely(FIB_KIND(last_adj) == FIB_TUNNEL)) {
 				last = tunnel = true;
@@ -496,6 +503,11 @@ static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 		}
 		uint32_t flags = meta->flags;
 
+		if (unlikely(policy) && !(flags & QOS_EXEMPT)) {
+			meta->scratch = (uintptr_t)policy;
+			queue->pkt[queue->n++] = m;
+			continue;
+		}
 		if (likely(!(flags & (PKT_F_LOCAL_OUT | PKT_F_PROTECTED))) && unlikely(!take_hop(w, m)))
 			continue;
 		trace_step(m, "route", "VRF %u interface %u adjacency %u", meta->vrf, meta->if_tx, meta->adj);
@@ -514,14 +526,16 @@ static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure)
 static void route_and_send(struct worker *w, struct pkt_vec *v)
 {
 	struct stage_mark mark = stage_begin(w);
-	struct pkt_vec secure, bypass, outer;
+	struct pkt_vec secure, bypass, outer, queue;
 	unsigned n = v->n;
 
-	secure.n = bypass.n = outer.n = 0;
-	bool tunnel = route(w, v, &secure);
+	secure.n = bypass.n = outer.n = queue.n = 0;
+	bool tunnel = route(w, v, &secure, &queue);
 	stage_end(w, STAGE_ROUTE, n, mark);
 	if (v->n)
 		ip_output(w, v);
+	if (unlikely(queue.n))
+		qos_output(w, &queue);
 	if (!secure.n)
 		return;
 	if (unlikely(tunnel)) {

@@ -528,6 +528,84 @@ static enum cv_err check_hold_drop(const void *body, char *text)
 	return check_rule_ref(1, c->rule_id, text);
 }
 
+/* ---- policy maps ---- */
+
+static bool qos_rate_ok(uint64_t bps)
+{
+	return bps >= 1 && bps <= CV_QOS_RATE_MAX;
+}
+
+static enum cv_err check_police(const struct cv_police *p, char *text)
+{
+	if (p->mode == CV_POLICE_OFF)
+		return CV_OK;
+	if (p->mode > CV_POLICE_TWO_RATE)
+		return bad(text, "police mode %u", p->mode);
+	if (!qos_rate_ok(p->cir) || (p->mode == CV_POLICE_TWO_RATE && (!qos_rate_ok(p->pir) || p->pir < p->cir)))
+		return bad(text, "police rates out of range");
+	if (p->burst == 0 || p->burst > CV_QOS_BURST_MAX || p->excess_burst > CV_QOS_BURST_MAX)
+		return bad(text, "police burst out of range");
+	for (unsigned i = 0; i < CV_COLOURS; i++)
+		if (p->action[i] < CV_POLICE_TRANSMIT || p->action[i] > CV_POLICE_SET_DSCP || p->dscp[i] > 63)
+			return bad(text, "police action of colour %u", i);
+	return CV_OK;
+}
+
+static enum cv_err check_qos_class_del(const void *body, char *text)
+{
+	const struct cv_qos_class_ref *c = body;
+	if (c->policy_id == 0 || c->class_no >= CV_QOS_CLASSES)
+		return bad(text, "class %u of policy %u", c->class_no, c->policy_id);
+	return CV_OK;
+}
+
+static enum cv_err check_qos_class(const void *body, char *text)
+{
+	const struct cv_qos_class *c = body;
+	enum cv_err err = check_qos_class_del(body, text);
+	if (err != CV_OK)
+		return err;
+	if (c->set_dscp > 63 && c->set_dscp != CV_QOS_DSCP_KEEP)
+		return bad(text, "DSCP %u", c->set_dscp);
+	return check_police(&c->police, text);
+}
+
+static enum cv_err check_qos_rule_del(const void *body, char *text)
+{
+	const struct cv_qos_rule_ref *r = body;
+	return r->policy_id == 0 ? bad(text, "policy 0") : CV_OK;
+}
+
+static enum cv_err check_qos_rule(const void *body, char *text)
+{
+	const struct cv_qos_rule *r = body;
+	enum cv_err err = check_qos_rule_del(body, text);
+	if (err != CV_OK)
+		return err;
+	if (r->class_no >= CV_QOS_CLASSES || (r->flags & ~CV_RULE_SKIP_ENTRY) || r->if_id >= CV_IF_MAX)
+		return bad(text, "rule %u of policy %u: class, flags or interface", r->rule_no, r->policy_id);
+	if (!selector_ok(&r->sel))
+		return bad(text, "rule %u of policy %u: selector", r->rule_no, r->policy_id);
+	return CV_OK;
+}
+
+static enum cv_err check_qos_attach_del(const void *body, char *text)
+{
+	uint32_t slot = *(const uint32_t *)body;
+	return slot == 0 || slot >= CV_QOS_SLOTS ? bad(text, "slot %u", slot) : CV_OK;
+}
+
+static enum cv_err check_qos_attach(const void *body, char *text)
+{
+	const struct cv_qos_attach *a = body;
+	enum cv_err err = check_qos_attach_del(body, text);
+	if (err != CV_OK)
+		return err;
+	if (!if_id_ok(a->if_id) || a->policy_id == 0 || a->dir < CV_QOS_INPUT || a->dir > CV_QOS_OUTPUT)
+		return bad(text, "slot %u: interface, policy or direction", a->slot);
+	return CV_OK;
+}
+
 static const struct {
 	uint32_t len; /* of the body, exactly */
 	enum cv_err (*check)(const void *body, char *text);
@@ -566,6 +644,12 @@ static const struct {
 	[CV_CMD_CLEAR] = {sizeof(struct cv_cmd_clear), check_clear, true},
 	[CV_CMD_HOLD_DROP] = {sizeof(struct cv_cmd_hold_drop), check_hold_drop, true},
 	[CV_CMD_FAIL_AT] = {sizeof(struct cv_cmd_fail_at), NULL, true},
+	[CV_CMD_QOS_CLASS_SET] = {sizeof(struct cv_qos_class), check_qos_class, true},
+	[CV_CMD_QOS_CLASS_DEL] = {sizeof(struct cv_qos_class_ref), check_qos_class_del, true},
+	[CV_CMD_QOS_RULE_SET] = {sizeof(struct cv_qos_rule), check_qos_rule, true},
+	[CV_CMD_QOS_RULE_DEL] = {sizeof(struct cv_qos_rule_ref), check_qos_rule_del, true},
+	[CV_CMD_QOS_ATTACH_SET] = {sizeof(struct cv_qos_attach), check_qos_attach, true},
+	[CV_CMD_QOS_ATTACH_DEL] = {sizeof(uint32_t), check_qos_attach_del, true},
 };
 
 int validate_body_len(uint16_t type)

@@ -47,15 +47,19 @@ const char **build_names(struct build *b, const struct lyd_node *node, const cha
  * when it is type 6 of a foreign master key, which is a warning that names the leaf and the ciphertext (T6KEY-17, 18).
  */
 bool build_secret(struct build *b, const struct lyd_node *leaf, bool hex, const uint8_t **out, size_t *len);
-enum ike_group build_group(const char *name); /* "group14"; NULL = NONE */
+uint8_t build_dscp(const char *value);		   /* a name, or a number 0..63 */
+uint8_t build_protocol(const char *name, bool v6); /* a name of an access list's protocol, or a number; "ip" = 0 */
+enum ike_group build_group(const char *name);	   /* "group14"; NULL = NONE */
 /* NULL = DEFAULT. */
 enum cfg_df_bit build_df_bit(const char *name);
 enum cfg_fragment build_fragment(const char *name);
 
-/* build_net.c, build_pki.c, build_aaa.c, build_ike.c, build_ipsec.c: one part each; false after build_fail. */
+/* build_net.c, build_pki.c, build_aaa.c, build_qos.c, build_ike.c, build_ipsec.c: one part each; false after
+ * build_fail. */
 bool build_network(struct build *b, const struct lyd_node *tree);
 bool build_pki(struct build *b, const struct lyd_node *tree);
 bool build_aaa(struct build *b, const struct lyd_node *tree);
+bool build_qos(struct build *b, const struct lyd_node *tree);
 bool build_ike(struct build *b, const struct lyd_node *tree);
 bool build_ipsec(struct build *b, const struct lyd_node *tree);
 

@@ -170,6 +170,8 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->mss4 = (uint16_t)tree_number(mss, "ipv4");
 	i->mss6 = (uint16_t)tree_number(mss, "ipv6");
 	virtual_template(b, tree_child(n, "virtual-template"), i);
+	i->policy_in = build_text(b, tree_child(n, "service-policy"), "input");
+	i->policy_out = build_text(b, tree_child(n, "service-policy"), "output");
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
 	return interface_type(b, n, i) && tunnel(b, tree_child(n, "tunnel"), i) && mac(b, n, i) &&
 	       addresses(b, v4, i) && addresses(b, v6, i);
@@ -334,7 +336,7 @@ static void acl_any(struct cv_range *r, uint8_t af)
 		*r = any.src;
 }
 
-static uint8_t protocol(const char *name, bool v6)
+uint8_t build_protocol(const char *name, bool v6)
 {
 	static const struct {
 		const char *name;
@@ -372,6 +374,13 @@ static void icmp(const struct lyd_node *line, struct cv_selector *s)
 	s->sport_hi = (uint16_t)(type | (has_code ? code : 0xff));
 }
 
+uint8_t build_dscp(const char *value)
+{
+	int named = dscp_by_name(value);
+
+	return (uint8_t)(named >= 0 ? (unsigned long)named : strtoul(value, NULL, 10));
+}
+
 static uint64_t dscp(const struct lyd_node *line)
 {
 	const struct lyd_node *tos = tree_child(line, "tos"), *precedence = tree_child(line, "precedence");
@@ -380,11 +389,8 @@ static uint64_t dscp(const struct lyd_node *line)
 	if (tos || precedence)
 		return (tos ? dscp_of_tos((unsigned)tree_number(line, "tos")) : UINT64_MAX) &
 		       (precedence ? dscp_of_precedence((unsigned)tree_number(line, "precedence")) : UINT64_MAX);
-	for (const struct lyd_node *n = NULL; (n = tree_next(line, "dscp", n));) {
-		int named = dscp_by_name(lyd_get_value(n));
-
-		set |= UINT64_C(1) << (named >= 0 ? (unsigned long)named : strtoul(lyd_get_value(n), NULL, 10));
-	}
+	for (const struct lyd_node *n = NULL; (n = tree_next(line, "dscp", n));)
+		set |= UINT64_C(1) << build_dscp(lyd_get_value(n));
 	return set;
 }
 
@@ -403,7 +409,7 @@ static bool acl_line(struct build *b, const struct lyd_node *n, struct cfg_acl_l
 		af = CV_AF_INET;
 	acl_any(&s->src, af);
 	acl_any(&s->dst, af);
-	s->proto = protocol(tree_text(n, "protocol"), af == CV_AF_INET6);
+	s->proto = build_protocol(tree_text(n, "protocol"), af == CV_AF_INET6);
 	ports(tree_child(n, "source-port"), &s->sport_lo, &s->sport_hi);
 	ports(tree_child(n, "destination-port"), &s->dport_lo, &s->dport_hi);
 	icmp(n, s);

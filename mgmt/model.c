@@ -27,6 +27,7 @@ static const struct {
 	{"culvert-ike", NULL},
 	{"culvert-ipsec", NULL},
 	{"culvert-tunnel", NULL},
+	{"culvert-qos", NULL},
 	{"culvert-deviations", NULL},
 };
 

@@ -56,6 +56,12 @@ enum cv_msg_type {
 	CV_CMD_HOLD_DROP,    /* struct cv_cmd_hold_drop: negotiation failed, drop packets held for a rule */
 	CV_CMD_FAIL_AT, /* struct cv_cmd_fail_at: fault injection for tests; refused unless started with --test-faults
 			 */
+	CV_CMD_QOS_CLASS_SET,  /* struct cv_qos_class */
+	CV_CMD_QOS_CLASS_DEL,  /* struct cv_qos_class_ref */
+	CV_CMD_QOS_RULE_SET,   /* struct cv_qos_rule */
+	CV_CMD_QOS_RULE_DEL,   /* struct cv_qos_rule_ref */
+	CV_CMD_QOS_ATTACH_SET, /* struct cv_qos_attach: a policy map on an interface */
+	CV_CMD_QOS_ATTACH_DEL, /* its slot, 32 bits */
 	/* dataplane -> control */
 	CV_REPLY = 128,	  /* struct cv_reply */
 	CV_EVT_ACQUIRE,	  /* struct cv_evt_acquire */
@@ -300,6 +306,68 @@ struct cv_acl_line {
 	struct cv_selector sel;
 	uint32_t pad;
 	uint64_t dscp; /* bit per value (RFC 2474) that a packet may have, 0 = any */
+};
+
+/*
+ * A policy map: classes, of which number 0 is class-default and has to be there, and the rules that say which packets
+ * are whose. Rules are looked at by group, then by line; the first that matches decides, unless it has
+ * CV_RULE_SKIP_ENTRY: then the next group goes on. No match = class 0.
+ */
+#define CV_QOS_CLASSES 65u			/* class-default and 64 others (LLQ-7) */
+#define CV_QOS_SLOTS 512u			/* policy maps on interfaces at once; slots 1..CV_QOS_SLOTS-1 */
+#define CV_QOS_RATE_MAX UINT64_C(1000000000000) /* bits per second */
+#define CV_QOS_BURST_MAX UINT32_C(512000000)	/* bytes */
+
+enum cv_police_mode {
+	CV_POLICE_OFF = 0,
+	CV_POLICE_TWO_COLOURS, /* one rate and one burst: conform, or exceed */
+	CV_POLICE_SINGLE_RATE, /* RFC 2697 */
+	CV_POLICE_TWO_RATE,    /* RFC 2698 */
+};
+enum cv_colour { CV_CONFORM = 0, CV_EXCEED, CV_VIOLATE, CV_COLOURS };
+enum cv_police_action { CV_POLICE_TRANSMIT = 1, CV_POLICE_DROP, CV_POLICE_SET_DSCP };
+struct cv_police {
+	uint8_t mode; /* enum cv_police_mode; colour blind */
+	uint8_t pad;
+	uint8_t action[CV_COLOURS]; /* enum cv_police_action */
+	uint8_t dscp[CV_COLOURS];   /* CV_POLICE_SET_DSCP: 0..63 */
+	uint64_t cir, pir;	    /* bits per second of IP packets; pir: TWO_RATE */
+	uint32_t burst;		    /* CBS, bytes */
+	uint32_t excess_burst;	    /* EBS (SINGLE_RATE) or PBS (TWO_RATE), bytes */
+};
+struct cv_qos_class_ref {
+	uint32_t policy_id; /* 1.. */
+	uint32_t class_no;  /* 0..CV_QOS_CLASSES-1 */
+};
+#define CV_QOS_DSCP_KEEP 255u
+struct cv_qos_class {
+	uint32_t policy_id;
+	uint32_t class_no;
+	struct cv_police police;
+	uint8_t set_dscp; /* CV_QOS_DSCP_KEEP = as it is */
+	uint8_t pad[7];
+};
+struct cv_qos_rule_ref {
+	uint32_t policy_id;
+	uint32_t rule_no;
+};
+struct cv_qos_rule {
+	uint32_t policy_id;
+	uint32_t rule_no;
+	uint32_t group, line;
+	uint32_t class_no;
+	uint32_t flags; /* CV_RULE_SKIP_ENTRY */
+	uint32_t if_id; /* came in by this interface; 0 = any */
+	uint32_t pad;
+	uint64_t dscp; /* bit per value, 0 = any */
+	struct cv_selector sel;
+};
+enum cv_qos_dir { CV_QOS_INPUT = 1, CV_QOS_OUTPUT = 2 };
+struct cv_qos_attach {
+	uint32_t slot; /* of its counters (cv_stats.h); 1..CV_QOS_SLOTS-1 */
+	uint32_t if_id;
+	uint32_t policy_id;
+	uint32_t dir; /* enum cv_qos_dir; an interface has at most one in each direction */
 };
 
 /*

@@ -8,10 +8,10 @@
 #ifndef CV_STATS_H
 #define CV_STATS_H
 
-#include "cv_types.h"
+#include "cv_msg.h"
 
 #define CV_STATS_MAGIC 0x43565354u
-#define CV_STATS_VERSION 3u
+#define CV_STATS_VERSION 4u
 #define CV_DROP_MAX 128u
 #define CV_STAGE_MAX 32u
 #define CV_EVENT_MAX 64u
@@ -31,6 +31,14 @@ struct cv_sa_counters {
 	uint64_t compressed, comp_failed;
 };
 
+/* One class of a policy map on one interface. Bytes of IP packets, before encryption. */
+struct cv_qos_counters {
+	uint64_t packets, bytes; /* that were found to be of the class */
+	uint64_t colour_packets[CV_COLOURS], colour_bytes[CV_COLOURS];
+	uint64_t police_drops;
+	uint64_t marked; /* DSCP set */
+};
+
 struct cv_stage_counters {
 	uint64_t calls, packets, cycles;
 };
@@ -44,6 +52,7 @@ struct cv_writer_block {
 	struct cv_if_counters ifc[CV_IF_MAX];
 	struct cv_sa_counters sa[CV_SA_MAX];
 	uint64_t acl[CV_ACL_COUNTERS]; /* packets that a line of an access list decided about */
+	struct cv_qos_counters qos[CV_QOS_SLOTS][CV_QOS_CLASSES];
 };
 
 struct cv_stats_segment {

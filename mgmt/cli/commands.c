@@ -68,6 +68,20 @@ static const struct cli_arg show_certificates[] = {
 	POS("name", "NAME", "Only this trust point", CLI_NAME),
 	END,
 };
+static const struct cli_arg show_class_map[] = {
+	POS("name", "NAME", "Only this class map", CLI_NAME),
+	END,
+};
+static const struct cli_arg show_policy_map[] = {
+	POS("name", "NAME", "Only this policy map", CLI_NAME),
+	END,
+};
+static const struct cli_arg show_policy_map_interface[] = {
+	POS("interface", "NAME", "Only this interface", CLI_NAME),
+	FLAG("input", "Only what comes in"),
+	FLAG("output", "Only what leaves"),
+	END,
+};
 static const struct cli_arg show_drops[] = {
 	FLAG("all", "Also reasons for which nothing was dropped"),
 	END,
@@ -242,6 +256,10 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto ikev2 sa", "IKEv2 SAs", show_detail, render_ikev2_sa),
 	SHOW("crypto map", "Crypto maps", show_map, render_crypto_map),
 	SHOW("access-lists", "Access lists", show_acl, render_access_lists),
+	SHOW("class-map", "Class maps", show_class_map, render_class_map),
+	SHOW("policy-map", "Policy maps", show_policy_map, render_policy_map),
+	SHOW("policy-map interface", "Policy maps in force, with the counters of their classes",
+		show_policy_map_interface, render_policy_map_interface),
 	SHOW("crypto engine", "What encrypts, and which algorithms it can do", NULL, render_engine),
 	SHOW("aaa servers", "RADIUS servers: which answer, and what they said", NULL, render_aaa_servers),
 	SHOW("call admission statistics", "Calls admitted and refused, and the load", NULL, render_call_admission),

@@ -54,6 +54,10 @@ RENDERER(render_access_lists);
 RENDERER(render_mypubkey);
 RENDERER(render_pubkey_chain);
 RENDERER(render_certificates);
+/* render_qos.c */
+RENDERER(render_class_map);
+RENDERER(render_policy_map);
+RENDERER(render_policy_map_interface);
 /* render_net.c */
 RENDERER(render_version);
 RENDERER(render_dataplane);

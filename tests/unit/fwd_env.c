@@ -26,6 +26,7 @@
 #include "neigh.h"
 #include "pipeline.h"
 #include "port.h"
+#include "qos.h"
 #include "slowpath.h"
 #include "tx.h"
 #include "vrf.h"
@@ -35,7 +36,7 @@ unsigned env_n_slow;
 
 static struct port ports[CV_PORT_MAX];
 static const struct dp_module *const modules[] = {
-	&vrf_module, &acl_module, &iface_module, &fib_module, &spd_module, &sa_module};
+	&vrf_module, &acl_module, &iface_module, &fib_module, &spd_module, &sa_module, &qos_module};
 #define N_MODULES (sizeof(modules) / sizeof(modules[0]))
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
@@ -94,7 +95,8 @@ void env_stage(uint16_t type, const void *body, int want)
 				    : type <= CV_CMD_ROUTE_DEL	  ? &fib_module
 				    : type <= CV_CMD_SPD_RULE_DEL ? &spd_module
 				    : type <= CV_CMD_ACL_LINE_DEL ? &acl_module
-								  : &sa_module;
+				    : type <= CV_CMD_SA_UPDATE	  ? &sa_module
+								  : &qos_module;
 	int rc = m->stage(type, body, text);
 
 	if (rc != want)

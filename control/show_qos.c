@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* show class-map, policy-map, policy-map interface. */
+#include <stdio.h>
+#include <string.h>
+
+#include "dscp.h"
+#include "show_priv.h"
+
+static void add_text(json_t *list, const char *kind, const char *value)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "%s%s%s", kind, *value ? " " : "", value);
+	json_array_append_new(list, json_string(text));
+}
+
+static void add_dscp(json_t *list, uint64_t set, const char *kind)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		char number[8];
+		const char *name = dscp_name(i);
+
+		snprintf(number, sizeof(number), "%u", i);
+		if (set >> i & 1)
+			add_text(list, kind, name ? name : number);
+	}
+}
+
+static json_t *class_map_object(const struct cfg_class_map *m)
+{
+	json_t *o = json_object(), *list;
+	char number[8];
+
+	set_str(o, "name", m->name);
+	set_str(o, "description", m->description);
+	set_str(o, "type", m->match_any ? "match-any" : "match-all");
+	list = set_array(o, "match");
+	if (m->every)
+		add_text(list, "any", "");
+	for (unsigned i = 0; i < m->n_acl; i++)
+		add_text(list, "access-group", m->acl[i]);
+	add_dscp(list, m->dscp, "dscp");
+	for (unsigned i = 0; i < 8; i++)
+		if (m->precedence >> 8 * i & 1) {
+			snprintf(number, sizeof(number), "%u", i);
+			add_text(list, "precedence", number);
+		}
+	for (unsigned i = 0; i < m->n_interface; i++)
+		add_text(list, "input-interface", m->interface[i]);
+	for (unsigned i = 0; i < m->n_protocol; i++)
+		add_text(list, "protocol", m->protocol[i].name);
+	return o;
+}
+
+void show_class_map(struct show *s)
+{
+	const struct cv_config *c = s->c->running;
+	const char *only = arg_str(s, "name");
+	json_t *list = set_array(s->out, "class_maps");
+
+	for (unsigned i = 0; c && i < c->n_class_map; i++)
+		if (!only || !strcmp(only, c->class_map[i].name))
+			json_array_append_new(list, class_map_object(&c->class_map[i]));
+	show_answer(s);
+}
+
+/* ---- classes ---- */
+
+static const char *const colours[] = {"conform", "exceed", "violate"};
+
+static void set_dscp_value(json_t *o, const char *key, uint8_t dscp)
+{
+	const char *name = dscp_name(dscp);
+
+	if (name)
+		set_str(o, key, name);
+	else
+		set_int(o, key, dscp);
+}
+
+/* n: what was counted, NULL = nothing is. */
+static json_t *colour_object(const struct cfg_police *p, unsigned i, const struct cv_qos_counters *n)
+{
+	static const char *const action[] = {"transmit", "drop", "set-dscp-transmit"};
+	json_t *o = json_object();
+
+	set_str(o, "action", action[p->action[i]]);
+	if (p->action[i] == CFG_POLICE_SET_DSCP)
+		set_dscp_value(o, "dscp", p->dscp[i]);
+	if (n) {
+		set_int(o, "packets", n->colour_packets[i]);
+		set_int(o, "bytes", n->colour_bytes[i]);
+	}
+	return o;
+}
+
+static json_t *police_object(const struct cfg_police *p, const struct cv_qos_counters *n)
+{
+	json_t *o = json_object();
+	unsigned n_colours = p->peak_rate || p->excess_burst ? 3 : 2;
+
+	set_int(o, "rate", p->rate);
+	set_int(o, "burst", p->burst);
+	if (p->excess_burst)
+		set_int(o, "excess_burst", p->excess_burst);
+	if (p->peak_rate) {
+		set_int(o, "peak_rate", p->peak_rate);
+		set_int(o, "peak_burst", p->peak_burst);
+	}
+	for (unsigned i = 0; i < n_colours; i++)
+		json_object_set_new(o, colours[i], colour_object(p, i, n));
+	if (n)
+		set_int(o, "drops", n->police_drops);
+	return o;
+}
+
+static json_t *class_object(const struct cfg_policy_class *k, const struct cv_qos_counters *n)
+{
+	json_t *o = json_object();
+
+	set_str(o, "name", k->name);
+	if (n) {
+		json_t *map = k->map ? class_map_object(k->map) : NULL;
+
+		set_str(o, "type", map ? json_string_value(json_object_get(map, "type")) : "match-any");
+		json_object_set(o, "match", map ? json_object_get(map, "match") : json_pack("[s]", "any"));
+		json_decref(map);
+		set_int(o, "packets", n->packets);
+		set_int(o, "bytes", n->bytes);
+	}
+	if (k->has_dscp)
+		set_dscp_value(o, "set_dscp", k->dscp);
+	if (n && (k->has_dscp || k->police.rate))
+		set_int(o, "marked", n->marked);
+	if (k->police.rate)
+		json_object_set_new(o, "police", police_object(&k->police, n));
+	return o;
+}
+
+/* class-default is the first one inside, and the last one in the order in which classes are looked at. */
+static void add_classes(json_t *o, const struct cfg_policy_map *p, const struct cv_qos_counters *n)
+{
+	json_t *list = set_array(o, "classes");
+
+	for (unsigned i = 1; i <= p->n_cls; i++) {
+		unsigned k = i % p->n_cls;
+
+		json_array_append_new(list, class_object(&p->cls[k], n ? &n[k] : NULL));
+	}
+}
+
+void show_policy_map(struct show *s)
+{
+	const struct cv_config *c = s->c->running;
+	const char *only = arg_str(s, "name");
+	json_t *list = set_array(s->out, "policy_maps");
+
+	for (unsigned i = 0; c && i < c->n_policy_map; i++) {
+		json_t *o = json_object();
+
+		set_str(o, "name", c->policy_map[i].name);
+		set_str(o, "description", c->policy_map[i].description);
+		add_classes(o, &c->policy_map[i], NULL);
+		if (!only || !strcmp(only, c->policy_map[i].name))
+			json_array_append(list, o);
+		json_decref(o);
+	}
+	show_answer(s);
+}
+
+/* ---- on interfaces ---- */
+
+/* Every member of the structure is a 64-bit counter. */
+static void sum_qos(const struct cv_stats_segment *seg, uint32_t slot, struct cv_qos_counters out[CV_QOS_CLASSES])
+{
+	const size_t n = CV_QOS_CLASSES * sizeof(*out) / sizeof(uint64_t);
+
+	memset(out, 0, CV_QOS_CLASSES * sizeof(*out));
+	for (unsigned w = 0; seg && w < CV_WRITERS && w <= seg->n_workers; w++)
+		for (size_t i = 0; i < n; i++)
+			((uint64_t *)out)[i] += ((const uint64_t *)seg->writer[w].qos[slot % CV_QOS_SLOTS])[i];
+}
+
+static void add_attachment(struct show *s, const struct cfg_interface *i, const struct cfg_policy_map *p, uint32_t slot,
+	const char *direction)
+{
+	struct cv_qos_counters n[CV_QOS_CLASSES];
+	json_t *o;
+
+	if (!p)
+		return;
+	sum_qos(dpclient_stats(s->c->dp), slot, n);
+	o = json_object();
+	set_str(o, "interface", i->name);
+	set_str(o, "direction", direction);
+	set_str(o, "policy", p->name);
+	add_classes(o, p, n);
+	json_array_append_new(s->list, o);
+}
+
+void show_policy_map_interface(struct show *s)
+{
+	const struct cv_config *c = s->c->running;
+	const bool input = arg_flag(s, "input"), output = arg_flag(s, "output");
+	const struct cfg_interface *only;
+
+	if (arg_interface(s, &only))
+		return;
+	s->list = set_array(s->out, "interfaces");
+	for (unsigned i = 0; c && i < c->n_interface; i++) {
+		const struct cfg_interface *ifc = &c->interface[i];
+
+		if (only && only != ifc)
+			continue;
+		if (input || !output)
+			add_attachment(s, ifc, ifc->policy_in_ref, ifc->policy_in_slot, "input");
+		if (output || !input)
+			add_attachment(s, ifc, ifc->policy_out_ref, ifc->policy_out_slot, "output");
+	}
+	show_answer(s);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "qos.h"
+
+#include <rte_ip.h>
+
+#include "fib.h"
+#include "iface.h"
+#include "neigh.h"
+#include "pipeline.h"
+#include "qos_policy.h"
+#include "trace.h"
+#include "worker.h"
+
+#define NESTING_MAX 4u /* tunnels in tunnels */
+
+/* The interface by which the outer packets of a tunnel leave in the end, 0 = not known now. */
+static uint32_t leaves_by(uint32_t if_id)
+{
+	for (unsigned nesting = 0; nesting < NESTING_MAX; nesting++) {
+		const struct dp_if *ifp = iface_get(if_id);
+
+		if (!ifp || ifp->type != CV_IF_TUNNEL)
+			return if_id;
+		uint32_t word = fib_lookup(ifp->tunnel.front_vrf, &ifp->tunnel.dst);
+
+		if (FIB_KIND(word) == FIB_GROUP)
+			word = fib_pick(word, 0);
+		if (FIB_KIND(word) == FIB_ADJ)
+			return adj_table[FIB_NUM(word)].if_id;
+		if (FIB_KIND(word) != FIB_GLEAN && FIB_KIND(word) != FIB_TUNNEL)
+			return 0;
+		if_id = FIB_NUM(word);
+	}
+	return 0;
+}
+
+const struct qos_attach *qos_output_policy(const struct qos_view *v, uint32_t if_tx)
+{
+	if (!v->any_out)
+		return NULL;
+	if (v->out[if_tx] || !iface_get(if_tx) || iface_get(if_tx)->type != CV_IF_TUNNEL)
+		return v->out[if_tx];
+	return v->out[leaves_by(if_tx)]; /* 0, which has none, when that is not known */
+}
+
+uint32_t qos_classify(const struct qos_policy *p, struct rte_mbuf *m)
+{
+	struct flow f;
+
+	if (!p->map || !flow_parse(m, &f))
+		return 0;
+	f.vrf = pkt_meta(m)->if_rx;
+	const struct spd_rule *r = spd_class_lookup(p->map, &f);
+
+	return r ? r->rule_id : 0;
+}
+
+/* Write a DSCP (RFC 2474); ECN stays. The IPv4 checksum follows (RFC 1624). */
+static void set_dscp(uint8_t *p, uint8_t dscp)
+{
+	if (p[0] >> 4 == 4) {
+		struct rte_ipv4_hdr *ip = (void *)p;
+		uint16_t old, new;
+
+		memcpy(&old, p, 2);
+		ip->type_of_service = (uint8_t)(dscp << 2 | (ip->type_of_service & 3));
+		memcpy(&new, p, 2);
+		uint32_t sum = (uint16_t)~ip->hdr_checksum + (uint32_t)(uint16_t)~old + new;
+
+		sum = (sum & 0xffff) + (sum >> 16);
+		ip->hdr_checksum = (uint16_t) ~(sum + (sum >> 16));
+	} else {
+		p[0] = (uint8_t)(0x60 | dscp >> 2);
+		p[1] = (uint8_t)(dscp << 6 | (p[1] & 0x3f));
+	}
+}
+
+static void mark(struct rte_mbuf *m, uint8_t dscp, struct cv_qos_counters *c)
+{
+	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
+
+	if (flow_dscp(p) == dscp)
+		return;
+	set_dscp(p, dscp);
+	c->marked++;
+}
+
+/* Count, police and mark a packet. The attachment's meters are all that changes in it. False: to be dropped. */
+static bool treat(struct worker *w, const struct qos_attach *a, uint32_t class_no, struct rte_mbuf *m)
+{
+	const struct cv_qos_class *k = &a->policy->cls[class_no];
+	struct cv_qos_counters *c = &w->stats->qos[a->conf.slot][class_no];
+	const uint32_t len = rte_pktmbuf_pkt_len(m);
+
+	c->packets++;
+	c->bytes += len;
+	if (k->set_dscp != CV_QOS_DSCP_KEEP)
+		mark(m, k->set_dscp, c);
+	if (k->police.mode == CV_POLICE_OFF)
+		return true;
+	const enum cv_colour colour = qos_meter_colour((struct qos_meter *)(uintptr_t)&a->meter[class_no], len, w->tsc);
+
+	c->colour_packets[colour]++;
+	c->colour_bytes[colour] += len;
+	trace_step(m, "qos", "class %u colour %u", class_no, colour);
+	if (k->police.action[colour] == CV_POLICE_SET_DSCP)
+		mark(m, k->police.dscp[colour], c);
+	if (k->police.action[colour] != CV_POLICE_DROP)
+		return true;
+	c->police_drops++;
+	return false;
+}
+
+void qos_output(struct worker *w, struct pkt_vec *v)
+{
+	unsigned keep = 0;
+
+	for (unsigned i = 0; i < v->n; i++) {
+		struct rte_mbuf *m = v->pkt[i];
+		struct pkt_meta *meta = pkt_meta(m);
+		const struct qos_attach *a = (const struct qos_attach *)(uintptr_t)meta->scratch;
+
+		meta->flags = (meta->flags & ~PKT_F_LEARN) | PKT_F_SCHEDULED;
+		if (treat(w, a, qos_classify(a->policy, m), m)) {
+			v->pkt[keep++] = m;
+		} else {
+			w->stats->ifc[meta->if_tx].tx_drops++;
+			dp_drop1(w, m, DROP_QOS_POLICE);
+		}
+	}
+	v->n = keep;
+	if (keep)
+		ip_forward(w, v);
+}
+
+/* The input policy for packets that came in by this interface, NULL = none. */
+static const struct qos_attach *input_policy(const struct qos_view *v, uint32_t if_rx, bool inner)
+{
+	const struct qos_attach *a = if_rx < CV_IF_MAX ? v->in[if_rx] : NULL;
+
+	if (a && inner && (!iface_get(if_rx) || iface_get(if_rx)->type != CV_IF_TUNNEL))
+		return NULL;
+	return a;
+}
+
+void qos_input(struct worker *w, struct pkt_vec *v, bool one_if, bool inner)
+{
+	const struct qos_view *view = qos_view();
+
+	if (likely(!view || !view->any_in))
+		return;
+	uint32_t last_if = pkt_meta(v->pkt[0])->if_rx;
+	const struct qos_attach *a = input_policy(view, last_if, inner);
+	unsigned keep = 0;
+
+	if (one_if && !a)
+		return;
+	for (unsigned i = 0; i < v->n; i++) {
+		struct rte_mbuf *m = v->pkt[i];
+		struct pkt_meta *meta = pkt_meta(m);
+
+		if (meta->if_rx != last_if)
+			a = input_policy(view, last_if = meta->if_rx, inner);
+		if (a) {
+			meta->flags &= ~PKT_F_LEARN;
+			if (!treat(w, a, qos_classify(a->policy, m), m)) {
+				w->stats->ifc[last_if].rx_drops++;
+				dp_drop1(w, m, DROP_QOS_POLICE);
+				continue;
+			}
+		}
+		v->pkt[keep++] = m;
+	}
+	v->n = keep;
+}

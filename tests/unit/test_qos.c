@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Policy maps on interfaces (VTI-36, LLQ-3, LLQ-5, LLQ-17): classes, policing, marking, who is exempt, transactions.
+ *
+ * port 0: if 1, 10.0.0.1/24 fd00::1/64; port 1: if 2, 10.1.0.1/24 fd01::1/64
+ * policy 1: class 1 = UDP to port 5000, class 2 = DSCP 46 or in by interface 1 with DSCP 10
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <rte_ether.h>
+#include <rte_ip.h>
+
+#include "cv_addr.h"
+#include "fast.h"
+#include "fwd_env.h"
+#include "iface.h"
+#include "pipeline.h"
+#include "qos.h"
+
+#define SLOT 7u
+
+static void rule(
+	uint32_t no, uint32_t group, uint32_t cls, uint32_t if_id, uint64_t dscp, uint8_t proto, uint16_t dport)
+{
+	struct cv_qos_rule r = {.policy_id = 1,
+		.rule_no = no,
+		.group = group,
+		.line = no,
+		.class_no = cls,
+		.if_id = if_id,
+		.dscp = dscp};
+
+	cv_selector_any(&r.sel, CV_AF_INET);
+	r.sel.proto = proto;
+	if (dport)
+		r.sel.dport_lo = r.sel.dport_hi = dport;
+	env_stage(CV_CMD_QOS_RULE_SET, &r, 0);
+}
+
+/* police: of class 1; NULL = none. */
+static void policy(const struct cv_police *police, uint8_t dscp_of_2)
+{
+	for (uint32_t i = 0; i < 3; i++) {
+		struct cv_qos_class c = {.policy_id = 1, .class_no = i, .set_dscp = CV_QOS_DSCP_KEEP};
+
+		if (i == 1 && police)
+			c.police = *police;
+		if (i == 2)
+			c.set_dscp = dscp_of_2;
+		env_stage(CV_CMD_QOS_CLASS_SET, &c, 0);
+	}
+	rule(0, 0, 1, 0, 0, IPPROTO_UDP, 5000);
+	rule(1, 1, 2, 0, UINT64_C(1) << 46, 0, 0);
+	rule(2, 2, 2, 1, UINT64_C(1) << 10, 0, 0);
+}
+
+static void attach(uint32_t slot, uint32_t if_id, uint32_t dir)
+{
+	struct cv_qos_attach a = {.slot = slot, .if_id = if_id, .policy_id = 1, .dir = dir};
+
+	env_stage(CV_CMD_QOS_ATTACH_SET, &a, 0);
+}
+
+/* 8 kbit/s, a burst of 300 bytes, above it drop. */
+static const struct cv_police slow = {.mode = CV_POLICE_TWO_COLOURS,
+	.action = {CV_POLICE_TRANSMIT, CV_POLICE_DROP, CV_POLICE_DROP},
+	.cir = 8000,
+	.burst = 300};
+
+static int setup(void **state)
+{
+	(void)state;
+	env_sync();
+	env_two_ports();
+	policy(&slow, CV_QOS_DSCP_KEEP);
+	assert_int_equal(env_commit(), 0);
+	env_neigh(1, "10.0.0.2", 1);
+	env_neigh(2, "10.1.0.2", 2);
+	env_neigh(2, "fd01::2", 2);
+	env_drain();
+	env_worker()->tsc = rte_rdtsc();
+	return 0;
+}
+
+static void on(uint32_t if_id, uint32_t dir)
+{
+	attach(SLOT, if_id, dir);
+	assert_int_equal(env_commit(), 0);
+}
+
+static void set_dscp(struct rte_mbuf *m, uint8_t dscp)
+{
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+
+	ip->type_of_service = (uint8_t)(dscp << 2 | 1); /* ECN that has to survive */
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+/* n packets of 100 bytes from port 0 to port 1. */
+static void pass(unsigned n, uint16_t dport, uint8_t dscp)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = env_udp("10.0.0.2", "10.1.0.2", 1000, dport, 72);
+
+		set_dscp(m, dscp);
+		env_receive(0, 0, m);
+	}
+}
+
+static struct cv_qos_counters *counters(uint32_t cls)
+{
+	return &env_worker()->stats->qos[SLOT][cls];
+}
+
+/* VTI-36: above the rate drop, below transmit; other classes are not limited. LLQ-17: and it is the clear packet. */
+static void output_is_policed(void **state)
+{
+	(void)state;
+	on(2, CV_QOS_OUTPUT);
+	uint64_t before = env_drops(DROP_QOS_POLICE);
+
+	pass(5, 5000, 0);
+	assert_int_equal(env_sent_count(1), 3);
+	assert_int_equal(env_drops(DROP_QOS_POLICE) - before, 2);
+	pass(10, 5001, 0);
+	assert_int_equal(env_sent_count(1), 13);
+	assert_int_equal(counters(1)->packets, 5);
+	assert_int_equal(counters(1)->bytes, 500);
+	assert_int_equal(counters(1)->colour_packets[CV_CONFORM], 3);
+	assert_int_equal(counters(1)->colour_bytes[CV_EXCEED], 200);
+	assert_int_equal(counters(1)->police_drops, 2);
+	assert_int_equal(counters(0)->packets, 10);
+	env_worker()->tsc += rte_get_tsc_hz() / 10; /* 100 bytes later */
+	pass(2, 5000, 0);
+	assert_int_equal(env_sent_count(1), 14);
+}
+
+/* One hop is taken off, once. */
+static void hop_is_taken_once(void **state)
+{
+	(void)state;
+	on(2, CV_QOS_OUTPUT);
+	pass(1, 5000, 0);
+	struct rte_mbuf *m = env_sent(1);
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr));
+
+	assert_int_equal(ip->time_to_live, 63);
+	assert_int_equal(rte_ipv4_cksum(ip), 0xffff & ~0xffffu);
+	rte_pktmbuf_free(m);
+}
+
+/* What comes in: of this interface only, and before it is routed anywhere. */
+static void input_is_policed(void **state)
+{
+	(void)state;
+	on(1, CV_QOS_INPUT);
+	pass(5, 5000, 0);
+	assert_int_equal(env_sent_count(1), 3);
+	for (unsigned i = 0; i < 5; i++)
+		env_receive(1, 0, env_udp("10.1.0.2", "10.0.0.2", 1000, 5000, 72));
+	assert_int_equal(env_sent_count(0), 5);
+}
+
+/* Both in one policy: DSCP alone, and input interface with DSCP; ECN and checksum are right afterwards. RFC 2474. */
+static void marks(void **state)
+{
+	(void)state;
+	policy(&slow, 12);
+	on(2, CV_QOS_OUTPUT);
+	pass(1, 5001, 46);
+	pass(1, 5001, 10);
+	pass(1, 5001, 11);
+	assert_int_equal(counters(2)->packets, 2);
+	assert_int_equal(counters(2)->marked, 2);
+	assert_int_equal(env_sent_count(1), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		struct rte_mbuf *m = env_sent(1);
+		struct rte_ipv4_hdr *ip =
+			rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr));
+		uint16_t sum = ip->hdr_checksum;
+
+		assert_int_equal(ip->type_of_service, (i < 2 ? 12 : 11) << 2 | 1);
+		ip->hdr_checksum = 0;
+		assert_int_equal(sum, rte_ipv4_cksum(ip));
+		rte_pktmbuf_free(m);
+	}
+}
+
+/* Packets above the rate get another DSCP instead (RFC 2697: three colours). */
+static void colours_are_marked(void **state)
+{
+	struct cv_police p = slow;
+
+	(void)state;
+	p.mode = CV_POLICE_SINGLE_RATE;
+	p.excess_burst = 200;
+	p.action[CV_EXCEED] = CV_POLICE_SET_DSCP;
+	p.dscp[CV_EXCEED] = 14;
+	policy(&p, CV_QOS_DSCP_KEEP);
+	on(2, CV_QOS_OUTPUT);
+	pass(7, 5000, 10);
+	assert_int_equal(env_sent_count(1), 5);
+	for (unsigned i = 0; i < 5; i++) {
+		struct rte_mbuf *m = env_sent(1);
+
+		assert_int_equal(
+			rte_pktmbuf_mtod(m, uint8_t *)[sizeof(struct rte_ether_hdr) + 1] >> 2, i < 3 ? 10 : 14);
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(counters(1)->colour_packets[CV_VIOLATE], 2);
+	assert_int_equal(counters(1)->police_drops, 2);
+}
+
+/* What this router sends itself, IKE above all, meets no policy. */
+static void own_packets_are_exempt(void **state)
+{
+	struct pkt_vec v = {.n = 5};
+
+	(void)state;
+	on(2, CV_QOS_OUTPUT);
+	for (unsigned i = 0; i < v.n; i++) {
+		v.pkt[i] = env_udp("10.1.0.1", "10.1.0.2", 500, 5000, 72);
+		pkt_meta(v.pkt[i])->flags = PKT_F_LOCAL_OUT | PKT_F_BYPASS;
+	}
+	ip_forward(env_worker(), &v);
+	assert_int_equal(env_sent_count(1), 5);
+	assert_int_equal(counters(1)->packets, 0);
+}
+
+/* Flows that the fast path knew before the policy came have to meet it. */
+static void fast_path_leaves_it_alone(void **state)
+{
+	(void)state;
+	pass(4, 5000, 0);
+	assert_int_equal(env_sent_count(1), 4);
+	on(2, CV_QOS_OUTPUT);
+	pass(5, 5000, 0);
+	assert_int_equal(env_sent_count(1), 7);
+	env_stage(CV_CMD_QOS_ATTACH_DEL, &(uint32_t){SLOT}, 0);
+	assert_int_equal(env_commit(), 0);
+	pass(5, 5000, 0);
+	assert_int_equal(env_sent_count(1), 12);
+}
+
+/* A change of something else leaves the buckets alone; a change of the policy does not reset its counters. */
+static void unchanged_goes_on(void **state)
+{
+	struct cv_police p = slow;
+
+	(void)state;
+	on(2, CV_QOS_OUTPUT);
+	pass(5, 5000, 0);
+	assert_int_equal(env_sent_count(1), 3);
+	env_sync();
+	env_two_ports();
+	policy(&slow, CV_QOS_DSCP_KEEP);
+	attach(SLOT, 2, CV_QOS_OUTPUT);
+	assert_int_equal(env_commit(), 0);
+	pass(1, 5000, 0);
+	assert_int_equal(env_sent_count(1), 3);
+	p.burst = 1000;
+	policy(&p, CV_QOS_DSCP_KEEP);
+	assert_int_equal(env_commit(), 0);
+	env_worker()->tsc = rte_rdtsc();
+	pass(11, 5000, 0);
+	assert_int_equal(env_sent_count(1), 13);
+	assert_int_equal(counters(1)->packets, 17);
+}
+
+/* What cannot be is refused, and nothing has changed then. */
+static void refuses(void **state)
+{
+	struct cv_qos_attach other = {.slot = SLOT + 1, .if_id = 2, .policy_id = 2, .dir = CV_QOS_OUTPUT};
+
+	(void)state;
+	on(2, CV_QOS_OUTPUT);
+	env_stage(CV_CMD_QOS_ATTACH_SET, &other, 0);
+	assert_int_equal(env_commit(), CV_ERR_NOT_FOUND); /* no such policy */
+	attach(SLOT + 1, 2, CV_QOS_OUTPUT);
+	assert_int_equal(env_commit(), CV_ERR_IN_USE);
+	attach(SLOT + 1, 99, CV_QOS_OUTPUT);
+	assert_int_equal(env_commit(), CV_ERR_NOT_FOUND);
+	env_stage(CV_CMD_QOS_CLASS_DEL, &(struct cv_qos_class_ref){1, 0}, 0);
+	assert_int_equal(env_commit(), CV_ERR_NOT_FOUND); /* class 0 has to be there */
+	env_stage(CV_CMD_QOS_CLASS_DEL, &(struct cv_qos_class_ref){1, 2}, 0);
+	assert_int_equal(env_commit(), CV_ERR_NOT_FOUND); /* rules name class 2 */
+	env_stage(CV_CMD_IF_DEL, &(uint32_t){2}, 0);
+	assert_int_equal(env_commit(), CV_ERR_NOT_FOUND); /* with a policy on it */
+	env_stage(CV_CMD_QOS_ATTACH_DEL, &(uint32_t){SLOT + 1}, CV_ERR_NOT_FOUND);
+	env_abort();
+	pass(5, 5000, 0);
+	assert_int_equal(env_sent_count(1), 3);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(output_is_policed, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(hop_is_taken_once, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(input_is_policed, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(marks, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(colours_are_marked, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(own_packets_are_exempt, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(fast_path_leaves_it_alone, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(unchanged_goes_on, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(refuses, setup, env_teardown),
+	};
+
+	env_init();
+	env_ports(2);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
