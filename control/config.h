@@ -97,6 +97,7 @@ struct cfg_interface {
 	uint16_t mtu4, mtu6;		    /* of one family; 0 = mtu */
 	uint16_t mss4, mss6;		    /* limit of what TCP connections through it announce; 0 = none */
 	const char *policy_in, *policy_out; /* policy maps; NULL = none */
+	uint32_t output_rate;		    /* kbit/s of what the output policy lets out; 0 = as fast as it goes */
 	/* resolved */
 	const struct cfg_policy_map *policy_in_ref, *policy_out_ref;
 	uint32_t policy_in_slot, policy_out_slot; /* filled in by control */
@@ -190,7 +191,14 @@ struct cfg_policy_class {
 	const char *name;
 	struct cfg_police police; /* rate 0 = not policed */
 	bool has_dscp;
-	uint8_t dscp;			 /* that packets get */
+	uint8_t dscp; /* that packets get */
+	/* queues; rates in kbit/s, 0 = not given */
+	uint32_t priority, priority_burst;	/* burst: bytes */
+	uint32_t bandwidth, percent, remaining; /* one of them at most; the two last ones in per cent */
+	uint32_t shape;
+	uint32_t queue_limit;
+	bool fair_queue;
+	uint32_t fair_queues;		 /* 0 = by the rate of the interface (LLQ-11) */
 	const struct cfg_class_map *map; /* NULL = class-default */
 };
 struct cfg_policy_map {
@@ -198,6 +206,7 @@ struct cfg_policy_map {
 	const char *description;
 	struct cfg_policy_class *cls; /* as written; after config_resolve() class-default is there, and first */
 	unsigned n_cls;
+	bool queues; /* a class has one */
 	uint32_t id; /* filled in by control */
 };
 
@@ -588,6 +597,7 @@ struct cv_config {
 	unsigned n_class_map;
 	struct cfg_policy_map *policy_map;
 	unsigned n_policy_map;
+	uint32_t engine_rate;		   /* kbit/s that encryption does, for a warning (LLQ-12); 0 = not known */
 	struct cfg_ike_policy *ike_policy; /* ascending priority, built-in ones last */
 	unsigned n_ike_policy;
 	struct cfg_ike_proposal *ike_proposal;

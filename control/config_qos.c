@@ -49,6 +49,61 @@ static int check_police(struct config_check *k, const struct cfg_policy_map *p, 
 	return 0;
 }
 
+static bool has_queue(const struct cfg_policy_class *c)
+{
+	return c->priority || c->bandwidth || c->percent || c->remaining || c->shape || c->queue_limit || c->fair_queue;
+}
+
+/* LLQ-6, LLQ-8. */
+static int check_queue(struct config_check *k, struct cfg_policy_map *p, struct cfg_policy_class *c)
+{
+	if (c->fair_queue && c->map)
+		return check_fail(
+			k, PATH_CLASS "/fair-queue: only in class " CFG_CLASS_DEFAULT " (LLQ-6)", p->name, c->name);
+	if (c->priority && !c->map)
+		return check_fail(k, PATH_CLASS "/priority: not in class " CFG_CLASS_DEFAULT "; name a class map",
+			p->name, c->name);
+	if (c->priority && (c->bandwidth || c->percent || c->remaining || c->shape))
+		return check_fail(k,
+			PATH_CLASS "/priority: a priority class has no bandwidth and no shape; its rate is its share",
+			p->name, c->name);
+	if (c->priority && !c->priority_burst)
+		c->priority_burst = default_burst(c->priority * UINT64_C(1000));
+	p->queues |= has_queue(c);
+	return 0;
+}
+
+/* One unit in all classes (LLQ-8), and no more than there is. */
+static int check_shares(struct config_check *k, const struct cfg_policy_map *p)
+{
+	uint64_t kbps = 0, percent = 0, remaining = 0;
+
+	for (unsigned i = 0; i < p->n_cls; i++) {
+		kbps += p->cls[i].bandwidth;
+		percent += p->cls[i].percent;
+		remaining += p->cls[i].remaining;
+	}
+	if ((kbps != 0) + (percent != 0) + (remaining != 0) > 1)
+		return check_fail(k,
+			PATH_POLICY_MAP "/class: bandwidth in several units; all classes have bandwidth, all have "
+					"bandwidth-percent, or all have bandwidth-remaining-percent (LLQ-8)",
+			p->name);
+	if (percent > 100 || remaining > 100)
+		return check_fail(k, PATH_POLICY_MAP "/class: %llu per cent in all; at most 100", p->name,
+			(unsigned long long)(percent + remaining));
+	return 0;
+}
+
+/* kbit/s that the classes of a policy are promised. */
+static uint64_t promised(const struct cfg_policy_map *p)
+{
+	uint64_t kbps = 0;
+
+	for (unsigned i = 0; i < p->n_cls; i++)
+		kbps += (uint64_t)p->cls[i].priority + p->cls[i].bandwidth;
+	return kbps;
+}
+
 /* class-default is number 0 in the dataplane, wherever it is written, and exists without being written (LLQ-10). */
 static void default_first(struct cv_config *c, struct cfg_policy_map *p)
 {
@@ -70,9 +125,12 @@ static int check_policy_map(struct config_check *k, struct cfg_policy_map *p)
 	if (p->n_cls > CV_QOS_CLASSES)
 		return check_fail(k, PATH_POLICY_MAP "/class: %u classes; at most %u beside class-default (LLQ-7)",
 			p->name, p->n_cls - 1, CLASSES_MAX);
-	for (unsigned i = 0; !r && i < p->n_cls; i++)
+	for (unsigned i = 0; !r && i < p->n_cls; i++) {
 		r = check_police(k, p, &p->cls[i]);
-	return r;
+		if (!r)
+			r = check_queue(k, p, &p->cls[i]);
+	}
+	return r ? r : check_shares(k, p);
 }
 
 static int check_interface(struct config_check *k, const struct cfg_interface *i, unsigned *n)
@@ -84,6 +142,19 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 			"/culvert-qos:service-policy: not on a loopback or a virtual template (whose clones would "
 			"not have it); an Ethernet, VLAN or tunnel interface",
 			i->name);
+	if (i->policy_in_ref && i->policy_in_ref->queues)
+		return check_fail(k,
+			PATH_IF "/culvert-qos:service-policy/input: '%s' has queues (priority, bandwidth, shape, "
+				"queue-limit, fair-queue); for what comes in police and set-dscp",
+			i->name, i->policy_in);
+	if (i->output_rate && !i->policy_out)
+		return check_fail(
+			k, PATH_IF "/culvert-qos:service-policy/output-rate: needs an output policy", i->name);
+	if (i->output_rate && i->policy_out_ref && promised(i->policy_out_ref) > i->output_rate)
+		return check_fail(k,
+			PATH_IF "/culvert-qos:service-policy/output: '%s' promises %llu kbit/s; the output-rate is %u "
+				"(LLQ-9)",
+			i->name, i->policy_out, (unsigned long long)promised(i->policy_out_ref), i->output_rate);
 	if (*n >= CV_QOS_SLOTS)
 		return check_fail(k, PATH_IF "/culvert-qos:service-policy: one too many; at most %u in all", i->name,
 			CV_QOS_SLOTS - 1);
@@ -93,6 +164,7 @@ static int check_interface(struct config_check *k, const struct cfg_interface *i
 int config_check_qos(struct config_check *k)
 {
 	struct cv_config *c = k->c;
+	uint64_t all = 0;
 	unsigned n = 0;
 	int r = 0;
 
@@ -102,5 +174,12 @@ int config_check_qos(struct config_check *k)
 		r = check_policy_map(k, &c->policy_map[i]);
 	for (unsigned i = 0; !r && i < c->n_interface; i++)
 		r = check_interface(k, &c->interface[i], &n);
+	for (unsigned i = 0; i < c->n_interface; i++)
+		all += c->interface[i].policy_out_ref ? promised(c->interface[i].policy_out_ref) : 0;
+	if (!r && c->engine_rate && all > c->engine_rate)
+		check_warn(k,
+			"/culvert-qos:qos/engine-rate: output policies promise %llu kbit/s, encryption does %u "
+			"(LLQ-12)",
+			(unsigned long long)all, c->engine_rate);
 	return r;
 }

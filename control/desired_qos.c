@@ -262,6 +262,59 @@ static void put_police(struct cv_police *m, const struct cfg_police *p)
 	}
 }
 
+/* What classes without a bandwidth of their own get: what percentages leave, or as much as all others together. */
+static uint32_t default_weight(const struct cfg_policy_map *p)
+{
+	uint64_t kbps = 0, percent = 0;
+
+	for (unsigned i = 0; i < p->n_cls; i++) {
+		kbps += p->cls[i].bandwidth;
+		percent += p->cls[i].percent + p->cls[i].remaining;
+	}
+	if (percent)
+		return percent < 100 ? (uint32_t)(100 - percent) : 1;
+	return kbps == 0 ? 1 : kbps > UINT32_MAX ? UINT32_MAX : (uint32_t)kbps;
+}
+
+/* LLQ-11: from the rate of the slowest interface that the policy is on. */
+static uint32_t fair_queues(const struct cv_config *c, const struct cfg_policy_map *p)
+{
+	static const struct {
+		uint32_t kbps, queues;
+	} steps[] = {{64, 16}, {128, 32}, {256, 64}, {512, 128}};
+	uint32_t slowest = UINT32_MAX;
+
+	for (unsigned i = 0; i < c->n_interface; i++)
+		if (c->interface[i].policy_out_ref == p && c->interface[i].output_rate &&
+			c->interface[i].output_rate < slowest)
+			slowest = c->interface[i].output_rate;
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (slowest <= steps[i].kbps)
+			return steps[i].queues;
+	return 256;
+}
+
+#define DEFAULT_QUEUE_LIMIT 512u /* two vectors of a worker */
+#define SHAPE_BURST_MIN 3000u
+
+static void put_queue(struct cv_qos_class *m, const struct cv_config *c, const struct cfg_policy_map *p,
+	const struct cfg_policy_class *k)
+{
+	const uint64_t burst = k->shape * UINT64_C(1000) / 800; /* 10 ms */
+
+	m->weight = k->bandwidth + k->percent + k->remaining;
+	if (!m->weight)
+		m->weight = default_weight(p);
+	m->priority = k->priority * UINT64_C(1000);
+	m->priority_burst = k->priority_burst;
+	m->shape = k->shape * UINT64_C(1000);
+	m->shape_burst = burst < SHAPE_BURST_MIN    ? SHAPE_BURST_MIN
+			 : burst > CV_QOS_BURST_MAX ? CV_QOS_BURST_MAX
+						    : (uint32_t)burst;
+	m->queue_limit = k->queue_limit ? k->queue_limit : DEFAULT_QUEUE_LIMIT;
+	m->fair_queues = !k->fair_queue ? 1 : k->fair_queues ? k->fair_queues : fair_queues(c, p);
+}
+
 static int put_policy(struct build *b, struct cfg_policy_map *p)
 {
 	struct place at = {0};
@@ -280,6 +333,7 @@ static int put_policy(struct build *b, struct cfg_policy_map *p)
 		m->class_no = at.class_no;
 		m->set_dscp = k->has_dscp ? k->dscp : CV_QOS_DSCP_KEEP;
 		put_police(&m->police, &k->police);
+		put_queue(m, b->cfg, p, k);
 		if (k->map)
 			r = put_class_map(b, &at, k->map);
 	}
@@ -315,7 +369,11 @@ static int put_attachment(struct build *b, const struct cfg_interface *i, const 
 	m->slot = *slot;
 	m->if_id = i->id;
 	m->policy_id = p->id;
-	m->dir = dir;
+	m->dir = (uint16_t)dir;
+	if (dir == CV_QOS_OUTPUT && (p->queues || i->output_rate))
+		m->flags = CV_QOS_F_QUEUES;
+	if (dir == CV_QOS_OUTPUT)
+		m->rate = i->output_rate * UINT64_C(1000);
 	return 0;
 }
 

@@ -319,6 +319,7 @@ static const struct verb shows[] = {
 	{"class-map", show_class_map},
 	{"policy-map", show_policy_map},
 	{"policy-map interface", show_policy_map_interface},
+	{"crypto engine qos", show_engine_qos},
 };
 
 static const struct verb clears[] = {

@@ -107,6 +107,7 @@ void show_access_lists(struct show *s);
 void show_class_map(struct show *s);
 void show_policy_map(struct show *s);
 void show_policy_map_interface(struct show *s);
+void show_engine_qos(struct show *s);
 
 void show_aaa_servers(struct show *s);
 void show_call_admission(struct show *s);

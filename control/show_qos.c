@@ -114,7 +114,44 @@ static json_t *police_object(const struct cfg_police *p, const struct cv_qos_cou
 	return o;
 }
 
-static json_t *class_object(const struct cfg_policy_class *k, const struct cv_qos_counters *n)
+static void set_queue(json_t *o, const struct cfg_policy_class *k)
+{
+	if (k->priority) {
+		set_int(o, "priority", k->priority);
+		set_int(o, "priority_burst", k->priority_burst);
+	}
+	if (k->bandwidth)
+		set_int(o, "bandwidth", k->bandwidth);
+	if (k->percent)
+		set_int(o, "bandwidth_percent", k->percent);
+	if (k->remaining)
+		set_int(o, "bandwidth_remaining_percent", k->remaining);
+	if (k->shape)
+		set_int(o, "shape", k->shape);
+	if (k->queue_limit)
+		set_int(o, "queue_limit", k->queue_limit);
+	set_flag(o, "fair_queue", k->fair_queue);
+	if (k->fair_queues)
+		set_int(o, "fair_queues", k->fair_queues);
+}
+
+static json_t *queue_object(const struct cv_qos_counters *n)
+{
+	json_t *o = json_object(), *delay;
+
+	set_int(o, "sent_packets", n->sent_packets);
+	set_int(o, "sent_bytes", n->sent_bytes);
+	set_int(o, "depth", n->depth);
+	set_int(o, "depth_max", n->depth_max);
+	set_int(o, "queue_drops", n->queue_drops);
+	set_int(o, "priority_drops", n->priority_drops);
+	delay = set_array(o, "delay");
+	for (unsigned i = 0; i < CV_QOS_DELAYS; i++)
+		json_array_append_new(delay, json_integer((json_int_t)n->delay[i]));
+	return o;
+}
+
+static json_t *class_object(const struct cfg_policy_class *k, const struct cv_qos_counters *n, bool queues)
 {
 	json_t *o = json_object();
 
@@ -134,18 +171,21 @@ static json_t *class_object(const struct cfg_policy_class *k, const struct cv_qo
 		set_int(o, "marked", n->marked);
 	if (k->police.rate)
 		json_object_set_new(o, "police", police_object(&k->police, n));
+	set_queue(o, k);
+	if (n && queues)
+		json_object_set_new(o, "queue", queue_object(n));
 	return o;
 }
 
 /* class-default is the first one inside, and the last one in the order in which classes are looked at. */
-static void add_classes(json_t *o, const struct cfg_policy_map *p, const struct cv_qos_counters *n)
+static void add_classes(json_t *o, const struct cfg_policy_map *p, const struct cv_qos_counters *n, bool queues)
 {
 	json_t *list = set_array(o, "classes");
 
 	for (unsigned i = 1; i <= p->n_cls; i++) {
 		unsigned k = i % p->n_cls;
 
-		json_array_append_new(list, class_object(&p->cls[k], n ? &n[k] : NULL));
+		json_array_append_new(list, class_object(&p->cls[k], n ? &n[k] : NULL, queues));
 	}
 }
 
@@ -160,7 +200,7 @@ void show_policy_map(struct show *s)
 
 		set_str(o, "name", c->policy_map[i].name);
 		set_str(o, "description", c->policy_map[i].description);
-		add_classes(o, &c->policy_map[i], NULL);
+		add_classes(o, &c->policy_map[i], NULL, false);
 		if (!only || !strcmp(only, c->policy_map[i].name))
 			json_array_append(list, o);
 		json_decref(o);
@@ -194,7 +234,9 @@ static void add_attachment(struct show *s, const struct cfg_interface *i, const 
 	set_str(o, "interface", i->name);
 	set_str(o, "direction", direction);
 	set_str(o, "policy", p->name);
-	add_classes(o, p, n);
+	if (i->output_rate && slot == i->policy_out_slot)
+		set_int(o, "output_rate", i->output_rate);
+	add_classes(o, p, n, slot == i->policy_out_slot && (p->queues || i->output_rate));
 	json_array_append_new(s->list, o);
 }
 
@@ -217,5 +259,50 @@ void show_policy_map_interface(struct show *s)
 		if (output || !input)
 			add_attachment(s, ifc, ifc->policy_out_ref, ifc->policy_out_slot, "output");
 	}
+	show_answer(s);
+}
+
+/* ---- the engine ---- */
+
+static json_t *engine_queue(const struct cfg_policy_class *k, const struct cv_qos_counters *n)
+{
+	json_t *o = queue_object(n);
+
+	set_str(o, "class", k->name);
+	set_str(o, "queue", k->priority ? "priority" : "best effort");
+	set_queue(o, k);
+	set_int(o, "offered_packets", n->packets);
+	set_int(o, "offered_bytes", n->bytes);
+	return o;
+}
+
+/* The worker is the engine (LLQ-4): its queues, of each interface. */
+static void add_worker(struct show *s, const struct cv_stats_segment *seg, unsigned w, const struct cfg_interface *i)
+{
+	const struct cfg_policy_map *p = i->policy_out_ref;
+	const struct cv_qos_counters *n = seg->writer[w].qos[i->policy_out_slot % CV_QOS_SLOTS];
+	json_t *o = json_object(), *list;
+
+	set_str(o, "engine", s->c->info.provider);
+	set_int(o, "worker", w);
+	set_str(o, "interface", i->name);
+	set_str(o, "policy", p->name);
+	list = set_array(o, "queues");
+	for (unsigned k = 1; k <= p->n_cls; k++)
+		json_array_append_new(list, engine_queue(&p->cls[k % p->n_cls], &n[k % p->n_cls]));
+	json_array_append_new(s->list, o);
+}
+
+void show_engine_qos(struct show *s)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
+	const struct cv_config *c = s->c->running;
+
+	s->list = set_array(s->out, "engines");
+	for (unsigned i = 0; seg && c && i < c->n_interface; i++)
+		for (unsigned w = 1; w <= seg->n_workers && w < CV_WRITERS; w++)
+			if (c->interface[i].policy_out_ref &&
+				(c->interface[i].policy_out_ref->queues || c->interface[i].output_rate))
+				add_worker(s, seg, w, &c->interface[i]);
 	show_answer(s);
 }

@@ -44,6 +44,8 @@
 	X(PUNT_SIZE, "punt-size", "too long to hand to the control process")                                           \
 	X(INJECT_BAD, "inject-bad", "the control process asked to send something that is not an IP packet")            \
 	X(QOS_POLICE, "qos-police", "above the rate of its class (VTI-36)")                                            \
+	X(QOS_QUEUE, "qos-queue-full", "the queue of its class was full")                                              \
+	X(QOS_PRIORITY, "qos-priority-rate", "above the rate of its priority class while others waited (LLQ-T5)")      \
 	X(NO_MBUF, "no-buffer", "packet buffers exhausted")                                                            \
 	/* policy */                                                                                                   \
 	X(SPD_DISCARD, "policy-discard", "the security policy says discard")                                           \

@@ -24,6 +24,7 @@
 #include "neigh.h"
 #include "port.h"
 #include "punt.h"
+#include "qos.h"
 #include "slow.h"
 #include "slowpath.h"
 #include "stats.h"
@@ -149,7 +150,8 @@ static void main_loop(struct cv_chan_server *server)
 			look_for_client(server);
 			next_client = now + CLIENT_MS;
 		}
-		unsigned work = command_poll() + inject_poll(w) + slow_poll(w) + host_poll(w) + host_routes_poll(now);
+		unsigned work = command_poll() + inject_poll(w) + slow_poll(w) + host_poll(w) + host_routes_poll(now) +
+				qos_run(w, false);
 		if (now >= next_tick) {
 			tick(w, now);
 			next_tick = now + TICK_MS;

@@ -5,6 +5,7 @@
 
 #include "fib.h"
 #include "iface.h"
+#include "iphdr.h"
 #include "neigh.h"
 #include "pipeline.h"
 #include "qos_policy.h"
@@ -111,6 +112,86 @@ static bool treat(struct worker *w, const struct qos_attach *a, uint32_t class_n
 	return false;
 }
 
+/* ---- queues ---- */
+
+/* Whose queues a worker looks at. One that is taken away stays until what waits in it has gone. */
+#define LISTED_MAX (4 * CV_QOS_SLOTS)
+static struct waiting {
+	uint32_t n, turn;
+	struct qos_attach *a[LISTED_MAX];
+} waiting[CV_WRITERS];
+
+/* Put a packet in the queue of its class; false when this policy has none. */
+static bool enqueue(struct worker *w, struct qos_attach *a, uint32_t class_no, struct rte_mbuf *m)
+{
+	struct waiting *q = &waiting[w->index];
+	struct pkt_meta *meta = pkt_meta(m);
+	enum drop_reason why;
+
+	if (!a->sched[w->index] || (!a->listed[w->index] && q->n == LISTED_MAX))
+		return false;
+	if (!meta->flow_hash)
+		meta->flow_hash = ip_flow_hash(m);
+	struct rte_mbuf *victim = qos_sched_put(a->sched[w->index], class_no, m, meta->flow_hash, w->tsc, &why);
+
+	if (victim) {
+		w->stats->ifc[pkt_meta(victim)->if_tx].tx_drops++;
+		dp_drop1(w, victim, why);
+	}
+	if (!a->listed[w->index]) {
+		a->listed[w->index] = true;
+		q->a[q->n++] = a;
+	}
+	return true;
+}
+
+static void flush(struct worker *w, struct qos_sched *s, uint64_t now)
+{
+	struct pkt_vec v;
+
+	while ((v.n = qos_sched_get(s, v.pkt, DP_VEC, now, QOS_GET_FLUSH)) != 0)
+		ip_forward(w, &v);
+}
+
+/* One kind of packets of all interfaces, into what is left of a burst: nothing, perhaps, but then whoever waits is told
+ * that there was no room. Begins with another interface each time. */
+static void collect(struct waiting *q, uint32_t index, struct pkt_vec *v, uint64_t now, enum qos_get what)
+{
+	for (uint32_t i = 0; i < q->n; i++)
+		v->n += qos_sched_get(
+			q->a[(q->turn + i) % q->n]->sched[index], v->pkt + v->n, DP_BURST - v->n, now, what);
+}
+
+uint32_t qos_run(struct worker *w, bool all)
+{
+	struct waiting *q = &waiting[w->index];
+	struct pkt_vec v;
+	uint32_t keep = 0;
+
+	if (likely(!q->n))
+		return 0;
+	const uint64_t now = rte_rdtsc();
+
+	v.n = 0;
+	for (uint32_t i = 0; i < q->n; i++)
+		if (all || __atomic_load_n(&q->a[i]->retired, __ATOMIC_ACQUIRE))
+			flush(w, q->a[i]->sched[w->index], now);
+	q->turn++;
+	collect(q, w->index, &v, now, QOS_GET_PRIORITY);
+	collect(q, w->index, &v, now, QOS_GET_ALL);
+	for (uint32_t i = 0; i < q->n; i++)
+		if (qos_sched_backlog(q->a[i]->sched[w->index]))
+			q->a[keep++] = q->a[i];
+		else
+			q->a[i]->listed[w->index] = false;
+	q->n = keep;
+	const uint32_t n = v.n;
+
+	if (n)
+		ip_forward(w, &v);
+	return n;
+}
+
 void qos_output(struct worker *w, struct pkt_vec *v)
 {
 	unsigned keep = 0;
@@ -118,14 +199,15 @@ void qos_output(struct worker *w, struct pkt_vec *v)
 	for (unsigned i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->pkt[i];
 		struct pkt_meta *meta = pkt_meta(m);
-		const struct qos_attach *a = (const struct qos_attach *)(uintptr_t)meta->scratch;
+		struct qos_attach *a = (struct qos_attach *)(uintptr_t)meta->scratch;
+		const uint32_t class_no = qos_classify(a->policy, m);
 
 		meta->flags = (meta->flags & ~PKT_F_LEARN) | PKT_F_SCHEDULED;
-		if (treat(w, a, qos_classify(a->policy, m), m)) {
-			v->pkt[keep++] = m;
-		} else {
+		if (unlikely(!treat(w, a, class_no, m))) {
 			w->stats->ifc[meta->if_tx].tx_drops++;
 			dp_drop1(w, m, DROP_QOS_POLICE);
+		} else if (!enqueue(w, a, class_no, m)) {
+			v->pkt[keep++] = m;
 		}
 	}
 	v->n = keep;

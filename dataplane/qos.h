@@ -36,9 +36,17 @@ const struct qos_attach *qos_output_policy(const struct qos_view *v, uint32_t if
 
 /*
  * Worker: routed clear packets, data at the IP header, meta->scratch the policy (qos_output_policy). Takes every packet
- * of v: those that may go come back by ip_forward() with PKT_F_SCHEDULED.
+ * of v: those that may go come back by ip_forward() with PKT_F_SCHEDULED, at once or, where the policy has queues, by
+ * qos_run().
  */
 void qos_output(struct worker *w, struct pkt_vec *v);
+
+/*
+ * Worker or main, every round, behind what takes packets in: send a burst of what waits, DP_BURST packets of all
+ * interfaces together, those of priority classes first (LLQ-1, LLQ-2). Encryption is done here and now, so the burst is
+ * what a priority packet may have to wait for. all: until nothing waits, whatever rates say. Returns how many.
+ */
+uint32_t qos_run(struct worker *w, bool all);
 
 /* Worker: drop, or mark, what came in by interfaces with an input policy. one_if: all by that of the first. inner: came
  * out of an SA or a tunnel, and are judged only when meta->if_rx is a tunnel. Compacts v. */

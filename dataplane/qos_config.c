@@ -300,6 +300,38 @@ static int policies_build(char *text)
 
 /* ---- attachments ---- */
 
+static void attach_free(void *arg)
+{
+	struct qos_attach *a = arg;
+
+	for (uint32_t i = 0; a && i < CV_WRITERS; i++)
+		qos_sched_free(a->sched[i]);
+	rte_free(a);
+}
+
+/* A worker that looked whether it is retired just before may still have it in its list: it has not in its next round.
+ */
+static void attach_free_later(void *arg)
+{
+	dp_defer(attach_free, arg);
+}
+
+static int make_queues(struct qos_attach *a)
+{
+	const struct qos_policy *p = a->policy;
+
+	if (!(a->conf.flags & CV_QOS_F_QUEUES))
+		return 0;
+	qos_shared_init(&a->shared, p->cls, p->n_class, a->conf.rate, rte_get_tsc_hz(), rte_rdtsc());
+	for (uint32_t i = 0; i <= dp_n_workers; i++) {
+		a->sched[i] = qos_sched_create(
+			p->cls, p->n_class, &a->shared, dp_workers[i]->stats->qos[a->conf.slot], rte_get_tsc_hz());
+		if (!a->sched[i])
+			return CV_ERR_NO_MEMORY;
+	}
+	return 0;
+}
+
 static struct qos_attach *attach_build(const struct cv_qos_attach *conf, const struct qos_policy *p)
 {
 	struct qos_attach *a = rte_zmalloc("qos_attach", sizeof(*a), RTE_CACHE_LINE_SIZE);
@@ -311,6 +343,10 @@ static struct qos_attach *attach_build(const struct cv_qos_attach *conf, const s
 	for (uint32_t i = 0; i < p->n_class; i++)
 		if (p->cls[i].police.mode)
 			qos_meter_init(&a->meter[i], &p->cls[i].police, rte_get_tsc_hz(), rte_rdtsc());
+	if (make_queues(a)) {
+		attach_free(a);
+		return NULL;
+	}
 	return a;
 }
 
@@ -359,6 +395,12 @@ static int qos_prepare(char *text)
 
 /* ---- publication ---- */
 
+/* Queues that are still being emptied look at their classes. */
+static void policy_free_later(void *arg)
+{
+	dp_defer(policy_free, arg);
+}
+
 /* Free what `mine` has and `other` has not: at once, or when no worker looks at it any more. */
 static void let_go(struct compiled *mine, const struct compiled *other, bool at_once)
 {
@@ -368,15 +410,17 @@ static void let_go(struct compiled *mine, const struct compiled *other, bool at_
 		if (at_once)
 			policy_free(mine->policy[i].policy);
 		else
-			dp_defer(policy_free, mine->policy[i].policy);
+			dp_defer(policy_free_later, mine->policy[i].policy);
 	}
 	for (uint32_t i = 0; i < CV_QOS_SLOTS; i++) {
 		if (!mine->attach[i] || mine->attach[i] == other->attach[i])
 			continue;
-		if (at_once)
-			rte_free(mine->attach[i]);
-		else
-			dp_defer(rte_free, mine->attach[i]);
+		if (at_once) {
+			attach_free(mine->attach[i]);
+			continue;
+		}
+		__atomic_store_n(&mine->attach[i]->retired, true, __ATOMIC_RELEASE);
+		dp_defer(attach_free_later, mine->attach[i]);
 	}
 	if (mine->view && at_once)
 		free(mine->view);
@@ -420,6 +464,7 @@ static void qos_publish(void)
 	now = next;
 	memset(&next, 0, sizeof(next));
 	let_go(&old, &now, false);
+	(void)qos_run(worker_main(), false); /* main's own queues of what is retired */
 	for (unsigned i = 0; i < KINDS; i++) {
 		struct list l = running[i];
 

@@ -38,6 +38,42 @@ static inline int64_t qos_tokens(uint64_t clock, uint64_t empty, uint64_t depth)
 	return have > (int64_t)depth ? (int64_t)depth : have;
 }
 
+/* One bucket. */
+struct qos_bucket {
+	uint64_t empty, depth; /* depth 0: there is none */
+	struct qos_rate rate;
+};
+
+/* Full. now: TSC. */
+static inline void qos_bucket_init(struct qos_bucket *b, uint64_t bps, uint64_t depth, uint64_t tsc_hz, uint64_t now)
+{
+	b->rate = qos_rate_make(bps, tsc_hz);
+	b->depth = depth;
+	b->empty = qos_clock(&b->rate, now) - depth;
+}
+
+/* Is there anything in it? */
+static inline bool qos_bucket_open(const struct qos_bucket *b, uint64_t now)
+{
+	return qos_tokens(qos_clock(&b->rate, now), __atomic_load_n(&b->empty, __ATOMIC_RELAXED), b->depth) > 0;
+}
+
+/* Take len bytes, if there are at least `least`. */
+static inline bool qos_bucket_take(struct qos_bucket *b, uint32_t len, int64_t least, uint64_t now)
+{
+	const uint64_t clock = qos_clock(&b->rate, now);
+	uint64_t empty = __atomic_load_n(&b->empty, __ATOMIC_RELAXED);
+	int64_t have;
+
+	do {
+		have = qos_tokens(clock, empty, b->depth);
+		if (have < least)
+			return false;
+	} while (!__atomic_compare_exchange_n(
+		&b->empty, &empty, clock - (uint64_t)have + len, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
 /* Two buckets, the first of the rate cir. RFC 2697: the second one holds what is in both C and E. RFC 2698: P. */
 struct qos_meter {
 	union {

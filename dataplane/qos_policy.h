@@ -8,6 +8,7 @@
 
 #include "qos.h"
 #include "qos_meter.h"
+#include "qos_sched.h"
 #include "spd.h"
 
 /* A policy map, compiled. Immutable once published. */
@@ -25,6 +26,10 @@ struct qos_attach {
 	struct cv_qos_attach conf;
 	const struct qos_policy *policy;
 	struct qos_meter meter[CV_QOS_CLASSES]; /* shared by all workers */
+	struct qos_shared shared;
+	struct qos_sched *sched[CV_WRITERS]; /* CV_QOS_F_QUEUES: of each worker */
+	bool listed[CV_WRITERS];	     /* that worker looks at its queues; only it writes this */
+	bool retired;			     /* main: it is not in force any more, send what waits */
 };
 
 /* The class of a packet. data at the IP header, meta set by ip_input. */

@@ -567,6 +567,13 @@ static enum cv_err check_qos_class(const void *body, char *text)
 		return err;
 	if (c->set_dscp > 63 && c->set_dscp != CV_QOS_DSCP_KEEP)
 		return bad(text, "DSCP %u", c->set_dscp);
+	if ((c->priority && (!qos_rate_ok(c->priority) || c->priority_burst == 0 || c->fair_queues != 1)) ||
+		(c->shape && (!qos_rate_ok(c->shape) || c->shape_burst == 0)) || c->priority_burst > CV_QOS_BURST_MAX ||
+		c->shape_burst > CV_QOS_BURST_MAX)
+		return bad(text, "priority or shape of class %u", c->class_no);
+	if (c->weight == 0 || c->queue_limit == 0 || c->queue_limit > CV_QOS_LIMIT_MAX || c->fair_queues == 0 ||
+		c->fair_queues > CV_QOS_FLOWS_MAX)
+		return bad(text, "queue of class %u", c->class_no);
 	return check_police(&c->police, text);
 }
 
@@ -601,7 +608,9 @@ static enum cv_err check_qos_attach(const void *body, char *text)
 	enum cv_err err = check_qos_attach_del(body, text);
 	if (err != CV_OK)
 		return err;
-	if (!if_id_ok(a->if_id) || a->policy_id == 0 || a->dir < CV_QOS_INPUT || a->dir > CV_QOS_OUTPUT)
+	if (!if_id_ok(a->if_id) || a->policy_id == 0 || a->dir < CV_QOS_INPUT || a->dir > CV_QOS_OUTPUT ||
+		(a->flags & ~CV_QOS_F_QUEUES) || (a->flags && a->dir != CV_QOS_OUTPUT) || a->rate > CV_QOS_RATE_MAX ||
+		(a->rate && !a->flags))
 		return bad(text, "slot %u: interface, policy or direction", a->slot);
 	return CV_OK;
 }

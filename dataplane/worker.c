@@ -12,6 +12,7 @@
 
 #include "capture.h"
 #include "pipeline.h"
+#include "qos.h"
 #include "tx.h"
 
 #define IDLE_ROUNDS 300u   /* empty rounds before an adaptive worker naps */
@@ -78,6 +79,7 @@ static bool worker_round(struct worker *w)
 {
 	w->tsc = rte_rdtsc();
 	uint32_t n = poll_rx(w) + poll_inject(w);
+	n += qos_run(w, false);
 	tx_flush(w);
 	worker_quiescent(w);
 	uint64_t cycles = rte_rdtsc() - w->tsc;
@@ -98,6 +100,7 @@ static bool is_active(const struct worker *w)
 
 static void wait_until_active(struct worker *w)
 {
+	(void)qos_run(w, true);
 	tx_flush(w);
 	worker_offline(w);
 	while (!is_active(w) && !__atomic_load_n(&stop_flag, __ATOMIC_RELAXED))

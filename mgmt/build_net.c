@@ -172,6 +172,7 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	virtual_template(b, tree_child(n, "virtual-template"), i);
 	i->policy_in = build_text(b, tree_child(n, "service-policy"), "input");
 	i->policy_out = build_text(b, tree_child(n, "service-policy"), "output");
+	i->output_rate = (uint32_t)tree_number(tree_child(n, "service-policy"), "output-rate");
 	i->addr = config_alloc(b->c, tree_count(v4, "address") + tree_count(v6, "address"), sizeof(*i->addr));
 	return interface_type(b, n, i) && tunnel(b, tree_child(n, "tunnel"), i) && mac(b, n, i) &&
 	       addresses(b, v4, i) && addresses(b, v6, i);

@@ -73,6 +73,15 @@ static void policy_class(struct build *b, const struct lyd_node *n, struct cfg_p
 	k->has_dscp = dscp;
 	k->dscp = dscp ? build_dscp(dscp) : 0;
 	police(tree_child(n, "police"), &k->police);
+	k->priority = (uint32_t)tree_number(n, "priority");
+	k->priority_burst = (uint32_t)tree_number(n, "priority-burst");
+	k->bandwidth = (uint32_t)tree_number(n, "bandwidth");
+	k->percent = (uint32_t)tree_number(n, "bandwidth-percent");
+	k->remaining = (uint32_t)tree_number(n, "bandwidth-remaining-percent");
+	k->shape = (uint32_t)tree_number(n, "shape");
+	k->queue_limit = (uint32_t)tree_number(n, "queue-limit");
+	k->fair_queue = tree_child(n, "fair-queue");
+	k->fair_queues = (uint32_t)tree_number(tree_child(n, "fair-queue"), "queues");
 }
 
 static void policy_map(struct build *b, const struct lyd_node *n, struct cfg_policy_map *p)
@@ -88,6 +97,7 @@ bool build_qos(struct build *b, const struct lyd_node *tree)
 {
 	const struct lyd_node *qos = tree_top(tree, "culvert-qos", "qos"), *n;
 
+	b->c->engine_rate = (uint32_t)tree_number(qos, "engine-rate");
 	b->c->class_map = config_alloc(b->c, tree_count(qos, "class-map"), sizeof(*b->c->class_map));
 	for (n = NULL; (n = tree_next(qos, "class-map", n));)
 		class_map(b, n, &b->c->class_map[b->c->n_class_map++]);

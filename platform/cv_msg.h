@@ -317,6 +317,8 @@ struct cv_acl_line {
 #define CV_QOS_SLOTS 512u			/* policy maps on interfaces at once; slots 1..CV_QOS_SLOTS-1 */
 #define CV_QOS_RATE_MAX UINT64_C(1000000000000) /* bits per second */
 #define CV_QOS_BURST_MAX UINT32_C(512000000)	/* bytes */
+#define CV_QOS_LIMIT_MAX 65536u
+#define CV_QOS_FLOWS_MAX 4096u
 
 enum cv_police_mode {
 	CV_POLICE_OFF = 0,
@@ -345,7 +347,15 @@ struct cv_qos_class {
 	uint32_t class_no;
 	struct cv_police police;
 	uint8_t set_dscp; /* CV_QOS_DSCP_KEEP = as it is */
-	uint8_t pad[7];
+	uint8_t pad[3];
+	/* queues; every class has all of it, whether the policy has queues or not */
+	uint32_t weight;	 /* of classes without priority, against each other */
+	uint64_t priority;	 /* bits per second; 0 = not a priority class */
+	uint64_t shape;		 /* bits per second; 0 = as fast as it goes */
+	uint32_t priority_burst; /* bytes */
+	uint32_t shape_burst;
+	uint32_t queue_limit; /* packets, of each worker; 1..CV_QOS_LIMIT_MAX */
+	uint32_t fair_queues; /* flows that take turns; 1..CV_QOS_FLOWS_MAX; priority classes: 1 */
 };
 struct cv_qos_rule_ref {
 	uint32_t policy_id;
@@ -363,11 +373,14 @@ struct cv_qos_rule {
 	struct cv_selector sel;
 };
 enum cv_qos_dir { CV_QOS_INPUT = 1, CV_QOS_OUTPUT = 2 };
+#define CV_QOS_F_QUEUES 1u /* OUTPUT: packets wait in the queues of their classes; else they are policed and go on */
 struct cv_qos_attach {
 	uint32_t slot; /* of its counters (cv_stats.h); 1..CV_QOS_SLOTS-1 */
 	uint32_t if_id;
 	uint32_t policy_id;
-	uint32_t dir; /* enum cv_qos_dir; an interface has at most one in each direction */
+	uint16_t dir; /* enum cv_qos_dir; an interface has at most one in each direction */
+	uint16_t flags;
+	uint64_t rate; /* bits per second of everything that leaves; 0 = as fast as it goes. With CV_QOS_F_QUEUES */
 };
 
 /*

@@ -31,12 +31,19 @@ struct cv_sa_counters {
 	uint64_t compressed, comp_failed;
 };
 
+#define CV_QOS_DELAYS 6u
 /* One class of a policy map on one interface. Bytes of IP packets, before encryption. */
 struct cv_qos_counters {
 	uint64_t packets, bytes; /* that were found to be of the class */
 	uint64_t colour_packets[CV_COLOURS], colour_bytes[CV_COLOURS];
 	uint64_t police_drops;
 	uint64_t marked; /* DSCP set */
+	/* queues */
+	uint64_t sent_packets, sent_bytes;
+	uint64_t queue_drops;	       /* the queue was full */
+	uint64_t priority_drops;       /* above the rate of a priority class while others waited */
+	uint64_t depth, depth_max;     /* packets, of this worker */
+	uint64_t delay[CV_QOS_DELAYS]; /* packets that waited less than 10 us, 100 us, 1 ms, 10 ms, 100 ms; longer */
 };
 
 struct cv_stage_counters {

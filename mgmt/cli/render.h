@@ -58,6 +58,7 @@ RENDERER(render_certificates);
 RENDERER(render_class_map);
 RENDERER(render_policy_map);
 RENDERER(render_policy_map_interface);
+RENDERER(render_engine_qos);
 /* render_net.c */
 RENDERER(render_version);
 RENDERER(render_dataplane);

@@ -67,6 +67,44 @@ static void police(FILE *out, const json_t *p)
 	colour(out, p, "violate");
 }
 
+static void number(FILE *out, const json_t *k, const char *key, const char *before, const char *behind)
+{
+	if (json_object_get(k, key))
+		fprintf(out, "      %s %lld%s\n", before, jint(k, key), behind);
+}
+
+static void queue_setting(FILE *out, const json_t *k)
+{
+	number(out, k, "priority", "priority", " kbps");
+	number(out, k, "bandwidth", "bandwidth", " kbps");
+	number(out, k, "bandwidth_percent", "bandwidth percent", "");
+	number(out, k, "bandwidth_remaining_percent", "bandwidth remaining percent", "");
+	number(out, k, "shape", "shape average", " kbps");
+	number(out, k, "queue_limit", "queue-limit", " packets");
+	if (jflag(k, "fair_queue"))
+		fputs("      fair-queue\n", out);
+}
+
+static void queue_counters(FILE *out, const json_t *q)
+{
+	static const char *const below[] = {"10 us", "100 us", "1 ms", "10 ms", "100 ms"};
+	const json_t *v;
+	size_t i;
+
+	if (!q)
+		return;
+	fprintf(out,
+		"      queue: depth %lld, max %lld; sent %lld packets, %lld bytes; drops: full %lld, above priority "
+		"%lld\n",
+		jint(q, "depth"), jint(q, "depth_max"), jint(q, "sent_packets"), jint(q, "sent_bytes"),
+		jint(q, "queue_drops"), jint(q, "priority_drops"));
+	fputs("      delay:", out);
+	json_array_foreach (json_object_get(q, "delay"), i, v)
+		fprintf(out, "%s %s%s %" JSON_INTEGER_FORMAT, i ? "," : "", i < 5 ? "< " : "",
+			i < 5 ? below[i] : "more", json_integer_value(v));
+	fputc('\n', out);
+}
+
 static void classes(FILE *out, const json_t *policy)
 {
 	const json_t *k;
@@ -87,6 +125,8 @@ static void classes(FILE *out, const json_t *policy)
 		if (json_object_get(k, "marked"))
 			fprintf(out, "      marked: %lld packets\n", jint(k, "marked"));
 		police(out, json_object_get(k, "police"));
+		queue_setting(out, k);
+		queue_counters(out, json_object_get(k, "queue"));
 	}
 }
 
@@ -114,5 +154,23 @@ RENDERER(render_policy_map_interface)
 		fprintf(out, "%s%s\n  Service-policy %s: %s\n", i ? "\n" : "", jtext(p, "interface", "?"),
 			jtext(p, "direction", "?"), jtext(p, "policy", "?"));
 		classes(out, p);
+	}
+}
+
+RENDERER(render_engine_qos)
+{
+	const json_t *e, *q;
+	size_t i, k;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "engines"), i, e) {
+		fprintf(out, "Crypto engine %s, worker %lld, interface %s, policy %s\n", jtext(e, "engine", "?"),
+			jint(e, "worker"), jtext(e, "interface", "?"), jtext(e, "policy", "?"));
+		json_array_foreach (json_object_get(e, "queues"), k, q) {
+			fprintf(out, "    Class %s (%s): offered %lld packets, %lld bytes\n", jtext(q, "class", "?"),
+				jtext(q, "queue", "?"), jint(q, "offered_packets"), jint(q, "offered_bytes"));
+			queue_setting(out, q);
+			queue_counters(out, q);
+		}
 	}
 }

@@ -126,6 +126,99 @@ static void refuses_a_loopback(void **state)
 	assert_refused("/ietf-interfaces:interfaces/interface[name='lan']/culvert-qos:service-policy", "loopback");
 }
 
+/* LLQ-8, LLQ-T4: one unit in all classes. */
+static void refuses_mixed_units(void **state)
+{
+	(void)state;
+	policy->cls[0].bandwidth = 20;
+	policy->cls[policy->n_cls++] = (struct cfg_policy_class){.name = CFG_CLASS_DEFAULT, .percent = 20};
+	assert_refused(POLICY "/class", "bandwidth in several units");
+}
+
+/* LLQ-T4. */
+static void refuses_fair_queue_elsewhere(void **state)
+{
+	(void)state;
+	policy->cls[0].fair_queue = true;
+	assert_refused(POLICY "/class[name='voice']/fair-queue", "only in class class-default (LLQ-6)");
+}
+
+static void refuses_priority_with_bandwidth(void **state)
+{
+	(void)state;
+	policy->cls[0].priority = 50;
+	policy->cls[0].bandwidth = 20;
+	assert_refused(POLICY "/class[name='voice']/priority", "no bandwidth");
+}
+
+static void refuses_queues_on_input(void **state)
+{
+	(void)state;
+	policy->cls[0].priority = 50;
+	c->interface[1].policy_in = "P";
+	assert_refused(
+		"/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/input", "has queues");
+}
+
+/* LLQ-9: what is promised cannot be more than the interface's rate. */
+static void refuses_more_than_the_rate(void **state)
+{
+	(void)state;
+	policy->cls[0].priority = 500;
+	c->interface[1].output_rate = 400;
+	assert_refused("/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/output",
+		"promises 500 kbit/s; the output-rate is 400");
+}
+
+static void note_warning(void *arg, const char *text)
+{
+	unsigned *n = arg;
+
+	*n += strstr(text, "promise 500 kbit/s, encryption does 400 (LLQ-12)") != NULL;
+}
+
+/* LLQ-12, LLQ-T3: more than the engine does is accepted with a warning. */
+static void warns_of_the_engine(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	policy->cls[0].priority = 500;
+	c->engine_rate = 400;
+	assert_int_equal(config_resolve(c, err, note_warning, &n), 0);
+	assert_int_equal(n, 1);
+}
+
+/* LLQ-T1's policy, and what the dataplane is told. */
+static void queues_of_the_manual(void **state)
+{
+	struct ids *ids = ids_open(NULL);
+	const struct cv_qos_class *k[2] = {NULL};
+	const struct cv_qos_attach *a = NULL;
+	struct desired *d;
+
+	(void)state;
+	policy->cls[0].priority = 50;
+	policy->cls[policy->n_cls++] = (struct cfg_policy_class){.name = CFG_CLASS_DEFAULT, .fair_queue = true};
+	c->interface[1].output_rate = 128;
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	ids_begin(ids);
+	d = desired_build(c, ids, 2, err);
+	assert_non_null(d);
+	for (unsigned i = 0; i < d->n_obj; i++) {
+		if (d->obj[i].kind == OBJ_QOS_CLASS)
+			k[((const struct cv_qos_class *)d->obj[i].body)->class_no] = d->obj[i].body;
+		if (d->obj[i].kind == OBJ_QOS_ATTACH)
+			a = d->obj[i].body;
+	}
+	assert_true(a && a->flags == CV_QOS_F_QUEUES && a->rate == 128000 && a->if_id == c->interface[1].id);
+	assert_true(k[1] && k[1]->priority == 50000 && k[1]->priority_burst == 1562 && k[1]->fair_queues == 1);
+	assert_true(
+		k[0] && !k[0]->priority && k[0]->fair_queues == 32 && k[0]->queue_limit == 512 && k[0]->weight == 1);
+	desired_free(d);
+	ids_close(ids);
+}
+
 /* ---- the rules of a class map against what it says ---- */
 
 struct packet {
@@ -305,6 +398,13 @@ int main(void)
 		TEST(refuses_an_empty_class_map),
 		TEST(refuses_a_peak_below_the_rate),
 		TEST(refuses_a_loopback),
+		TEST(refuses_mixed_units),
+		TEST(refuses_fair_queue_elsewhere),
+		TEST(refuses_priority_with_bandwidth),
+		TEST(refuses_queues_on_input),
+		TEST(refuses_more_than_the_rate),
+		TEST(warns_of_the_engine),
+		TEST(queues_of_the_manual),
 		TEST(rules_say_what_the_map_says),
 	};
 

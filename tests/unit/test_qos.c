@@ -42,16 +42,25 @@ static void rule(
 	env_stage(CV_CMD_QOS_RULE_SET, &r, 0);
 }
 
-/* police: of class 1; NULL = none. */
+/* police: of class 1; NULL = it has priority instead. */
 static void policy(const struct cv_police *police, uint8_t dscp_of_2)
 {
 	for (uint32_t i = 0; i < 3; i++) {
-		struct cv_qos_class c = {.policy_id = 1, .class_no = i, .set_dscp = CV_QOS_DSCP_KEEP};
+		struct cv_qos_class c = {.policy_id = 1,
+			.class_no = i,
+			.set_dscp = CV_QOS_DSCP_KEEP,
+			.weight = 1,
+			.queue_limit = 50,
+			.fair_queues = 1};
 
 		if (i == 1 && police)
 			c.police = *police;
 		if (i == 2)
 			c.set_dscp = dscp_of_2;
+		if (i == 1 && !police) {
+			c.priority = 1000000;
+			c.priority_burst = 3000;
+		}
 		env_stage(CV_CMD_QOS_CLASS_SET, &c, 0);
 	}
 	rule(0, 0, 1, 0, 0, IPPROTO_UDP, 5000);
@@ -59,7 +68,7 @@ static void policy(const struct cv_police *police, uint8_t dscp_of_2)
 	rule(2, 2, 2, 1, UINT64_C(1) << 10, 0, 0);
 }
 
-static void attach(uint32_t slot, uint32_t if_id, uint32_t dir)
+static void attach(uint32_t slot, uint32_t if_id, uint16_t dir)
 {
 	struct cv_qos_attach a = {.slot = slot, .if_id = if_id, .policy_id = 1, .dir = dir};
 
@@ -87,7 +96,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static void on(uint32_t if_id, uint32_t dir)
+static void on(uint32_t if_id, uint16_t dir)
 {
 	attach(SLOT, if_id, dir);
 	assert_int_equal(env_commit(), 0);
@@ -274,6 +283,108 @@ static void unchanged_goes_on(void **state)
 	assert_int_equal(counters(1)->packets, 17);
 }
 
+/* A policy with queues on interface 2; class 1 has priority. */
+static void queues_on(void)
+{
+	struct cv_qos_attach a = {
+		.slot = SLOT, .if_id = 2, .policy_id = 1, .dir = CV_QOS_OUTPUT, .flags = CV_QOS_F_QUEUES};
+
+	policy(NULL, CV_QOS_DSCP_KEEP);
+	env_stage(CV_CMD_QOS_ATTACH_SET, &a, 0);
+	assert_int_equal(env_commit(), 0);
+	env_worker()->tsc = rte_rdtsc();
+}
+
+static uint16_t sent_dport(void)
+{
+	struct rte_mbuf *m = env_sent(1);
+	uint16_t port;
+
+	assert_non_null(m);
+	memcpy(&port, rte_pktmbuf_mtod(m, uint8_t *) + 14 + 20 + 2, 2);
+	rte_pktmbuf_free(m);
+	return rte_be_to_cpu_16(port);
+}
+
+/* LLQ-1, LLQ-2, LLQ-4: packets wait for the round's burst, and priority ones overtake what came before them. */
+static void priority_goes_first(void **state)
+{
+	(void)state;
+	queues_on();
+	pass(50, 5001, 0);
+	pass(2, 5000, 0);
+	assert_int_equal(env_sent_count(1), 0);
+	assert_int_equal(counters(0)->depth, 50);
+	assert_int_equal(qos_run(env_worker(), false), DP_BURST);
+	assert_int_equal(env_sent_count(1), DP_BURST);
+	assert_int_equal(sent_dport(), 5000);
+	assert_int_equal(sent_dport(), 5000);
+	assert_int_equal(sent_dport(), 5001);
+	assert_int_equal(qos_run(env_worker(), false), 20);
+	assert_int_equal(qos_run(env_worker(), false), 0);
+	assert_int_equal(counters(0)->sent_packets, 50);
+	assert_int_equal(counters(1)->sent_bytes, 200);
+	assert_int_equal(counters(0)->depth, 0);
+}
+
+/* LLQ-T5: a priority class that fills every burst is held to its rate as long as data waits. */
+static void priority_does_not_starve(void **state)
+{
+	(void)state;
+	queues_on(); /* 1 Mbit/s, 3,000 bytes at once */
+	pass(5, 5001, 0);
+	for (unsigned round = 0; round < 4; round++) {
+		env_worker()->tsc = rte_rdtsc();
+		pass(45, 5000, 0);
+		qos_run(env_worker(), false);
+		env_drain();
+	}
+	assert_true(counters(1)->priority_drops > 30);
+	assert_int_equal(counters(0)->sent_packets, 5);
+	while (qos_run(env_worker(), false))
+		env_drain();
+}
+
+/* A full queue drops data by name, and nothing of the priority class. */
+static void full_queue_drops(void **state)
+{
+	uint64_t before = env_drops(DROP_QOS_QUEUE);
+
+	(void)state;
+	queues_on();
+	pass(55, 5001, 0);
+	pass(3, 5000, 0);
+	assert_int_equal(env_drops(DROP_QOS_QUEUE) - before, 5);
+	assert_int_equal(counters(0)->queue_drops, 5);
+	assert_int_equal(counters(1)->queue_drops + counters(1)->priority_drops, 0);
+	assert_int_equal(qos_run(env_worker(), true), 0); /* all at once, not as a burst */
+	assert_int_equal(env_sent_count(1), 53);
+}
+
+/* What waits when the policy goes is sent; what waits for a route that has gone is not. */
+static void changes_find_what_waits(void **state)
+{
+	(void)state;
+	queues_on();
+	pass(40, 5001, 0);
+	env_stage(CV_CMD_QOS_ATTACH_DEL, &(uint32_t){SLOT}, 0);
+	assert_int_equal(env_commit(), 0);
+	assert_int_equal(env_sent_count(1), 40);
+	env_route(0, "20.0.0.0/8", "10.1.0.2", 2, 0);
+	queues_on();
+	for (unsigned i = 0; i < 5; i++)
+		env_receive(0, 0, env_udp("10.0.0.2", "20.0.0.1", 1000, 5001, 72));
+	struct cv_route_ref gone = {.vrf_id = 0};
+
+	assert_int_equal(cv_prefix_parse("20.0.0.0/8", &gone.prefix), 0);
+	env_stage(CV_CMD_ROUTE_DEL, &gone, 0);
+	assert_int_equal(env_commit(), 0);
+	assert_int_equal(qos_run(env_worker(), false), 5);
+	assert_int_equal(env_sent_count(1), 40);
+	assert_int_equal(env_n_slow, 5); /* nobody is lost without being told: destination unreachable */
+	env_drain();
+}
+
 /* What cannot be is refused, and nothing has changed then. */
 static void refuses(void **state)
 {
@@ -310,6 +421,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(own_packets_are_exempt, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(fast_path_leaves_it_alone, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(unchanged_goes_on, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(priority_goes_first, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(priority_does_not_starve, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(full_queue_drops, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(changes_find_what_waits, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(refuses, setup, env_teardown),
 	};
 

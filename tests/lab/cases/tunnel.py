@@ -374,23 +374,23 @@ def nested(lab):
     require({s["peer"] for s in near} == {NEXT_HOP[4], C_WAN} and [s["peer"] for s in other] == [GW_LAN[4]], f"{near} {other}")
 
 
-# arguments: address, bits per second, seconds. Prints how long it took and what was sent.
+# arguments: address, port, bits per second, seconds, bytes of a packet. Prints how long it took and what was sent.
 SENDER = """
 import socket, sys, time
-to, rate, seconds = (sys.argv[1], 5001), int(sys.argv[2]), float(sys.argv[3])
+to, rate, seconds, size = (sys.argv[1], int(sys.argv[2])), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
 sock, begin, sent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), time.monotonic(), 0
 while (now := time.monotonic() - begin) < seconds:
-    while sent + 1228 <= now * rate / 8:
-        sock.sendto(bytes(1200), to)
-        sent += 1228
+    while sent + size <= now * rate / 8:
+        sock.sendto(bytes(size - 28), to)
+        sent += size
     time.sleep(0.001)
 print(time.monotonic() - begin, sent)
 """
-# Counts until nothing has come for two seconds.
+# argument: port. Counts until nothing has come for two seconds.
 RECEIVER = """
-import socket
+import socket, sys
 sock, got = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0
-sock.bind(("10.2.0.10", 5001))
+sock.bind(("10.2.0.10", int(sys.argv[1])))
 print("ready", flush=True)
 sock.settimeout(30)
 try:
@@ -413,9 +413,9 @@ def policed(lab):
     t = Tunnel(lab, change=_policed).wait_line("up")
     t.site.ping_until_works()
     capture = t.site.capture(only=f"esp and src host {GW_WAN[4]}")
-    receiver = lab.spawn("host-b", ["python3", "-c", RECEIVER], "receiver.log")
+    receiver = lab.spawn("host-b", ["python3", "-c", RECEIVER, "5001"], "receiver.log")
     wait_until(lambda: "ready" in lab.log_text("receiver.log"), 10, "the receiver")
-    done = lab.run("host-a", "python3", "-c", SENDER, HOST_B[4], 4000000, 4)
+    done = lab.run("host-a", "python3", "-c", SENDER, HOST_B[4], 5001, 4000000, 4, 1228)
     seconds, sent = (float(word) for word in done.stdout.split())
     wait_until(lambda: receiver.poll() is not None, 30, "the receiver to end")
     got = int(lab.log_text("receiver.log").split()[-1])
@@ -437,4 +437,47 @@ def policed(lab):
     text = t.culvert.cli("show", "policy-map", "interface", "tunnel0").stdout
     for line in ("Service-policy output: limit", "Class-map: VTI (match-all)", "police: rate 2000000 bps, burst 62500 bytes",
                  "Class-map: class-default (match-any)"):
+        require(line in text, text)
+
+
+def _prioritized(config):
+    """LLQ-T1's policy map in front of the tunnel, on the interface that its packets leave by, with a rate to be short of."""
+    _policed(config)
+    tunnel = cfg.interface(config, "tunnel0")
+    del tunnel["culvert-qos:service-policy"]
+    cfg.interface(config, "wan")["culvert-qos:service-policy"] = {"output": "policy1", "output-rate": 1000}
+    config["culvert-acl:access-lists"] = {"access-list": [{"name": "102", "line": [
+        {"sequence": 10 * n, "action": "permit", "protocol": "udp", "source": HOST_A[4], "destination": HOST_B[4],
+         "destination-port": {"lower": low, "upper": high}} for n, (low, high) in enumerate(((16384, 20000), (53000, 56000)), 1)]}]}
+    config["culvert-qos:qos"] = {
+        "class-map": [{"name": "voice", "access-group": ["102"]}],
+        "policy-map": [{"name": "policy1", "class": [{"name": "voice", "priority": 50},
+                                                     {"name": "class-default", "fair-queue": {}, "queue-limit": 64}]}]}
+
+
+def priority(lab):
+    """LLQ-T1, LLQ-T6, LLQ-3, LLQ-13, LLQ-17: 50 kbit/s of voice and four times as much data as the interface lets out, all
+    through one tunnel. Voice arrives, only data is dropped, port 20001 is data, and the peer misses nothing from its replay
+    window though voice overtakes data in their SA."""
+    t = Tunnel(lab, change=_prioritized).wait_line("up")
+    t.site.ping_until_works()
+    receiver = lab.spawn("host-b", ["python3", "-c", RECEIVER, "16384"], "voice.log")
+    wait_until(lambda: "ready" in lab.log_text("voice.log"), 10, "the receiver")
+    data = lab.spawn("host-a", ["python3", "-c", SENDER, HOST_B[4], "20001", "4000000", "6", "1228"], "data.log")
+    wait_until(lambda: t.drops().get("qos-queue-full", 0) > 50, 20, "data to be dropped")
+    done = lab.run("host-a", "python3", "-c", SENDER, HOST_B[4], 16384, 45000, 3, 200)
+    sent = int(done.stdout.split()[1])
+    wait_until(lambda: receiver.poll() is not None and data.poll() is not None, 40, "both to end")
+    got = int(lab.log_text("voice.log").split()[-1])
+    shown = t.culvert.show("policy-map", "interface", "wan")["interfaces"][0]
+    voice, rest = shown["classes"]
+    require(voice["name"] == "voice" and rest["name"] == "class-default" and shown["output_rate"] == 1000, f"{shown}")
+    require(voice["queue"]["queue_drops"] == voice["queue"]["priority_drops"] == 0 and voice["bytes"] == sent, f"{voice} {sent}")
+    require(got >= 0.97 * sent, f"{got} of {sent} bytes of voice arrived; {voice}")
+    require(rest["queue"]["queue_drops"] > 300 and rest["packets"] > 1000, f"{rest}")
+    stats = t.peer.sh("ip -s xfrm state")
+    replayed = re.findall(r"replay-window \d+ replay (\d+)", stats)
+    require(replayed and not any(map(int, replayed)), stats)
+    text = t.culvert.cli("show", "crypto", "eng", "qos").stdout
+    for line in ("interface wan, policy policy1", "Class voice (priority): offered", "priority 50 kbps"):
         require(line in text, text)
