@@ -87,7 +87,7 @@ static void key_answer(void *arg, enum aaa_verdict verdict, const struct radius_
 
 void v1_aaa_key(struct v1_sa *v)
 {
-	char name[RADIUS_TEXT_MAX + 1];
+	char name[RADIUS_TEXT_MAX + 1] = "";
 	struct radius_query q = question(v, name);
 	const struct cfg_ike_profile *p = v->sa.profile;
 	q.outbound = true;

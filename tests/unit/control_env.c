@@ -37,8 +37,10 @@ int setup(void **state)
 	uv_timer_start(&f->tick, on_tick, 2, 2);
 	for (int i = 0; i < 2; i++) {
 		snprintf(f->r[i].dir, sizeof(f->r[i].dir), "/tmp/culvert-test-XXXXXX");
-		assert_non_null(mkdtemp(f->r[i].dir));
-		snprintf(f->r[i].sock, sizeof(f->r[i].sock), "%s/dp.sock", f->r[i].dir);
+		const char *dir = mkdtemp(f->r[i].dir);
+
+		assert_non_null(dir);
+		snprintf(f->r[i].sock, sizeof(f->r[i].sock), "%s/dp.sock", dir);
 	}
 	*state = f;
 	return 0;
