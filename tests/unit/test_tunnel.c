@@ -106,6 +106,48 @@ static void line_follows_the_sa(void **state)
 	assert_int_equal(worker_main()->stats->ifc[TUNNEL].tx_drops, 1);
 }
 
+/* The SA that a packet of this worker leaves by. */
+static uint32_t sa_of_worker(unsigned worker)
+{
+	struct pkt_vec v = {.n = 1, .pkt = {routed(CV_AF_INET, TUNNEL, 100)}}, outer = {0};
+	uint32_t sa;
+
+	tunnel_output(dp_workers[worker], &v, &outer);
+	assert_int_equal(outer.n, 1);
+	sa = pkt_meta(outer.pkt[0])->sa;
+	free_vec(&outer);
+	return sa;
+}
+
+/* RFC 9611: each worker by its own SA, by that for all while it has none, by any when there is no such. */
+static void workers_have_their_own_sas(void **state)
+{
+	struct cv_sa sa;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) { /* SA 2 for all, 4 and 6 for workers 1 and 2 */
+		rig_sa(&sa, CV_SA_OUT, RIG_GCM, CV_AF_INET, 2 + 2 * i);
+		sa.tunnel_if = TUNNEL;
+		sa.flags |= CV_SA_F_PER_RESOURCE;
+		sa.resource = (uint8_t)i;
+		assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), 0);
+		for (unsigned w = 0; w <= 2; w++)
+			assert_int_equal(sa_of_worker(w), w && w <= i ? 2 + 2 * w : 2);
+	}
+	rig_clear();
+	sa_events_poll(); /* before they had one, both have asked, each once */
+	assert_int_equal(rig_n_events, 3);
+	for (unsigned i = 0; i < rig_n_events; i++)
+		assert_int_equal(rig_event[i].h.type, CV_EVT_SA_RESOURCE);
+	del_sa(4);
+	assert_int_equal(sa_of_worker(1), 2);
+	del_sa(2);
+	assert_int_equal(sa_of_worker(1), 6);
+	assert_true(tunnel_line(&tunnel));
+	del_sa(6);
+	assert_false(tunnel_line(&tunnel));
+}
+
 /* VTI-8, VTI-T12 */
 static void carries_one_family(void **state)
 {
@@ -366,6 +408,7 @@ int main(void)
 		cmocka_unit_test_setup(refuses_clear_packets_of_a_protected_tunnel, fresh),
 		cmocka_unit_test_setup(leaves_room_for_its_header, fresh),
 		cmocka_unit_test_setup(line_follows_the_sa, fresh),
+		cmocka_unit_test_setup(workers_have_their_own_sas, fresh),
 		cmocka_unit_test_setup(carries_one_family, fresh),
 		cmocka_unit_test_setup(leads_not_into_itself, fresh),
 		cmocka_unit_test_setup(keeps_to_its_mtu, fresh),
@@ -373,7 +416,7 @@ int main(void)
 		cmocka_unit_test_setup(takes_only_its_own, fresh),
 		cmocka_unit_test_setup(receives, fresh),
 	};
-	if (rig_init(0))
+	if (rig_init(2))
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
