@@ -151,7 +151,8 @@ static struct acl *own(uint32_t id)
 			free(a);
 			return NULL;
 		}
-		memcpy(a->line, old->line, old->n * sizeof(*a->line));
+		if (old->n)
+			memcpy(a->line, old->line, old->n * sizeof(*a->line));
 	}
 	return txn.list[id] = a;
 }
