@@ -96,7 +96,7 @@ static void one_policer(const struct cv_police *p, uint64_t hz)
 
 	qos_meter_init(&meter, p, hz, now);
 	model_init(&model, p, hz, now);
-	for (unsigned i = 0; i < 3000; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		uint32_t len = (uint32_t)(20 + below(1481));
 		enum cv_colour want, got;
 
@@ -142,7 +142,7 @@ static void any_rate_is_exact(void **state)
 		uint64_t now = start, passed = 0;
 
 		qos_meter_init(&meter, &p, hz, now);
-		for (unsigned k = 0; k < 20000; k++) {
+		for (unsigned k = 0; k < 5000; k++) {
 			now += below(cost + 1); /* twice the rate */
 			passed += qos_meter_colour(&meter, 1000, now) == CV_CONFORM ? 1000 : 0;
 		}
@@ -199,7 +199,7 @@ static void agrees_with_rte_meter(void **state)
 /* ---- threads ---- */
 
 #define THREADS 4u
-#define STEPS 100000u
+#define STEPS 20000u
 static struct qos_meter shared;
 static uint64_t clock_now, taken[THREADS];
 

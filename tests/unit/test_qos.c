@@ -100,6 +100,7 @@ static void on(uint32_t if_id, uint16_t dir)
 {
 	attach(SLOT, if_id, dir);
 	assert_int_equal(env_commit(), 0);
+	env_worker()->tsc = rte_rdtsc(); /* the round begins after the buckets were filled */
 }
 
 static void set_dscp(struct rte_mbuf *m, uint8_t dscp)
