@@ -201,7 +201,7 @@ class Stream:
     """Pings at a steady rate in the background while the body of the with statement runs; lost and result are there
     afterwards. Bounded: it ends by itself after LIMIT packets."""
 
-    LIMIT = 60000
+    LIMIT = 120000
 
     def __init__(self, lab, ns, target, family=4, interval=0.01, size=56):
         self.lab, self.ns = lab, ns
