@@ -227,9 +227,9 @@ class MatrixSite(CellSite):
             self.ping(where, self.flows(mine, begins), (100,), 8, 1.5)
         mine = [plan for plan in transports if not plan.culvert_begins]
         self.ping("peer", self.flows(mine, False), (100,), 8, 1.5)
-        theirs = {plan.name for plan in transports if plan.culvert_begins}
+        every = {plan.name for plan in tunnels + transports}
         try:
-            wait_until(lambda: theirs <= set(self.daemon.installed()), 30, "the transport SAs that Culvert begins", 0.5)
+            wait_until(lambda: every <= set(self.daemon.installed()), 60, "the SAs of all cells", 0.5)
         except LabError:
             pass    # judged one by one
 
