@@ -178,7 +178,7 @@ def replay_and_forgery(lab):
     capture.stop()
     ours = [p for p in rdpcap(str(capture.path)) if ESP in p and p["IP"].dst == "192.0.2.1"]
     require(len(ours) >= 5, "no ESP towards Culvert was captured")
-    before = _drops(vpn)
+    before = vpn.culvert.drops()
     wrpcap(str(lab.work / "replayed.pcap"), ours)
     forged = [p.copy() for p in ours]
     for n, packet in enumerate(forged):
@@ -190,7 +190,7 @@ def replay_and_forgery(lab):
     inside = vpn.site.lab.spawn("host-a", ["tcpdump", "-i", "eth0", "-n", "-l", "icmp"], "inside.log")
     _replay(lab, "replayed.pcap")
     _replay(lab, "forged.pcap")
-    after = _drops(vpn)
+    after = vpn.culvert.drops()
     lab.stop(inside)
     require(after.get("esp-replay", 0) - before.get("esp-replay", 0) == len(ours), f"replays: {before} -> {after}")
     require(after.get("esp-auth", 0) - before.get("esp-auth", 0) == len(ours), f"forgeries: {before} -> {after}")
@@ -208,22 +208,3 @@ def _replay(lab, name):
               "s.bind(('outside',0))\n"
               f"[s.send(bytes(p)) for p in rdpcap('{lab.work / name}')]\n")
     lab.run("wan", sys.executable, "-c", script)
-
-
-def _drops(vpn):
-    """{token: packets} of `show drops`."""
-    found = {}
-
-    def walk(node):
-        if isinstance(node, dict):
-            token = node.get("reason") or node.get("token")
-            if isinstance(token, str):
-                found[token] = sum(v for k, v in node.items() if isinstance(v, int) and k in ("packets", "count", "total"))
-            for value in node.values():
-                walk(value)
-        elif isinstance(node, list):
-            for value in node:
-                walk(value)
-
-    walk(vpn.culvert.show("drops"))
-    return found

@@ -41,6 +41,39 @@ def bundle_v1(lab):
     require_either_may_die(site, near, far)
 
 
+def mirror_images(lab):
+    """IPSEC-T4, cases 3 and 4: one end's list has two hosts, the other's their networks. The wider end gets nothing, and nothing
+    of its leaves in clear; the narrower end begins, and the SA is for the two hosts."""
+    site = TwoGateways(lab)
+    config = cfg.vpn(NEXT_HOP[4])
+    narrow, wide = copy.deepcopy(config), cfg.mirror(config)
+    narrow["culvert-acl:access-lists"]["access-list"][0]["line"][0].update(
+        {"source": f"{HOST_A[4]}/32", "destination": f"{HOST_B[4]}/32"})
+    near, far = Culvert(lab).start(narrow), Culvert(lab, "gw2").start(wide)
+    capture = site.capture()
+    site.ping(source="host-b", count=5, check=False)
+    wait_until(lambda: _waited_in_vain(far) >= 5, 60, "what waited for the refused SA to be dropped", 0.5)
+    refused = near.show("crypto", "ike", "stats")["stats"]["ts_unacceptable"]
+    require(refused and not _pairs(near) and not _pairs(far), f"{refused} refusals, SAs: {_pairs(near)} {_pairs(far)}")
+    site.ping_until_works()
+    site.ping(source="host-b")
+    capture.stop()
+    capture.require_only_esp(6)
+    hosts = (f"{HOST_A[4]}/32", f"{HOST_B[4]}/32")
+    require(_pairs(near) == {hosts} and _pairs(far) == {hosts[::-1]}, f"{_pairs(near)} {_pairs(far)}")
+
+
+def _waited_in_vain(culvert):
+    drops = culvert.drops()
+    return sum(drops.get(reason, 0) for reason in ("hold-failed", "hold-full", "policy-no-sa"))
+
+
+def _pairs(culvert):
+    """{(local, remote)} of the flows that have SAs."""
+    return {(flow["local_ident"]["prefix"], flow["remote_ident"]["prefix"])
+            for interface in culvert.show("crypto", "ipsec", "sa")["interfaces"] for flow in interface["flows"] if flow["sas"]}
+
+
 def _with_nonces(config, pki, own, peer, usage="general"):
     """Method rsa-encr with our own key and the peer's typed by hand."""
     der = pki.public(peer)

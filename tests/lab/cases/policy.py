@@ -95,9 +95,9 @@ def inside_vrf_differs(lab):
     require(session.get("ivrf") == "red" and session.get("fvrf") in (None, "global"), f"{session}")
     table = vpn.culvert.cli("show", "ip", "route").stdout
     require("10.1.0." not in table, f"the global table knows the hosts' network:\n{table}")
-    require(not drops(vpn).get("reverse-path"), f"{drops(vpn)}")
+    require(not vpn.culvert.drops().get("reverse-path"), f"{vpn.culvert.drops()}")
     spoof(lab, "host-a", HOST_B[4])
-    wait_until(lambda: drops(vpn).get("reverse-path"), 5, "a source that is not the host's to be dropped")
+    wait_until(lambda: vpn.culvert.drops().get("reverse-path"), 5, "a source that is not the host's to be dropped")
 
 
 def spoof(lab, ns, target):
@@ -245,10 +245,6 @@ def two_customers(lab):
     require([flow["protected_vrf"] for flow in left] == ["b"], f"{left}")
 
 
-def drops(vpn):
-    return {d["reason"]: d["packets"] for d in vpn.culvert.show("drops")["drops"]}
-
-
 def _temporary(vpn):
     return [flow["flow"] for entry in vpn.culvert.show("crypto", "map")["maps"][0]["entries"] for flow in entry["temporary"]]
 
@@ -276,13 +272,13 @@ def dynamic_entry(lab):
             del entry["access-list"]
         vpn.culvert.commit(config)
         require(_temporary(vpn) == [], "a temporary rule without a flow")
-        dropped = drops(vpn).get("policy-no-sa", 0)
+        dropped = vpn.culvert.drops().get("policy-no-sa", 0)
         capture = vpn.site.capture(name=f"before-{listed}")
         vpn.site.ping(count=2, check=False, wait=1)
         capture.stop()
         require((capture.count("icmp.type == 8 && ip.src == 10.1.0.10") == 0) == listed, capture.show("icmp"))
         require(capture.count("isakmp") == 0, "IPSEC-55: Culvert began")
-        require(not listed or drops(vpn).get("policy-no-sa", 0) == dropped + 2, f"{dropped} {drops(vpn)}")
+        require(not listed or vpn.culvert.drops().get("policy-no-sa", 0) == dropped + 2, f"{dropped} {vpn.culvert.drops()}")
         vpn.up("responder")
         require(len(_temporary(vpn)) == 1, f"{_temporary(vpn)}")
         capture = vpn.site.capture(name=f"up-{listed}")

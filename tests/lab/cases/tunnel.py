@@ -67,7 +67,7 @@ class Tunnel:
         return self
 
     def drops(self):
-        return {d["reason"]: d["packets"] for d in self.culvert.show("drops")["drops"]}
+        return self.culvert.drops()
 
     def routes(self, *words):
         return self.culvert.cli("show", "ip" if self.family == 4 else "ipv6", "route", *words).stdout

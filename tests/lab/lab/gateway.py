@@ -114,6 +114,10 @@ class Culvert:
         except ValueError as error:
             raise LabError(f"show {' '.join(words)} --json is not JSON: {error}\n{text}") from error
 
+    def drops(self):
+        """{reason: packets}"""
+        return {drop["reason"]: drop["packets"] for drop in self.show("drops")["drops"]}
+
     def rpc(self, request):
         """One request of the management protocol (mgmt/rpc.h), for what the command line has no words for."""
         with socket.socket(socket.AF_UNIX) as line:
