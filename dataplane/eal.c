@@ -17,6 +17,7 @@
 
 #include "cv_log.h"
 #include "dp.h"
+#include "fast.h"
 
 #define ARGS_MAX 64
 #define PREFIX "culvert-"
@@ -205,6 +206,15 @@ uint32_t eal_packet_buffers(const struct options *o)
 		sizeof(struct rte_mbuf) + sizeof(struct pkt_meta) + DP_HEADROOM + CV_PKT_MAX + DP_TAILROOM + 128;
 	uint64_t n = (uint64_t)o->memory_mb * 1024 * 1024 * 6 / 10 / each;
 	return n < MBUFS_MIN ? MBUFS_MIN : n > MBUFS_MAX ? MBUFS_MAX : (uint32_t)n;
+}
+
+uint32_t eal_flows(const struct options *o)
+{
+	const uint64_t room = (uint64_t)o->memory_mb * 1024 * 1024 / 16 / (o->workers + 1) / sizeof(struct fast_way);
+	uint32_t n = FAST_FLOWS_MIN;
+	while (n < FAST_FLOWS_MAX && 2 * (uint64_t)n <= room)
+		n *= 2;
+	return n;
 }
 
 void eal_end(void)

@@ -13,9 +13,14 @@
 #define PREFETCH_AHEAD 4u
 #define ROOM 64u /* in front of a frame: outer headers, and what wide stores run over */
 
-struct fast_worker *fast_worker_create(int socket)
+struct fast_worker *fast_worker_create(uint32_t flows, int socket)
 {
-	return rte_zmalloc_socket("fast_worker", sizeof(struct fast_worker), RTE_CACHE_LINE_SIZE, socket);
+	const uint32_t lines = flows / FAST_WAYS;
+	struct fast_worker *f =
+		rte_zmalloc_socket("fast_worker", sizeof(*f) + lines * sizeof(f->line[0]), RTE_CACHE_LINE_SIZE, socket);
+	if (f != NULL)
+		f->line_mask = lines - 1;
+	return f;
 }
 
 /* ---- parse ---- */

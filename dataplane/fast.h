@@ -39,8 +39,9 @@
 #include "sa.h"
 #include "worker.h"
 
-#define FAST_LINES 131072u /* of two flows each; power of two */
 #define FAST_WAYS 2u
+#define FAST_FLOWS_MIN 8192u /* powers of two */
+#define FAST_FLOWS_MAX 262144u
 
 /* What a flow is known by; in network order where it comes from the packet. */
 struct fast_key {
@@ -82,7 +83,7 @@ _Static_assert(sizeof(struct fast_slot) == 64, "one cache line");
 #define FAST_TAKEN (UINT16_MAX - 1) /* in where[]: an operation on received ESP has it */
 
 struct fast_worker {
-	struct fast_line line[FAST_LINES];
+	uint32_t line_mask;
 	/* the vector under way */
 	uint32_t generation, fib_generation; /* read before anything is decided */
 	struct flow_changes changes;	     /* up to generation */
@@ -107,10 +108,12 @@ struct fast_worker {
 		uint32_t first, n, adj;
 		uint64_t bytes;
 	} run[DP_VEC];
+	struct fast_line line[]; /* line_mask + 1 */
 } __rte_cache_aligned;
 
-/* Main: state of one worker. Never freed. NULL when out of memory. */
-struct fast_worker *fast_worker_create(int socket);
+/* Main: state of one worker that remembers so many flows: a power of two, FAST_FLOWS_MIN to _MAX. Never freed. NULL
+ * when out of memory. */
+struct fast_worker *fast_worker_create(uint32_t flows, int socket);
 
 /*
  * Received frames of one port (data at the Ethernet header): sends on what it can. Returns how many are left at the
@@ -183,7 +186,7 @@ static inline void fast_slot_fill(struct fast_worker *f, struct fast_slot *s, st
 		.rest = (uint64_t)f->generation << 32 | (h.a & 0xff00) | ip4_proto(h)};
 	uint64_t hash = _mm_crc32_u64(_mm_crc32_u64((uint32_t)key.rest, key.from), key.addr);
 	s->key = key;
-	s->line = &f->line[hash & (FAST_LINES - 1)];
+	s->line = &f->line[hash & f->line_mask];
 	s->victim = (uint32_t)hash >> 31;
 	s->m = m;
 	s->ip = ip;

@@ -61,13 +61,13 @@ static int step(const char *what, int rc)
 	return rc;
 }
 
-static int make_worker_state(void)
+static int make_worker_state(uint32_t flows)
 {
 	for (uint32_t i = 0; i <= dp_n_workers; i++) {
 		struct worker *w = dp_workers[i];
 		w->tx = tx_worker_create(i, SOCKET_ID_ANY);
 		w->ipsec = ipsec_worker_create(i, SOCKET_ID_ANY);
-		w->fast = fast_worker_create(SOCKET_ID_ANY);
+		w->fast = fast_worker_create(flows, SOCKET_ID_ANY);
 		if (w->tx == NULL || w->ipsec == NULL || w->fast == NULL)
 			return -ENOMEM;
 	}
@@ -94,7 +94,7 @@ static int bring_up(const struct options *o, struct cv_stats_segment *stats)
 	if (rc == 0)
 		rc = step("IPsec tables", ipsec_init());
 	if (rc == 0)
-		rc = step("worker state", make_worker_state());
+		rc = step("worker state", make_worker_state(eal_flows(o)));
 	if (rc == 0)
 		rc = step("slow path", slow_init());
 	if (rc == 0)

@@ -58,7 +58,7 @@ void device_start(unsigned n)
 		struct worker *one = dp_workers[i];
 		one->tx = tx_worker_create(i, SOCKET_ID_ANY);
 		one->ipsec = ipsec_worker_create(i, SOCKET_ID_ANY);
-		one->fast = fast_worker_create(SOCKET_ID_ANY);
+		one->fast = fast_worker_create(FAST_FLOWS_MAX, SOCKET_ID_ANY);
 		if (!one->tx || !one->ipsec || !one->fast)
 			die("initialisation of a worker");
 	}

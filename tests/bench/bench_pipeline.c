@@ -427,7 +427,7 @@ static void start(void)
 	the_worker->tx = tx_worker_create(0, SOCKET_ID_ANY);
 	the_worker->ipsec = ipsec_worker_create(0, SOCKET_ID_ANY);
 	mgr = alloc_mb_mgr(0);
-	the_worker->fast = fast_worker_create(SOCKET_ID_ANY);
+	the_worker->fast = fast_worker_create(FAST_FLOWS_MAX, SOCKET_ID_ANY);
 	if (!the_worker->tx || !the_worker->ipsec || !the_worker->fast || !mgr)
 		die("initialisation");
 	init_mb_mgr_auto(mgr, NULL);

@@ -171,7 +171,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	must(neigh_init() == 0 && fib_init(4096) == 0 && ipsec_init() == 0 && slow_init() == 0, "tables");
 	worker_main()->tx = tx_worker_create(0, SOCKET_ID_ANY);
 	worker_main()->ipsec = ipsec_worker_create(0, SOCKET_ID_ANY);
-	worker_main()->fast = fast_worker_create(SOCKET_ID_ANY);
+	worker_main()->fast = fast_worker_create(FAST_FLOWS_MAX, SOCKET_ID_ANY);
 	must(worker_main()->tx && worker_main()->ipsec && worker_main()->fast, "worker");
 	for (unsigned i = 0; i < 2; i++) {
 		ports[i] = (struct port){.port_id = i,

@@ -66,7 +66,7 @@ void env_init(void)
 	assert_int_equal(ipsec_init(), 0);
 	dp_workers[0]->tx = tx_worker_create(0, SOCKET_ID_ANY);
 	dp_workers[0]->ipsec = ipsec_worker_create(0, SOCKET_ID_ANY);
-	dp_workers[0]->fast = fast_worker_create(SOCKET_ID_ANY);
+	dp_workers[0]->fast = fast_worker_create(FAST_FLOWS_MAX, SOCKET_ID_ANY);
 	assert_non_null(dp_workers[0]->fast);
 	assert_non_null(dp_workers[0]->tx);
 	assert_non_null(dp_workers[0]->ipsec);
