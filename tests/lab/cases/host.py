@@ -34,6 +34,8 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys
 
 
 def serve(lab, ns, address, port=PORT):
+    wait_until(lambda: address in (text := lab.run(ns, "ip", "-o", "addr", "show", "to", address).stdout) and "tentative" not in text,
+               20, f"{address} to be in use")
     server = lab.spawn(ns, [sys.executable, "-c", SERVER, address, port], "server.log")
     wait_until(lambda: f"{address}]:{port}" in (text := lab.run(ns, "ss", "-ltn").stdout) or f"{address}:{port}" in text, 10,
                f"a server on {address}")
