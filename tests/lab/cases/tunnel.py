@@ -182,7 +182,7 @@ def vti_in_a_vrf(lab):
     capture.require_only_esp(20)
     require("tunnel0" not in t.routes() and "10.2.0.0" not in t.routes(), t.routes())
     require("S    10.2.0.0/24 is directly connected, tunnel0" in t.routes("vrf", "red"), t.routes("vrf", "red"))
-    session = t.culvert.show("crypto", "session")["sessions"][0]
+    session = next(s for s in t.culvert.show("crypto", "session")["sessions"] if s["interface"] == "tunnel0")
     require(session.get("ivrf") == "red" and session.get("fvrf") in (None, "global"), f"{session}")
     require("reverse-path" not in t.drops(), f"{t.drops()}")
     before = t.interface()["rx_drops"]
