@@ -326,7 +326,8 @@ struct rte_mbuf *env_tcp(const char *src, const char *dst, uint8_t flags, const 
 	tcp->sent_seq = RTE_BE32(0x12345678);
 	tcp->data_off = (uint8_t)((20 + n) / 4 << 4);
 	tcp->tcp_flags = flags;
-	memcpy(tcp + 1, options, n);
+	if (n)
+		memcpy(tcp + 1, options, n);
 	tcp->cksum = ip6 ? rte_ipv6_udptcp_cksum(ip, tcp) : rte_ipv4_udptcp_cksum(ip, tcp);
 	return m;
 }

@@ -663,9 +663,10 @@ static void counters_are_summed_and_cleared(void **state)
 		assert_int_equal(clear_sa_by(f, r, none[i]), 0);
 	for (unsigned i = 0; i < 5; i++) {
 		assert_int_equal(clear_sa_by(f, r, all[i]), 2);
-		WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
+		/* the other end goes on receiving with its half for a moment */
+		WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas <= 1);
 		trigger(r);
-		WAIT(f, state_of(r).sas == 2 && state_of(&f->r[1]).sas == 2);
+		WAIT(f, state_of(r).sas == 2 && state_of(&f->r[1]).sas >= 2);
 	}
 }
 
