@@ -10,6 +10,7 @@
 
 #include "config_priv.h"
 #include "cv_addr.h"
+#include "cv_array.h"
 #include "desired_priv.h"
 #include "diff_priv.h"
 
@@ -34,12 +35,7 @@ void *desired_add(struct build *b, enum obj_kind kind, size_t len)
 	struct desired *d = b->d;
 	struct dp_obj *o;
 
-	if (d->n_obj == d->cap_obj) {
-		d->cap_obj = d->cap_obj ? d->cap_obj * 2 : 64;
-		d->obj = realloc(d->obj, d->cap_obj * sizeof(*d->obj));
-		if (!d->obj)
-			abort();
-	}
+	d->obj = cv_array_need(d->obj, d->n_obj, &d->cap_obj, sizeof(*d->obj));
 	o = &d->obj[d->n_obj++];
 	*o = (struct dp_obj){.kind = kind, .len = (uint16_t)len, .body = calloc(1, len), .label = strdup(b->path)};
 	if (!o->body || !o->label)
@@ -346,12 +342,7 @@ static void add_spd_ref(struct desired *d, const struct spd_ref *ref)
 
 static void add_rule_ref(struct desired *d, const struct rule_ref *ref)
 {
-	if (d->n_rule == d->cap_rule) {
-		d->cap_rule = d->cap_rule ? d->cap_rule * 2 : 64;
-		d->rule = realloc(d->rule, d->cap_rule * sizeof(*d->rule));
-		if (!d->rule)
-			abort();
-	}
+	d->rule = cv_array_need(d->rule, d->n_rule, &d->cap_rule, sizeof(*d->rule));
 	d->rule[d->n_rule++] = *ref;
 }
 

@@ -11,6 +11,7 @@
 
 #include "config_priv.h"
 #include "cv_addr.h"
+#include "cv_array.h"
 #include "desired_priv.h"
 
 #define LINES_MAX 65536u /* of one class */
@@ -28,12 +29,7 @@ struct lines {
 
 static struct line *line_add(struct lines *l)
 {
-	if (l->n == l->cap) {
-		l->cap = l->cap ? 2 * l->cap : 16;
-		l->v = realloc(l->v, l->cap * sizeof(*l->v));
-		if (!l->v)
-			abort();
-	}
+	l->v = cv_array_need(l->v, l->n, &l->cap, sizeof(*l->v));
 	return memset(&l->v[l->n++], 0, sizeof(*l->v));
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cv_array.h"
 #include "desired.h"
 #include "diff_priv.h"
 
@@ -52,12 +53,7 @@ enum cv_msg_type desired_delete_command(enum obj_kind kind, uint16_t *key)
 
 static void step_add(struct dp_steps *s, enum cv_msg_type type, const struct dp_obj *o, const void *body, uint16_t len)
 {
-	if (s->n == s->cap) {
-		s->cap = s->cap ? s->cap * 2 : 64;
-		s->step = realloc(s->step, s->cap * sizeof(*s->step));
-		if (!s->step)
-			abort();
-	}
+	s->step = cv_array_need(s->step, s->n, &s->cap, sizeof(*s->step));
 	s->step[s->n++] = (struct dp_step){.type = type, .len = len, .body = body, .label = o->label};
 }
 

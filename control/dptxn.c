@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cv_array.h"
 #include "cv_secret.h"
 #include "dpclient_priv.h"
 
@@ -42,12 +43,7 @@ void dp_txn_add(struct dp_txn *t, enum cv_msg_type type, const void *body, size_
 {
 	struct txn_cmd *c;
 
-	if (t->n == t->cap) {
-		t->cap = t->cap ? t->cap * 2 : 64;
-		t->cmd = realloc(t->cmd, t->cap * sizeof(*t->cmd));
-		if (!t->cmd)
-			abort();
-	}
+	t->cmd = cv_array_need(t->cmd, t->n, &t->cap, sizeof(*t->cmd));
 	c = &t->cmd[t->n++];
 	*c = (struct txn_cmd){.type = type, .len = (uint16_t)len, .label = label ? strdup(label) : NULL};
 	c->body = malloc(len ? len : 1);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cv_addr.h"
+#include "cv_array.h"
 #include "show_priv.h"
 
 /* ---- IKE SAs: the engine knows everything but the names of VRFs ---- */
@@ -28,12 +29,7 @@ static void add_name(void *arg, const struct ike_sa_name *name)
 {
 	struct ike_list *x = arg;
 
-	if (x->n == x->cap) {
-		x->cap = x->cap ? 2 * x->cap : 64;
-		x->name = realloc(x->name, x->cap * sizeof(*x->name));
-		if (!x->name)
-			abort();
-	}
+	x->name = cv_array_need(x->name, x->n, &x->cap, sizeof(*x->name));
 	x->name[x->n++] = *name;
 }
 

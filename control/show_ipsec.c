@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cv_addr.h"
+#include "cv_array.h"
 #include "show_priv.h"
 
 /* A pair of SAs, or a configured flow that has none. */
@@ -48,12 +49,7 @@ static bool rule_wanted(const struct sas *x, const struct rule_ref *r)
 
 static struct item *add(struct sas *x, const struct rule_ref *r)
 {
-	if (x->n == x->cap) {
-		x->cap = x->cap ? 2 * x->cap : 64;
-		x->item = realloc(x->item, x->cap * sizeof(*x->item));
-		if (!x->item)
-			abort();
-	}
+	x->item = cv_array_need(x->item, x->n, &x->cap, sizeof(*x->item));
 	x->item[x->n] = (struct item){.spd_id = r->spd_id, .rule_id = r->rule_id};
 	return &x->item[x->n++];
 }
@@ -472,12 +468,7 @@ static void on_sa(void *arg, const void *entry, size_t size)
 	if (size < sizeof(e))
 		return;
 	memcpy(&e, entry, sizeof(e)); /* alignment */
-	if (x->n_sequence == x->cap_sequence) {
-		x->cap_sequence = x->cap_sequence ? 2 * x->cap_sequence : 64;
-		x->sequence = realloc(x->sequence, x->cap_sequence * sizeof(*x->sequence));
-		if (!x->sequence)
-			abort();
-	}
+	x->sequence = cv_array_need(x->sequence, x->n_sequence, &x->cap_sequence, sizeof(*x->sequence));
 	x->sequence[x->n_sequence++] = (struct sequence){e.ref.index, e.seq};
 }
 

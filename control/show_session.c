@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cv_addr.h"
+#include "cv_array.h"
 #include "show_priv.h"
 #include "virtual_access.h"
 
@@ -79,12 +80,7 @@ static struct endpoints endpoints_of(const struct ike_path *p, uint32_t ivrf)
 
 static struct item *add(struct sessions *x, const struct endpoints *e, enum item_kind kind)
 {
-	if (x->n == x->cap) {
-		x->cap = x->cap ? 2 * x->cap : 64;
-		x->item = realloc(x->item, x->cap * sizeof(*x->item));
-		if (!x->item)
-			abort();
-	}
+	x->item = cv_array_need(x->item, x->n, &x->cap, sizeof(*x->item));
 	struct item *i = &x->item[x->n++];
 
 	*i = (struct item){.e = *e, .kind = kind};

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cv_array.h"
 #include "worker.h"
 
 struct line {
@@ -92,15 +93,11 @@ static int fail(char *text, enum cv_err err, const char *what, uint32_t id)
 
 static int acl_stage(uint16_t type, const void *body, char *text)
 {
-	if (txn.n == txn.cap) {
-		uint32_t cap = txn.cap ? 2 * txn.cap : 64;
-		struct op *p = realloc(txn.op, cap * sizeof(*p));
+	struct op *p = cv_array_room(txn.op, txn.n, &txn.cap, sizeof(*p));
 
-		if (!p)
-			return fail(text, CV_ERR_NO_MEMORY, "no memory for change", txn.n);
-		txn.op = p;
-		txn.cap = cap;
-	}
+	if (!p)
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for change", txn.n);
+	txn.op = p;
 	struct op *o = &txn.op[txn.n];
 
 	*o = (struct op){.type = type};
@@ -195,15 +192,11 @@ static int line_change(const struct op *o, uint32_t order, char *text)
 
 	if (!a)
 		return fail(text, CV_ERR_NOT_FOUND, "no list for a line:", c->ref.acl_id);
-	if (a->n == a->cap) {
-		uint32_t cap = a->cap ? 2 * a->cap : 16;
-		struct line *p = realloc(a->line, cap * sizeof(*p));
+	struct line *p = cv_array_room(a->line, a->n, &a->cap, sizeof(*p));
 
-		if (!p)
-			return fail(text, CV_ERR_NO_MEMORY, "no memory for lines of", a->id);
-		a->line = p;
-		a->cap = cap;
-	}
+	if (!p)
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for lines of", a->id);
+	a->line = p;
 	struct line *l = &a->line[a->n++];
 
 	rule_fill(&l->rule, c);

@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 #include <rte_malloc.h>
 
+#include "cv_array.h"
 #include "flow_change.h"
 #include "iface.h"
 #include "qos_policy.h"
@@ -85,15 +86,11 @@ static int list_set(struct list *l, const void *object)
 	uint32_t at = place(l, object, l->words);
 
 	if (!is_at(l, at, object)) {
-		if (l->n == l->cap) {
-			uint32_t cap = l->cap ? 2 * l->cap : 16;
-			void *v = realloc(l->v, cap * l->size);
+		void *v = cv_array_room(l->v, l->n, &l->cap, l->size);
 
-			if (!v)
-				return CV_ERR_NO_MEMORY;
-			l->v = v;
-			l->cap = cap;
-		}
+		if (!v)
+			return CV_ERR_NO_MEMORY;
+		l->v = v;
 		memmove(l->v + (at + 1) * l->size, l->v + at * l->size, (l->n - at) * l->size);
 		l->n++;
 	}

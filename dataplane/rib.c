@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "cv_array.h"
 #include "fib.h"
 #include "fib_write.h"
 #include "flow_change.h"
@@ -456,15 +457,11 @@ static const struct rib_prefix *find_cover(const struct rib_prefix *rp)
 
 static int note_change(struct rib_prefix *rp)
 {
-	if (rib.n_changed == rib.cap_changed) {
-		unsigned cap = rib.cap_changed ? rib.cap_changed * 2 : 256;
-		struct rib_prefix **p = realloc(rib.changed, cap * sizeof(*p));
+	struct rib_prefix **p = cv_array_room(rib.changed, rib.n_changed, &rib.cap_changed, sizeof(*p));
 
-		if (!p)
-			return CV_ERR_NO_MEMORY;
-		rib.changed = p;
-		rib.cap_changed = cap;
-	}
+	if (!p)
+		return CV_ERR_NO_MEMORY;
+	rib.changed = p;
 	rib.changed[rib.n_changed++] = rp;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <rte_udp.h>
 
 #include "addr_hash.h"
+#include "cv_array.h"
 #include "flow_change.h"
 #include "idmap.h"
 #include "ipsec.h"
@@ -367,14 +368,10 @@ static struct sa *sa_moved(const struct sa *old, const struct cv_sa_update *u)
 static int sa_stage(uint16_t type, const void *body, char *text)
 {
 	struct op o = {.type = type};
-	if (txn.n == txn.cap) {
-		uint32_t cap = txn.cap ? 2 * txn.cap : 64;
-		struct op *p = realloc(txn.op, cap * sizeof(*p));
-		if (!p)
-			return fail(text, CV_ERR_NO_MEMORY, "no memory for change", txn.n);
-		txn.op = p;
-		txn.cap = cap;
-	}
+	struct op *p = cv_array_room(txn.op, txn.n, &txn.cap, sizeof(*p));
+	if (!p)
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for change", txn.n);
+	txn.op = p;
 	int err = CV_OK;
 	switch (type) {
 	case CV_CMD_SA_ADD:

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cv_array.h"
 #include "flow_change.h"
 #include "hold.h"
 #include "idmap.h"
@@ -85,14 +86,10 @@ const struct spd_rule *spd_rule_get(uint32_t rule_id)
 
 static bool list_add(struct spd_list *l, struct spd *s)
 {
-	if (l->n == l->cap) {
-		uint32_t cap = l->cap ? 2 * l->cap : 16;
-		struct spd **p = realloc(l->spd, cap * sizeof(*p));
-		if (!p)
-			return false;
-		l->spd = p;
-		l->cap = cap;
-	}
+	struct spd **p = cv_array_room(l->spd, l->n, &l->cap, sizeof(*p));
+	if (!p)
+		return false;
+	l->spd = p;
 	l->spd[l->n++] = s;
 	return true;
 }
@@ -107,14 +104,10 @@ static int list_find(const struct spd_list *l, uint32_t spd_id)
 
 static bool rules_add(struct rules *l, struct spd_rule *r)
 {
-	if (l->n == l->cap) {
-		uint32_t cap = l->cap ? 2 * l->cap : 16;
-		struct spd_rule **p = realloc(l->r, cap * sizeof(*p));
-		if (!p)
-			return false;
-		l->r = p;
-		l->cap = cap;
-	}
+	struct spd_rule **p = cv_array_room(l->r, l->n, &l->cap, sizeof(*p));
+	if (!p)
+		return false;
+	l->r = p;
 	l->r[l->n++] = r;
 	return true;
 }
@@ -177,14 +170,10 @@ static bool spd_ok(const struct cv_spd *c)
 static int spd_stage(uint16_t type, const void *body, char *text)
 {
 	struct op o = {.type = type};
-	if (txn.n == txn.cap) {
-		uint32_t cap = txn.cap ? 2 * txn.cap : 64;
-		struct op *p = realloc(txn.op, cap * sizeof(*p));
-		if (!p)
-			return fail(text, CV_ERR_NO_MEMORY, "no memory for change", txn.n);
-		txn.op = p;
-		txn.cap = cap;
-	}
+	struct op *p = cv_array_room(txn.op, txn.n, &txn.cap, sizeof(*p));
+	if (!p)
+		return fail(text, CV_ERR_NO_MEMORY, "no memory for change", txn.n);
+	txn.op = p;
 	switch (type) {
 	case CV_CMD_SPD_SET:
 		o.u.spd = *(const struct cv_spd *)body;

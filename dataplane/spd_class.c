@@ -17,6 +17,8 @@
 
 #include <rte_hash_crc.h>
 
+#include "cv_array.h"
+
 typedef unsigned __int128 order_key; /* prio << 32 | rule id: order of evaluation */
 #define NO_KEY (~(order_key)0)
 
@@ -144,14 +146,10 @@ static void entry_fill(struct entry *e, struct spd_rule *r)
 /* Note that p belongs to the version before alone. */
 static bool replace(struct spd_class *c, void *p)
 {
-	if (c->n_replaced == c->cap_replaced) {
-		uint32_t cap = c->cap_replaced ? 2 * c->cap_replaced : 16;
-		void **list = realloc(c->replaced, cap * sizeof(*list));
-		if (!list)
-			return false;
-		c->replaced = list;
-		c->cap_replaced = cap;
-	}
+	void **list = cv_array_room(c->replaced, c->n_replaced, &c->cap_replaced, sizeof(*list));
+	if (!list)
+		return false;
+	c->replaced = list;
 	c->replaced[c->n_replaced++] = p;
 	return true;
 }

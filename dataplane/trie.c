@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "cv_array.h"
+
 #define NODE_UNITS (sizeof(struct trie_node) / TRIE_UNIT)
 #define TRIE_LANES 16u /* look-ups in flight in the bulk version */
 
@@ -52,15 +54,11 @@ static unsigned depth_of(uint32_t ref)
 /* Make room for one more reference, so that adding it cannot fail. */
 static int list_reserve(struct ref_list *l)
 {
-	if (l->n < l->cap)
-		return 0;
-	uint32_t cap = l->cap ? l->cap * 2 : 64;
-	uint32_t *p = realloc(l->ref, cap * sizeof(*p));
+	uint32_t *p = cv_array_room(l->ref, l->n, &l->cap, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
 	l->ref = p;
-	l->cap = cap;
 	return 0;
 }
 
