@@ -2,7 +2,12 @@
 #include "cfgbuild.h"
 
 #include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "cv_addr.h"
 
@@ -129,4 +134,13 @@ struct cv_config *cfgbuild_gateway(void)
 	crypto(c);
 	keys(c);
 	return c;
+}
+
+void cfgbuild_refused(struct cv_config *c, const char *path, const char *why)
+{
+	char err[CFG_ERR_MAX];
+
+	assert_int_equal(config_resolve(c, err, NULL, NULL), -22);
+	if (strncmp(err, path, strlen(path)) || !strstr(err, why))
+		fail_msg("'%s' is not '%s...%s'", err, path, why);
 }

@@ -21,6 +21,8 @@ void cfgbuild_addr(struct cv_config *c, struct cfg_interface *i, const char *tex
 void cfgbuild_line(struct cfg_acl *a, uint32_t seq, bool permit, const char *src, const char *dst);
 struct cfg_map_entry *cfgbuild_entry(
 	struct cv_config *c, struct cfg_crypto_map *m, uint32_t seq, const char *acl, const char *peer);
+/* Asserts that the configuration is refused, with a message that begins with the path and says why. */
+void cfgbuild_refused(struct cv_config *c, const char *path, const char *why);
 void cfgbuild_route(struct cv_config *c, const char *prefix, const char *gw);
 
 #endif

@@ -482,68 +482,62 @@ bool fakedp_sa(struct fakedp *f, enum cv_sa_dir dir, unsigned n, struct cv_sa *o
 	return found;
 }
 
-bool fakedp_rule(struct fakedp *f, unsigned n, struct cv_spd_rule *out)
+/* The first object of this type that fits, by its body and what is wanted; *out is as large as the body. */
+static bool first_that(struct fakedp *f, enum cv_msg_type type, bool (*fits)(const void *body, uint32_t *wanted),
+	uint32_t wanted, void *out, size_t size)
 {
 	bool found = false;
 
 	LOCKED(f, {
 		for (unsigned i = 0; !found && i < f->n_obj; i++) {
-			const struct cv_spd_rule *r = (const void *)f->obj[i].body;
-
-			found = f->obj[i].type == CV_CMD_SPD_RULE_SET && r->action == CV_SPD_PROTECT && n-- == 0;
+			found = f->obj[i].type == type && fits(f->obj[i].body, &wanted);
 			if (found)
-				*out = *r;
+				memcpy(out, f->obj[i].body, size);
 		}
 	});
 	return found;
+}
+
+static bool is_nth_protect(const void *body, uint32_t *n)
+{
+	return ((const struct cv_spd_rule *)body)->action == CV_SPD_PROTECT && (*n)-- == 0;
+}
+
+static bool is_rule(const void *body, uint32_t *rule_id)
+{
+	return ((const struct cv_spd_rule *)body)->rule_id == *rule_id;
+}
+
+static bool is_if(const void *body, uint32_t *if_id)
+{
+	return ((const struct cv_if *)body)->if_id == *if_id;
+}
+
+static bool is_route_by(const void *body, uint32_t *if_id)
+{
+	const struct cv_route *r = body;
+
+	return r->n_nh && r->nh[0].if_id == *if_id;
+}
+
+bool fakedp_rule(struct fakedp *f, unsigned n, struct cv_spd_rule *out)
+{
+	return first_that(f, CV_CMD_SPD_RULE_SET, is_nth_protect, n, out, sizeof(*out));
 }
 
 bool fakedp_rule_by_id(struct fakedp *f, uint32_t rule_id, struct cv_spd_rule *out)
 {
-	bool found = false;
-
-	LOCKED(f, {
-		for (unsigned i = 0; !found && i < f->n_obj; i++) {
-			const struct cv_spd_rule *r = (const void *)f->obj[i].body;
-
-			found = f->obj[i].type == CV_CMD_SPD_RULE_SET && r->rule_id == rule_id;
-			if (found)
-				*out = *r;
-		}
-	});
-	return found;
+	return first_that(f, CV_CMD_SPD_RULE_SET, is_rule, rule_id, out, sizeof(*out));
 }
 
 bool fakedp_if_by_id(struct fakedp *f, uint32_t if_id, struct cv_if *out)
 {
-	bool found = false;
-
-	LOCKED(f, {
-		for (unsigned i = 0; !found && i < f->n_obj; i++) {
-			const struct cv_if *m = (const void *)f->obj[i].body;
-
-			found = f->obj[i].type == CV_CMD_IF_SET && m->if_id == if_id;
-			if (found)
-				*out = *m;
-		}
-	});
-	return found;
+	return first_that(f, CV_CMD_IF_SET, is_if, if_id, out, sizeof(*out));
 }
 
 bool fakedp_route_by(struct fakedp *f, uint32_t if_id, struct cv_route *out)
 {
-	bool found = false;
-
-	LOCKED(f, {
-		for (unsigned i = 0; !found && i < f->n_obj; i++) {
-			const struct cv_route *r = (const void *)f->obj[i].body;
-
-			found = f->obj[i].type == CV_CMD_ROUTE_SET && r->n_nh && r->nh[0].if_id == if_id;
-			if (found)
-				*out = *r;
-		}
-	});
-	return found;
+	return first_that(f, CV_CMD_ROUTE_SET, is_route_by, if_id, out, sizeof(*out));
 }
 
 void fakedp_last(struct fakedp *f, char *buf, size_t size)

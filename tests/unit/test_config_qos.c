@@ -48,13 +48,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void assert_refused(const char *path, const char *why)
-{
-	assert_int_equal(config_resolve(c, err, NULL, NULL), -22);
-	if (strncmp(err, path, strlen(path)) || !strstr(err, why))
-		fail_msg("'%s' is not '%s...%s'", err, path, why);
-}
-
 /* LLQ-10: class-default is there without being written, and is the dataplane's number 0. */
 static void class_default_is_first(void **state)
 {
@@ -73,14 +66,14 @@ static void refuses_unknown_names(void **state)
 {
 	(void)state;
 	policy->cls[0].name = "video";
-	assert_refused(POLICY "/class[name='video']", "no class map named 'video'; known: voice");
+	cfgbuild_refused(c, POLICY "/class[name='video']", "no class map named 'video'; known: voice");
 }
 
 static void refuses_unknown_policy(void **state)
 {
 	(void)state;
 	c->interface[1].policy_in = "Q";
-	assert_refused("/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/input",
+	cfgbuild_refused(c, "/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/input",
 		"no policy map named 'Q'; known: P");
 }
 
@@ -100,21 +93,21 @@ static void refuses_a_65th_class(void **state)
 	}
 	c->class_map = many;
 	c->n_class_map = 65;
-	assert_refused(POLICY "/class", "65 classes; at most 64 beside class-default (LLQ-7)");
+	cfgbuild_refused(c, POLICY "/class", "65 classes; at most 64 beside class-default (LLQ-7)");
 }
 
 static void refuses_an_empty_class_map(void **state)
 {
 	(void)state;
 	map->n_acl = 0;
-	assert_refused("/culvert-qos:qos/class-map[name='voice']", "matches nothing");
+	cfgbuild_refused(c, "/culvert-qos:qos/class-map[name='voice']", "matches nothing");
 }
 
 static void refuses_a_peak_below_the_rate(void **state)
 {
 	(void)state;
 	policy->cls[0].police = (struct cfg_police){.rate = 128000, .peak_rate = 64000};
-	assert_refused(POLICY "/class[name='voice']/police/peak-rate", "128000 or more");
+	cfgbuild_refused(c, POLICY "/class[name='voice']/police/peak-rate", "128000 or more");
 }
 
 static void refuses_a_loopback(void **state)
@@ -123,7 +116,7 @@ static void refuses_a_loopback(void **state)
 	c->interface[1].policy_out = NULL;
 	c->interface[0].policy_out = "P";
 	c->interface[0].type = CFG_IF_LOOPBACK;
-	assert_refused("/ietf-interfaces:interfaces/interface[name='lan']/culvert-qos:service-policy", "loopback");
+	cfgbuild_refused(c, "/ietf-interfaces:interfaces/interface[name='lan']/culvert-qos:service-policy", "loopback");
 }
 
 /* LLQ-8, LLQ-T4: one unit in all classes. */
@@ -132,7 +125,7 @@ static void refuses_mixed_units(void **state)
 	(void)state;
 	policy->cls[0].bandwidth = 20;
 	policy->cls[policy->n_cls++] = (struct cfg_policy_class){.name = CFG_CLASS_DEFAULT, .percent = 20};
-	assert_refused(POLICY "/class", "bandwidth in several units");
+	cfgbuild_refused(c, POLICY "/class", "bandwidth in several units");
 }
 
 /* LLQ-T4. */
@@ -140,7 +133,7 @@ static void refuses_fair_queue_elsewhere(void **state)
 {
 	(void)state;
 	policy->cls[0].fair_queue = true;
-	assert_refused(POLICY "/class[name='voice']/fair-queue", "only in class class-default (LLQ-6)");
+	cfgbuild_refused(c, POLICY "/class[name='voice']/fair-queue", "only in class class-default (LLQ-6)");
 }
 
 static void refuses_priority_with_bandwidth(void **state)
@@ -148,7 +141,7 @@ static void refuses_priority_with_bandwidth(void **state)
 	(void)state;
 	policy->cls[0].priority = 50;
 	policy->cls[0].bandwidth = 20;
-	assert_refused(POLICY "/class[name='voice']/priority", "no bandwidth");
+	cfgbuild_refused(c, POLICY "/class[name='voice']/priority", "no bandwidth");
 }
 
 static void refuses_queues_on_input(void **state)
@@ -156,8 +149,8 @@ static void refuses_queues_on_input(void **state)
 	(void)state;
 	policy->cls[0].priority = 50;
 	c->interface[1].policy_in = "P";
-	assert_refused(
-		"/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/input", "has queues");
+	cfgbuild_refused(
+		c, "/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/input", "has queues");
 }
 
 /* LLQ-9: what is promised cannot be more than the interface's rate. */
@@ -166,7 +159,7 @@ static void refuses_more_than_the_rate(void **state)
 	(void)state;
 	policy->cls[0].priority = 500;
 	c->interface[1].output_rate = 400;
-	assert_refused("/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/output",
+	cfgbuild_refused(c, "/ietf-interfaces:interfaces/interface[name='wan']/culvert-qos:service-policy/output",
 		"promises 500 kbit/s; the output-rate is 400");
 }
 
