@@ -207,7 +207,7 @@ def routing(lab):
     def rekeys():
         return near.show("crypto", "ike", "stats")["stats"]["child_rekeyed"]
     before = rekeys()
-    with site.stream(interval=0.004, size=1300) as stream:
+    with site.stream(interval=0.004, size=1300, limit=120000 + 3000 * count) as stream:
         wait_until(lambda: rekeys() >= before + count, max(60, 12 * count), "rekeys under traffic", 0.5)
         for culvert, side in ((near, config), (far, theirs)):  # a path of 1400 bytes, as the gateways know it
             cfg.interface(side, "wan")["culvert-platform:mtu"] = 1400

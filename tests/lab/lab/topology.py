@@ -130,9 +130,9 @@ class Site:
         return wait_until(lambda: self.ping(family, 1, source, wait=1, check=False).received, timeout,
                           f"a first ping from {source} over IPv{family}", 0.1)
 
-    def stream(self, family=4, source="host-a", interval=0.01, size=56):
+    def stream(self, family=4, source="host-a", interval=0.01, size=56, **bound):
         """Steady traffic beside whatever else is done: with site.stream() as stream: ...; then stream.lost."""
-        return Stream(self.lab, source, (HOST_B if source == "host-a" else HOST_A)[family], family, interval, size)
+        return Stream(self.lab, source, (HOST_B if source == "host-a" else HOST_A)[family], family, interval, size, **bound)
 
     def iperf(self, seconds=3, family=4, reverse=False, extra=(), amount=None):
         """iperf3 from host-a to a server on host-b; returns bits per second as the receiver saw them. amount: so many bytes
@@ -199,13 +199,13 @@ class Ping:
 
 class Stream:
     """Pings at a steady rate in the background while the body of the with statement runs; lost and result are there
-    afterwards. Bounded: it ends by itself after LIMIT packets."""
+    afterwards. Bounded: it ends by itself after limit packets."""
 
     LIMIT = 120000
 
-    def __init__(self, lab, ns, target, family=4, interval=0.01, size=56):
+    def __init__(self, lab, ns, target, family=4, interval=0.01, size=56, limit=LIMIT):
         self.lab, self.ns = lab, ns
-        self.argv = pinger(family, target, Stream.LIMIT, interval, size, 3 * speed())
+        self.argv = pinger(family, target, limit, interval, size, 3 * speed())
         self.process = self.result = None
 
     def __enter__(self):
