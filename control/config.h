@@ -575,6 +575,7 @@ struct cv_config {
 	uint32_t cookie_rate; /* first messages a second above which cookies are demanded; 0 = whatever their rate */
 	uint32_t cookie_threshold; /* half-open SAs above which cookies are demanded (RFC 7296 2.6) */
 	uint32_t half_open_max;
+	bool ike_capture; /* messages of IKE may be captured together with the keys that decrypt them */
 	struct cfg_cac cac;
 	bool no_default_policy;	       /* USAB-12 */
 	bool no_default_transform_set; /* USAB-20 */

@@ -326,6 +326,10 @@ int config_check_ike(struct config_check *k)
 	struct cv_config *c = k->c;
 	int r = check_policies(k);
 
+	if (c->ike_capture)
+		check_warn(k,
+			"/culvert-ike:ike/allow-decrypted-capture: administrators may write the keys of IKE SAs to "
+			"files; take it back when the fault is found");
 	for (unsigned i = 0; !r && i < c->n_ike_proposal; i++)
 		r = check_proposal(k, &c->ike_proposal[i]);
 	for (unsigned i = 0; !r && i < c->n_keyring; i++)

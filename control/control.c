@@ -9,6 +9,7 @@
 
 #include "control_priv.h"
 #include "cv_log.h"
+#include "ike_capture.h"
 #include "virtual_access.h"
 
 #define DEFAULT_SOCKET "/run/culvert/dataplane.sock"
@@ -173,6 +174,7 @@ void control_stop(struct control *c, bool graceful, void (*cb)(void *arg), void 
 		apply_end(c, "culvertd is stopping");
 	c->stopping = true;
 	trace_end(c);
+	ike_capture_end(c, "culvertd is stopping");
 	c->graceful = graceful;
 	c->stop_cb = cb;
 	c->stop_arg = arg;

@@ -16,6 +16,7 @@
 #include "load.h"
 #include "session.h"
 
+struct ike_capture;
 struct stats_base;
 struct peer_names;
 struct spi_memory;
@@ -75,6 +76,7 @@ struct control {
 	struct stats_base *base;
 	struct load load;
 	struct debug debug;
+	struct ike_capture *ike_capture; /* NULL = none running */
 	struct event_history *events;
 	struct trace *trace; /* NULL = none running */
 	uint64_t started_ms;
@@ -127,6 +129,9 @@ void aaa_net_close(struct control *c);
 /* show_debug.c: print what is asked for; cheap while nothing is. */
 void debug_message(struct control *c, const struct ike_path *path, bool out, const uint8_t *data, size_t len);
 void debug_event(struct control *c, const struct ike_event *ev);
+/* What a message of IKE is about, its SA included when there is one; brief holds the texts. */
+void debug_message_context(const struct control *c, const struct ike_path *path, const uint8_t *data, size_t len,
+	struct ike_sa_brief *brief, struct debug_ctx *ctx);
 
 /* show.c, trace.c */
 void show_base_free(struct stats_base *b);

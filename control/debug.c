@@ -50,6 +50,18 @@ static bool matches(const struct debug_cond *k, const struct debug_ctx *c)
 	return false;
 }
 
+bool debug_matches(const struct debug *d, const struct debug_ctx *ctx, bool unmatched)
+{
+	if (!d->n_cond)
+		return true;
+	if (!has_context(ctx))
+		return unmatched;
+	for (unsigned i = 0; i < d->n_cond; i++)
+		if (matches(&d->cond[i], ctx))
+			return true;
+	return false;
+}
+
 bool debug_passes(
 	const struct debug *d, enum debug_area area, enum debug_level level, bool error, const struct debug_ctx *ctx)
 {
@@ -58,14 +70,7 @@ bool debug_passes(
 	/* an area that is on prints everything; errors only, errors only (CDBG-10, 11) */
 	if (on == DEBUG_OFF || (on == DEBUG_ERROR && !error) || (on > DEBUG_ERROR && !error && level > on))
 		return false;
-	if (!d->n_cond)
-		return true;
-	if (!has_context(ctx))
-		return d->unmatched[area];
-	for (unsigned i = 0; i < d->n_cond; i++)
-		if (matches(&d->cond[i], ctx))
-			return true;
-	return false;
+	return debug_matches(d, ctx, d->unmatched[area]);
 }
 
 static bool in_range(const struct debug_cond *c)

@@ -50,6 +50,8 @@ struct debug_ctx {
 	uint32_t spi[2], conn[2]; /* both directions */
 };
 
+/* Does it fit one of the conditions? Without conditions everything does. unmatched: what is said of no context. */
+bool debug_matches(const struct debug *d, const struct debug_ctx *ctx, bool unmatched);
 /* May a message be printed? error: it tells the cause of a failure (CDBG-10, 11). */
 bool debug_passes(
 	const struct debug *d, enum debug_area area, enum debug_level level, bool error, const struct debug_ctx *ctx);

@@ -9,6 +9,7 @@
 #include "control_priv.h"
 #include "cv_addr.h"
 #include "cv_log.h"
+#include "ike_capture.h"
 #include "udp.h"
 #include "virtual_access.h"
 
@@ -35,9 +36,10 @@ static void host_send(void *ctx, const struct ike_path *path, bool natt, const v
 	int r = udp_build(&c->out, path, natt, data, len, ++c->ip_id);
 
 	debug_message(c, path, true, data, len);
-
-	if (!r)
+	if (!r) {
+		ike_capture_message(c, path, true, &c->out, data, len);
 		r = dpclient_send_pkt(c->dp, &c->out);
+	}
 	if (r && r != -ENOTCONN) /* IKE sends again by itself */
 		cv_info("control", "packet to %s: %s", cv_addr_str(&path->remote, text), strerror(-r));
 }
@@ -55,7 +57,9 @@ void host_packet(void *ctx, const struct cv_pkt *pkt)
 		cv_debug("control", "punted packet of %u bytes: %s", pkt->len, strerror(-r));
 	else if (!r) {
 		debug_message(c, &in.path, false, in.data, in.len);
+		ike_capture_message(c, &in.path, false, pkt, in.data, in.len);
 		ike_input(c->ike, &in.path, in.natt, in.data, in.len);
+		ike_capture_seen(c, in.data, in.len);
 	}
 }
 
@@ -378,13 +382,14 @@ static void on_timer(uv_timer_t *t)
 static void on_prepare(uv_prepare_t *h)
 {
 	struct control *c = h->data;
-	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), names = peer_names_run(c), linger, aaa, access,
-		       ike;
+	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), names = peer_names_run(c),
+		       capture = ike_capture_run(c), linger, aaa, access, ike;
 
 	wait = session_run(c->sessions);
 	wait = idle < wait ? idle : wait;
 	wait = replay < wait ? replay : wait;
 	wait = names < wait ? names : wait;
+	wait = capture < wait ? capture : wait;
 	linger = child_run_linger(c->children, host_now_ms(c));
 	aaa = aaa_run(c->aaa);
 	access = virtual_access_run(c->virtual_access);

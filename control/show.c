@@ -295,6 +295,7 @@ static const struct verb shows[] = {
 	{"crypto isakmp sa", show_isakmp_sa},
 	{"crypto ikev2 sa", show_ikev2_sa},
 	{"crypto ike stats", show_ike_stats},
+	{"crypto ike capture", show_ike_capture},
 	{"crypto isakmp policy", show_policy},
 	{"crypto isakmp profile", show_profile},
 	{"crypto identity", show_identity},
@@ -337,6 +338,7 @@ static const struct verb clears[] = {
 static const struct verb dos[] = {
 	{"trace", do_trace},
 	{"capture", do_capture},
+	{"ike capture", do_ike_capture},
 	{"fail-at", do_fail_at},
 	{"log-level", do_log_level},
 	{"debug", do_debug},

@@ -18,15 +18,29 @@ static const char *vrf_text(const struct control *c, uint32_t id)
 	return name ? name : "global";
 }
 
+void debug_message_context(const struct control *c, const struct ike_path *path, const uint8_t *data, size_t len,
+	struct ike_sa_brief *brief, struct debug_ctx *ctx)
+{
+	struct ike_sa_name name;
+
+	*ctx = (struct debug_ctx){.peer = path->remote, .fvrf = vrf_text(c, path->vrf)};
+	if (!ike_sa_of_message(c->ike, data, len, &name) || !ike_sa_brief(c->ike, &name, brief))
+		return;
+	ctx->peer_id = brief->peer_id[0] ? brief->peer_id : NULL;
+	ctx->ivrf = vrf_text(c, brief->ivrf);
+	ctx->conn[0] = (uint32_t)brief->id;
+}
+
 void debug_message(struct control *c, const struct ike_path *path, bool out, const uint8_t *data, size_t len)
 {
 	enum debug_area area = len > 17 && data[17] >> 4 == 2 ? DEBUG_IKEV2 : DEBUG_ISAKMP;
-	struct debug_ctx ctx = {.peer = path->remote};
+	struct ike_sa_brief brief;
+	struct debug_ctx ctx;
 	char local[CV_ADDR_STR], remote[CV_ADDR_STR];
 
 	if (c->debug.level[area] < DEBUG_ON || len < 28)
 		return;
-	ctx.fvrf = vrf_text(c, path->vrf);
+	debug_message_context(c, path, data, len, &brief, &ctx);
 	if (!debug_passes(&c->debug, area, DEBUG_ON, false, &ctx))
 		return;
 	cv_notice("debug", "%s: %s %s:%u -> %s:%u exchange %u flags 0x%02x message %u, %zu bytes",

@@ -117,6 +117,8 @@ void show_default_policy(struct show *s);
 void show_default_transform_set(struct show *s);
 void show_session_history(struct show *s);
 void show_debug_condition(struct show *s);
+void show_ike_capture(struct show *s); /* ike_capture.c */
+void do_ike_capture(struct show *s);
 void clear_session_history(struct show *s);
 void do_debug(struct show *s);
 void do_debug_condition(struct show *s);

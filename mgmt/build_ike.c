@@ -438,6 +438,7 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 		return true; /* only in trees that were never validated; the defaults of config_new() hold */
 	b->c->ike_enabled = tree_flag(ike, "enabled");
 	b->c->invalid_spi_recovery = tree_flag(ike, "invalid-spi-recovery");
+	b->c->ike_capture = tree_flag(ike, "allow-decrypted-capture");
 	b->c->cookie_threshold = (uint32_t)tree_number(ike, "cookie-threshold");
 	b->c->cookie_rate = (uint32_t)tree_number(ike, "cookie-rate");
 	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");

@@ -429,10 +429,23 @@ static const struct {
 	{"password-logging", RPC_ADMIN, config_password_logging},
 };
 
+/* What a request asks for, for the log. */
+static const char *operation(const struct call *c)
+{
+	static const char *const verb[] = {"config", "show", "clear", "do"};
+	const char *text = NULL;
+
+	for (unsigned i = 0; !text && i < sizeof(verb) / sizeof(verb[0]); i++)
+		text = text_of(c, verb[i]);
+	return text ? text : "?";
+}
+
 static bool allowed(struct call *c, enum rpc_role needed)
 {
 	if (c->caller.role >= needed)
 		return true;
+	cv_warn("rpc", "refused to %s: \"%.64s\" needs the role %s", c->caller.name, operation(c),
+		needed == RPC_ADMIN ? "admin" : "view");
 	refuse(c, needed == RPC_ADMIN
 			  ? "permission denied: only root and members of culvert-admin may change anything"
 			  : "permission denied: only root and members of culvert-admin and culvert-view may look");
@@ -465,6 +478,7 @@ static void dispatch(struct call *c)
 	} else if (text_of(c, "clear") || text_of(c, "do")) {
 		if (!allowed(c, RPC_ADMIN))
 			return;
+		json_object_set_new(c->request, "caller", json_string(c->caller.name)); /* whatever the request says */
 		cv_notice("rpc", "%s by %s", text_of(c, "clear") ? "clear" : text_of(c, "do"), c->caller.name);
 		c->env->act(c->env->ctx, c->request, from_control, c);
 	} else {

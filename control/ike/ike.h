@@ -226,6 +226,21 @@ struct ike_sa_brief {
 	char peer_id[257]; /* empty = not known yet */
 };
 bool ike_sa_brief(struct ike *ike, const struct ike_sa_name *name, struct ike_sa_brief *out); /* false = gone */
+/* The SA that a message of either end belongs to, by the SPIs in its header. False = none yet, or none any more. */
+bool ike_sa_of_message(struct ike *ike, const uint8_t *data, size_t len, struct ike_sa_name *out);
+/*
+ * What decrypts an SA's messages: the cipher's keys (with a salt, where it has one) and those of their integrity; of
+ * IKEv1, whose two directions share one, only ei. For a decrypted capture alone. Whoever asks zeroes them.
+ */
+#define IKE_WIRE_KEY_MAX 64
+struct ike_wire_keys {
+	uint8_t version, spi_i[8], spi_r[8];
+	enum ike_encr encr;
+	enum ike_integ integ;
+	uint8_t ei[IKE_WIRE_KEY_MAX], er[IKE_WIRE_KEY_MAX], ai[IKE_WIRE_KEY_MAX], ar[IKE_WIRE_KEY_MAX];
+	uint16_t e_len, a_len;
+};
+bool ike_wire_keys(struct ike *ike, const struct ike_sa_name *name, struct ike_wire_keys *out); /* false = none yet */
 /* Objects for show (docs/show.md): an IKE SA with its children, NULL when it is gone; an array of those of a version, 0
  * = both; statistics. */
 json_t *ike_show_sa(struct ike *ike, const struct ike_sa_name *name);

@@ -350,6 +350,8 @@ struct ike_version {
 	void (*ids)(const struct ike_sa *sa, struct ike_id *local, struct ike_id *peer);
 	/* Add this version's fields to the object of show: algorithms, message ids. */
 	void (*show)(const struct ike_sa *sa, json_t *o);
+	/* Keys and algorithms of its messages; the rest of out is filled in. False = not made yet. */
+	bool (*wire_keys)(const struct ike_sa *sa, struct ike_wire_keys *out);
 	/* Version part of the vault record. restore gets an SA with the shared part and its children filled in. */
 	void (*serialize)(const struct ike_sa *sa, struct ike_wbuf *w);
 	struct ike_sa *(*restore_new)(struct ike *ike); /* an SA of this version's size, unlinked */

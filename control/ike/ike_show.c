@@ -175,6 +175,34 @@ bool ike_sa_brief(struct ike *ike, const struct ike_sa_name *name, struct ike_sa
 	return true;
 }
 
+bool ike_sa_of_message(struct ike *ike, const uint8_t *data, size_t len, struct ike_sa_name *out)
+{
+	if (len < IKE_HDR_LEN || (data[17] >> 4 != 1 && data[17] >> 4 != 2))
+		return false;
+	const uint8_t *spi_i = data, *spi_r = data + IKE_SPI_LEN;
+	const struct ike_version *v = data[17] >> 4 == 1 ? &ike_v1 : &ike_v2;
+	const struct ike_sa *sa = ike_sa_by_spi(ike, v, spi_i);
+	if (!sa || memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0)
+		sa = ike_sa_by_spi(ike, v, spi_r);
+	if (!sa || memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0)
+		return false;
+	out->version = (uint8_t)v->major;
+	memcpy(out->spi, ike_sa_local_spi(sa), IKE_SPI_LEN);
+	return true;
+}
+
+bool ike_wire_keys(struct ike *ike, const struct ike_sa_name *name, struct ike_wire_keys *out)
+{
+	const struct ike_sa *sa = named(ike, name);
+	memset(out, 0, sizeof(*out));
+	if (!sa)
+		return false;
+	out->version = name->version;
+	memcpy(out->spi_i, sa->spi_i, IKE_SPI_LEN);
+	memcpy(out->spi_r, sa->spi_r, IKE_SPI_LEN);
+	return sa->v->wire_keys(sa, out);
+}
+
 json_t *ike_show_stats(struct ike *ike)
 {
 	json_t *o = json_object();

@@ -709,6 +709,18 @@ static int child_restore(struct ike_child *c, struct ike_rbuf *r)
 	return r->bad ? -1 : 0;
 }
 
+static bool wire_keys(const struct ike_sa *sa, struct ike_wire_keys *out)
+{
+	static const uint8_t none[V1_EKEY_MAX];
+	const struct v1_keys *k = &((const struct v1_sa *)sa)->k;
+	if (cv_secret_cmp(k->ekey, none, sizeof(none)) == 0)
+		return false;
+	out->encr = k->encr;
+	out->e_len = k->key_len;
+	memcpy(out->ei, k->ekey, k->key_len);
+	return true;
+}
+
 static void config_changed(struct ike_sa *sa)
 {
 	if (sa->state == V1_QM_IDLE && sa->phase == IKE_PHASE_ESTABLISHED)
@@ -729,6 +741,7 @@ const struct ike_version ike_v1 = {
 	.state_name = state_name,
 	.ids = ids,
 	.show = show,
+	.wire_keys = wire_keys,
 	.serialize = serialize,
 	.restore_new = restore_new,
 	.restore = restore,

@@ -441,6 +441,7 @@ const struct ike_version ike_v2 = {
 	.state_name = state_name,
 	.ids = ids,
 	.show = show,
+	.wire_keys = v2_wire_keys,
 	.serialize = v2_serialize,
 	.restore_new = restore_new,
 	.restore = v2_restore,

@@ -92,6 +92,23 @@ int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const 
 	return err;
 }
 
+bool v2_wire_keys(const struct ike_sa *sa, struct ike_wire_keys *out)
+{
+	const struct v2_sa *v = (const struct v2_sa *)sa;
+	const struct v2_keys *k = &v->keys;
+	if (!k->e_len)
+		return false;
+	out->encr = v->suite.encr;
+	out->integ = v->suite.integ;
+	out->e_len = k->e_len;
+	out->a_len = k->a_len;
+	memcpy(out->ei, k->ei, k->e_len);
+	memcpy(out->er, k->er, k->e_len);
+	memcpy(out->ai, k->ai, k->a_len);
+	memcpy(out->ar, k->ar, k->a_len);
+	return true;
+}
+
 int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out)
 {
 	uint8_t seed[IKEC_DH_PUB_MAX + 2 * V2_NONCE_MAX], km[2 * CV_SA_KEY_MAX];

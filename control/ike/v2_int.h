@@ -266,6 +266,7 @@ void v2_key_lengths(const struct v2_suite *s, struct v2_keys *k);
 /* SKEYSEED and SK_* of a new SA (RFC 7296 2.14); old_d non-NULL: of a rekey, with old_prf (2.18). 0 or -errno. */
 int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d, size_t old_d_len,
 	enum ike_prf old_prf);
+bool v2_wire_keys(const struct ike_sa *sa, struct ike_wire_keys *out);
 /* Child keys (RFC 7296 2.17) for c->p.suite. */
 int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out);
 size_t v2_iv_len(const struct v2_suite *s);

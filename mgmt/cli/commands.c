@@ -132,6 +132,19 @@ static const struct cli_arg capture_stop[] = {
 	NEEDS("interface", "NAME", "The interface", CLI_NAME),
 	END,
 };
+static const struct cli_arg ike_capture_start[] = {
+	{NULL, "start", "NAME", "A directory of this name is made for it", CLI_NAME, true, NULL},
+	WITH("peer", "ADDRESS", "Only messages with this peer, or with peers of this prefix", CLI_TEXT),
+	WITH("packets", "COUNT", "End after this many messages; default 1000", CLI_NUMBER),
+	WITH("seconds", "SECONDS", "End after this time; default 600", CLI_NUMBER),
+	WITH("kilobytes", "KILOBYTES", "End at this size; default 10240", CLI_NUMBER),
+	END,
+};
+static const struct cli_arg ike_capture_wipe[] = {
+	{NULL, "wipe", "NAME", "The capture", CLI_NAME, true, NULL},
+	FLAG("all", "Remove its messages, too"),
+	END,
+};
 static const struct cli_arg config_show[] = {
 	POS("source", "SOURCE", "candidate (default), running, startup, or the number of an older one", CLI_TEXT),
 	WITH("path", "PATH", "Only what is below this YANG path", CLI_PATH),
@@ -271,6 +284,9 @@ const struct cli_command cli_commands[] = {
 	SHOW("crypto ipsec default transform-set", "The built-in transform sets", NULL, render_transform_set),
 	SHOW("crypto debug-condition", "What debugging is limited to", NULL, render_debug_condition),
 	SHOW("crypto ike stats", "Counters of the IKE engine", NULL, render_ike_stats),
+	SHOW("crypto ike capture",
+		"Captures of IKE with its keys: the running one, and those whose keys are to be wiped", NULL,
+		render_ike_capture),
 	SHOW("dataplane", "State of the dataplane and of what was pushed to it", NULL, render_dataplane),
 	SHOW("drops", "Dropped packets by reason", show_drops, render_drops),
 	SHOW("counters", "Fragmentation, path MTU and what else happened to packets", show_counters, render_counters),
@@ -335,6 +351,12 @@ const struct cli_command cli_commands[] = {
 	{"capture start", "do", "capture", NULL, "Capture packets of an interface to a file", capture_args,
 		render_capture, NULL, false},
 	{"capture stop", "do", "capture", "stop", "End a capture", capture_stop, render_capture, NULL, false},
+	{"capture ike start", "do", "ike capture", NULL,
+		"Capture messages of IKE, and the keys that decrypt them, to files", ike_capture_start,
+		render_ike_capture_started, NULL, false},
+	{"capture ike stop", "do", "ike capture", "stop", "End a capture of IKE", NULL, NULL, NULL, false},
+	{"capture ike wipe", "do", "ike capture", NULL, "Overwrite and remove the keys of a capture of IKE",
+		ike_capture_wipe, NULL, NULL, false},
 	{"log-level", "do", "log-level", NULL, "How much culvertd logs, until it ends", log_level, NULL, NULL, false},
 	{"test fail-at", "do", "fail-at", NULL, "Fault injection for tests", fail_at, NULL, NULL, true},
 };
@@ -377,6 +399,7 @@ const struct cli_group cli_groups[] = {
 	{"no key config-key", "The master key of encrypted secrets"},
 	{"no password", "Encrypted secrets"},
 	{"config", "Read and change the configuration"},
-	{"capture", "Packets of an interface to a file"},
+	{"capture", "Packets of an interface, or messages of IKE with their keys, to a file"},
+	{"capture ike", "Messages of IKE with the keys that decrypt them"},
 };
 const unsigned cli_n_groups = sizeof(cli_groups) / sizeof(cli_groups[0]);

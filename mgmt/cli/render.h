@@ -42,6 +42,8 @@ RENDERER(render_crypto_admission);
 /* render_debug.c */
 RENDERER(render_session_history);
 RENDERER(render_debug_condition);
+RENDERER(render_ike_capture);
+RENDERER(render_ike_capture_started);
 /* render_ipsec.c */
 RENDERER(render_ipsec_sa);
 RENDERER(render_crypto_map);

@@ -61,3 +61,41 @@ RENDERER(render_debug_condition)
 		fputc('\n', out);
 	}
 }
+
+static void print_place(FILE *out, const json_t *c)
+{
+	fprintf(out, "  WIRESHARK_CONFIG_DIR=%s tshark -r %s/%s\n", jtext(c, "directory", "?"),
+		jtext(c, "directory", "?"), jtext(c, "file", "?"));
+}
+
+RENDERER(render_ike_capture_started)
+{
+	(void)request;
+	fprintf(out, "Messages of IKE are being written with the keys that decrypt them. To read them:\n");
+	print_place(out, result);
+	fprintf(out, "When you are done: capture ike wipe %s\n", jtext(result, "name", "?"));
+}
+
+RENDERER(render_ike_capture)
+{
+	const json_t *run = json_object_get(result, "running");
+	size_t i;
+	json_t *c;
+
+	(void)request;
+	fprintf(out, "Capture of IKE with its keys is %s by the configuration\n",
+		jflag(result, "allowed") ? "ALLOWED" : "not allowed");
+	if (run) {
+		fprintf(out, "RUNNING: %s, %lld messages, keys of %lld IKE SAs", jtext(run, "name", "?"),
+			jint(run, "messages"), jint(run, "ike_sas"));
+		if (jint(run, "ike_sas_unreadable"))
+			fprintf(out, ", %lld that Wireshark cannot decrypt", jint(run, "ike_sas_unreadable"));
+		fprintf(out, "; ends after %lld messages, %lld seconds or %lld bytes more\n",
+			jint(run, "messages_left"), jint(run, "seconds_left"), jint(run, "bytes_left"));
+	}
+	json_array_foreach (json_object_get(result, "captures"), i, c) {
+		fprintf(out, "\n%s: %lld bytes, keys %s\n", jtext(c, "name", "?"), jint(c, "bytes"),
+			jflag(c, "keys") ? "NOT WIPED" : "wiped");
+		print_place(out, c);
+	}
+}

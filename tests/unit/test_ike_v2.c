@@ -75,6 +75,44 @@ static void init_and_auth(void **state)
 	assert_int_equal(p->n_ike, 4);
 }
 
+static uint8_t last_header[28];
+
+static bool remember_header(struct pair *net, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	struct ike_sa_name name;
+	struct ike_wire_keys k;
+	(void)len;
+	memcpy(last_header, data, sizeof(last_header));
+	/* who sends knows the SA from the first message on, and the keys when there is something to decrypt */
+	assert_true(ike_sa_of_message(net->h[from].ike, data, len, &name));
+	assert_true(n < 2 || ike_wire_keys(net->h[from].ike, &name, &k));
+	return true;
+}
+
+/* Issue 4, decrypted capture: both ends name the same keys for a message, and none for a stranger's. */
+static void keys_for_a_capture(void **state)
+{
+	struct ike_wire_keys k[2];
+	struct ike_sa_name name;
+	(void)state;
+	start(NULL);
+	p->filter = remember_header;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	for (int i = 0; i < 2; i++) {
+		assert_true(ike_sa_of_message(p->h[i].ike, last_header, sizeof(last_header), &name));
+		assert_true(ike_wire_keys(p->h[i].ike, &name, &k[i]));
+		assert_false(ike_sa_of_message(p->h[i].ike, last_header, sizeof(last_header) - 1, &name));
+	}
+	assert_memory_equal(&k[0], &k[1], sizeof(k[0]));
+	assert_int_equal(k[0].version, 2);
+	assert_true(k[0].e_len && memcmp(k[0].ei, k[0].er, k[0].e_len));
+	assert_memory_equal(k[0].spi_i, last_header, 8);
+	last_header[0] ^= 1;
+	for (int i = 0; i < 2; i++)
+		assert_false(ike_sa_of_message(p->h[i].ike, last_header, sizeof(last_header), &name));
+}
+
 static void second_line(struct cv_config *c, int i)
 {
 	struct cfg_acl *a = c->acl;
@@ -688,12 +726,12 @@ static void repeated_requests(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, teardown)
-	const struct CMUnitTest tests[] = {T(init_and_auth), T(second_child), T(second_child_pfs), T(two_wishes),
-		T(every_suite), T(wrong_psk), T(no_ike_proposal), T(no_esp_proposal), T(subset_and_superset),
-		T(pfs_demanded), T(dataplane_refuses), T(invalid_ke), T(cookie), T(cookie_with_invalid_ke),
-		T(half_open_limit), T(identities), T(nat), T(forced_encapsulation), T(nat_traversal_off),
-		T(half_open_limit), T(static_entries_come_first), T(nat), T(forced_encapsulation), T(nat_traversal_off),
-		T(each_message_lost), T(bad_network), T(dead_peer), T(next_peer), T(both_start), T(auto_start),
-		T(forged_copies), T(repeated_requests)};
+	const struct CMUnitTest tests[] = {T(init_and_auth), T(keys_for_a_capture), T(second_child),
+		T(second_child_pfs), T(two_wishes), T(every_suite), T(wrong_psk), T(no_ike_proposal),
+		T(no_esp_proposal), T(subset_and_superset), T(pfs_demanded), T(dataplane_refuses), T(invalid_ke),
+		T(cookie), T(cookie_with_invalid_ke), T(half_open_limit), T(identities), T(nat),
+		T(forced_encapsulation), T(nat_traversal_off), T(half_open_limit), T(static_entries_come_first), T(nat),
+		T(forced_encapsulation), T(nat_traversal_off), T(each_message_lost), T(bad_network), T(dead_peer),
+		T(next_peer), T(both_start), T(auto_start), T(forged_copies), T(repeated_requests)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,7 @@ static void test_roles(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const admin_only[] = {"{\"clear\": \"crypto sa\"}", "{\"do\": \"trace\"}",
+		"{\"do\": \"ike capture\", \"start\": \"x\"}", "{\"do\": \"ike capture\", \"wipe\": \"x\"}",
 		"{\"config\": \"load\", \"text\": \"{}\"}",
 		"{\"config\": \"set\", \"path\": \"platform/workers\", \"value\": \"1\"}",
 		"{\"config\": \"delete\", \"path\": \"vrfs\"}", "{\"config\": \"discard\"}", "{\"config\": \"commit\"}",
@@ -205,6 +206,7 @@ static void test_roles(void **state)
 		"{\"config\": \"status\"}", "{\"config\": \"validate\"}", "{\"config\": \"complete\", \"path\": \"\"}"};
 	unsigned applied = f->applied, acts = got.acts;
 
+	log_catch(f);
 	for (unsigned i = 0; i < sizeof(admin_only) / sizeof(admin_only[0]); i++) {
 		assert_true(is_error(ask(f, RPC_VIEW, admin_only[i]), "permission denied"));
 		assert_true(is_error(ask(f, RPC_NOBODY, admin_only[i]), "permission denied"));
@@ -213,6 +215,9 @@ static void test_roles(void **state)
 		assert_true(is_error(ask(f, RPC_NOBODY, look[i]), "permission denied"));
 		assert_non_null(json_object_get(ask(f, RPC_VIEW, look[i]), "result"));
 	}
+	/* who tried what is in the log */
+	assert_int_equal(log_count(f, "refused to tester: \"ike capture\" needs the role admin"), 4);
+	log_release();
 	assert_int_equal(f->applied, applied);
 	assert_int_equal(got.acts, acts);
 }

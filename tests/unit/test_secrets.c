@@ -127,40 +127,6 @@ static bool warned(struct fixture *f, const char *word)
 	return false;
 }
 
-/* stderr, where the log goes, to a file of the fixture and back. */
-static int saved = -1;
-
-static void log_catch(struct fixture *f)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/log", f->dir);
-	fflush(stderr);
-	saved = dup(STDERR_FILENO);
-	assert_non_null(freopen(path, "we", stderr));
-}
-
-static unsigned log_count(struct fixture *f, const char *word)
-{
-	char path[128], *text;
-	unsigned n = 0;
-
-	fflush(stderr);
-	snprintf(path, sizeof(path), "%s/log", f->dir);
-	assert_int_equal(files_read(path, &text), 0);
-	for (const char *p = text; (p = strstr(p, word)); p++)
-		n++;
-	model_text_free(text);
-	return n;
-}
-
-static void log_release(void)
-{
-	fflush(stderr);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-}
-
 /* ---- the scenarios ---- */
 
 /* T6KEY-T1 (T6KEY-2, T6KEY-3, T6KEY-4, T6KEY-5, T6KEY-6, T6KEY-10): in clear at first; switch, then master key; nowhere
