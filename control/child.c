@@ -425,11 +425,31 @@ static void send_del_both(struct child *ch, unsigned half)
 		send_del(ch->ah, half);
 }
 
+/* To both areas: what there is, and who encrypts for it. */
+static void debug_installed(const struct child *ch)
+{
+	char suite[ALGO_SUITE_STR];
+
+	algo_suite_name(ch->suite, suite);
+	if (ch->err) {
+		debug_child(DEBUG_IPSEC, true, ch, "not installed: %s", strerror(-ch->err));
+		debug_child(DEBUG_ENGINE, true, ch, "%s refused by %s: %s", suite, ch->c->info.provider,
+			strerror(-ch->err));
+		return;
+	}
+	debug_child(DEBUG_IPSEC, false, ch, "%s%s: %s, %s mode%s, %u seconds, %llu kilobytes, replay window %u",
+		ch->halves & CHILD_OUT ? "installed" : "installed inbound", ch->ah ? ", AH around ESP" : "", suite,
+		ch->transport ? "transport" : "tunnel", ch->udp_encap ? " in UDP" : "", ch->lifetime_s,
+		(unsigned long long)ch->lifetime_kb, ch->replay_window);
+	debug_child(DEBUG_ENGINE, false, ch, "%s by %s", suite, ch->c->info.provider);
+}
+
 static void all_answered(struct child *ch)
 {
 	struct child_table *t = ch->c->children;
 	void (*cb)(void *arg, int err) = ch->cb;
 
+	debug_installed(ch);
 	if (ch->err) { /* all or nothing */
 		send_del_both(ch, CHILD_OUT);
 		send_del_both(ch, CHILD_IN);
@@ -704,6 +724,7 @@ static void release(struct child_table *t, struct child *ch, uint32_t linger_ms)
 {
 	struct child *before;
 
+	debug_child(DEBUG_IPSEC, false, ch, "removed%s", linger_ms ? ", still received for a moment" : "");
 	ch->released = true;
 	drop_out(ch);
 	send_del(ch, CHILD_OUT);

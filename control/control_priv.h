@@ -129,6 +129,17 @@ void aaa_net_close(struct control *c);
 /* show_debug.c: print what is asked for; cheap while nothing is. */
 void debug_message(struct control *c, const struct ike_path *path, bool out, const uint8_t *data, size_t len);
 void debug_event(struct control *c, const struct ike_event *ev);
+/*
+ * debug_crypto.c: the same for IPsec SAs and for what encrypts. error: it tells the cause of a failure. debug_child():
+ * ipsec or engine, about one pair.
+ */
+void debug_child(enum debug_area area, bool error, const struct child *ch, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void debug_engine(const struct control *c, enum debug_level level, bool error, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void debug_invalid_spi(const struct control *c, const struct cv_evt_invalid_spi *e, const char *what);
+bool debug_wants_notes(void *ctx);
+void debug_note(void *ctx, const struct ike_note *n);
 /* What a message of IKE is about, its SA included when there is one; brief holds the texts. */
 void debug_message_context(const struct control *c, const struct ike_path *path, const uint8_t *data, size_t len,
 	struct ike_sa_brief *brief, struct debug_ctx *ctx);

@@ -95,6 +95,14 @@ static void on_expire(struct control *c, const void *body)
 	const struct cv_evt_sa_expire *e = body;
 	struct child *ch = child_by_ref(c->children, &e->ref);
 
+	static const char *const limit[] = {
+		[CV_EXPIRE_BYTES] = "kilobytes", [CV_EXPIRE_PACKETS] = "packets", [CV_EXPIRE_SEQ] = "sequence numbers"};
+
+	if (ch)
+		debug_child(DEBUG_IPSEC, false, ch, "SA 0x%08x %s its limit of %s: %s", e->ref.spi,
+			e->hard ? "has reached" : "comes near",
+			e->reason && e->reason < sizeof(limit) / sizeof(limit[0]) ? limit[e->reason] : "use",
+			e->hard ? "deleted" : "to be renewed");
 	if (ch && !ch->released)
 		ike_child_expire(c->ike, child_ike_id(ch), e->hard);
 }
@@ -182,6 +190,7 @@ struct pk_job {
 	void (*work)(void *job);
 	void (*done)(void *job);
 	void *job;
+	uint64_t since_ms;
 };
 
 static void pk_work(uv_work_t *req)
@@ -198,6 +207,8 @@ static void pk_done(uv_work_t *req, int status)
 
 	(void)status;
 	c->n_jobs--;
+	debug_engine(c, DEBUG_DETAIL, false, "public-key work done after %llu ms in the pool; %u more",
+		(unsigned long long)(host_now_ms(c) - j->since_ms), c->n_jobs);
 	j->done(j->job);
 	free(j);
 	control_maybe_free(c);
@@ -210,7 +221,7 @@ static void host_pk_run(void *ctx, void (*work)(void *job), void (*done)(void *j
 
 	if (!j)
 		abort();
-	*j = (struct pk_job){.c = c, .work = work, .done = done, .job = job};
+	*j = (struct pk_job){.c = c, .work = work, .done = done, .job = job, .since_ms = host_now_ms(c)};
 	j->req.data = j;
 	c->n_jobs++;
 	uv_queue_work(c->loop, &j->req, pk_work, pk_done);
@@ -365,6 +376,8 @@ const struct ike_ops host_ike_ops = {
 	.aaa_ask = host_aaa_ask,
 	.aaa_cancel = host_aaa_cancel,
 	.event = host_ike_event,
+	.wants_notes = debug_wants_notes,
+	.note = debug_note,
 	.vault_write = host_vault_write,
 	.vault_free = host_vault_free,
 };

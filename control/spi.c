@@ -86,16 +86,22 @@ void spi_invalid(struct control *c, const struct cv_evt_invalid_spi *e)
 	log_packet(e, proto);
 	if (a->at_ms && a->vrf == e->front_vrf && cv_addr_eq(&a->remote, &e->src) && now - a->at_ms < HOLD_OFF_MS) {
 		c->spi->suppressed++;
+		debug_invalid_spi(c, e, "nothing is done: it was answered less than ten seconds ago");
 		return;
 	}
 	r = flow_with(c, e->front_vrf, &e->src);
 	if (ike_invalid_spi(c->ike, &path, proto, e->spi)) {
 		c->spi->told++;
+		debug_invalid_spi(c, e, "the peer is told over its IKE SA");
 	} else if (c->running->invalid_spi_recovery && r) {
 		c->spi->initiated++;
+		debug_invalid_spi(c, e, "there is no IKE SA: one is negotiated");
 		ike_acquire(c->ike, r->entry, r->rule_id, &r->line->sel, NULL);
 	} else {
-		return; /* ISPI-1: dropped, and nothing is sent */
+		debug_invalid_spi(c, e,
+			r ? "dropped: there is no IKE SA, and invalid-spi-recovery is off"
+			  : "dropped: no peer of the configuration");
+		return; /* ISPI-1: nothing is sent */
 	}
 	*a = (struct answered){.remote = e->src, .vrf = e->front_vrf, .at_ms = now};
 }

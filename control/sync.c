@@ -230,6 +230,9 @@ void sync_up(void *ctx, const struct cv_hello_info *info, int vault_back)
 	c->sync = SYNC_NONE;
 	cv_notice("control", "connected to dataplane %s, %s%s", info->version, info->provider,
 		c->new_instance ? ", which has restarted" : "");
+	debug_engine(c, DEBUG_ON, false,
+		"the dataplane has come: provider %s, %d ciphers, %d integrity algorithms, %u workers", info->provider,
+		__builtin_popcountll(info->encr_caps), __builtin_popcountll(info->integ_caps), control_max_workers(c));
 	warn_capabilities(c);
 	sync_start(c);
 }
@@ -238,6 +241,8 @@ void sync_down(void *ctx)
 {
 	struct control *c = ctx;
 
+	debug_engine(c, DEBUG_ON, true, "the dataplane has gone, and with it provider %s: no SA can be installed",
+		c->info.provider);
 	c->sync = SYNC_NONE;
 	c->installed = NULL;
 	uv_timer_stop(&c->sync_timer);

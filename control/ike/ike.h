@@ -84,6 +84,16 @@ struct ike_event {
 	const char *reason; /* static text: "authentication failed", "no proposal chosen", "peer not responding", ... */
 };
 
+/* A step of the negotiation of a pair of IPsec SAs, for people who debug it. */
+struct ike_note {
+	bool error;
+	const struct ike_path *path;
+	uint32_t ivrf, spi_in, spi_out; /* SPIs: 0 = not known yet */
+	uint64_t ike_id;		/* of its IKE SA, as in show */
+	const char *peer_id;		/* NULL = not known */
+	const char *text;		/* valid during the call */
+};
+
 struct ike_ops {
 	uint64_t (*now_ms)(void *ctx); /* monotonic */
 	/*
@@ -130,6 +140,9 @@ struct ike_ops {
 	/* As responder: is the entry's map applied where path->local lives (IPSEC-36, 46, 47)? */
 	bool (*entry_serves)(void *ctx, const struct ike_path *path, const struct cfg_map_entry *entry);
 	void (*event)(void *ctx, const struct ike_event *ev);
+	/* Does anybody want notes? Both or neither; NULL = nobody does. */
+	bool (*wants_notes)(void *ctx);
+	void (*note)(void *ctx, const struct ike_note *n);
 	/* Workers of the dataplane. NULL = one. */
 	unsigned (*resources)(void *ctx);
 	/* Shortage of CPU and memory in percent, for call admission control (CAC-13). NULL = never short. */

@@ -38,16 +38,51 @@ void ike_child_unbundle(struct ike_child *c)
 	c->p.ah_index_in = c->p.ah_spi_in = c->p.ah_spi_out = 0;
 }
 
+void ike_note(const struct ike_sa *sa, const struct ike_child_params *cp, bool error, const char *fmt, ...)
+{
+	struct ike_note n = {.error = error, .path = &sa->path, .ike_id = sa->id};
+	char text[512], id_text[IKE_ID_MAX + 1];
+	struct ike_id local, peer;
+	va_list ap;
+	if (!ike_wants_notes(sa->ike))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	n.text = text;
+	n.spi_in = cp ? cp->spi_in : 0;
+	n.spi_out = cp ? cp->spi_out : 0;
+	if (sa->profile)
+		n.ivrf = config_inside_vrf(sa->profile, sa->path.vrf);
+	sa->v->ids(sa, &local, &peer);
+	n.peer_id = peer.len ? ike_id_str(&peer, id_text, sizeof(id_text)) : NULL;
+	sa->ike->ops.note(sa->ike->ctx, &n);
+}
+
+void ike_note_chosen(const struct ike_sa *sa, const struct ike_child_params *cp, const char *by)
+{
+	char suite[ALGO_SUITE_STR];
+	if (ike_wants_notes(sa->ike))
+		ike_note(sa, cp, false, "%s chose %s in %s mode%s for crypto map %s %u", by,
+			algo_suite_name(cp->suite, suite), cp->transport ? "transport" : "tunnel",
+			cp->esn ? " with ESN" : "", cp->entry->map->name, cfg_entry_place(cp->entry));
+}
+
 static void life_fire(struct ike *ike, struct ike_timer *t)
 {
 	struct ike_child *c = IKE_CONTAINER(t, struct ike_child, life);
 	if (ike_now(ike) >= c->hard_ms) {
+		ike_note(c->sa, &c->p, false, "SA 0x%08x has lived its %u seconds: deleted", c->p.spi_in,
+			c->p.lifetime_s);
 		c->sa->v->child_delete(c);
 		return;
 	}
 	ike_timer_set(ike, t, c->hard_ms);
-	if (c->state == IKE_CHILD_ESTABLISHED)
-		c->sa->v->child_rekey(c);
+	if (c->state != IKE_CHILD_ESTABLISHED)
+		return;
+	ike_note(c->sa, &c->p, false, "SA 0x%08x comes to the end of its %u seconds: to be renewed", c->p.spi_in,
+		c->p.lifetime_s);
+	c->sa->v->child_rekey(c);
 }
 
 void ike_child_arm(struct ike_child *c)

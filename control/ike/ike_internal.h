@@ -499,6 +499,16 @@ void ike_entry_barred(struct ike_sa *sa);
 
 /* ---- children ---- */
 
+static inline bool ike_wants_notes(const struct ike *ike)
+{
+	return ike->ops.note && ike->ops.wants_notes(ike->ctx);
+}
+/* Say what happens to the negotiation of a pair; cp NULL = it has not come so far. error: it has failed. */
+void ike_note(const struct ike_sa *sa, const struct ike_child_params *cp, bool error, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* That a proposal was chosen; by: "we" or "the peer". */
+void ike_note_chosen(const struct ike_sa *sa, const struct ike_child_params *cp, const char *by);
+
 /* A child of sa with a fresh inbound SPI, size >= sizeof(struct ike_child). NULL when the host has none left. */
 struct ike_child *ike_child_new(struct ike_sa *sa, size_t size);
 /*

@@ -101,6 +101,7 @@ void v1_quick_fail(struct v1_qm *q, const char *reason)
 	const struct cfg_map_entry *entry = vc ? vc->c.p.entry : NULL;
 	quick_close(q);
 	ike->stats.child_failed++;
+	ike_note(&q->sa->sa, vc ? &vc->c.p : NULL, true, "quick mode failed: %s", reason);
 	if (old)
 		rekey_later(ike, old);
 	if (vc) {
@@ -485,6 +486,7 @@ static void got_2(struct v1_qm *q, const struct ike_path *path, bool natt, const
 		v1_quick_fail(q, why);
 		return;
 	}
+	ike_note_chosen(&v->sa, &q->child->c.p, "the peer");
 	const struct v1_payload *n;
 	for (unsigned i = 0; (n = v1_find(&m, V1_PL_NOTIFY, i)); i++)
 		v1_lifetime_notify(v1_notify_read(n->body), &q->child->c.p);
@@ -688,6 +690,7 @@ static void respond(struct v1_qm *q, const struct v1_msg *m)
 		refuse(q, err, m, why);
 		return;
 	}
+	ike_note_chosen(&v->sa, &c->p, "we");
 	if (!ke_fits(q)) {
 		refuse(q, V1_N_INVALID_KEY_INFORMATION, m, "invalid Diffie-Hellman value from peer");
 		return;

@@ -226,6 +226,7 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 	const struct cfg_map_entry *entry = choose_flow(sa, &tsi, &tsr, &sel);
 	if (!entry) {
 		sa->sa.ike->stats.ts_unacceptable++;
+		ike_note(&sa->sa, NULL, true, "traffic selectors refused: no access list permits the whole of any");
 		return V2_N_TS_UNACCEPTABLE;
 	}
 	struct v2_child *c = v2_child_new(sa, entry);
@@ -236,6 +237,12 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 	bool transport = v2_find_notify(m, V2_N_USE_TRANSPORT_MODE) && ike_flow_is_peers(&sel, &sa->sa.path);
 	if (v2_choose_child(entry, &offer, create, m->ke.p ? m->ke_group : 0, transport, c) != 0) {
 		sa->sa.ike->stats.no_proposal_chosen++;
+		if (ike_wants_notes(sa->sa.ike)) {
+			char text[384];
+			ike_note(&sa->sa, NULL, true,
+				"proposals refused: crypto map %s %u has no transform set for any of: %s",
+				entry->map->name, cfg_entry_place(entry), v2_offer_text(&offer, text, sizeof(text)));
+		}
 		ike_child_remove(&c->c, 0);
 		return V2_N_NO_PROPOSAL_CHOSEN;
 	}
@@ -245,6 +252,7 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 		ike_child_remove(&c->c, 0);
 		return error;
 	}
+	ike_note_chosen(&sa->sa, &c->c.p, "we");
 	*out = c;
 	return 0;
 }
@@ -271,7 +279,6 @@ int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c,
 {
 	struct v2_sa_pl answer;
 	struct v2_ts_pl tsi, tsr;
-	(void)sa;
 	*why = "invalid response from peer";
 	if (v2_parse_sa(m->sa, &answer) != 0 || v2_parse_ts(m->tsi, &tsi) != 0 || v2_parse_ts(m->tsr, &tsr) != 0)
 		return -EPROTO;
@@ -287,6 +294,7 @@ int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c,
 		*why = "peer widened the traffic selectors";
 		return -EPROTO;
 	}
+	ike_note_chosen(&sa->sa, &c->c.p, "the peer");
 	return 0;
 }
 
@@ -583,6 +591,7 @@ void v2_child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason)
 	struct ike_req *req = c->c.req;
 	struct ike_child *old = c->old_spi ? ike_child_by_spi_in(&sa->sa, c->old_spi) : NULL;
 	sa->sa.ike->stats.child_failed++;
+	ike_note(&sa->sa, &c->c.p, true, "failed: %s", reason);
 	if (old && old->state == IKE_CHILD_REKEYING) {
 		cv_warn("ike", "rekeying of IPsec SA 0x%08x failed: %s", old->p.spi_in, reason);
 		old->state = IKE_CHILD_ESTABLISHED; /* lives until its hard limit */

@@ -346,6 +346,8 @@ void v2_enc_child_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32
  */
 int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
 	bool transport, struct v2_child *c);
+/* "1: ESP aes128-cbc sha1-96; 2: ..." for people, cut to size. Returns buf. */
+const char *v2_offer_text(const struct v2_sa_pl *offer, char *buf, size_t size);
 /* Initiator: the single proposal of a response against what we offered. */
 int v2_accept_child(
 	const struct cfg_map_entry *entry, const struct v2_sa_pl *answer, enum ike_group pfs, struct v2_child *c);

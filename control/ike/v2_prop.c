@@ -374,3 +374,48 @@ bool v2_ts_pair(const struct v2_ts *local, const struct v2_ts *remote, struct cv
 	out->proto = local->proto ? local->proto : remote->proto;
 	return true;
 }
+
+/* ---- for people ---- */
+
+static void transform_text(FILE *f, const struct v2_transform *t)
+{
+	static const struct {
+		uint8_t type;
+		enum algo_ike_kind kind;
+		const char *name;
+	} kind[] = {{V2_T_ENCR, ALGO_IKE_ENCR, "cipher"}, {V2_T_PRF, ALGO_IKE_PRF, "PRF"},
+		{V2_T_INTEG, ALGO_IKE_INTEG, "integrity"}, {V2_T_DH, ALGO_IKE_GROUP, "group"}};
+	for (unsigned i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+		const struct algo_ike *row;
+		if (kind[i].type != t->type)
+			continue;
+		row = algo_ike_get(kind[i].kind, t->id, t->key_bits);
+		if (row)
+			fprintf(f, " %s", row->name);
+		else
+			fprintf(f, " %s-%u%s%.0u", kind[i].name, t->id, t->key_bits ? "/" : "", t->key_bits);
+	}
+	if (t->type == V2_T_ESN && t->id)
+		fputs(" ESN", f);
+}
+
+const char *v2_offer_text(const struct v2_sa_pl *offer, char *buf, size_t size)
+{
+	FILE *f = fmemopen(buf, size, "w"); /* ends what does not fit */
+	if (!f) {
+		snprintf(buf, size, "?");
+		return buf;
+	}
+	for (unsigned i = 0; i < offer->n; i++) {
+		const struct v2_proposal *p = &offer->prop[i];
+		fprintf(f, "%s%u: %s", i ? "; " : "", p->num,
+			p->proto == V2_PROTO_ESP  ? "ESP"
+			: p->proto == V2_PROTO_AH ? "AH"
+						  : "IKE");
+		for (unsigned t = 0; t < p->n; t++)
+			transform_text(f, &offer->transform[p->first + t]);
+	}
+	fclose(f);
+	buf[size - 1] = 0;
+	return buf;
+}

@@ -167,36 +167,3 @@ int fixture_teardown(void **state)
 	free(f);
 	return 0;
 }
-
-static int saved = -1;
-
-void log_catch(struct fixture *f)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/log", f->dir);
-	fflush(stderr);
-	saved = dup(STDERR_FILENO);
-	assert_non_null(freopen(path, "we", stderr));
-}
-
-unsigned log_count(struct fixture *f, const char *word)
-{
-	char path[128], *text;
-	unsigned n = 0;
-
-	fflush(stderr);
-	snprintf(path, sizeof(path), "%s/log", f->dir);
-	assert_int_equal(files_read(path, &text), 0);
-	for (const char *p = text; (p = strstr(p, word)); p++)
-		n++;
-	model_text_free(text);
-	return n;
-}
-
-void log_release(void)
-{
-	fflush(stderr);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-}

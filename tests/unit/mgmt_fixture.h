@@ -37,9 +37,4 @@ void fixture_done(void *arg, const struct model_err *err, const json_t *result);
 /* Run the loop until an operation has called back. */
 void fixture_wait(struct fixture *f);
 
-/* stderr, where the log goes, to a file of the fixture and back. */
-void log_catch(struct fixture *f);
-unsigned log_count(struct fixture *f, const char *word);
-void log_release(void);
-
 #endif

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "cv_addr.h"
+#include "cv_log.h"
+#include "log_catch.h"
 
 /* What an interface says about DF and fragments goes with its SAs, and reaches those that are up (FRAG-4, FRAG-T3). */
 static void egress_settings_reach_the_sas(void **state)
@@ -485,10 +487,76 @@ static void entry_of_another_inside_vrf_is_passed_over(void **state)
 }
 
 /* test_control_sa [PATTERN]: only the tests whose names match. */
+static void tell(struct fixture *f, struct router *r, const char *request)
+{
+	json_t *a = ask(f, r, request, false);
+
+	assert_null(json_object_get(a, "error"));
+	json_decref(a);
+}
+
+/* Issue 4, "debug crypto": what ipsec and engine tell of a pair's life, and CDBG-1, 5 for it: nothing about others. */
+static void debug_tells_of_a_pair(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_sa mine;
+	struct cv_evt_sa_expire soft = {.reason = CV_EXPIRE_BYTES};
+	unsigned n;
+
+	start_both(f);
+	tell(f, r, "{\"do\": \"debug\", \"area\": \"ipsec\"}");
+	tell(f, r, "{\"do\": \"debug\", \"area\": \"engine\", \"detail\": true}");
+	log_catch(r->dir);
+	cv_log_set_level(CV_LOG_NOTICE); /* the next test's setup lowers it again */
+	trigger(r);
+	WAIT(f, state_of(r).sas == 2 && child_established(f, r));
+	assert_int_equal(
+		log_count("debug: ipsec: negotiation with 192.0.2.2, IKE SA 1: the peer chose aes256-gcm16"), 1);
+	assert_int_equal(log_count("installed: aes256-gcm16, tunnel mode"), 1);
+	assert_int_equal(log_count(": aes256-gcm16 by "), 1);
+	assert_true(log_count("debug: engine: public-key work done") >= 1);
+	assert_true(fakedp_sa(r->dp, CV_SA_OUT, 0, &mine));
+	invalid_spi(r, &mine, "203.0.113.99", 0x77770001);
+	invalid_spi(r, &mine, "192.0.2.2", 0x77770001);
+	WAIT(f, log_count("the peer is told over its IKE SA") == 1);
+	assert_int_equal(log_count("invalid SPI 0x77770001 from 203.0.113.99: dropped: no peer"), 1);
+	soft.ref = (struct cv_sa_ref){.index = mine.index, .spi = mine.spi};
+	fakedp_event(r->dp, CV_EVT_SA_EXPIRE, &soft, sizeof(soft));
+	WAIT(f, log_count("comes near its limit of kilobytes: to be renewed") == 1);
+	WAIT(f, log_count(": removed") >= 1);
+	/* about another peer only: not a word more of this one */
+	tell(f, r, "{\"do\": \"debug condition\", \"peer\": \"203.0.113.0/24\"}");
+	n = log_count("debug: ipsec");
+	tell(f, r, "{\"clear\": \"crypto sa\"}");
+	WAIT(f, state_of(r).sas == 0);
+	assert_int_equal(log_count("debug: ipsec"), n);
+	log_release();
+}
+
+/* What was offered, and why it is refused, at the end that refuses; errors only (CDBG-10, 11). */
+static void debug_tells_why_a_proposal_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+
+	start_both(f);
+	assert_string_equal(apply(f, r, with_cipher(1, CV_ENCR_AES128_GCM16)), "");
+	tell(f, r, "{\"do\": \"debug\", \"area\": \"ipsec\", \"error\": true}");
+	log_catch(r->dir);
+	cv_log_set_level(CV_LOG_NOTICE); /* the next test's setup lowers it again */
+	trigger(&f->r[0]);
+	WAIT(f, log_count("has no transform set for any of: 1: ESP aes256-gcm16") == 1);
+	assert_int_equal(log_count("debug: ipsec"), 1);
+	log_release();
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(egress_settings_reach_the_sas),
+		TEST(debug_tells_of_a_pair),
+		TEST(debug_tells_why_a_proposal_is_refused),
 		TEST(peer_with_an_invalid_spi_is_told),
 		TEST(recovery_negotiates_when_switched_on),
 		TEST(flood_of_unknown_spis),

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "log_catch.h"
 #include "mgmt_fixture.h"
 #include "server.h"
 #include "show_text.h"
@@ -206,7 +207,7 @@ static void test_roles(void **state)
 		"{\"config\": \"status\"}", "{\"config\": \"validate\"}", "{\"config\": \"complete\", \"path\": \"\"}"};
 	unsigned applied = f->applied, acts = got.acts;
 
-	log_catch(f);
+	log_catch(f->dir);
 	for (unsigned i = 0; i < sizeof(admin_only) / sizeof(admin_only[0]); i++) {
 		assert_true(is_error(ask(f, RPC_VIEW, admin_only[i]), "permission denied"));
 		assert_true(is_error(ask(f, RPC_NOBODY, admin_only[i]), "permission denied"));
@@ -216,7 +217,7 @@ static void test_roles(void **state)
 		assert_non_null(json_object_get(ask(f, RPC_VIEW, look[i]), "result"));
 	}
 	/* who tried what is in the log */
-	assert_int_equal(log_count(f, "refused to tester: \"ike capture\" needs the role admin"), 4);
+	assert_int_equal(log_count("refused to tester: \"ike capture\" needs the role admin"), 4);
 	log_release();
 	assert_int_equal(f->applied, applied);
 	assert_int_equal(got.acts, acts);
