@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "gen.h"
+#include "gateway.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,36 +10,34 @@
 #include "cv_addr.h"
 #include "cv_secret.h"
 
-#define GEN_SPD 1u
 #define GEN_REPLY_TIMEOUT_S 20
 
 const struct rte_ether_addr gen_gw_mac[2] = {{{0x02, 0xcf, 0, 0, 1, 1}}, {{0x02, 0xcf, 0, 0, 2, 1}}};
 const struct rte_ether_addr gen_mac[2] = {{{0x02, 0xcf, 0, 0, 1, 2}}, {{0x02, 0xcf, 0, 0, 2, 2}}};
 
-struct gen_gateway {
-	const struct gen_opts *o;
-	struct cv_chan *ch;
-	uint64_t seq;
-	unsigned unanswered;
-	char failed[160]; /* text of the first refused command of a transaction */
-};
+/* What answers are there. -EPROTO once a command was refused, else 0. */
+static int poll_replies(struct gen_gateway *gw)
+{
+	struct cv_msg m;
+	while (cv_chan_recv(gw->ch, &m) == 1) {
+		if (m.h.type != CV_REPLY)
+			continue;
+		struct cv_reply r;
+		memcpy(&r, m.body, sizeof(r));
+		if (r.err && !gw->failed[0])
+			(void)snprintf(gw->failed, sizeof(gw->failed), "command %u: error %u %s", r.cmd, r.err, r.text);
+		gw->answered = m.h.seq;
+	}
+	return gw->failed[0] ? -EPROTO : 0;
+}
 
 static int take_replies(struct gen_gateway *gw, uint64_t until)
 {
-	struct cv_msg m;
 	struct timespec nap = {0, 200000};
 	for (unsigned tries = 0; tries < GEN_REPLY_TIMEOUT_S * 5000; tries++) {
-		while (cv_chan_recv(gw->ch, &m) == 1) {
-			if (m.h.type != CV_REPLY)
-				continue;
-			struct cv_reply r;
-			memcpy(&r, m.body, sizeof(r));
-			if (r.err && !gw->failed[0])
-				(void)snprintf(gw->failed, sizeof(gw->failed), "command %u: error %u %s", r.cmd, r.err,
-					r.text);
-			if (m.h.seq >= until)
-				return gw->failed[0] ? -EPROTO : 0;
-		}
+		int rc = poll_replies(gw);
+		if (gw->answered >= until)
+			return rc;
 		(void)nanosleep(&nap, NULL);
 	}
 	(void)snprintf(gw->failed, sizeof(gw->failed), "no answer from the dataplane");
@@ -105,16 +103,26 @@ static int push_interface(struct gen_gateway *gw, unsigned i)
 	return rc ? rc : command(gw, CV_CMD_IF_ADDR_ADD, &a, sizeof(a));
 }
 
+int gen_gateway_post(struct gen_gateway *gw, enum cv_msg_type type, const void *body, size_t len)
+{
+	gw->unanswered = 0; /* command() must not wait */
+	return command(gw, type, body, len);
+}
+
+int gen_gateway_answers(struct gen_gateway *gw, bool wait)
+{
+	return wait ? take_replies(gw, gw->seq) : poll_replies(gw) < 0 ? -EPROTO : 0;
+}
+
 /* Traffic runs 10.1/16 -> 10.2/16. It enters inside and leaves outside, except decapsulated packets, which enter
  * outside. */
-static int push_route(struct gen_gateway *gw, enum gen_mode mode)
+void gen_gateway_route(enum gen_mode mode, struct cv_route *r)
 {
 	unsigned out = mode == GEN_ESP_IN ? 0 : 1;
-	struct cv_route r = {
+	*r = (struct cv_route){
 		.vrf_id = CV_VRF_GLOBAL, .prefix = {.addr = ip4(10, 2, 0, 0), .len = 16}, .distance = 1, .n_nh = 1};
-	r.nh[0] = (struct cv_nexthop){
+	r->nh[0] = (struct cv_nexthop){
 		.type = CV_NH_GATEWAY, .weight = 1, .if_id = out + 1, .gw = ip4(192, 168, (uint8_t)(out + 1), 2)};
-	return command(gw, CV_CMD_ROUTE_SET, &r, sizeof(r));
 }
 
 static struct cv_selector flow(unsigned i)
@@ -127,43 +135,68 @@ static struct cv_selector flow(unsigned i)
 	return s;
 }
 
-static int push_tunnel(struct gen_gateway *gw, enum gen_mode mode, unsigned i)
+void gen_gateway_rule(enum gen_mode mode, unsigned i, struct cv_spd_rule *rule)
 {
 	struct cv_selector sel = flow(i), mirrored;
 	cv_selector_mirror(&sel, &mirrored);
-	bool in = mode == GEN_ESP_IN;
-	struct cv_spd_rule rule = {.spd_id = GEN_SPD,
+	*rule = (struct cv_spd_rule){.spd_id = GEN_SPD,
 		.rule_id = i + 1,
-		.prio = i + 1,
+		.prio = 2ull << 32 | (i + 1),
 		.action = CV_SPD_PROTECT,
 		.flags = CV_RULE_NO_ACQUIRE,
 		.vrf_id = CV_VRF_ANY,
-		.sel = in ? mirrored : sel};
-	int rc = command(gw, CV_CMD_SPD_RULE_SET, &rule, sizeof(rule));
-	if (rc)
-		return rc;
-	/* The index of the SA that receives on an SPI is in its low bits; sender and receiver are the same box in turn.
-	 */
-	struct cv_sa sa = {.index = i + 1 + (in ? 0 : CV_SA_MAX / 2),
-		.spi = (1u << CV_SA_INDEX_BITS) | (i + 1),
+		.sel = mode == GEN_ESP_IN ? mirrored : sel};
+}
+
+/* The index of the SA that receives on an SPI is in its low bits; sender and receiver are the same box in turn. */
+static uint32_t sa_number(unsigned i, unsigned generation)
+{
+	return i + 1 + generation * 2 * GEN_TUNNELS_MAX;
+}
+
+unsigned gen_gateway_tunnel(uint32_t spi)
+{
+	return ((spi & (CV_SA_MAX - 1)) - 1) % (2 * GEN_TUNNELS_MAX);
+}
+
+void gen_gateway_sa(const struct gen_gateway *gw, enum gen_mode mode, unsigned i, unsigned generation, struct cv_sa *sa)
+{
+	struct cv_spd_rule rule;
+	bool in = mode == GEN_ESP_IN;
+	uint32_t number = sa_number(i, generation);
+	gen_gateway_rule(mode, i, &rule);
+	*sa = (struct cv_sa){.index = number + (in ? 0 : CV_SA_MAX / 2),
+		.spi = (1u << CV_SA_INDEX_BITS) | number,
 		.dir = in ? CV_SA_IN : CV_SA_OUT,
 		.mode = CV_SA_TUNNEL,
 		.ipproto = 50,
 		.encr = gw->o->suite.encr,
 		.integ = gw->o->suite.integ,
 		.flags = in ? CV_SA_F_NO_REPLAY : 0,
-		.rule_id = i + 1,
+		.rule_id = rule.rule_id,
 		.src = ip4(192, 168, 2, in ? 2 : 1),
 		.dst = ip4(192, 168, 2, in ? 1 : 2),
 		.n_sel = 1,
 		.key_len = algo_key_len(gw->o->suite.encr, gw->o->suite.integ)};
-	sa.sel[0] = rule.sel;
-	for (unsigned k = 0; k < sa.key_len; k++) /* a published bench key, different for every tunnel */
-		sa.key[k] = (uint8_t)(k * 7 + i * 13 + (i >> 8));
-	return command(gw, CV_CMD_SA_ADD, &sa, sizeof(sa));
+	sa->sel[0] = rule.sel;
+	for (unsigned k = 0; k < sa->key_len; k++) /* a published bench key, different for every SA */
+		sa->key[k] = (uint8_t)(k * 7 + i * 13 + (i >> 8) + generation * 101);
 }
 
-static int push_all(struct gen_gateway *gw, enum gen_mode mode)
+static int push_tunnel(struct gen_gateway *gw, enum gen_mode mode, unsigned i, unsigned generation)
+{
+	struct cv_spd_rule rule;
+	struct cv_sa sa;
+	gen_gateway_rule(mode, i, &rule);
+	gen_gateway_sa(gw, mode, i, generation, &sa);
+	int rc = command(gw, CV_CMD_SPD_RULE_SET, &rule, sizeof(rule));
+	if (!rc)
+		rc = command(gw, CV_CMD_SA_ADD, &sa, sizeof(sa));
+	cv_secret_zero(&sa, sizeof(sa));
+	return rc;
+}
+
+static int push_all(struct gen_gateway *gw, enum gen_mode mode, unsigned generation)
 {
 	struct cv_cmd_txn t = {.flags = CV_TXN_SYNC};
 	struct cv_platform p = {.workers = gw->o->workers, .poll_mode = CV_POLL_BUSY};
@@ -172,22 +205,27 @@ static int push_all(struct gen_gateway *gw, enum gen_mode mode)
 		rc = command(gw, CV_CMD_PLATFORM_SET, &p, sizeof(p));
 	for (unsigned i = 0; i < 2 && !rc; i++)
 		rc = push_interface(gw, i);
+	struct cv_route route;
+	gen_gateway_route(mode, &route);
 	if (!rc)
-		rc = push_route(gw, mode);
+		rc = command(gw, CV_CMD_ROUTE_SET, &route, sizeof(route));
 	if (mode != GEN_PLAIN && !rc) {
 		struct cv_spd spd = {.spd_id = GEN_SPD, .n_if = 1, .if_id = {GEN_OUTSIDE_IF}};
 		rc = command(gw, CV_CMD_SPD_SET, &spd, sizeof(spd));
 		for (unsigned i = 0; i < gw->o->n_sa && !rc; i++)
-			rc = push_tunnel(gw, mode, i);
+			rc = push_tunnel(gw, mode, i, generation);
 	}
 	return rc ? rc : command(gw, CV_CMD_TXN_COMMIT, NULL, 0);
 }
 
-int gen_gateway_setup(struct gen_gateway *gw, enum gen_mode mode)
+int gen_gateway_setup(struct gen_gateway *gw, enum gen_mode mode, unsigned generation)
 {
 	gw->failed[0] = 0;
 	gw->unanswered = 0;
-	int rc = push_all(gw, mode);
+	gw->mode = mode;
+	for (unsigned i = 0; i < GEN_TUNNELS_MAX; i++)
+		gw->generation[i] = (uint8_t)generation;
+	int rc = push_all(gw, mode, generation);
 	if (!rc)
 		rc = take_replies(gw, gw->seq);
 	if (rc)
@@ -205,9 +243,19 @@ void gen_gateway_cycles(const struct gen_gateway *gw, uint64_t *busy_cycles, uin
 	}
 }
 
-double gen_gateway_tsc_hz(const struct gen_gateway *gw)
+void gen_gateway_drops(const struct gen_gateway *gw, uint64_t drops[static CV_DROP_MAX])
 {
-	return (double)cv_chan_stats(gw->ch)->tsc_hz;
+	const struct cv_stats_segment *s = cv_chan_stats(gw->ch);
+	memset(drops, 0, CV_DROP_MAX * sizeof(drops[0]));
+	for (unsigned i = 0; i < CV_WRITERS; i++)
+		for (unsigned k = 0; k < CV_DROP_MAX; k++)
+			drops[k] += s->writer[i].drops[k];
+}
+
+const char *gen_gateway_drop_name(const struct gen_gateway *gw, unsigned reason)
+{
+	const struct cv_stats_segment *s = cv_chan_stats(gw->ch);
+	return reason < s->n_drops && reason < CV_DROP_MAX ? s->drop_name[reason] : "";
 }
 
 void gen_gateway_close(struct gen_gateway *gw)

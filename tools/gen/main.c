@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "gen.h"
+#include "measure.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <jansson.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
-
-static const char *const mode_name[GEN_MODE_MAX] = {"plain", "esp-out", "esp-in"};
 
 static const char usage[] =
 	"usage: culvert-gen [options]\n"
@@ -33,18 +29,17 @@ static const char usage[] =
 	"  --trial SECONDS     length of one trial (2)\n"
 	"  --resolution PART   end of the search, as a fraction of the rate (0.01)\n"
 	"  --rate PPS          one trial at this rate instead of a search\n"
+	"  --latency SECONDS   then trials of this length at 50 and 90 % of that rate, with latencies (none)\n"
+	"  --hold SECONDS      then trials of this length at 90 %: while SAs are renewed, and while routes and\n"
+	"                      rules come and go (none)\n"
+	"  --changes N         of each kind in such a trial, 1 to 65536; an SA at most once a second (1000)\n"
+	"  --no-gateway        something else forwards from the first port to the second, and is not configured:\n"
+	"                      what the ports themselves can do\n"
 	"  --json FILE         write the results there too\n"
 	"  --lcore N           core of the generator (0)\n"
 	"  --help, --version\n";
 
-struct result {
-	enum gen_mode mode;
-	unsigned size;
-	double pps, cycles_per_packet;
-	struct gen_trial last;
-};
-
-static volatile sig_atomic_t interrupted;
+static volatile int interrupted;
 
 static void on_signal(int sig)
 {
@@ -75,7 +70,7 @@ static int pick(const char *list, const char *(*name)(unsigned), unsigned n, uin
 
 static const char *nth_mode(unsigned i)
 {
-	return mode_name[i];
+	return gen_mode_name[i];
 }
 
 static const char *nth_size(unsigned i)
@@ -93,12 +88,25 @@ static int number(const char *opt, const char *text, double lo, double hi, doubl
 	return -EINVAL;
 }
 
+static int consistent(struct gen_opts *o)
+{
+	if (o->no_gateway) {
+		o->modes = 1u << GEN_PLAIN;
+		o->hold_s = 0;
+	}
+	if (o->workers == 1 || (o->latency_s <= 0 && o->hold_s <= 0))
+		return 0;
+	(void)fprintf(stderr, "culvert-gen: --latency and --hold need one worker: several take packets out of turn\n");
+	return -EINVAL;
+}
+
 static int parse(int argc, char **argv, struct gen_opts *o, const char **lcore)
 {
 	static const struct option opt[] = {{"dataplane", 1, 0, 'd'}, {"memif-dir", 1, 0, 'm'}, {"mode", 1, 0, 'o'},
 		{"size", 1, 0, 's'}, {"alg", 1, 0, 'a'}, {"sas", 1, 0, 'n'}, {"workers", 1, 0, 'w'},
 		{"trial", 1, 0, 't'}, {"resolution", 1, 0, 'r'}, {"rate", 1, 0, 'p'}, {"json", 1, 0, 'j'},
-		{"lcore", 1, 0, 'l'}, {"help", 0, 0, 'h'}, {"version", 0, 0, 'v'}, {0, 0, 0, 0}};
+		{"lcore", 1, 0, 'l'}, {"latency", 1, 0, 'L'}, {"hold", 1, 0, 'H'}, {"changes", 1, 0, 'c'},
+		{"no-gateway", 0, 0, 'N'}, {"help", 0, 0, 'h'}, {"version", 0, 0, 'v'}, {0, 0, 0, 0}};
 	int c, which = 0, rc = 0;
 	double x = 0;
 	while (!rc && (c = getopt_long(argc, argv, "", opt, &which)) != -1) {
@@ -123,7 +131,7 @@ static int parse(int argc, char **argv, struct gen_opts *o, const char **lcore)
 			}
 			break;
 		case 'n':
-			rc = number(name, optarg, 1, 4096, &x);
+			rc = number(name, optarg, 1, GEN_TUNNELS_MAX, &x);
 			o->n_sa = (unsigned)x;
 			break;
 		case 'w':
@@ -138,6 +146,19 @@ static int parse(int argc, char **argv, struct gen_opts *o, const char **lcore)
 			break;
 		case 'p':
 			rc = number(name, optarg, 1, 1e9, &o->rate_pps);
+			break;
+		case 'L':
+			rc = number(name, optarg, 0.1, 600, &o->latency_s);
+			break;
+		case 'H':
+			rc = number(name, optarg, 2, 3600, &o->hold_s);
+			break;
+		case 'c':
+			rc = number(name, optarg, 1, 65536, &x);
+			o->changes = (unsigned)x;
+			break;
+		case 'N':
+			o->no_gateway = true;
 			break;
 		case 'j':
 			o->json = optarg;
@@ -155,139 +176,12 @@ static int parse(int argc, char **argv, struct gen_opts *o, const char **lcore)
 			rc = -EINVAL;
 		}
 	}
-	return rc;
-}
-
-static bool no_loss(const struct gen_trial *t)
-{
-	/* Everything asked for was sent, and all of that came back. */
-	double wanted = t->offered_pps * t->seconds;
-	return t->received == t->sent && (t->offered_pps <= 0 || (double)t->sent >= wanted * 0.999);
-}
-
-static void trial(struct gen_gateway *gw, double rate, double seconds, struct result *r)
-{
-	uint64_t c0, p0, c1, p1;
-	gen_gateway_cycles(gw, &c0, &p0);
-	gen_traffic_trial(rate, seconds, &r->last);
-	gen_gateway_cycles(gw, &c1, &p1);
-	r->cycles_per_packet = p1 > p0 ? (double)(c1 - c0) / (double)(p1 - p0) : 0;
-	(void)fprintf(stderr, "    %-8s %-5s offered %8.3f Mpps  sent %8.3f  received %8.3f  lost %.4f %%\n",
-		mode_name[r->mode], gen_sizes[r->size].name, rate / 1e6, (double)r->last.sent / r->last.seconds / 1e6,
-		(double)r->last.received / r->last.seconds / 1e6,
-		r->last.sent > r->last.received
-			? 100.0 * (double)(r->last.sent - r->last.received) / (double)r->last.sent
-			: 0.0);
-}
-
-/* More than was sent cannot come back: then the figures mean nothing. */
-static int believe(const struct result *r)
-{
-	if (r->last.received <= r->last.sent)
-		return 0;
-	(void)fprintf(stderr, "culvert-gen: %" PRIu64 " packets came back of %" PRIu64 " sent\n", r->last.received,
-		r->last.sent);
-	return -EPROTO;
-}
-
-/* Binary search for the highest rate without loss. The flood in the beginning resolves ARP, warms caches and bounds it.
- */
-static int search(struct gen_gateway *gw, const struct gen_opts *o, struct result *r)
-{
-	trial(gw, 1000, 0.3, r);
-	trial(gw, 0, o->trial_s / 2, r);
-	if (believe(r))
-		return -EPROTO;
-	double lo = 0, hi = (double)r->last.received / r->last.seconds * 1.1, rate = hi / 1.1;
-	struct result best = *r;
-	best.pps = 0;
-	while (!interrupted && hi - lo > hi * o->resolution) {
-		trial(gw, rate, o->trial_s, r);
-		if (no_loss(&r->last)) {
-			lo = rate;
-			best = *r;
-			best.pps = (double)r->last.received / r->last.seconds;
-		} else {
-			hi = rate;
-		}
-		rate = (lo + hi) / 2;
-	}
-	*r = best;
-	return 0;
-}
-
-static int set_up(struct gen_gateway *gw, enum gen_mode mode)
-{
-	int rc = gen_gateway_setup(gw, mode);
-	if (!rc && (rc = gen_traffic_wait_link()))
-		(void)fprintf(stderr, "culvert-gen: the gateway did not connect to the memif ports\n");
-	return rc;
-}
-
-static int measure(struct gen_gateway *gw, const struct gen_opts *o, struct result *r)
-{
-	const struct gen_size *size = &gen_sizes[r->size];
-	int rc = 0;
-	if (r->mode == GEN_ESP_IN) {
-		rc = set_up(gw, GEN_ESP_OUT);
-		if (!rc)
-			rc = gen_traffic_load(GEN_ESP_OUT, size, o->n_sa);
-		if (!rc) {
-			trial(gw, 1000, 0.3, r); /* resolves ARP, so that nothing is missing in the record */
-			rc = gen_traffic_record();
-		}
-		if (rc)
-			(void)fprintf(stderr, "culvert-gen: could not record ESP packets (%s)\n", strerror(-rc));
-	}
-	if (!rc)
-		rc = set_up(gw, r->mode);
-	if (!rc)
-		rc = gen_traffic_load(r->mode, size, o->n_sa);
-	if (rc)
-		return rc;
-	if (o->rate_pps <= 0)
-		return search(gw, o, r);
-	trial(gw, 1000, 0.3, r);
-	trial(gw, o->rate_pps, o->trial_s, r);
-	r->pps = (double)r->last.received / r->last.seconds;
-	return believe(r);
-}
-
-static const struct result *find(const struct result *r, unsigned n, enum gen_mode mode, unsigned size)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (r[i].mode == mode && r[i].size == size)
-			return &r[i];
-	return NULL;
-}
-
-static void report(const struct gen_opts *o, const struct result *r, unsigned n)
-{
-	json_t *rows = json_array();
-	(void)printf("%-8s %-5s %6s %10s %10s %12s %12s\n", "mode", "size", "SAs",
-		o->rate_pps > 0 ? "Mpps" : "NDR Mpps", "Gbit/s", "cycles/pkt", "of plain");
-	for (unsigned i = 0; i < n; i++) {
-		const struct gen_size *s = &gen_sizes[r[i].size];
-		const struct result *plain = find(r, n, GEN_PLAIN, r[i].size);
-		double bytes = 0, part = plain && plain->pps > 0 ? r[i].pps / plain->pps : 0;
-		for (unsigned k = 0; k < s->n; k++)
-			bytes += s->ip_len[k];
-		bytes /= s->n;
-		(void)printf("%-8s %-5s %6u %10.3f %10.3f %12.1f %11.1f%%\n", mode_name[r[i].mode], s->name, o->n_sa,
-			r[i].pps / 1e6, r[i].pps * bytes * 8 / 1e9, r[i].cycles_per_packet, part * 100);
-		json_array_append_new(
-			rows, json_pack("{s:s, s:s, s:i, s:f, s:f, s:f, s:f}", "mode", mode_name[r[i].mode], "size",
-				      s->name, "sas", (int)o->n_sa, "pps", r[i].pps, "inner_bytes", bytes,
-				      "worker_cycles_per_packet", r[i].cycles_per_packet, "ratio_to_plain", part));
-	}
-	if (o->json && json_dump_file(rows, o->json, JSON_INDENT(2)))
-		(void)fprintf(stderr, "culvert-gen: cannot write %s\n", o->json);
-	json_decref(rows);
+	return rc ? rc : consistent(o);
 }
 
 static int run(const struct gen_opts *o)
 {
-	struct result r[GEN_MODE_MAX * 8];
+	static struct gen_result r[GEN_MODE_MAX * 8];
 	unsigned n = 0;
 	struct gen_gateway *gw = NULL;
 	int rc = gen_traffic_open(o);
@@ -296,7 +190,7 @@ static int run(const struct gen_opts *o)
 			stderr, "culvert-gen: cannot create the memif ports in %s: %s\n", o->memif_dir, strerror(-rc));
 		return rc;
 	}
-	rc = gen_gateway_open(o, &gw);
+	rc = o->no_gateway ? 0 : gen_gateway_open(o, &gw);
 	if (rc) {
 		(void)fprintf(stderr, "culvert-gen: no dataplane at %s: %s\n", o->dataplane_socket, strerror(-rc));
 		gen_traffic_close();
@@ -305,16 +199,17 @@ static int run(const struct gen_opts *o)
 	for (unsigned size = 0; size < gen_n_sizes && !rc; size++)
 		for (unsigned mode = 0; mode < GEN_MODE_MAX && !rc && !interrupted; mode++)
 			if ((o->sizes & (1u << size)) && (o->modes & (1u << mode))) {
-				r[n] = (struct result){.mode = mode, .size = size};
-				rc = measure(gw, o, &r[n]);
+				r[n] = (struct gen_result){.mode = mode, .size = size};
+				rc = gen_measure(gw, o, &r[n], &interrupted);
 				n += rc == 0;
 			}
+	int written = gen_report(o, gw, r, n);
 	/* Our ends first: when the gateway takes its ends away, DPDK's interrupt thread disconnects ours, and closing
 	 * them here meanwhile would free the same memory twice ("EAL: Error: Invalid memory"). */
 	gen_traffic_close();
-	gen_gateway_close(gw);
-	report(o, r, n);
-	return interrupted ? -EINTR : rc;
+	if (gw)
+		gen_gateway_close(gw);
+	return interrupted ? -EINTR : rc ? rc : written;
 }
 
 int main(int argc, char **argv)
@@ -326,6 +221,7 @@ int main(int argc, char **argv)
 		.workers = 1,
 		.trial_s = 2,
 		.resolution = 0.01,
+		.changes = 1000,
 		.modes = (1u << GEN_MODE_MAX) - 1,
 		.sizes = (1u << 3) - 1};
 	const char *lcore = "0";
