@@ -264,6 +264,6 @@ bool config_rsa_lookup(const struct cv_config *c, const struct cfg_ike_profile *
 {
 	const struct place at = {.vrf = fvrf, .by_object = true, .local = local};
 
-	return rsa_lookup(c, p, &at, CFG_RSA_GENERAL, rsa_at, peer) ||
+	return rsa_lookup(c, p, &at, CFG_RSA_SIGNATURE, rsa_at, peer) ||
 	       rsa_lookup(c, p, &at, CFG_RSA_ENCRYPTION, rsa_at, peer);
 }

@@ -144,7 +144,6 @@ bool v1_identity_ok(struct v1_sa *v)
 		return true;
 	if (v->sa.initiator)
 		return false;
-	const struct cfg_ike_profile *was = p;
 	const struct cfg_psk *used = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
 	unsigned n = ike_entries_for(v->sa.ike, &ike_v1, &v->sa.path, &v->sa.peer, e, IKE_ENTRIES_MAX);
 	for (unsigned i = 0; i < n; i++) {
@@ -152,7 +151,7 @@ bool v1_identity_ok(struct v1_sa *v)
 		if (!ike_id_matches(p, v->sa.path.vrf, &v->id_peer))
 			continue;
 		const struct cfg_psk *k = ike_psk_for(v->sa.ike, p, &v->sa.path, &v->sa.peer, NULL);
-		if (v->sig_key	    ? !v1_sig_same_trust(was, p)
+		if (v->sig_key	    ? !v1_sig_same_key(v, p)
 			: v->nonces ? !v1_nonce_same_key(v, p)
 				    : !k || !used || k->key_len != used->key_len ||
 					      cv_secret_cmp(k->key, used->key, k->key_len))

@@ -83,7 +83,8 @@ struct v1_mm {
 	bool longer;	  /* the peer proposed a longer lifetime than ours */
 	bool by_map;	  /* the peer's certificate fits a map of the profile */
 	unsigned methods; /* V1_CAN_*: what was offered, or would have been taken */
-	/* encrypted nonces: our pair, the peer's key, the certificate it was learned from or NULL; to be decrypted */
+	/* encrypted nonces (and peer_rsa: signatures): our pair, the peer's key, the certificate it was learned from or
+	 * NULL; to be decrypted */
 	struct pki_rsa *own_rsa, *peer_rsa;
 	struct pki_peer *learned;
 	struct v1_nonce_job *sealed;
@@ -449,13 +450,15 @@ void v1_auth_proved(struct v1_sa *v, const struct ike_path *path, bool natt, con
 /* ---- v1_sig.c: RSA and ECDSA signatures ---- */
 /* The key that the profile signs with by this method; NONE = it has none. */
 enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth);
-/* V1_CAN_*: which signatures do policies allow that the profile has a key for? */
+/* V1_CAN_*: which signatures do policies allow that the profile has a certificate for? */
 unsigned v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p);
 /* V1_CAN_*: what the configuration allows with this peer in main mode, which we begin or answer (IKE-31, 52). */
 unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer, bool initiator);
 /* Would both profiles judge a certificate in the same way? */
 bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b);
+/* The peer has proved itself under its profile: would it have under p? */
+bool v1_sig_same_key(const struct v1_sa *v, const struct cfg_ike_profile *p);
 void v1_put_certreq(const struct v1_sa *v, struct v1_out *o);
 /* Our certificate for the peer's request in m (NULL = not known any more); without one the first we have. */
 void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m);
@@ -483,6 +486,9 @@ void v1_nonce_open(struct v1_sa *v, void (*then)(struct v1_sa *v));
 void v1_nonce_free(struct v1_nonce_job *job); /* NULL is fine */
 /* Responder: the key of the peer that id_peer is. False: nobody we know, the SA has failed. */
 bool v1_nonce_meet(struct v1_sa *v);
+/* The key of a peer that was entered by hand for its identity; NULL = none. */
+const struct cfg_rsa_public *v1_rsa_of_id(
+	const struct v1_sa *v, const struct cfg_ike_profile *p, const struct ike_id *id, enum cfg_rsa_usage use);
 /* Would this profile have met the peer with the same key? */
 bool v1_nonce_same_key(const struct v1_sa *v, const struct cfg_ike_profile *p);
 /* The peer holds the key: may it call itself as it does? Notes whether the name belongs to the key alone. */

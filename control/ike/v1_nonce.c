@@ -79,18 +79,22 @@ static bool name_of(const struct ike_id *id, char name[IKE_ID_MAX + 1])
 	return true;
 }
 
-/* The key entered by hand for the peer that calls itself so. */
-static const struct cfg_rsa_public *key_of_id(
-	const struct v1_sa *v, const struct cfg_ike_profile *p, const struct ike_id *id)
+const struct cfg_rsa_public *v1_rsa_of_id(
+	const struct v1_sa *v, const struct cfg_ike_profile *p, const struct ike_id *id, enum cfg_rsa_usage use)
 {
 	const struct cv_config *cfg = v->sa.ike->cfg;
 	const struct ike_path *path = &v->sa.path;
 	char name[IKE_ID_MAX + 1];
 	struct cv_addr addr;
 	if (name_of(id, name))
-		return config_rsa_by_name(cfg, p, path->vrf, &path->local, name, CFG_RSA_ENCRYPTION);
-	return ike_id_addr(id, &addr) ? config_rsa_by_addr(cfg, p, path->vrf, &path->local, &addr, CFG_RSA_ENCRYPTION)
-				      : NULL;
+		return config_rsa_by_name(cfg, p, path->vrf, &path->local, name, use);
+	return ike_id_addr(id, &addr) ? config_rsa_by_addr(cfg, p, path->vrf, &path->local, &addr, use) : NULL;
+}
+
+static const struct cfg_rsa_public *key_of_id(
+	const struct v1_sa *v, const struct cfg_ike_profile *p, const struct ike_id *id)
+{
+	return v1_rsa_of_id(v, p, id, CFG_RSA_ENCRYPTION);
 }
 
 static const struct cfg_rsa_public *key_of_addr(const struct v1_sa *v, const struct cfg_ike_profile *p)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * RSA and ECDSA signatures (RFC 2409 5.1, RFC 4754; IKE-37, 39). Main mode: certificate requests in messages 3 and 4,
- * certificates and signatures in 5 and 6. Aggressive mode: requests in 1 and 2, the rest in 2 and 3. Each end signs its
- * HASH as it is, without a DigestInfo or another digest. Signing and judging are work for the pool; the SA is busy
- * meanwhile. What does decrypt and does not prove itself comes from whoever exchanged keys with us: unlike with a wrong
- * preshared key there is nothing to wait for, and the SA ends.
+ * RSA and ECDSA signatures (RFC 2409 5.1, RFC 4754; IKE-37, 39), by certificates or, RSA in main mode, by keys that
+ * were entered by hand (IKE-38). Main mode: certificate requests in messages 3 and 4, certificates and signatures in 5
+ * and 6. Aggressive mode: requests in 1 and 2, the rest in 2 and 3. Each end signs its HASH as it is, without a
+ * DigestInfo or another digest. Signing and judging are work for the pool; the SA is busy meanwhile. What does decrypt
+ * and does not prove itself comes from whoever exchanged keys with us: unlike with a wrong preshared key there is
+ * nothing to wait for, and the SA ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #define CERT_X509 4u	/* X.509 Certificate - Signature (RFC 2408 3.9) */
 #define CERTREQ_MAX 16u /* CAs named to the peer */
 
-enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth)
+static enum pki_key cert_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth)
 {
 	bool rsa = auth == CFG_AUTH_RSA_SIG, ec = auth == CFG_AUTH_ECDSA_SIG;
 	for (unsigned i = 0; p && i < p->n_trust_point; i++) {
@@ -25,22 +26,58 @@ enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth)
 	return PKI_KEY_NONE;
 }
 
+/* Our pair without a certificate signs where no certificate does. */
+static struct pki_rsa *bare_key(const struct cfg_ike_profile *p)
+{
+	return p && p->rsa_pair_ref && !cert_key(p, CFG_AUTH_RSA_SIG) ? p->rsa_pair_ref->signs : NULL;
+}
+
+enum pki_key v1_sig_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth)
+{
+	return auth == CFG_AUTH_RSA_SIG && bare_key(p) ? PKI_KEY_RSA : cert_key(p, auth);
+}
+
 unsigned v1_can_sign(const struct ike *ike, const struct cfg_ike_profile *p)
 {
 	unsigned can = 0;
 	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++) {
 		enum cfg_ike_auth auth = ike->cfg->ike_policy[i].auth;
-		if (v1_sig_key(p, auth))
+		if (cert_key(p, auth))
 			can |= auth == CFG_AUTH_RSA_SIG ? V1_CAN_RSA_SIG : V1_CAN_ECDSA_SIG;
 	}
 	return p->xauth == CFG_XAUTH_OFF ? can : can & ~V1_CAN_ECDSA_SIG; /* no method says that a login follows */
+}
+
+/*
+ * IKE-38: do policies allow signatures, and are there a pair of ours and a key of the peer's that was entered by hand?
+ * One that only a name leads to, perhaps.
+ */
+static bool can_sign_bare(
+	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
+{
+	bool policy = false;
+	for (unsigned i = 0; i < ike->cfg->n_ike_policy; i++)
+		policy |= ike->cfg->ike_policy[i].auth == CFG_AUTH_RSA_SIG;
+	return policy && bare_key(p) &&
+	       (config_rsa_by_addr(ike->cfg, p, path->vrf, &path->local, peer, CFG_RSA_SIGNATURE) ||
+		       config_rsa_by_name_only(ike->cfg, p, path->vrf, &path->local, CFG_RSA_SIGNATURE));
 }
 
 unsigned v1_methods(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer, bool initiator)
 {
 	return v1_psk_method(ike_psk_for(ike, p, path, peer, NULL)) | v1_can_sign(ike, p) |
+	       (can_sign_bare(ike, p, path, peer) ? V1_CAN_RSA_SIG : 0) |
 	       (v1_can_nonce(ike, p, path, peer, initiator) ? V1_CAN_RSA_ENCR : 0);
+}
+
+bool v1_sig_same_key(const struct v1_sa *v, const struct cfg_ike_profile *p)
+{
+	const struct cfg_rsa_public *k;
+	if (!v->mm->peer_rsa)
+		return v1_sig_same_trust(v->sa.profile, p);
+	k = v1_rsa_of_id(v, p, &v->id_peer, CFG_RSA_SIGNATURE);
+	return k && pki_rsa_eq(k->key, v->mm->peer_rsa);
 }
 
 bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_profile *b)
@@ -110,7 +147,9 @@ struct v1_sig_job {
 	uint8_t hash[IKEC_PRF_MAX]; /* what the peer has signed */
 	size_t hash_len;
 	struct pki_peer *peer;
+	struct pki_rsa *peer_rsa; /* the peer's key entered by hand; NULL = its certificate has it */
 	struct pki_tp *own;
+	struct pki_rsa *own_rsa; /* own NULL: without a certificate */
 	uint8_t own_hash[IKEC_PRF_MAX];
 	uint8_t own_sig[PKI_SIG_MAX];
 	size_t own_sig_len;
@@ -128,11 +167,16 @@ static void verify(struct v1_sig_job *job)
 	const struct v1_payload *c;
 	struct v1_id id = v1_id_read(v1_span_of(job->id, job->id_len));
 	unsigned n = 0;
+	if (job->peer_rsa) {
+		if (pki_rsa_verify(job->peer_rsa, job->hash, job->hash_len, job->sig.p, job->sig.len) != 0)
+			job->why = "the peer's signature is wrong";
+		return;
+	}
 	for (unsigned i = 0; n < PKI_CHAIN_MAX && (c = v1_find(&job->m, V1_PL_CERT, i)); i++)
 		if (c->body.p[0] == CERT_X509)
 			cert[n++] = (struct pki_blob){c->body.p + 1, c->body.len - 1};
 	if (!n)
-		job->why = "the peer has sent no certificate";
+		job->why = "the peer has sent no certificate, and no key of its was entered";
 	else if (pki_peer_check(job->trust, job->n_trust, cert, n, &job->peer, &job->why) != 0)
 		return;
 	else if (!pki_peer_has_id(job->peer, id.type, id.data.p, id.data.len))
@@ -142,14 +186,20 @@ static void verify(struct v1_sig_job *job)
 		job->why = "the peer's signature is wrong";
 }
 
+static int sign(struct v1_sig_job *job)
+{
+	if (job->own_rsa)
+		return pki_rsa_sign(job->own_rsa, job->own_hash, job->hash_len, job->own_sig, &job->own_sig_len);
+	return pki_sign(
+		job->own, scheme_of(job->key), 0, job->own_hash, job->hash_len, job->own_sig, &job->own_sig_len);
+}
+
 static void work(struct ike_job *j)
 {
 	struct v1_sig_job *job = (struct v1_sig_job *)j;
 	if (job->verify)
 		verify(job);
-	if (job->sign && !job->why &&
-		pki_sign(job->own, scheme_of(job->key), 0, job->own_hash, job->hash_len, job->own_sig,
-			&job->own_sig_len) != 0)
+	if (job->sign && !job->why && sign(job) != 0)
 		job->why = "cannot sign with our key";
 }
 
@@ -158,6 +208,8 @@ static void release(struct v1_sig_job *job)
 	for (unsigned i = 0; i < job->n_trust; i++)
 		pki_tp_unref(job->trust[i]);
 	pki_tp_unref(job->own);
+	pki_rsa_unref(job->own_rsa);
+	pki_rsa_unref(job->peer_rsa);
 	pki_peer_free(job->peer);
 	cv_secret_zero(job->buf, sizeof(job->buf));
 }
@@ -165,7 +217,7 @@ static void release(struct v1_sig_job *job)
 void v1_sig_put(const struct v1_sig_job *job, struct v1_out *o)
 {
 	struct pki_blob cert[PKI_CHAIN_MAX];
-	unsigned n = pki_tp_chain(job->own, cert);
+	unsigned n = job->own ? pki_tp_chain(job->own, cert) : 0;
 	for (unsigned i = 0; i < n; i++) {
 		v1_out_begin(o, V1_PL_CERT);
 		v1_out_u8(o, CERT_X509);
@@ -194,9 +246,12 @@ static bool send_signed(struct v1_sa *v, const struct v1_sig_job *job)
 /* The peer has proved itself. */
 static void accept_peer(struct v1_sa *v, struct v1_sig_job *job)
 {
-	v1_limit_lifetime(v, job->peer);
+	if (job->peer) {
+		v1_limit_lifetime(v, job->peer);
+		v1_learn(v, job->peer);
+	}
+	v->sa.name_proven |= job->peer_rsa != NULL; /* it was chosen by the identity */
 	ike_proof_take(&v->sa, job->peer, &v->id_peer);
-	v1_learn(v, job->peer);
 	if (v->aggressive && !v->sa.initiator)
 		v1_tx_free(v, &v->tx); /* as with preshared keys: a repeated message 3 is not to be answered */
 	v1_auth_proved(v, &job->path, job->natt, &job->m, job->raw, job->next_iv);
@@ -235,6 +290,8 @@ static void judged(struct v1_sa *v, struct v1_sig_job *job)
 		return;
 	}
 	if (job->verify) {
+		pki_rsa_unref(v->mm->peer_rsa);
+		v->mm->peer_rsa = job->peer_rsa ? pki_rsa_ref(job->peer_rsa) : NULL;
 		v1_take_id(&v->id_peer, v1_span_of(job->id, job->id_len));
 		if (!v1_identity_ok(v)) {
 			v1_identity_refused(v, &job->path, job->natt, &job->m.h);
@@ -274,9 +331,11 @@ static bool prepare_sign(struct v1_sa *v, struct v1_sig_job *job)
 	uint8_t id[V1_ID_HEAD + IKE_ID_MAX];
 	job->sign = true;
 	job->hash_len = ikec_prf_len(v1_auth_prf(v));
-	if (!v->own_tp || v1_auth_hash(v, v->sa.initiator, v1_span_of(id, v1_own_id(v, id)), job->own_hash))
+	struct pki_rsa *bare = v->own_tp ? NULL : bare_key(v->sa.profile);
+	if ((!v->own_tp && !bare) || v1_auth_hash(v, v->sa.initiator, v1_span_of(id, v1_own_id(v, id)), job->own_hash))
 		return false;
-	job->own = pki_tp_ref(v->own_tp);
+	job->own = v->own_tp ? pki_tp_ref(v->own_tp) : NULL;
+	job->own_rsa = bare ? pki_rsa_ref(bare) : NULL;
 	return true;
 }
 
@@ -326,6 +385,18 @@ static bool read_signed(struct v1_sa *v, struct v1_sig_job *job, const struct v1
 	return v1_auth_hash(v, !v->sa.initiator, body, job->hash) == 0;
 }
 
+/* IKE-38: a peer that shows no certificate may have a key that was entered by hand for the identity it gives. */
+static void meet_bare_key(struct v1_sa *v, struct v1_sig_job *job)
+{
+	const struct cfg_rsa_public *k;
+	struct ike_id id;
+	if (job->key != PKI_KEY_RSA || v1_find(&job->m, V1_PL_CERT, 0))
+		return;
+	v1_take_id(&id, v1_span_of(job->id, job->id_len));
+	k = v1_rsa_of_id(v, v->sa.profile, &id, CFG_RSA_SIGNATURE);
+	job->peer_rsa = k ? pki_rsa_ref(k->key) : NULL;
+}
+
 /*
  * The peer's certificate may lead to another profile than its address did (CERTMAP-5, 12), whose trust points then
  * judge it (CERTMAP-13). Our own certificate is one of that profile's.
@@ -368,6 +439,7 @@ void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const
 		return;
 	}
 	meet_certificate(v, &job->m);
+	meet_bare_key(v, job);
 	const struct cfg_ike_profile *p = v->sa.profile;
 	job->verify = true;
 	job->path = *path;

@@ -108,22 +108,39 @@ static void with_nonces(struct cv_config *c, int i)
 		cert_env_fqdn(c, i);
 }
 
-static void try(int from_host)
+static void with_signatures(struct cv_config *c, int i)
 {
-	start(with_nonces);
+	with_nonces(c, i);
+	c->allow_legacy = false;
+	c->ike_policy[0].auth = CFG_AUTH_RSA_SIG;
+}
+
+static void try_as(int from_host, void (*tweak)(struct cv_config *c, int host))
+{
+	start(tweak);
 	drop_builtin(p);
 	pair_acquire(p, from_host, 0);
 	pair_run(p, 1000);
 }
 
-static void is_up(void)
+static void try(int from_host)
+{
+	try_as(from_host, with_nonces);
+}
+
+static void is_up_by(const char *auth)
 {
 	assert_true(pair_children_agree(p, 1));
 	for (int h = 0; h < 2; h++) {
-		assert_string_equal(pair_show(p, h, "auth"), "rsa-encr");
+		assert_string_equal(pair_show(p, h, "auth"), auth);
 		assert_string_equal(pair_show(p, h, "mode"), "main");
 		assert_string_equal(pair_show(p, h, "state"), "QM_IDLE");
 	}
+}
+
+static void is_up(void)
+{
+	is_up_by("rsa-encr");
 }
 
 static void nothing_up(void)
@@ -476,6 +493,61 @@ static void not_for_encryption(void **state)
 
 #define NONCE_TEST(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
 
+/* ---- signatures with keys entered by hand ---- */
+
+/* IKE-38: no certificate anywhere: by address and by name, one key for all or one for each use, both roles; and a
+ * restart of one end, which has what it needs in its vault. */
+static void signatures(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 8; n++) {
+		reset(NULL);
+		want.by_name = n & 1;
+		want.special = n & 2;
+		try_as(n >> 2, with_signatures);
+		is_up_by("rsa-sig");
+		pair_restart(p, n >> 2);
+		is_up_by("rsa-sig");
+		teardown(NULL);
+	}
+}
+
+/* IKE-38: another key than the peer's, one for encryption only, and none at all, at either end. */
+static void wrong_signatures(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 6; n++) {
+		int host = n & 1;
+		reset(NULL);
+		want.wrong[host] = n / 2 == 0;
+		want.usage[host] = n / 2 == 1 ? CFG_RSA_ENCRYPTION : CFG_RSA_GENERAL;
+		want.no_entry[host] = n / 2 == 2;
+		try_as(0, with_signatures);
+		nothing_up();
+		teardown(NULL);
+	}
+}
+
+/* Whoever has one peer's key cannot be another: host 1 gives a name for which no key was entered. */
+static void other_name(struct cv_config *c, int i)
+{
+	with_signatures(c, i);
+	if (!i)
+		c->keyring[0].rsa[0].hostname = "gw2.example.org";
+}
+
+static void signature_of_somebody_else(void **state)
+{
+	(void)state;
+	for (int from = 0; from < 2; from++) {
+		reset(NULL);
+		want.by_name = true;
+		try_as(from, other_name);
+		nothing_up();
+		teardown(NULL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +564,9 @@ int main(void)
 		NONCE_TEST(damaged),
 		NONCE_TEST(learned),
 		NONCE_TEST(not_for_encryption),
+		NONCE_TEST(signatures),
+		NONCE_TEST(wrong_signatures),
+		NONCE_TEST(signature_of_somebody_else),
 	};
 	return cmocka_run_group_tests(tests, setup, finish);
 }

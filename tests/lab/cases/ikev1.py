@@ -187,6 +187,46 @@ def aggressive_certificates(lab):
     require(capture.count("isakmp.exchangetype == 2") == 0, "main mode after all")
 
 
+def rsa_keys(lab):
+    """IKE-38, IKE-45: signatures without certificates: each end has the other's RSA key, entered by hand by address and by name; both
+    roles; then Culvert has another key for the peer."""
+    vpn = Vpn(lab, 1)
+    pki = Pki(lab)
+    for name in ("gw1", "peer", "other"):
+        pki.key(name, "RSA")
+        pki.public(name)
+
+    def commit(key="peer", fqdn=None):
+        config = vpn.config(ike={"encryption": "aes256-cbc", "hash": "sha256", "authentication": "rsa-sig", "group": "group19"})
+        config["culvert-pki:pki"] = {"rsa-key-pair": [{"name": "gw", "general-key": str(pki.path("gw1.key"))}]}
+        profile = config["culvert-ike:ike"]["profile"][0]
+        config["culvert-ike:ike"]["keyring"] = [{"name": "lab", "rsa-public-key": [
+            {"name": "peer", "address": vpn.peer_address, "key-string": pki.public(key), **({"hostname": fqdn} if fqdn else {})}]}]
+        if fqdn:
+            profile["match-identity"] = [{"name": "peer", "type": "fqdn", "value": fqdn}]
+            profile["local-identity"] = {"type": "fqdn", "value": "gw1.lab"}
+        vpn.culvert.commit(config)
+
+    for kind, file in (("private", "peer.key"), ("pubkey", "peer.pub"), ("pubkey", "gw1.pub")):
+        (vpn.peer.work / kind).mkdir(exist_ok=True)
+        (vpn.peer.work / kind / file).write_bytes(pki.path(file).read_bytes())
+    end = {"auth": "pubkey"}
+    extra = {"local": {**end, "pubkeys": "peer.pub"}, "remote": {**end, "pubkeys": "gw1.pub"}}
+    for role, fqdn in (("initiator", None), ("responder", "peer.lab")):
+        lab.say(f"Culvert is {role}")
+        vpn.down()
+        commit(fqdn=fqdn)
+        vpn.reload_peer(extra=extra, **({"local_id": fqdn, "remote_id": "gw1.lab"} if fqdn else {}))
+        vpn.up(role).require_traffic((56,))
+        shown = vpn.culvert.cli("show", "crypto", "isakmp", "sa", "--json").stdout
+        require('"auth": "rsa-sig"' in shown and "peer_subject" not in shown, shown)
+    vpn.down()
+    commit(key="other", fqdn="peer.lab")
+    vpn.daemon.initiate(8, check=False)
+    wait_until(lambda: "the peer's signature is wrong" in lab.log_text("culvertd.log"), 10, "culvertd to refuse the signature")
+    require(vpn.daemon.child_count() == 0, vpn.daemon.sas())
+
+
 def certificates(lab):
     """IKE-37, CERTMAP-T2: main mode with RSA signatures, Culvert in both roles; a login after them; then Culvert believes another CA."""
     vpn = Vpn(lab, 1)
