@@ -370,45 +370,60 @@ static unsigned mb_collect(struct crypto_ctx *c, struct crypto_op **ops, unsigne
 	return n;
 }
 
-/* AES-GCM without detours: what follows from the session is looked at when that changes. */
+/* Operations i to end - 1 of n, all of one AES-GCM session. What follows from that is looked at once, and the keys of
+ * the next are asked for. */
+static void gcm_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned end, unsigned n)
+{
+	const struct crypto_session *s = op[i].session, *ahead = s;
+	const aes_gcm_enc_dec_t gcm = s->gcm;
+	const uint64_t aad_len = s->aad_len, icv_len = s->icv_len;
+	const bool encrypt = s->encrypt;
+	for (; i < end; i++) {
+		if (i + MB_KEYS_AHEAD >= end && i + MB_KEYS_AHEAD < n && op[i + MB_KEYS_AHEAD].session != ahead)
+			session_prefetch(ahead = op[i + MB_KEYS_AHEAD].session);
+		op[i].status = CRYPTO_OK; /* gcm_judge has the last word when decrypting */
+		gcm(&s->gcm_key, &c->gcm, op[i].data, op[i].data, op[i].data_len, op[i].nonce, op[i].aad, aad_len,
+			encrypt ? op[i].icv : c->tag[i], icv_len);
+	}
+}
+
+/* The same for the other kinds. */
+static void other_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned end)
+{
+	const struct crypto_session *s = op[i].session;
+	for (; i < end; i++)
+		if (s->gmac_init)
+			gmac_run(c, &op[i], s, c->tag[i]);
+		else
+			job_submit(c, &op[i], s, c->tag[i]);
+}
+
 static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 {
-	const struct crypto_session *s = NULL, *ahead = NULL;
-	aes_gcm_enc_dec_t gcm = NULL;
-	uint64_t aad_len = 0, icv_len = 0;
-	bool encrypt = false, decrypted = false, others = false;
+	const struct crypto_session *ahead = NULL;
+	bool decrypted = false, others = false;
+	uint32_t bad = 0;
 	for (unsigned i = 0; i < n && i < MB_KEYS_AHEAD; i++)
 		if (op[i].session != ahead)
 			session_prefetch(ahead = op[i].session);
-	for (unsigned i = 0; i < n; i++) {
-		if (i + MB_KEYS_AHEAD < n && op[i + MB_KEYS_AHEAD].session != ahead)
-			session_prefetch(ahead = op[i + MB_KEYS_AHEAD].session);
-		if (op[i].session != s) {
-			s = op[i].session;
-			gcm = s->gcm;
-			aad_len = s->aad_len;
-			icv_len = s->icv_len;
-			encrypt = s->encrypt;
-			decrypted |= !encrypt;
-			others |= !gcm;
-		}
-		if (gcm) {
-			op[i].status = CRYPTO_OK; /* gcm_judge has the last word when decrypting */
-			gcm(&s->gcm_key, &c->gcm, op[i].data, op[i].data, op[i].data_len, op[i].nonce, op[i].aad,
-				aad_len, encrypt ? op[i].icv : c->tag[i], icv_len);
-		} else if (s->gmac_init) {
-			gmac_run(c, &op[i], s, c->tag[i]);
+	for (unsigned i = 0, end; i < n; i = end) {
+		const struct crypto_session *s = op[i].session;
+		for (end = i + 1; end < n && op[end].session == s;)
+			end++;
+		if (s->gcm) {
+			decrypted |= !s->encrypt;
+			gcm_run_all(c, op, i, end, n);
 		} else {
-			job_submit(c, &op[i], s, c->tag[i]);
+			others = true;
+			other_run_all(c, op, i, end);
 		}
 	}
 	flush(c);
-	uint32_t bad = 0;
-	for (unsigned i = 0; (decrypted || others) && i < n; i++) {
+	for (unsigned i = 0; decrypted && i < n; i++)
 		if (op[i].session->gcm && !op[i].session->encrypt)
 			gcm_judge(&op[i], c->tag[i]);
+	for (unsigned i = 0; (decrypted || others) && i < n; i++)
 		bad |= op[i].status;
-	}
 	return !bad;
 }
 

@@ -27,7 +27,6 @@ enum crypto_status { CRYPTO_OK = 0, CRYPTO_AUTH_FAILED = 1, CRYPTO_ERROR = 2 };
 struct crypto_op {
 	const struct crypto_session *session;
 	uint8_t *data; /* start of the area to encrypt or decrypt, in place */
-	uint8_t *auth; /* start of the ESP header; AH: of the packet as the ICV sees it */
 	uint8_t *icv;  /* where the ICV is or goes; inbound it may be a copy */
 	uint32_t data_len;
 	uint32_t status; /* enum crypto_status, filled in by the provider */
@@ -37,6 +36,7 @@ struct crypto_op {
 		uint8_t aad[16];
 		uint32_t auth_len;
 	};
+	uint8_t *auth; /* start of the ESP header; AH: of the packet as the ICV sees it. Not needed for AES-GCM */
 };
 
 /* What a session is for. The key is only read during the call. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "fast.h"
+#include "fast_wide.h"
 
 #include <rte_ether.h>
 #include <rte_malloc.h>
@@ -10,99 +10,16 @@
 #include "trace.h"
 #include "tx.h"
 
-#define PREFETCH_AHEAD 4u
-#define ROOM 64u /* in front of a frame: outer headers, and what wide stores run over */
-
 struct fast_worker *fast_worker_create(uint32_t flows, int socket)
 {
 	const uint32_t lines = flows / FAST_WAYS;
 	struct fast_worker *f =
 		rte_zmalloc_socket("fast_worker", sizeof(*f) + lines * sizeof(f->line[0]), RTE_CACHE_LINE_SIZE, socket);
-	if (f != NULL)
+	if (f != NULL) {
 		f->line_mask = lines - 1;
-	return f;
-}
-
-/* ---- parse ---- */
-
-/* One buffer that nobody else holds, with room on both sides. */
-static inline bool buffer_ok(const struct rte_mbuf *m)
-{
-	uint64_t rearm; /* data_off, refcnt, nb_segs, port */
-	memcpy(&rearm, &m->rearm_data, sizeof(rearm));
-	uint32_t off = (uint16_t)rearm;
-	return (rearm >> 16 & 0xffffffff) == 0x00010001 && off >= ROOM && RTE_MBUF_DIRECT(m) &&
-	       off + m->data_len + ESP_TAIL_ROOM <= m->buf_len;
-}
-
-/* To the port of ESP in UDP, that is, or of IKE. */
-static inline bool is_natt(struct ip4_words h, const uint8_t *ip)
-{
-	uint16_t port;
-	memcpy(&port, ip + sizeof(struct rte_ipv4_hdr) + 2, sizeof(port));
-	return port == FAST_NATT_PORT && ip4_proto(h) == IPPROTO_UDP;
-}
-
-/* The i-th packet of the vector is the k-th that may be ESP for us. */
-static inline uint16_t take_esp(struct fast_worker *f, struct rte_mbuf *m, uint32_t i, uint32_t k, const uint8_t *ip)
-{
-	uint32_t spi;
-	memcpy(&spi, ip + fast_esp_off(ip), sizeof(spi)); /* behind a packet there is room to read */
-	rte_prefetch0(&sa_table[rte_be_to_cpu_32(spi) & (CV_SA_MAX - 1u)]);
-	f->esp_at[k] = (uint16_t)i;
-	f->esp[k] = m;
-	return FAST_TAKEN;
-}
-
-/* Sort a vector into slots, ESP and packets for the pipeline (where[]). Returns the bytes of the first two. */
-static uint64_t parse(struct fast_worker *f, const struct dp_if *ifp, struct rte_mbuf *const *pkts, unsigned n)
-{
-	const uint64_t mac = mac48(ifp->mac);
-	const uint32_t from = ifp->id;
-	uint32_t n_slot = 0, n_esp = 0, longest = 0;
-	uint64_t bytes = 0;
-	for (unsigned i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		if (i + PREFETCH_AHEAD < n) {
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], void *));
-			rte_prefetch0(pkt_meta(pkts[i + PREFETCH_AHEAD]));
-		}
-		uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *), *ip = p + sizeof(struct rte_ether_hdr);
-		const struct ip4_words h = ip4_load(ip); /* the buffer is longer than this, whatever is in it */
-		uint32_t have = m->data_len - (uint32_t)sizeof(struct rte_ether_hdr);
-		uint32_t len = rte_bswap16((uint16_t)(h.a >> 16));
-		uint16_t type;
-		memcpy(&type, p + 12, sizeof(type));
-		f->where[i] = FAST_PIPELINE;
-		if (unlikely(mac48(p) != mac || type != RTE_BE16(RTE_ETHER_TYPE_IPV4) || !buffer_ok(m) ||
-			     m->data_len < sizeof(struct rte_ether_hdr) || len < FAST_IP_MIN || len > have))
-			continue;
-		if (unlikely(!fast_header_ok(
-			    h, (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
-			continue;
-		if (fast_to_clamp(f, h, ip)) { /* what follows may be of the same flow */
-			while (++i < n)
-				f->where[i] = FAST_PIPELINE;
-			break;
-		}
-		const bool natt = is_natt(h, ip);
-		if (unlikely(natt)) {
-			f->where[i] = take_esp(f, m, i, n_esp++, ip);
-		} else if (fast_flow_ok(h)) {
-			longest = RTE_MAX(longest, len);
-			f->where[i] = (uint16_t)n_slot;
-			fast_slot_fill(f, &f->slot[n_slot++], m, ip, h, from, len);
-		} else if (ip4_proto(h) == IPPROTO_ESP) {
-			f->where[i] = take_esp(f, m, i, n_esp++, ip);
-		} else {
-			continue;
-		}
-		bytes += m->pkt_len;
+		f->wide = __builtin_cpu_supports("avx2");
 	}
-	f->n_slot = f->n_clear = n_slot;
-	f->n_esp = n_esp;
-	f->longest = longest;
-	return bytes;
+	return f;
 }
 
 /* ---- look-up ---- */
@@ -118,33 +35,49 @@ static inline bool flow_equal(const struct fast_key *a, const struct fast_key *b
 	return a->addr == b->addr && a->from == b->from && (uint32_t)a->rest == (uint32_t)b->rest;
 }
 
-/* The verdict about a flow that is not in the first way as it is. */
-static uint64_t look_further(struct fast_worker *f, const struct fast_slot *s)
+/* The verdict about the flow of slot k, which is not in the first way as it is. */
+static __rte_noinline uint64_t look_further(struct fast_worker *f, uint32_t k)
 {
-	struct fast_way *way = s->line->way;
-	if (likely(key_equal(&way[1].key, &s->key)))
+	const struct fast_key *key = &f->slot[k].key;
+	struct fast_way *way = f->slot_line[k]->way;
+	if (likely(key_equal(&way[1].key, key)))
 		return way[1].verdict;
 	for (uint32_t i = 0; i < FAST_WAYS; i++)
-		if (flow_equal(&way[i].key, &s->key))
-			return way[i].key.rest == s->key.rest ? way[i].verdict : fast_renew(f, &way[i]);
+		if (flow_equal(&way[i].key, key))
+			return way[i].key.rest == key->rest ? way[i].verdict : fast_renew(f, &way[i]);
 	return 0;
 }
 
 /* True when all slots have one verdict. */
 static bool look_up(struct fast_worker *f)
 {
-	uint64_t one = 0, all = ~UINT64_C(0);
+	uint64_t differ = 0, first = 0;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
-		struct fast_slot *s = &f->slot[i];
-		const struct fast_way *way = s->line->way;
-		if (likely(key_equal(&way[0].key, &s->key)))
-			s->verdict = way[0].verdict;
-		else
-			s->verdict = look_further(f, s);
-		one |= s->verdict;
-		all &= s->verdict;
+		struct fast_way *slot = &f->slot[i];
+		const struct fast_way *way = f->slot_line[i]->way;
+		slot->verdict = likely(key_equal(&way[0].key, &slot->key)) ? way[0].verdict : look_further(f, i);
+		if (i == 0)
+			first = slot->verdict;
+		differ |= slot->verdict ^ first;
 	}
-	return one == all;
+	return !differ;
+}
+
+/* The same, with one comparison for each. */
+FAST_WIDE static bool look_up_wide(struct fast_worker *f)
+{
+	uint64_t differ = 0, first = 0;
+	for (uint32_t i = 0; i < f->n_slot; i++) {
+		const struct fast_way *way = f->slot_line[i]->way;
+		const __m256i same = _mm256_cmpeq_epi64(wide_load(&f->slot[i]), wide_load(&way[0]));
+		/* the three words of the key */
+		const uint64_t verdict = likely((wide_mask(same) & 7u) == 7u) ? way[0].verdict : look_further(f, i);
+		f->slot[i].verdict = verdict;
+		if (i == 0)
+			first = verdict;
+		differ |= verdict ^ first;
+	}
+	return !differ;
 }
 
 /* Ask for what the verdicts name, where it is not what the one before named. */
@@ -200,14 +133,13 @@ static bool check(struct fast_worker *f, bool one_verdict)
 	if (one_verdict && f->longest <= longest(f, f->slot[0].verdict))
 		return true;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
-		struct fast_slot *s = &f->slot[i];
-		if (unlikely(s->verdict != last))
-			max = longest(f, last = s->verdict);
-		if (likely(s->len <= max))
+		if (unlikely(f->slot[i].verdict != last))
+			max = longest(f, last = f->slot[i].verdict);
+		if (likely(f->slot_len[i] <= max))
 			continue;
 		good = false;
 		if (!max) {
-			s->verdict = 0;
+			f->slot[i].verdict = 0;
 			continue;
 		}
 		for (; i < f->n_slot; i++)
@@ -221,22 +153,20 @@ static bool check(struct fast_worker *f, bool one_verdict)
 /* n slots from i on go out by one adjacency as they are. */
 static void forward(struct worker *w, uint32_t i, uint32_t n)
 {
-	struct fast_slot *slot = &w->fast->slot[i];
-	const struct adj *a = &adj_table[FAST_ADJ(slot->verdict)];
+	struct fast_worker *f = w->fast;
+	const struct adj *a = &adj_table[FAST_ADJ(f->slot[i].verdict)];
 	const __m128i l2 = fast_l2(a);
-	struct cv_if_counters *c = &w->stats->ifc[a->if_id];
-	struct rte_mbuf *out[DP_VEC];
+	const uint32_t if_id = a->if_id;
+	struct cv_if_counters *c = &w->stats->ifc[if_id];
 	uint64_t bytes = 0;
-	for (uint32_t k = 0; k < n; k++) {
-		struct fast_slot *s = &slot[k];
-		fast_take_hop(s->ip);
-		fast_frame(s->m, s->ip, s->len, l2, a->if_id);
-		bytes += s->len + sizeof(struct rte_ether_hdr);
-		out[k] = s->m;
+	for (uint32_t k = i; k < i + n; k++) {
+		fast_take_hop(f->slot_ip[k]);
+		fast_frame(f->slot_m[k], f->slot_ip[k], f->slot_len[k], l2, if_id);
+		bytes += f->slot_len[k] + sizeof(struct rte_ether_hdr);
 	}
 	c->tx_packets += n;
 	c->tx_bytes += bytes;
-	tx_put_bulk(w, a->port_id, out, n);
+	tx_put_bulk(w, a->port_id, &f->slot_m[i], n);
 }
 
 /* An adjacency that is sent to does not age. Shared between workers: written once a second only. */
@@ -305,10 +235,10 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	if (unlikely(f->changes.upto != f->generation))
 		flow_changes_read(&f->changes, f->generation);
 	f->inner.n = f->n_op = 0;
-	uint64_t bytes = parse(f, ifp, pkts, n);
+	uint64_t bytes = fast_parse(f, ifp, pkts, n);
 	if (f->n_esp)
 		fast_in(w, ifp, &bytes);
-	const bool one_verdict = look_up(f);
+	const bool one_verdict = f->wide ? look_up_wide(f) : look_up(f);
 	if (!one_verdict)
 		prefetch_named(w, f);
 	const bool all_known = check(f, one_verdict);
@@ -329,19 +259,20 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 
 /* ---- learning ---- */
 
-/* Is the IP packet the one of the slot with a hop less, or what this SA makes of it? */
-static bool as_expected(const struct fast_slot *s, const struct pkt_meta *meta, const uint8_t *ip, uint32_t len)
+/* Is the IP packet the one of this flow, of `inner` bytes, with a hop less, or what this SA makes of it? */
+static bool as_expected(
+	const struct fast_key *key, uint32_t inner, const struct pkt_meta *meta, const uint8_t *ip, uint32_t len)
 {
 	const struct ip4_words h = ip4_load(ip);
-	if ((h.a & 0xff) != 0x45 || (h.a >> 8 & 0xff) != (s->key.rest >> 8 & 0xff) ||
+	if ((h.a & 0xff) != 0x45 || (h.a >> 8 & 0xff) != (key->rest >> 8 & 0xff) ||
 		rte_bswap16((uint16_t)(h.a >> 16)) != len || meta->tunnels)
 		return false;
 	if (!(meta->flags & PKT_F_PROTECTED))
-		return len == s->len && (h.b >> 32 | (uint64_t)h.dst << 32) == s->key.addr &&
-		       ip4_proto(h) == (s->key.rest & 0xff) &&
-		       !(meta->flags & PKT_F_DECAPPED) == !(s->key.from & FAST_DECAPPED);
+		return len == inner && (h.b >> 32 | (uint64_t)h.dst << 32) == key->addr &&
+		       ip4_proto(h) == (key->rest & 0xff) &&
+		       !(meta->flags & PKT_F_DECAPPED) == !(key->from & FAST_DECAPPED);
 	const struct sa *sa = sa_get(meta->sa);
-	return sa && fast_out_can(sa) && len == fast_out_len(sa, s->len) && !memcmp(ip + 8, sa->tmpl + 8, 2) &&
+	return sa && fast_out_can(sa) && len == fast_out_len(sa, inner) && !memcmp(ip + 8, sa->tmpl + 8, 2) &&
 	       !memcmp(ip + 12, sa->tmpl + 12, 12) && !memcmp(ip + sa->outer_len, sa->tmpl + sa->outer_len, 4);
 }
 
@@ -360,17 +291,17 @@ void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj)
 	meta->flags &= ~PKT_F_LEARN;
 	if (!f || !f->open || a->l2_len != sizeof(struct rte_ether_hdr) || leaves_by_stages(a))
 		return;
-	const struct fast_slot *s = &f->slot[meta->learn];
+	const struct fast_key *key = &f->slot[meta->learn].key;
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, sizeof(struct rte_ether_hdr));
-	if (!as_expected(s, meta, ip, m->pkt_len - (uint32_t)sizeof(struct rte_ether_hdr)))
+	if (!as_expected(key, f->slot_len[meta->learn], meta, ip, m->pkt_len - (uint32_t)sizeof(struct rte_ether_hdr)))
 		return;
-	struct fast_way *way = s->line->way;
-	uint32_t at = s->victim;
-	if (flow_equal(&way[0].key, &s->key) || flow_equal(&way[1].key, &s->key)) /* twice in one vector */
-		at = flow_equal(&way[1].key, &s->key);
+	struct fast_way *way = f->slot_line[meta->learn]->way;
+	uint32_t at = fast_hash(key) >> 31 & 1u;
+	if (flow_equal(&way[0].key, key) || flow_equal(&way[1].key, key)) /* twice in one vector */
+		at = flow_equal(&way[1].key, key);
 	else if (!way[0].verdict || !way[1].verdict)
 		at = way[0].verdict != 0;
-	way[at] = (struct fast_way){.key = s->key,
+	way[at] = (struct fast_way){.key = *key,
 		.verdict = meta->flags & PKT_F_PROTECTED ? FAST_VERDICT(FAST_PROTECT, adj, meta->sa)
 							 : FAST_VERDICT(FAST_FORWARD, adj, 0)};
 }

@@ -23,7 +23,7 @@
 #ifndef DATAPLANE_FAST_H
 #define DATAPLANE_FAST_H
 
-#include <nmmintrin.h>
+#include <emmintrin.h>
 #include <string.h>
 
 #include <rte_ether.h>
@@ -40,6 +40,9 @@
 #include "worker.h"
 
 #define FAST_WAYS 2u
+/* Added to the addresses, and to ports and interface, before they are multiplied with one another. */
+#define FAST_HASH_ADDR UINT64_C(0x9e3779b97f4a7c15)
+#define FAST_HASH_REST UINT64_C(0xd6e8feb86659fd93)
 #define FAST_FLOWS_MIN 8192u /* powers of two */
 #define FAST_FLOWS_MAX 262144u
 
@@ -67,18 +70,6 @@ struct fast_line {
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct fast_line) == 64, "one cache line");
 
-/* A packet whose flow is looked up. */
-struct fast_slot {
-	struct fast_key key;
-	struct fast_line *line;
-	uint64_t verdict; /* 0 = unknown */
-	struct rte_mbuf *m;
-	uint8_t *ip;	 /* its IP header; in front there is room for a link-layer header */
-	uint32_t len;	 /* of the IP packet */
-	uint32_t victim; /* which way to give up when both are in use */
-};
-_Static_assert(sizeof(struct fast_slot) == 64, "one cache line");
-
 #define FAST_PIPELINE UINT16_MAX    /* in where[], op_slot[]: no slot, for the pipeline */
 #define FAST_TAKEN (UINT16_MAX - 1) /* in where[]: an operation on received ESP has it */
 
@@ -87,13 +78,19 @@ struct fast_worker {
 	/* the vector under way */
 	uint32_t generation, fib_generation; /* read before anything is decided */
 	struct flow_changes changes;	     /* up to generation */
-	uint32_t longest;		     /* packet in slot[] */
-	uint32_t n_slot, n_clear;	     /* received in clear the first n_clear, out of an SA the others */
-	struct fast_slot slot[DP_VEC];
-	uint16_t where[DP_VEC]; /* by place in the vector: its slot */
-	uint16_t learn[DP_VEC]; /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
-	bool open;		/* packets with PKT_F_LEARN are on their way */
-	bool clamps;		/* some interface limits TCP's segments (mss.h) */
+	uint32_t longest;		     /* packet in a slot */
+	bool wide;			     /* the CPU can do four packets at once (fast_wide.h) */
+	/* packets whose flow is looked up: received in clear the first n_clear, out of an SA the others */
+	uint32_t n_slot, n_clear;
+	struct fast_way slot[DP_VEC]; /* its verdict is 0 while it is unknown */
+	struct fast_line *slot_line[DP_VEC];
+	struct rte_mbuf *slot_m[DP_VEC];
+	uint8_t *slot_ip[DP_VEC];  /* the IP header; in front there is room for a link-layer header */
+	uint32_t slot_len[DP_VEC]; /* of the IP packet */
+	uint16_t where[DP_VEC];	   /* by place in the vector: its slot */
+	uint16_t learn[DP_VEC];	   /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
+	bool open;		   /* packets with PKT_F_LEARN are on their way */
+	bool clamps;		   /* some interface limits TCP's segments (mss.h) */
 	/* received ESP: its frames, their places in the vector; then by operation */
 	uint32_t n_esp, n_op;
 	struct rte_mbuf *esp[DP_VEC];
@@ -148,7 +145,7 @@ static inline void fast_mark(struct pkt_meta *meta, uint16_t learn)
 /* A frame with PKT_F_LEARN is about to leave by this adjacency: data at the link-layer header. */
 void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj);
 
-/* ---- between fast.c, fast_in.c and fast_out.c ---- */
+/* ---- between fast.c, fast_parse.c, fast_in.c and fast_out.c ---- */
 
 static inline uint8_t ip4_proto(struct ip4_words h)
 {
@@ -174,8 +171,18 @@ static inline bool fast_to_clamp(const struct fast_worker *f, struct ip4_words h
 	return unlikely(f->clamps) && ip4_proto(h) == IPPROTO_TCP && (ip[33] & RTE_TCP_SYN_FLAG);
 }
 
-/* Fill in a slot and ask for its line. from: the low half of fast_key.from. */
-static inline void fast_slot_fill(struct fast_worker *f, struct fast_slot *s, struct rte_mbuf *m, uint8_t *ip,
+static inline uint64_t fast_hash(const struct fast_key *key)
+{
+	const uint64_t x = key->addr, y = key->from;
+	const uint64_t sum = (uint64_t)((uint32_t)x + (uint32_t)FAST_HASH_ADDR) *
+				     ((uint32_t)(x >> 32) + (uint32_t)(FAST_HASH_ADDR >> 32)) +
+			     (uint64_t)((uint32_t)y + ((uint32_t)key->rest << 16) + (uint32_t)FAST_HASH_REST) *
+				     ((uint32_t)(y >> 32) + (uint32_t)(FAST_HASH_REST >> 32));
+	return sum >> 32 ^ sum >> 20;
+}
+
+/* Fill in slot k and ask for its line. from: the low half of fast_key.from. */
+static inline void fast_slot_fill(struct fast_worker *f, uint32_t k, struct rte_mbuf *m, uint8_t *ip,
 	struct ip4_words h, uint32_t from, uint32_t len)
 {
 	uint32_t ports;
@@ -184,23 +191,22 @@ static inline void fast_slot_fill(struct fast_worker *f, struct fast_slot *s, st
 	const struct fast_key key = {.addr = h.b >> 32 | (uint64_t)h.dst << 32,
 		.from = (uint64_t)ports << 32 | from,
 		.rest = (uint64_t)f->generation << 32 | (h.a & 0xff00) | ip4_proto(h)};
-	uint64_t hash = _mm_crc32_u64(_mm_crc32_u64((uint32_t)key.rest, key.from), key.addr);
-	s->key = key;
-	s->line = &f->line[hash & f->line_mask];
-	s->victim = (uint32_t)hash >> 31;
-	s->m = m;
-	s->ip = ip;
-	s->len = len;
-	rte_prefetch0(s->line);
+	f->slot[k].key = key;
+	f->slot_line[k] = &f->line[fast_hash(&key) & f->line_mask];
+	f->slot_m[k] = m;
+	f->slot_ip[k] = ip;
+	f->slot_len[k] = len;
+	rte_prefetch0(f->slot_line[k]);
 }
 
-/* One hop less; the checksum follows (RFC 1624). */
+/* One hop less; the checksum follows (RFC 1624). The two are in one word; neither of them borrows from the protocol
+ * between them. */
 static inline void fast_take_hop(uint8_t *p)
 {
-	struct rte_ipv4_hdr *ip = (void *)p;
-	uint32_t sum = (uint32_t)ip->hdr_checksum + RTE_BE16(0x0100);
-	ip->hdr_checksum = (uint16_t)(sum + (sum >= 0xffff));
-	ip->time_to_live--;
+	uint32_t word;
+	memcpy(&word, p + 8, sizeof(word));
+	word += 0xffff + ((uint32_t)(word >= 0xfffe0000) << 16);
+	memcpy(p + 8, &word, sizeof(word));
 }
 
 /* The link-layer header of an adjacency that has no VLAN tag, for fast_l2_put(). */
@@ -247,6 +253,9 @@ static inline uint32_t fast_esp_off(const uint8_t *ip)
 	return ip[9] == IPPROTO_UDP ? sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr)
 				    : sizeof(struct rte_ipv4_hdr);
 }
+
+/* Sort a vector into slots, ESP (esp[]) and packets for the pipeline (where[]). Returns the bytes of the first two. */
+uint64_t fast_parse(struct fast_worker *f, const struct dp_if *ifp, struct rte_mbuf *const *pkts, uint32_t n);
 
 /* Decrypt what is in esp[], and find slots for the inner packets. What cannot be decrypted here goes through the
  * pipeline: its bytes are taken off *bytes. */

@@ -190,7 +190,7 @@ static void find_slots(struct worker *w)
 			continue;
 		f->longest = RTE_MAX(f->longest, len);
 		f->op_slot[i] = (uint16_t)n_slot;
-		fast_slot_fill(f, &f->slot[n_slot++], iw->pkt[i], op->data, h, FAST_DECAPPED | last->index, len);
+		fast_slot_fill(f, n_slot++, iw->pkt[i], op->data, h, FAST_DECAPPED | last->index, len);
 	}
 	f->n_slot = n_slot;
 }
@@ -249,10 +249,10 @@ void fast_in_finish(struct worker *w, const struct dp_if *ifp)
 		for (uint32_t k = i; k < i + n; k++) {
 			if (likely(f->fresh[k]) && iw->seq[k] > run.top)
 				run.top = iw->seq[k];
-			const struct fast_slot *s = f->op_slot[k] == FAST_PIPELINE ? NULL : &f->slot[f->op_slot[k]];
-			if (likely(s && s->verdict)) {
+			const uint32_t at = f->op_slot[k];
+			if (likely(at != FAST_PIPELINE && f->slot[at].verdict)) {
 				run.packets++;
-				run.bytes += s->len;
+				run.bytes += f->slot_len[at];
 			} else {
 				long_way(w, ifp, &run, k);
 			}

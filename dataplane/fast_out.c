@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Encapsulation on the fast path: from a clear packet to the whole frame around its ESP packet in one pass. */
-#include "fast.h"
+#include "fast_wide.h"
 
 #include <rte_ether.h>
 
@@ -40,20 +40,21 @@ static struct frame_template template_of(const struct sa *sa, const struct adj *
 	};
 }
 
-/* Headers and trailer around one packet that has number seq, and the operation that encrypts it. Returns the length of
- * the outer packet. */
+/* Headers and trailer around the packet of slot i, which has number seq, and the operation that encrypts it. Returns
+ * the length of the outer packet. */
 static __rte_always_inline uint32_t encapsulate(
-	const struct frame_template *t, const struct fast_slot *s, uint32_t seq, struct crypto_op *op)
+	const struct frame_template *t, const struct fast_worker *f, uint32_t i, uint32_t seq, struct crypto_op *op)
 {
-	uint8_t *data = s->ip, *p = data - PLAIN_HEAD;
-	const uint32_t pad = (0u - (s->len + ESP_TRAILER_LEN)) & 3u, body = s->len + pad + ESP_TRAILER_LEN;
+	uint8_t *data = f->slot_ip[i], *p = data - PLAIN_HEAD;
+	const uint32_t inner_len = f->slot_len[i];
+	const uint32_t pad = (0u - (inner_len + ESP_TRAILER_LEN)) & 3u, body = inner_len + pad + ESP_TRAILER_LEN;
 	const uint32_t len = PLAIN_HEAD + body + t->icv_len, seq_be = rte_cpu_to_be_32(seq);
 	const uint64_t inner = load8(data);
 	const uint64_t tos = inner >> 8 & 0xff, total = rte_bswap16((uint16_t)len),
 		       id = rte_bswap16((uint16_t)(seq + t->id)), off = (inner >> 48 & t->df_and) | t->df_or;
 	const uint64_t sum = esp_fold(t->cksum + (uint32_t)(tos << 8) + (uint32_t)(total + id + off));
 	fast_take_hop(data);
-	esp_trailer_put(data + s->len, pad, IPPROTO_IPIP, true);
+	esp_trailer_put(data + inner_len, pad, IPPROTO_IPIP, true);
 	store8(p, t->ip[0] | tos << 8 | total << 16 | id << 32 | off << 48);
 	store8(p + 8, t->ip[1] | sum << 16);
 	store8(p + 16, t->dst_spi);
@@ -65,36 +66,117 @@ static __rte_always_inline uint32_t encapsulate(
 	op->icv = data + body;
 	_mm_store_si128((__m128i *)op->nonce, _mm_set_epi64x(seq_be, t->salt));
 	store8(op->aad, t->dst_spi >> 32 | (uint64_t)seq_be << 32);
-	fast_frame(s->m, p, len, t->l2, t->if_id);
+	fast_frame(f->slot_m[i], p, len, t->l2, t->if_id);
 	return len;
 }
 
-/* n packets of such an SA, the first with number seq. Returns the bytes of the outer packets. */
-static uint64_t plain_all(struct ipsec_worker *iw, const struct sa *sa, const struct adj *a,
-	const struct fast_slot *slot, uint32_t n, uint64_t seq, uint32_t n_op)
+/* n slots from i on into such an SA, the first with number seq. Returns the bytes of the outer packets. */
+static uint64_t plain_all(const struct frame_template *t, const struct fast_worker *f, uint32_t i, uint32_t n,
+	uint32_t seq, struct crypto_op *op)
 {
-	const struct frame_template t = template_of(sa, a);
 	uint64_t outer = 0;
 	for (uint32_t k = 0; k < n; k++)
-		outer += encapsulate(&t, &slot[k], (uint32_t)seq + k, &iw->op[n_op + k]);
+		outer += encapsulate(t, f, i + k, seq + k, &op[k]);
 	return outer;
 }
 
+/* encapsulate() for slots i to i + 3. Returns the four lengths. */
+FAST_WIDE_INLINE __m256i encapsulate_four(
+	const struct frame_template *t, const struct fast_worker *f, uint32_t i, uint32_t seq, struct crypto_op *op)
+{
+	uint8_t *const *data = &f->slot_ip[i];
+	struct rte_mbuf *const *m = &f->slot_m[i];
+	const __m256i swap32 = _mm256_setr_epi8(3, 2, 1, 0, -1, -1, -1, -1, 11, 10, 9, 8, -1, -1, -1, -1, 3, 2, 1, 0,
+		-1, -1, -1, -1, 11, 10, 9, 8, -1, -1, -1, -1);
+	__m256i a, b, row[WIDE];
+	wide_gather((const void *const *)data, 0, &a, &b);
+	const __m256i inner_len = _mm256_cvtepu32_epi64(half_load(&f->slot_len[i]));
+	const __m256i body = wide_and(_mm256_add_epi64(inner_len, wide_set(ESP_TRAILER_LEN + 3)), ~UINT64_C(3));
+	const __m256i len = _mm256_add_epi64(body, wide_set(PLAIN_HEAD + t->icv_len));
+	const __m256i number = _mm256_add_epi64(wide_set(seq), _mm256_setr_epi64x(0, 1, 2, 3));
+	const __m256i seq_be = _mm256_shuffle_epi8(number, swap32);
+	/* the outer header: what changes, and the sum over all (RFC 1071) */
+	const __m256i tos = wide_and(_mm256_srli_epi64(a, 8), 0xff), total = wide_bswap16(len, 0),
+		      id = wide_bswap16(_mm256_add_epi64(number, wide_set(t->id)), 0),
+		      off = _mm256_or_si256(wide_and(_mm256_srli_epi64(a, 48), t->df_and), wide_set(t->df_or));
+	__m256i sum = _mm256_add_epi64(_mm256_add_epi64(wide_set(t->cksum), _mm256_slli_epi64(tos, 8)),
+		_mm256_add_epi64(total, _mm256_add_epi64(id, off)));
+	sum = _mm256_add_epi64(wide_and(sum, 0xffff), _mm256_srli_epi64(sum, 16));
+	sum = _mm256_add_epi64(sum, _mm256_srli_epi64(sum, 16));
+	sum = _mm256_andnot_si256(sum, wide_set(0xffff));
+	const __m256i ip0 = _mm256_or_si256(_mm256_or_si256(wide_set(t->ip[0]), _mm256_slli_epi64(tos, 8)),
+		_mm256_or_si256(_mm256_slli_epi64(total, 16),
+			_mm256_or_si256(_mm256_slli_epi64(id, 32), _mm256_slli_epi64(off, 48))));
+	const __m256i ip1 = _mm256_or_si256(wide_set(t->ip[1]), _mm256_slli_epi64(sum, 16));
+	/* the hop of the inner one (fast_take_hop()), and its trailer (esp_trailer_put()) */
+	const __m256i hop = wide_and(b, UINT32_MAX);
+	const __m256i again = _mm256_cmpgt_epi64(hop, wide_set(0xfffdffff));
+	const __m256i hopped = _mm256_add_epi64(_mm256_add_epi64(hop, wide_set(0xffff)), wide_and(again, 0x10000));
+	const __m256i pad = _mm256_sub_epi64(body, _mm256_add_epi64(inner_len, wide_set(ESP_TRAILER_LEN)));
+	const __m256i bits = _mm256_slli_epi64(pad, 3);
+	const __m256i filling = _mm256_andnot_si256(_mm256_sllv_epi64(wide_set(UINT64_MAX), bits), wide_set(0x030201));
+	const __m256i trailer =
+		_mm256_or_si256(filling, _mm256_sllv_epi64(_mm256_or_si256(pad, wide_set(IPPROTO_IPIP << 8)), bits));
+	for (uint32_t k = 0; k < WIDE; k++) /* two bytes more in front than the link-layer header has */
+		_mm_storeu_si128((__m128i *)(data[k] - PLAIN_HEAD - 16), t->l2);
+	wide_rows(ip0, ip1, wide_set(t->dst_spi), seq_be, row); /* and the first half of the IV, which is 0 */
+	for (uint32_t k = 0; k < WIDE; k++)
+		wide_store(data[k] - PLAIN_HEAD, row[k]);
+	uint32_t iv[WIDE], hops[WIDE];
+	_mm_storeu_si128((__m128i *)iv, wide_low32(seq_be));
+	_mm_storeu_si128((__m128i *)hops, wide_low32(hopped));
+	for (uint32_t k = 0; k < WIDE; k++) {
+		memcpy(data[k] - 4, &iv[k], 4);
+		memcpy(data[k] + 8, &hops[k], 4);
+	}
+	wide_scatter(trailer, data[0] + f->slot_len[i], data[1] + f->slot_len[i + 1], data[2] + f->slot_len[i + 2],
+		data[3] + f->slot_len[i + 3]);
+	/* the operations */
+	const __m256i ptr = wide_load(data);
+	wide_rows(wide_set((uintptr_t)t->session), ptr, _mm256_add_epi64(ptr, body), body, row);
+	for (uint32_t k = 0; k < WIDE; k++)
+		wide_store(&op[k], row[k]);
+	wide_rows(wide_set(t->salt), seq_be, _mm256_or_si256(wide_set(t->dst_spi >> 32), _mm256_slli_epi64(seq_be, 32)),
+		_mm256_setzero_si256(), row);
+	for (uint32_t k = 0; k < WIDE; k++)
+		wide_store(op[k].nonce, row[k]);
+	wide_frames(m, data, len, PLAIN_HEAD, t->if_id);
+	return len;
+}
+
+/* plain_all() */
+FAST_WIDE static uint64_t plain_wide(const struct frame_template *t, const struct fast_worker *f, uint32_t i,
+	uint32_t n, uint32_t seq, struct crypto_op *op)
+{
+	__m256i sum = _mm256_setzero_si256();
+	uint64_t outer[WIDE];
+	uint32_t k;
+	for (k = 0; k + WIDE <= n; k += WIDE)
+		sum = _mm256_add_epi64(sum, encapsulate_four(t, f, i + k, seq + k, &op[k]));
+	wide_store(outer, sum);
+	for (; k < n; k++)
+		outer[0] += encapsulate(t, f, i + k, seq + k, &op[k]);
+	return outer[0] + outer[1] + outer[2] + outer[3];
+}
+_Static_assert(offsetof(struct crypto_op, status) == 28 && offsetof(struct crypto_op, nonce) == 32 &&
+		       offsetof(struct crypto_op, aad) == 48,
+	"encapsulate_four() writes them in two stores");
+
 /* The same for the other kinds, step by step as the pipeline does it. */
 static uint64_t other_all(struct ipsec_worker *iw, const struct sa *sa, const struct adj *a,
-	const struct fast_slot *slot, uint32_t n, uint64_t seq, uint32_t n_op)
+	const struct fast_worker *f, uint32_t i, uint32_t n, uint64_t seq, uint32_t n_op)
 {
 	const __m128i l2 = fast_l2(a);
 	const bool aead = sa->iv == SA_IV_AEAD, esn = sa->flags & SA_F_ESN;
 	uint64_t outer = 0;
 	for (uint32_t k = 0; k < n; k++) {
-		uint8_t *data = slot[k].ip;
+		uint8_t *data = f->slot_ip[i + k];
 		bool df;
 		const uint8_t tos = inner_tos(data, &df);
 		fast_take_hop(data);
-		uint32_t len = esp_wrap(
-			iw, sa, data, slot[k].len, IPPROTO_IPIP, tos, df, seq + k, &iw->op[n_op + k], aead, false, esn);
-		fast_frame(slot[k].m, data - esp_head(sa), len, l2, a->if_id);
+		uint32_t len = esp_wrap(iw, sa, data, f->slot_len[i + k], IPPROTO_IPIP, tos, df, seq + k,
+			&iw->op[n_op + k], aead, false, esn);
+		fast_frame(f->slot_m[i + k], data - esp_head(sa), len, l2, a->if_id);
 		outer += len;
 	}
 	return outer;
@@ -104,27 +186,29 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 {
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
-	const struct fast_slot *slot = &f->slot[i];
-	const uint32_t adj = FAST_ADJ(slot->verdict);
-	const struct sa *sa = sa_get(FAST_SA(slot->verdict));
+	const uint64_t verdict = f->slot[i].verdict;
+	const uint32_t adj = FAST_ADJ(verdict);
+	const struct sa *sa = sa_get(FAST_SA(verdict));
 	struct cv_sa_counters *c = esp_counters(w, sa);
 	const struct adj *a = &adj_table[adj];
 	uint64_t bytes = 0, outer, seq;
 	enum drop_reason why;
 	for (uint32_t k = 0; sa->flags & SA_F_BYTE_LIMIT && k < n; k++)
-		bytes += slot[k].len;
+		bytes += f->slot_len[i + k];
 	uint32_t good = esp_out_numbers(w, sa, n, bytes, &seq, &why);
 	for (uint32_t k = good; k < n; k++)
-		dp_drop1(w, slot[k].m, why);
+		dp_drop1(w, f->slot_m[i + k], why);
 	bytes = 0;
 	for (uint32_t k = 0; k < good; k++) {
-		iw->pkt[n_op + k] = slot[k].m;
-		bytes += slot[k].len;
+		iw->pkt[n_op + k] = f->slot_m[i + k];
+		bytes += f->slot_len[i + k];
 	}
-	if (likely(fast_plain(sa)))
-		outer = plain_all(iw, sa, a, slot, good, seq, n_op);
-	else
-		outer = other_all(iw, sa, a, slot, good, seq, n_op);
+	if (likely(fast_plain(sa))) {
+		const struct frame_template t = template_of(sa, a);
+		outer = f->wide && good >= WIDE ? plain_wide(&t, f, i, good, (uint32_t)seq, &iw->op[n_op])
+						: plain_all(&t, f, i, good, (uint32_t)seq, &iw->op[n_op]);
+	} else
+		outer = other_all(iw, sa, a, f, i, good, seq, n_op);
 	c->packets += good;
 	c->bytes += bytes;
 	c->last_used_s = dp_uptime_s();
