@@ -52,15 +52,25 @@ enum cfg_tunnel_mode {
 	CFG_TUNNEL_IPSEC_IPV6,
 	CFG_TUNNEL_GRE_IPV4, /* over IPv4 */
 	CFG_TUNNEL_GRE_IPV6,
+	CFG_TUNNEL_MGRE_IPV4, /* multipoint: its next hops say where */
+	CFG_TUNNEL_MGRE_IPV6,
 	CFG_TUNNEL_IPIP,  /* IPv4 in IPv4 (RFC 2003) */
 	CFG_TUNNEL_IPV6IP /* IPv6 in IPv4 (RFC 4213) */
+};
+/* A neighbour on a multipoint tunnel: its address there, and in the network outside (DMVPN-1). */
+struct cfg_tunnel_hop {
+	struct cv_addr next_hop, nbma;
+	bool multicast; /* gets a copy of every multicast packet */
+	unsigned entry; /* resolved: of the tunnel's own map, where it is protected */
 };
 /* Where a tunnel interface leads, and what protects it (VTI-16); of a template without source and destination. */
 struct cfg_tunnel {
 	enum cfg_tunnel_mode mode;
-	const char *source_if; /* NULL = source is given */
-	struct cv_addr source; /* source_if: filled in by config_resolve() */
-	struct cv_addr destination;
+	const char *source_if;	    /* NULL = source is given */
+	struct cv_addr source;	    /* source_if: filled in by config_resolve() */
+	struct cv_addr destination; /* none: multipoint */
+	struct cfg_tunnel_hop *hop;
+	unsigned n_hop;
 	const char *vrf;		  /* that routes outer packets; NULL = global (VTI-15) */
 	const char *profile;		  /* of IPsec; NULL = no protection */
 	bool shared;			  /* refused (VTI-12) */
@@ -473,7 +483,7 @@ struct cfg_manual {
 };
 
 struct cfg_map_entry {
-	uint32_t seq; /* 1..65535; of one that came from a dynamic map: place in this map << 16 | sequence there */
+	uint32_t seq; /* 1..65535; place << 16 | number there, when from a dynamic map or for a tunnel's next hop */
 	const char *dynamic_map; /* where it came from; before config_resolve(): what is to be put in its place */
 	const char *description;
 	const char *acl; /* NULL = a dynamic entry that takes any flow (IPSEC-59) */
@@ -547,6 +557,10 @@ struct cfg_crypto_map {
 };
 /* Front VRF of what ends at this interface, NULL = global: a tunnel's is not that of its own packets. */
 const struct cfg_vrf *config_front_vrf(const struct cfg_interface *i);
+/* Has it several other ends, one at each of its next hops? */
+bool config_is_multipoint(const struct cfg_tunnel *t);
+/* Outside address of its n-th other end; NULL = that was all. */
+const struct cv_addr *config_tunnel_end(const struct cfg_tunnel *t, unsigned n);
 
 /* An IPsec profile: a policy without peer and access list, for tunnels (VTI-16). */
 struct cfg_ipsec_profile {

@@ -305,7 +305,7 @@ static int check_map(struct config_check *k, const struct cfg_crypto_map *m)
 		const struct cfg_map_entry *e = &m->entry[i];
 		uint32_t order = cfg_entry_order(e->seq);
 
-		if (e->seq < 1 || (!e->dynamic_map && e->seq > 65535) ||
+		if (e->seq < 1 || (!e->dynamic_map && !m->tunnel && e->seq > 65535) ||
 			(i && order <= cfg_entry_order(m->entry[i - 1].seq)))
 			return check_fail(
 				k, PATH_ENTRY ": sequence numbers are 1..65535, unique, and ascend", ENTRY_PATH(e));

@@ -7,6 +7,7 @@
  */
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config_priv.h"
@@ -35,15 +36,39 @@ static bool is_ipsec(const struct cfg_tunnel *t)
 	return t->mode == CFG_TUNNEL_IPSEC_IPV4 || t->mode == CFG_TUNNEL_IPSEC_IPV6;
 }
 
+bool config_is_multipoint(const struct cfg_tunnel *t)
+{
+	return t->mode == CFG_TUNNEL_MGRE_IPV4 || t->mode == CFG_TUNNEL_MGRE_IPV6;
+}
+
 static bool is_gre(const struct cfg_tunnel *t)
 {
-	return t->mode == CFG_TUNNEL_GRE_IPV4 || t->mode == CFG_TUNNEL_GRE_IPV6;
+	return t->mode == CFG_TUNNEL_GRE_IPV4 || t->mode == CFG_TUNNEL_GRE_IPV6 || config_is_multipoint(t);
+}
+
+const struct cv_addr *config_tunnel_end(const struct cfg_tunnel *t, unsigned n)
+{
+	if (config_is_multipoint(t))
+		return n < t->n_hop ? &t->hop[n].nbma : NULL;
+	return n ? NULL : &t->destination;
+}
+
+static bool ends_at(const struct cfg_tunnel *t, const struct cv_addr *a)
+{
+	const struct cv_addr *end;
+
+	for (unsigned n = 0; (end = config_tunnel_end(t, n)); n++)
+		if (cv_addr_eq(end, a))
+			return true;
+	return false;
 }
 
 /* The family of outer packets. */
 static uint8_t outer_af(const struct cfg_tunnel *t)
 {
-	return t->mode == CFG_TUNNEL_IPSEC_IPV6 || t->mode == CFG_TUNNEL_GRE_IPV6 ? CV_AF_INET6 : CV_AF_INET;
+	return t->mode == CFG_TUNNEL_IPSEC_IPV6 || t->mode == CFG_TUNNEL_GRE_IPV6 || t->mode == CFG_TUNNEL_MGRE_IPV6
+		       ? CV_AF_INET6
+		       : CV_AF_INET;
 }
 
 /* CV_AF_NONE = it carries both. */
@@ -71,8 +96,8 @@ static void find_source(const struct cv_config *c, struct cfg_tunnel *t)
 				t->source = c->interface[i].addr[n].addr;
 }
 
-/* What the tunnel's one pair of SAs carries: everything (VTI-17), or the tunnel's own packets. */
-static struct cfg_acl *carried(struct cv_config *c, const struct cfg_interface *i)
+/* What the one pair of SAs with an end carries: everything (VTI-17), or the tunnel's own packets. */
+static struct cfg_acl *carried(struct cv_config *c, const struct cfg_interface *i, const struct cv_addr *end)
 {
 	const struct cfg_tunnel *t = i->tunnel;
 	struct cv_selector *sel;
@@ -88,27 +113,88 @@ static struct cfg_acl *carried(struct cv_config *c, const struct cfg_interface *
 	sel->proto = carrier(t);
 	if (!is_ipsec(t)) {
 		sel->src.lo = sel->src.hi = t->source;
-		sel->dst.lo = sel->dst.hi = t->destination;
+		sel->dst.lo = sel->dst.hi = *end;
 	}
 	return acl;
 }
 
-/* The profile's policy for this peer. */
-static struct cfg_map_entry *add_entry(
-	struct cv_config *c, const struct cfg_interface *i, const struct cfg_ipsec_profile *p, const char *ike)
+/* The profile's policy for this other end. */
+static void make_entry(struct cv_config *c, struct cfg_map_entry *e, const struct cfg_interface *i,
+	const struct cfg_ipsec_profile *p, const struct cv_addr *end)
 {
-	struct cfg_map_entry *e = config_alloc(c, 1, sizeof(*e));
-
 	*e = p->policy;
 	e->seq = 65535;
 	e->peer = config_alloc(c, 1, sizeof(*e->peer));
-	e->peer[0] = i->tunnel->destination;
+	e->peer[0] = *end;
 	e->n_peer = 1;
-	e->ike_profile = ike;
-	e->acl_ref = carried(c, i);
+	e->acl_ref = carried(c, i, end);
 	e->acl = e->acl_ref->name;
-	e->auto_start = !i->tunnel->no_initiate; /* VTI-18 */
-	return e;
+	e->auto_start = !i->tunnel->no_initiate; /* VTI-18, DMVPN-8 */
+}
+
+#define NUMBERS 65536u
+
+/* The number below the place 65535 of the entry for this address: where it is, or a free one. It follows from the
+ * address, so that entries keep theirs while others come and go; SAs are known by it. at: of each number, 1 + its
+ * entry. */
+static uint32_t number_of(const struct cfg_map_entry *entry, const uint32_t *at, const struct cv_addr *end)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (unsigned i = 0; i < sizeof(end->b); i++)
+		h = (h ^ end->b[i]) * 16777619u;
+	h = (h >> 16 ^ h) % NUMBERS;
+	while (!h || (at[h] && !cv_addr_eq(&entry[at[h] - 1].peer[0], end)))
+		h = (h + 1) % NUMBERS;
+	return h;
+}
+
+static int by_seq(const void *pa, const void *pb)
+{
+	const struct cfg_map_entry *a = pa, *b = pb;
+
+	return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+/* An entry for each address outside; next hops at the same one share it. */
+static void add_hop_entries(
+	struct cv_config *c, struct cfg_crypto_map *m, const struct cfg_interface *i, const struct cfg_ipsec_profile *p)
+{
+	struct cfg_tunnel *t = i->tunnel;
+	uint32_t *at = calloc(NUMBERS, sizeof(*at));
+
+	if (!at)
+		abort();
+	m->entry = config_alloc(c, t->n_hop, sizeof(*m->entry));
+	for (unsigned n = 0; n < t->n_hop; n++) {
+		const uint32_t number = number_of(m->entry, at, &t->hop[n].nbma);
+
+		if (at[number])
+			continue;
+		make_entry(c, &m->entry[m->n_entry], i, p, &t->hop[n].nbma);
+		m->entry[m->n_entry].seq = 65535u << CFG_PLACE_SHIFT | number;
+		at[number] = ++m->n_entry;
+	}
+	qsort(m->entry, m->n_entry, sizeof(*m->entry), by_seq);
+	for (unsigned k = 0; k < m->n_entry; k++)
+		at[m->entry[k].seq % NUMBERS] = k + 1;
+	for (unsigned n = 0; n < t->n_hop; n++)
+		t->hop[n].entry = at[number_of(m->entry, at, &t->hop[n].nbma)] - 1;
+	free(at);
+}
+
+static void add_entries(struct cv_config *c, struct cfg_crypto_map *m, const struct cfg_interface *i,
+	const struct cfg_ipsec_profile *p, const char *ike)
+{
+	if (config_is_multipoint(i->tunnel)) {
+		add_hop_entries(c, m, i, p);
+	} else {
+		m->entry = config_alloc(c, 1, sizeof(*m->entry));
+		m->n_entry = 1;
+		make_entry(c, m->entry, i, p, &i->tunnel->destination);
+	}
+	for (unsigned k = 0; k < m->n_entry; k++)
+		m->entry[k].ike_profile = ike;
 }
 
 static const char *named(struct cv_config *c, const char *fmt, const char *a, const char *b)
@@ -147,6 +233,8 @@ static int add_policy(struct config_check *k, struct cfg_interface *i)
 			PATH_IPSEC_PROFILE "/ike-profile: '%.64s' sets an inside VRF, but tunnel '%s' uses it; the "
 					   "inside VRF of a tunnel is that of its interface (VTI-14)",
 			p->name, ike, i->name);
+	if (!config_tunnel_end(i->tunnel, 0)) /* nobody to protect anything for, yet */
+		return 0;
 	*own = *from;
 	own->name = named(c, "%.64s@%s", ike, i->name);
 	/* what IPsec has inside are the tunnel's packets, or those that carry them */
@@ -154,8 +242,8 @@ static int add_policy(struct config_check *k, struct cfg_interface *i)
 	own->inside_global = !own->vrf;
 	own->builtin = true;
 	i->crypto_map = named(c, "%s-head-0%s", i->name, "");
-	*m = (struct cfg_crypto_map){.name = i->crypto_map, .n_entry = 1, .tunnel = i};
-	m->entry = add_entry(c, i, p, own->name);
+	*m = (struct cfg_crypto_map){.name = i->crypto_map, .tunnel = i};
+	add_entries(c, m, i, p, own->name);
 	c->n_map++;
 	c->n_ike_profile++;
 	return 0;
@@ -220,15 +308,66 @@ static int check_protection(struct config_check *k, const struct cfg_interface *
 	return 0;
 }
 
-/* Could a packet that comes be for either? Nor can IKE tell two protected ones between the same ends apart. */
+static bool share_an_end(const struct cfg_tunnel *a, const struct cfg_tunnel *b)
+{
+	const struct cv_addr *end;
+
+	for (unsigned n = 0; (end = config_tunnel_end(a, n)); n++)
+		if (ends_at(b, end))
+			return true;
+	return false;
+}
+
+/* Could a packet that comes be for either? A multipoint tunnel takes those from anyone that no other takes. Nor can IKE
+ * tell two protected ones between the same ends apart. */
 static bool same_packets(const struct cfg_tunnel *a, const struct cfg_tunnel *b)
 {
-	if (a->vrf_ref != b->vrf_ref || !cv_addr_eq(&a->source, &b->source) ||
-		!cv_addr_eq(&a->destination, &b->destination))
+	if (a->vrf_ref != b->vrf_ref || !cv_addr_eq(&a->source, &b->source))
 		return false;
-	if (a->profile && b->profile)
+	if (a->profile && b->profile && share_an_end(a, b))
 		return true;
-	return carrier(a) == carrier(b) && a->has_key == b->has_key && a->key == b->key;
+	return carrier(a) == carrier(b) && a->has_key == b->has_key && a->key == b->key &&
+	       config_is_multipoint(a) == config_is_multipoint(b) &&
+	       (config_is_multipoint(a) || cv_addr_eq(&a->destination, &b->destination));
+}
+
+/* The other ends, each of which must be a host of the family of outer packets that is not this router. */
+static int check_ends(struct config_check *k, const struct cfg_interface *i, uint8_t af)
+{
+	const struct cfg_tunnel *t = i->tunnel;
+	const bool multipoint = config_is_multipoint(t);
+	const struct cv_addr *end;
+	char text[CV_ADDR_STR];
+
+	if (multipoint && t->destination.af)
+		return check_fail(k,
+			PATH_TUNNEL
+			"/destination: a multipoint tunnel has none (DMVPN-19); name next hops, or use mode "
+			"gre-ipv4 or gre-ipv6",
+			i->name);
+	if (multipoint && t->sequence)
+		return check_fail(
+			k, PATH_TUNNEL "/sequence: not on a multipoint tunnel: numbers are between two ends", i->name);
+	for (unsigned n = 0; (end = config_tunnel_end(t, n)); n++) {
+		const char *why = end->af != af || cv_addr_is_zero(end)
+					  ? "a host address of the family of the mode (VTI-8)"
+				  : cv_addr_eq(&t->source, end) ? "is the tunnel's own source"
+								: NULL;
+
+		if (why && multipoint)
+			return check_fail(k, PATH_TUNNEL "/next-hop[address='%s']/nbma-address: %s", i->name,
+				cv_addr_str(&t->hop[n].next_hop, text), why);
+		if (why)
+			return check_fail(k, PATH_TUNNEL "/destination: %s", i->name, why);
+	}
+	for (unsigned n = 0; n < t->n_hop; n++)
+		for (unsigned a = 0; a < i->n_addr; a++)
+			if (cv_addr_eq(&i->addr[a].addr, &t->hop[n].next_hop))
+				return check_fail(k,
+					PATH_TUNNEL "/next-hop[address='%s']/address: is this router's own address on "
+						    "the tunnel",
+					i->name, cv_addr_str(&t->hop[n].next_hop, text));
+	return 0;
 }
 
 int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
@@ -238,23 +377,26 @@ int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
 
 	if (!t)
 		return check_fail(k, PATH_TUNNEL ": missing; a tunnel interface needs one", i->name);
-	if (t->destination.af != af || cv_addr_is_zero(&t->destination))
-		return check_fail(
-			k, PATH_TUNNEL "/destination: a host address of the family of the mode (VTI-8)", i->name);
+	int r = check_ends(k, i, af);
+
+	if (r)
+		return r;
 	if (t->source_if && t->source.af != af)
 		return check_fail(k, PATH_TUNNEL "/source-interface: '%s' has no address of the family of the mode",
 			i->name, t->source_if);
 	if (t->source.af != af || cv_addr_is_zero(&t->source))
 		return check_fail(
 			k, PATH_TUNNEL "/source-address: a host address of the family of the mode (VTI-8)", i->name);
-	if (cv_addr_eq(&t->source, &t->destination))
-		return check_fail(k, PATH_TUNNEL "/destination: is the tunnel's own source", i->name);
 	for (const struct cfg_interface *o = k->c->interface; o < i; o++)
 		if (o->tunnel && same_packets(o->tunnel, t))
 			return check_fail(k,
-				PATH_TUNNEL "/destination: tunnel '%s' has the same source and destination; give one "
-					    "of them another source",
-				i->name, o->name);
+				PATH_TUNNEL "/%s: tunnel '%s' has the same source and %s; give one of them another "
+					    "source%s",
+				i->name, config_is_multipoint(t) ? "next-hop" : "destination", o->name,
+				config_is_multipoint(t) ? "is multipoint with the same key, or both are protected to "
+							  "the same address outside"
+							: "destination",
+				config_is_multipoint(t) ? " or key" : "");
 	if (!is_gre(t) && (t->has_key || t->checksum || t->sequence))
 		return check_fail(k, PATH_TUNNEL "/mode: key, checksum and sequence are GRE's", i->name);
 	for (unsigned n = 0; inside && n < i->n_addr; n++)
@@ -268,6 +410,7 @@ int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
 struct shared_peer {
 	struct config_check *k;
 	const struct cfg_interface *tunnel;
+	const struct cv_addr *end; /* of the tunnel */
 };
 
 /* Does the map end at the tunnel's source, too? */
@@ -295,14 +438,13 @@ static bool warn_shared(void *arg, const struct cfg_map_entry *e)
 	bool named = false;
 
 	for (unsigned i = 0; i < e->n_peer; i++)
-		named |= cv_addr_eq(&e->peer[i], &t->destination);
+		named |= cv_addr_eq(&e->peer[i], x->end);
 	if (named && !e->map->tunnel && e->profile_ref->version == p->version && ends_at_source(x->k->c, e->map, t))
 		check_warn(x->k,
-			PATH_ENTRY "/peer: %s is the destination of tunnel '%s', too, from the same address %s; an IKE "
+			PATH_ENTRY "/peer: %s is the other end of tunnel '%s', too, from the same address %s; an IKE "
 				   "SA serves one of the two, and which one a peer that begins means cannot be known "
 				   "(VTI-9): give one of them another local address, or another version of IKE",
-			ENTRY_PATH(e), cv_addr_str(&t->destination, peer), x->tunnel->name,
-			cv_addr_str(&t->source, local));
+			ENTRY_PATH(e), cv_addr_str(x->end, peer), x->tunnel->name, cv_addr_str(&t->source, local));
 	return true;
 }
 
@@ -311,22 +453,22 @@ void config_warn_shared_peers(struct config_check *k)
 	for (unsigned i = 0; i < k->c->n_interface; i++) {
 		struct shared_peer x = {.k = k, .tunnel = &k->c->interface[i]};
 
-		if (is_protected(x.tunnel))
-			config_peer_entries(k->c, &x.tunnel->tunnel->destination, warn_shared, &x);
+		for (unsigned n = 0; is_protected(x.tunnel) && (x.end = config_tunnel_end(x.tunnel->tunnel, n)); n++)
+			config_peer_entries(k->c, x.end, warn_shared, &x);
 	}
 }
 
 /* ---- loops ---- */
 
-/* VTI-41. The longest configured prefix to the destination in the VRF of the outer packets. */
-static const struct cfg_route *way_to(const struct cv_config *c, const struct cfg_tunnel *t)
+/* VTI-41. The longest configured prefix to an other end in the VRF of the outer packets. */
+static const struct cfg_route *way_to(const struct cv_config *c, const struct cfg_tunnel *t, const struct cv_addr *end)
 {
 	const struct cfg_route *best = NULL;
 
 	for (unsigned i = 0; i < c->n_route; i++) {
 		const struct cfg_route *r = &c->route[i];
 
-		if (r->vrf_ref == t->vrf_ref && cv_prefix_contains(&r->prefix, &t->destination) &&
+		if (r->vrf_ref == t->vrf_ref && cv_prefix_contains(&r->prefix, end) &&
 			(!best || r->prefix.len > best->prefix.len))
 			best = r;
 	}
@@ -366,11 +508,11 @@ static bool leads_into(const struct cv_config *c, const struct cfg_route *r, con
 	return by == tunnel;
 }
 
-static int check_path(struct config_check *k, const struct cfg_interface *i)
+static int check_path(struct config_check *k, const struct cfg_interface *i, const struct cv_addr *end)
 {
 	const struct cfg_interface *by = NULL;
-	const struct cfg_route *r = way_to(k->c, i->tunnel);
-	int len = connected(k->c, i->tunnel->vrf_ref, &i->tunnel->destination, &by);
+	const struct cfg_route *r = way_to(k->c, i->tunnel, end);
+	int len = connected(k->c, i->tunnel->vrf_ref, end, &by);
 	bool loop = by == i && (!r || len >= r->prefix.len);
 	char text[CV_ADDR_STR];
 
@@ -379,17 +521,21 @@ static int check_path(struct config_check *k, const struct cfg_interface *i)
 	if (!loop)
 		return 0;
 	return check_fail(k,
-		PATH_TUNNEL "/destination: the way to %s leads into this tunnel itself (VTI-41); add a more specific "
+		PATH_TUNNEL "/%s: the way to %s leads into this tunnel itself (VTI-41); add a more specific "
 			    "route to it outside the tunnel",
-		i->name, cv_addr_str(&i->tunnel->destination, text));
+		i->name, config_is_multipoint(i->tunnel) ? "next-hop" : "destination", cv_addr_str(end, text));
 }
 
 int config_check_tunnel_paths(struct config_check *k)
 {
 	int r = 0;
 
-	for (unsigned i = 0; !r && i < k->c->n_interface; i++)
-		if (k->c->interface[i].type == CFG_IF_TUNNEL)
-			r = check_path(k, &k->c->interface[i]);
+	for (unsigned i = 0; !r && i < k->c->n_interface; i++) {
+		const struct cfg_interface *ifc = &k->c->interface[i];
+		const struct cv_addr *end;
+
+		for (unsigned n = 0; !r && ifc->type == CFG_IF_TUNNEL && (end = config_tunnel_end(ifc->tunnel, n)); n++)
+			r = check_path(k, ifc, end);
+	}
 	return r;
 }

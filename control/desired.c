@@ -186,18 +186,23 @@ static void build_tunnel(struct cv_tunnel *m, const struct cfg_tunnel *t)
 		[CFG_TUNNEL_IPSEC_IPV6] = {CV_TUNNEL_IPSEC, CV_AF_INET6},
 		[CFG_TUNNEL_GRE_IPV4] = {CV_TUNNEL_GRE, CV_AF_NONE},
 		[CFG_TUNNEL_GRE_IPV6] = {CV_TUNNEL_GRE, CV_AF_NONE},
+		[CFG_TUNNEL_MGRE_IPV4] = {CV_TUNNEL_GRE, CV_AF_NONE},
+		[CFG_TUNNEL_MGRE_IPV6] = {CV_TUNNEL_GRE, CV_AF_NONE},
 		[CFG_TUNNEL_IPIP] = {CV_TUNNEL_IPIP, CV_AF_INET},
 		[CFG_TUNNEL_IPV6IP] = {CV_TUNNEL_IPIP, CV_AF_INET6}};
 
 	m->mode = what[t->mode].mode;
 	m->inner_af = what[t->mode].inner_af;
 	m->flags = (t->profile ? CV_TUNNEL_F_PROTECTED : 0) | (t->has_key ? CV_TUNNEL_F_KEY : 0) |
-		   (t->checksum ? CV_TUNNEL_F_CHECKSUM : 0) | (t->sequence ? CV_TUNNEL_F_SEQUENCE : 0);
+		   (t->checksum ? CV_TUNNEL_F_CHECKSUM : 0) | (t->sequence ? CV_TUNNEL_F_SEQUENCE : 0) |
+		   (config_is_multipoint(t) ? CV_TUNNEL_F_MULTIPOINT : 0);
 	m->ttl = t->ttl ? t->ttl : 255;
 	m->key = t->key;
 	m->front_vrf = vrf_id(t->vrf_ref);
 	m->src = t->source;
 	m->dst = t->destination;
+	if (config_is_multipoint(t))
+		m->dst.af = t->source.af;
 }
 
 static uint8_t urpf(const struct cfg_urpf *u)
@@ -493,6 +498,36 @@ static int build_spds(struct build *b)
 	return r;
 }
 
+/* ---- next hops of multipoint tunnels ---- */
+
+/* What build_rules() has made of the first entry of a tunnel's map: one rule for each entry, in their order. */
+static const struct rule_ref *first_rule(const struct desired *d, const struct cfg_crypto_map *m)
+{
+	for (unsigned i = 0; m && i < d->n_rule; i++)
+		if (d->rule[i].entry == m->entry)
+			return &d->rule[i];
+	return NULL;
+}
+
+static void build_hops(struct build *b, const struct cfg_interface *i)
+{
+	const struct rule_ref *rule = i->tunnel && i->tunnel->n_hop ? first_rule(b->d, i->map_ref) : NULL;
+
+	for (unsigned n = 0; i->tunnel && n < i->tunnel->n_hop; n++) {
+		const struct cfg_tunnel_hop *h = &i->tunnel->hop[n];
+		char text[CV_ADDR_STR];
+		struct cv_tunnel_hop *m;
+
+		desired_path(b, PATH_TUNNEL "/next-hop[address='%s']", i->name, cv_addr_str(&h->next_hop, text));
+		m = desired_add(b, OBJ_HOP, sizeof(*m));
+		m->ref.if_id = i->id;
+		m->ref.next_hop = h->next_hop;
+		m->outer = h->nbma;
+		m->rule_id = rule ? rule[h->entry].rule_id : 0;
+		m->flags = h->multicast ? CV_TUNNEL_HOP_MULTICAST : 0;
+	}
+}
+
 /* ---- all of it ---- */
 
 static int build_all(struct build *b)
@@ -514,6 +549,8 @@ static int build_all(struct build *b)
 		build_route(b, &c->route[i]);
 	if (!r)
 		r = build_spds(b);
+	for (unsigned i = 0; !r && i < c->n_interface; i++)
+		build_hops(b, &c->interface[i]);
 	return r ? r : desired_qos(b);
 }
 

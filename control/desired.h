@@ -20,6 +20,7 @@ enum obj_kind {
 	OBJ_IF,
 	OBJ_VLAN,
 	OBJ_ADDR,
+	OBJ_HOP,
 	OBJ_ROUTE,
 	OBJ_SPD,
 	OBJ_RULE,

@@ -20,6 +20,7 @@ static const struct {
 	[OBJ_IF] = {CV_CMD_IF_SET, CV_CMD_IF_DEL, sizeof(uint32_t)},
 	[OBJ_VLAN] = {CV_CMD_IF_SET, CV_CMD_IF_DEL, sizeof(uint32_t)},
 	[OBJ_ADDR] = {CV_CMD_IF_ADDR_ADD, CV_CMD_IF_ADDR_DEL, sizeof(struct cv_if_addr)},
+	[OBJ_HOP] = {CV_CMD_TUNNEL_HOP_SET, CV_CMD_TUNNEL_HOP_DEL, sizeof(struct cv_tunnel_hop_ref)},
 	[OBJ_ROUTE] = {CV_CMD_ROUTE_SET, CV_CMD_ROUTE_DEL, sizeof(struct cv_route_ref)},
 	[OBJ_SPD] = {CV_CMD_SPD_SET, CV_CMD_SPD_DEL, sizeof(uint32_t)},
 	[OBJ_RULE] = {CV_CMD_SPD_RULE_SET, CV_CMD_SPD_RULE_DEL, sizeof(struct cv_spd_rule_ref)},

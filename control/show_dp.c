@@ -89,12 +89,26 @@ void show_engine(struct show *s)
 
 /* ---- interfaces ---- */
 
+static void hops_array(json_t *list, const struct cfg_tunnel *t)
+{
+	for (unsigned i = 0; i < t->n_hop; i++) {
+		json_t *o = json_object();
+
+		set_addr(o, "address", &t->hop[i].next_hop);
+		set_addr(o, "nbma_address", &t->hop[i].nbma);
+		set_flag(o, "multicast", t->hop[i].multicast);
+		json_array_append_new(list, o);
+	}
+}
+
 static json_t *tunnel_object(const struct cfg_tunnel *t)
 {
 	static const char *const mode[] = {[CFG_TUNNEL_IPSEC_IPV4] = "IPsec/IP",
 		[CFG_TUNNEL_IPSEC_IPV6] = "IPsec/IPv6",
 		[CFG_TUNNEL_GRE_IPV4] = "GRE/IP",
 		[CFG_TUNNEL_GRE_IPV6] = "GRE/IPv6",
+		[CFG_TUNNEL_MGRE_IPV4] = "multi-GRE/IP",
+		[CFG_TUNNEL_MGRE_IPV6] = "multi-GRE/IPv6",
 		[CFG_TUNNEL_IPIP] = "IP/IP",
 		[CFG_TUNNEL_IPV6IP] = "IPv6/IP"};
 	json_t *o = json_object();
@@ -108,6 +122,8 @@ static json_t *tunnel_object(const struct cfg_tunnel *t)
 	set_flag(o, "responder_only", t->no_initiate);
 	set_str(o, "vrf", t->vrf);
 	set_str(o, "profile", t->profile);
+	if (config_is_multipoint(t))
+		hops_array(set_array(o, "next_hops"), t);
 	if (!t->ttl)
 		return o;
 	set_int(o, "ttl", t->ttl);

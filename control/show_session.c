@@ -293,9 +293,10 @@ static void gather_interfaces(struct sessions *x)
 {
 	for (unsigned i = 0; x->cfg && i < x->cfg->n_interface; i++) {
 		const struct cfg_interface *ifc = &x->cfg->interface[i];
+		const struct cv_addr *end;
 
-		if (ifc->tunnel)
-			add_place(x, ifc, &ifc->tunnel->source, ifc->tunnel->destination);
+		for (unsigned j = 0; ifc->tunnel && (end = config_tunnel_end(ifc->tunnel, j)); j++)
+			add_place(x, ifc, &ifc->tunnel->source, *end);
 		for (unsigned j = 0; !ifc->tunnel && j < ifc->n_addr; j++)
 			add_place(x, ifc, &ifc->addr[j].addr, (struct cv_addr){0});
 	}

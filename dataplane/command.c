@@ -17,6 +17,7 @@
 #include "punt.h"
 #include "qos.h"
 #include "trace.h"
+#include "tunnel_hop.h"
 #include "txn.h"
 #include "validate.h"
 #include "vrf.h"
@@ -25,7 +26,7 @@
 
 /* Order of prepare and publish: what others refer to comes first. */
 const struct dp_module *const dp_modules[] = {&platform_module, &vrf_module, &port_module, &acl_module, &iface_module,
-	&fib_module, &spd_module, &sa_module, &qos_module, NULL};
+	&tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module, NULL};
 
 static struct command_conf conf;
 static struct cv_chan *chan;
@@ -47,6 +48,9 @@ static const struct dp_module *owner_of(uint16_t type)
 	case CV_CMD_IF_ADDR_ADD:
 	case CV_CMD_IF_ADDR_DEL:
 		return &iface_module;
+	case CV_CMD_TUNNEL_HOP_SET:
+	case CV_CMD_TUNNEL_HOP_DEL:
+		return &tunnel_hop_module;
 	case CV_CMD_ROUTE_SET:
 	case CV_CMD_ROUTE_DEL:
 		return &fib_module;

@@ -146,7 +146,8 @@ struct dp_module {
 	void (*abort)(void);
 };
 
-/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, fib, spd, sa, qos. Ends with NULL.
+/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, tunnel-hop, fib, spd, sa, qos.
+ * Ends with NULL.
  */
 extern const struct dp_module *const dp_modules[];
 

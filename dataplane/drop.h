@@ -31,6 +31,7 @@
 	X(TUNNEL_UNKNOWN, "tunnel-unknown", "GRE or IP in IP to ourselves, from nobody that a tunnel leads to")        \
 	X(TUNNEL_MALFORMED, "tunnel-malformed",                                                                        \
 		"GRE header that is too short, or has a wrong checksum, version or protocol")                          \
+	X(TUNNEL_HOP, "tunnel-next-hop", "a multipoint tunnel does not know where the next hop is")                    \
 	X(TUNNEL_SEQUENCE, "tunnel-sequence", "GRE sequence number is missing or not above the last (RFC 2890)")       \
 	X(TX_FULL, "tx-full", "transmit queue of the device was full")                                                 \
 	X(LOCAL_UNKNOWN, "local-no-listener", "addressed to this router, but nothing listens")                         \

@@ -66,17 +66,17 @@ bool fib_is_local(uint32_t vrf_id, const struct cv_addr *a)
 	return FIB_KIND(fib_lookup(vrf_id, a)) == FIB_LOCAL;
 }
 
-static uint16_t word_mtu(uint32_t word, uint8_t af)
+static uint16_t word_mtu(uint32_t word, const struct cv_addr *dst)
 {
 	if (FIB_KIND(word) == FIB_ADJ)
 		return adj_table[FIB_NUM(word)].mtu;
 	if (FIB_KIND(word) == FIB_TUNNEL)
-		return tunnel_mtu(FIB_NUM(word), af);
+		return tunnel_mtu(word, dst);
 	if (FIB_KIND(word) != FIB_GLEAN)
 		return 0;
 	const struct dp_if *ifp = iface_get(FIB_NUM(word));
 
-	return ifp ? iface_mtu(ifp, af) : 0;
+	return ifp ? iface_mtu(ifp, dst->af) : 0;
 }
 
 uint16_t fib_path_mtu(uint32_t vrf_id, const struct cv_addr *dst)
@@ -85,9 +85,9 @@ uint16_t fib_path_mtu(uint32_t vrf_id, const struct cv_addr *dst)
 	uint16_t least = 0;
 
 	if (FIB_KIND(word) != FIB_GROUP)
-		return word_mtu(word, dst->af);
+		return word_mtu(word, dst);
 	for (unsigned i = 0; i < FIB_GROUP_BUCKETS; i++) {
-		uint16_t mtu = word_mtu(fib_groups[FIB_NUM(word)].bucket[i], dst->af);
+		uint16_t mtu = word_mtu(fib_groups[FIB_NUM(word)].bucket[i], dst);
 
 		if (mtu && (!least || mtu < least))
 			least = mtu;

@@ -21,11 +21,17 @@ enum fib_kind {
 	FIB_BLACKHOLE = 4, /* discard */
 	FIB_GROUP = 5,	   /* ECMP: number: group */
 	FIB_BROADCAST = 6, /* subnet broadcast address; number: interface id */
-	FIB_TUNNEL = 7,	   /* into a tunnel (tunnel.h); number: interface id */
+	FIB_TUNNEL = 7,	   /* into a tunnel (tunnel.h); number: see FIB_TUNNEL_WORD */
 };
 #define FIB_WORD(kind, num) ((uint32_t)(kind) << 28 | (uint32_t)(num))
 #define FIB_KIND(word) ((enum fib_kind)((word) >> 28))
 #define FIB_NUM(word) ((word)&0x0fffffffu)
+
+/* Into a tunnel; hop: next hop of a multipoint one (tunnel_hop.h), 0 = the destination itself, or there is one end. */
+#define FIB_TUNNEL_WORD(if_id, hop) FIB_WORD(FIB_TUNNEL, (uint32_t)(hop) << 12 | (uint32_t)(if_id))
+#define FIB_TUNNEL_IF(word) ((word)&0xfffu)
+#define FIB_TUNNEL_HOP(word) (FIB_NUM(word) >> 12)
+_Static_assert(CV_IF_MAX == 1u << 12, "interface ids in route words");
 
 #define FIB_GROUP_BUCKETS 64u
 /* Weighted next hops spread over buckets; a bucket holds a FIB_ADJ, FIB_GLEAN, FIB_TUNNEL or FIB_BLACKHOLE word. */
@@ -88,6 +94,8 @@ int fib_if_prefix_add(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word)
 int fib_if_prefix_del(uint32_t vrf_id, const struct cv_prefix *p, uint32_t word);
 /* The state of this interface changed: routes through it must be looked at again in prepare. */
 void fib_if_changed(uint32_t if_id);
+/* What this address, as a gateway, leads to has changed (tunnel_hop.c). */
+void fib_gateway_changed(uint32_t vrf_id, const struct cv_addr *gateway);
 
 /* ---- main: called by host_route.c, as a transaction of its own that ends with fib_module.prepare and publish ---- */
 /* The kernel's route to a prefix, beside a configured one; the lower distance is used. named: a number for sweeping. 0

@@ -407,7 +407,7 @@ static inline bool resolve(struct worker *w, struct rte_mbuf *m)
 				neigh_key4(rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->dst_addr));
 		return true;
 	case FIB_TUNNEL:
-		meta->if_tx = FIB_NUM(word);
+		meta->if_tx = FIB_TUNNEL_IF(word);
 		meta->adj = word;
 		return true;
 	case FIB_LOCAL: /* made here, for ourselves */

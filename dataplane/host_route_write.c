@@ -23,8 +23,9 @@ static uint32_t way_out(uint32_t word)
 	case FIB_ADJ:
 		return adj_table[FIB_NUM(word)].if_id;
 	case FIB_GLEAN:
-	case FIB_TUNNEL:
 		return FIB_NUM(word);
+	case FIB_TUNNEL:
+		return FIB_TUNNEL_IF(word);
 	default:
 		return 0;
 	}

@@ -22,15 +22,18 @@ static uint32_t leaves_by(uint32_t if_id)
 
 		if (!ifp || ifp->type != CV_IF_TUNNEL)
 			return if_id;
-		uint32_t word = fib_lookup(ifp->tunnel.front_vrf, &ifp->tunnel.dst);
+		const bool multipoint = ifp->tunnel.flags & CV_TUNNEL_F_MULTIPOINT; /* that which has its source */
+		uint32_t word = fib_lookup(ifp->tunnel.front_vrf, multipoint ? &ifp->tunnel.src : &ifp->tunnel.dst);
 
+		if (multipoint)
+			return FIB_KIND(word) == FIB_LOCAL ? FIB_NUM(word) : 0;
 		if (FIB_KIND(word) == FIB_GROUP)
 			word = fib_pick(word, 0);
 		if (FIB_KIND(word) == FIB_ADJ)
 			return adj_table[FIB_NUM(word)].if_id;
 		if (FIB_KIND(word) != FIB_GLEAN && FIB_KIND(word) != FIB_TUNNEL)
 			return 0;
-		if_id = FIB_NUM(word);
+		if_id = FIB_KIND(word) == FIB_TUNNEL ? FIB_TUNNEL_IF(word) : FIB_NUM(word);
 	}
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "neigh.h"
 #include "rib_gateway.h"
 #include "rib_store.h"
+#include "tunnel_hop.h"
 #include "vrf.h"
 
 #define RIB_DEPTH 8u /* gateways behind gateways */
@@ -260,6 +261,20 @@ void fib_if_changed(uint32_t if_id)
 	rib.if_changed[if_id] = rib.if_any = true;
 }
 
+static int look_again(struct rib_prefix *rp)
+{
+	txn_touch(rp);
+	return 0;
+}
+
+void fib_gateway_changed(uint32_t vrf_id, const struct cv_addr *gateway)
+{
+	const struct cv_prefix p = {.addr = *gateway, .len = (uint8_t)cv_addr_bits_of(gateway->af)};
+
+	txn_open();
+	(void)rib_gateway_each(vrf_id, &p, look_again);
+}
+
 /* ---- resolution ---- */
 
 /* The word an interface's own prefix gives: our address before broadcast before connected. 0 = none. */
@@ -313,6 +328,18 @@ static enum fib_kind link_kind(uint32_t if_id)
 	return iface_staged(if_id)->type == CV_IF_TUNNEL ? FIB_TUNNEL : FIB_GLEAN;
 }
 
+/* By a gateway into a tunnel. One with one other end leads there, whatever that is called; a multipoint one has to know
+ * where the gateway is. */
+static bool add_tunnel(struct resolution *res, uint32_t if_id, const struct cv_addr *gw, uint32_t share)
+{
+	uint32_t hop = 0;
+
+	if (iface_staged(if_id)->tunnel.flags & CV_TUNNEL_F_MULTIPOINT && !(hop = tunnel_hop_staged(if_id, gw)))
+		return false;
+	add_member(res, FIB_TUNNEL_WORD(if_id, hop), share);
+	return true;
+}
+
 /* The routes on the way of a resolution: one met again is a loop. */
 struct trail {
 	const struct rib_prefix *rp[RIB_DEPTH];
@@ -332,10 +359,8 @@ static bool resolve_gateway(const struct cv_nexthop *nh, uint32_t share, struct 
 			return false;
 		uint32_t w = if_word(q);
 
-		if (FIB_KIND(w) == FIB_TUNNEL) { /* has one other end, whatever it is called */
-			add_member(res, w, share);
-			return true;
-		}
+		if (FIB_KIND(w) == FIB_TUNNEL)
+			return add_tunnel(res, FIB_TUNNEL_IF(w), &nh->gw, share);
 		if (w)
 			return FIB_KIND(w) == FIB_GLEAN && add_adjacency(res, FIB_NUM(w), &nh->gw, share);
 		if (q->cur.route && resolve_route(q, share, t, res))
@@ -360,10 +385,8 @@ static bool resolve_nexthop(const struct cv_nexthop *nh, uint32_t share, struct 
 	default:
 		if (nh->if_id && !if_usable(nh->if_id))
 			return false;
-		if (nh->if_id && link_kind(nh->if_id) == FIB_TUNNEL) {
-			add_member(res, FIB_WORD(FIB_TUNNEL, nh->if_id), share);
-			return true;
-		}
+		if (nh->if_id && link_kind(nh->if_id) == FIB_TUNNEL)
+			return add_tunnel(res, nh->if_id, &nh->gw, share);
 		if (nh->if_id)
 			return add_adjacency(res, nh->if_id, &nh->gw, share);
 		return resolve_gateway(nh, share, t, res);
@@ -732,8 +755,10 @@ static void dump_gateway(struct cv_nexthop *nh)
 {
 	uint32_t w = fib_pick(fib_lookup(nh->vrf_id, &nh->gw), 0);
 
-	if (FIB_KIND(w) == FIB_GLEAN || FIB_KIND(w) == FIB_TUNNEL)
+	if (FIB_KIND(w) == FIB_GLEAN)
 		nh->if_id = FIB_NUM(w);
+	else if (FIB_KIND(w) == FIB_TUNNEL)
+		nh->if_id = FIB_TUNNEL_IF(w);
 	else if (FIB_KIND(w) == FIB_ADJ)
 		nh->if_id = adj_table[FIB_NUM(w)].if_id;
 }

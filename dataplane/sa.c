@@ -488,7 +488,7 @@ static void rebind(const struct sa *sa)
 {
 	spd_rule_rebind(sa->rule_id);
 	if (sa->conf.tunnel_if)
-		tunnel_use_sa(sa->conf.tunnel_if, sa_rule_first(sa->rule_id));
+		tunnel_use_sa(sa->conf.tunnel_if, sa->rule_id, sa_rule_first(sa->rule_id));
 }
 
 static void set_slot(uint32_t index, struct sa *sa)

@@ -11,13 +11,14 @@
 #include "pmtu.h"
 #include "sa.h"
 #include "trace.h"
+#include "tunnel_hop.h"
 #include "worker.h"
 
 #define NESTING_MAX 4u	  /* tunnels in tunnels */
 #define MTU_UNKNOWN 1500u /* no route to the other end: the packet is dropped there, by name */
 #define IPV6_MIN_MTU 1280u
 
-/* What changes in a tunnel without its configuration. */
+/* What changes in a tunnel without its configuration; of multipoint ones, each next hop's at CV_IF_MAX + slot. */
 static struct tunnel_state {
 	uint32_t sa;		  /* that it sends by, CV_SA_NONE = none. Main writes, workers read */
 	uint32_t own[CV_WRITERS]; /* by worker: one for its packets alone (RFC 9611); CV_SA_NONE = that for all */
@@ -26,7 +27,12 @@ static struct tunnel_state {
 	uint32_t seq_out;	  /* GRE: last number sent, and received; any worker */
 	uint32_t seq_in;
 	bool seen; /* seq_in says something */
-} state[CV_IF_MAX];
+} state[CV_IF_MAX + TUNNEL_HOPS_MAX];
+
+static bool is_multipoint(const struct cv_tunnel *t)
+{
+	return t->flags & CV_TUNNEL_F_MULTIPOINT;
+}
 
 /* ---- line protocol ---- */
 
@@ -51,22 +57,41 @@ static uint32_t share_out(struct tunnel_state *t, uint32_t newest)
 	return common ? common : newest;
 }
 
-void tunnel_use_sa(uint32_t if_id, uint32_t sa_index)
+static void use_sa(struct tunnel_state *t, uint32_t sa_index)
 {
-	sa_index = share_out(&state[if_id], sa_index);
+	sa_index = share_out(t, sa_index);
 
-	bool was = state[if_id].sa != CV_SA_NONE;
+	bool was = t->sa != CV_SA_NONE;
 	const struct sa *sa = sa_get(sa_index);
 	uint16_t fits = sa ? esp_inner_max(sa, MTU_UNKNOWN) : 0;
 
-	__atomic_store_n(&state[if_id].sa, sa_index, __ATOMIC_RELEASE);
-	__atomic_store_n(&state[if_id].seen, false, __ATOMIC_RELAXED); /* a new session may begin to count anew */
+	__atomic_store_n(&t->sa, sa_index, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->seen, false, __ATOMIC_RELAXED); /* a new session may begin to count anew */
 	if (was != (sa_index != CV_SA_NONE))
 		iface_tunnel_changed();
-	if (fits && fits != state[if_id].fits) { /* what leads through the tunnel has another MTU now */
-		state[if_id].fits = fits;
+	if (fits && fits != t->fits) { /* what leads through the tunnel has another MTU now */
+		t->fits = fits;
 		fib_generation_bump();
 	}
+}
+
+void tunnel_use_sa(uint32_t if_id, uint32_t rule_id, uint32_t sa_index)
+{
+	uint32_t hop = tunnel_hop_of_rule(rule_id, 0);
+
+	if (!hop)
+		use_sa(&state[if_id], sa_index);
+	for (; hop; hop = tunnel_hop_of_rule(rule_id, hop))
+		use_sa(&state[CV_IF_MAX + hop], sa_index);
+}
+
+void tunnel_use_hop(uint32_t slot)
+{
+	const uint32_t rule_id = tunnel_hops[slot].conf.rule_id;
+
+	state[CV_IF_MAX + slot] = (struct tunnel_state){0};
+	if (rule_id)
+		use_sa(&state[CV_IF_MAX + slot], sa_rule_first(rule_id));
 }
 
 bool tunnel_line(const struct dp_if *ifp)
@@ -74,6 +99,8 @@ bool tunnel_line(const struct dp_if *ifp)
 	const struct cv_tunnel *t = &ifp->tunnel;
 	uint32_t word;
 
+	if (is_multipoint(t))
+		return fib_is_local(t->front_vrf, &t->src);
 	if (t->flags & CV_TUNNEL_F_PROTECTED)
 		return state[ifp->id].sa != CV_SA_NONE;
 	word = fib_lookup(t->front_vrf, &t->dst);
@@ -98,12 +125,13 @@ bool tunnel_lines_changed(void)
 
 /* ---- finding a tunnel by its outer packets ---- */
 
-static uint32_t bucket_of(uint32_t vrf, const uint8_t *remote, uint8_t af)
+/* By the other end; of multipoint tunnels, by this one. */
+static uint32_t bucket_of(uint32_t vrf, const uint8_t *end, uint8_t af)
 {
 	uint32_t h = vrf * 2654435761u, word;
 
 	for (unsigned i = 0; i < (af == CV_AF_INET ? 4u : 16u); i += 4) {
-		memcpy(&word, remote + i, 4);
+		memcpy(&word, end + i, 4);
 		h = (h ^ word) * 2654435761u;
 	}
 	return h >> 16 & (IFACE_TUNNEL_BUCKETS - 1);
@@ -115,7 +143,8 @@ void tunnel_enlist(struct iface_view *v, const struct dp_if *ifp)
 
 	if (t->mode == CV_TUNNEL_IPSEC)
 		return;
-	uint16_t *first = &v->tunnel_first[bucket_of(t->front_vrf, t->dst.b, t->dst.af)];
+	const struct cv_addr *end = is_multipoint(t) ? &t->src : &t->dst;
+	uint16_t *first = &v->tunnel_first[bucket_of(t->front_vrf, end->b, end->af)];
 
 	v->tunnel_next[ifp->id] = *first;
 	*first = (uint16_t)ifp->id;
@@ -137,18 +166,23 @@ static bool is_from(const struct cv_tunnel *t, const struct outer *o, uint32_t v
 	const bool same_key =
 		((t->flags & CV_TUNNEL_F_KEY) != 0) == o->gre.has_key && (!o->gre.has_key || t->key == o->gre.key);
 
-	return t->mode == o->mode && t->dst.af == o->af && t->front_vrf == vrf && !memcmp(t->dst.b, o->src, len) &&
-	       !memcmp(t->src.b, o->dst, len) && (t->inner_af == CV_AF_NONE || t->inner_af == o->inner_af) &&
-	       (t->mode != CV_TUNNEL_GRE || same_key);
+	return t->mode == o->mode && t->src.af == o->af && t->front_vrf == vrf &&
+	       (is_multipoint(t) || !memcmp(t->dst.b, o->src, len)) && !memcmp(t->src.b, o->dst, len) &&
+	       (t->inner_af == CV_AF_NONE || t->inner_af == o->inner_af) && (t->mode != CV_TUNNEL_GRE || same_key);
 }
 
 static const struct dp_if *find(const struct outer *o, uint32_t vrf)
 {
 	const struct iface_view *v = iface_view();
-	uint32_t id = v->tunnel_first[bucket_of(vrf, o->src, o->af)];
+	const uint8_t *end[] = {o->src, o->dst}; /* one that leads there before one that leads anywhere */
+	uint32_t id = 0;
 
-	while (id && !is_from(&v->by_id[id]->tunnel, o, vrf))
-		id = v->tunnel_next[id];
+	for (int multipoint = 0; !id && multipoint < 2; multipoint++) {
+		id = v->tunnel_first[bucket_of(vrf, end[multipoint], o->af)];
+		while (id &&
+			(is_multipoint(&v->by_id[id]->tunnel) != multipoint || !is_from(&v->by_id[id]->tunnel, o, vrf)))
+			id = v->tunnel_next[id];
+	}
 	return id ? v->by_id[id] : NULL;
 }
 
@@ -158,10 +192,12 @@ static const struct dp_if *find(const struct outer *o, uint32_t vrf)
 struct way {
 	struct worker *w;
 	const struct dp_if *ifp;
-	const struct sa *sa; /* NULL = not protected */
-	uint32_t head;	     /* bytes in front of the inner packet, without those of IPsec */
-	uint32_t adj;	     /* route word; not protected */
-	uint16_t mtu;	     /* of the inner packet */
+	struct tunnel_state *state;
+	const struct cv_addr *dst; /* of outer packets */
+	const struct sa *sa;	   /* NULL = not protected */
+	uint32_t head;		   /* bytes in front of the inner packet, without those of IPsec */
+	uint32_t adj;		   /* route word; not protected */
+	uint16_t mtu;		   /* of the inner packet */
 };
 
 static uint32_t head_length(const struct cv_tunnel *t)
@@ -171,80 +207,101 @@ static uint32_t head_length(const struct cv_tunnel *t)
 }
 
 /* Bytes that fit through an unprotected tunnel's way out, outer header included. */
-static uint16_t outer_mtu(const struct cv_tunnel *t)
+static uint16_t outer_mtu(const struct cv_tunnel *t, const struct cv_addr *dst)
 {
-	uint16_t mtu = fib_path_mtu(t->front_vrf, &t->dst), learned = pmtu_get(t->front_vrf, &t->dst);
+	uint16_t mtu = fib_path_mtu(t->front_vrf, dst), learned = pmtu_get(t->front_vrf, dst);
 
 	if (mtu == 0)
 		mtu = MTU_UNKNOWN;
 	return learned && learned < mtu ? learned : mtu;
 }
 
-/* The largest inner packet of a family. The SA is that of a protected tunnel. */
-static uint16_t inner_mtu(const struct dp_if *ifp, uint8_t af, const struct sa *sa, uint32_t head)
+/* The largest inner packet of a family, to this other end. The SA is that of a protected tunnel. */
+static uint16_t inner_mtu(
+	const struct dp_if *ifp, const struct cv_addr *dst, uint8_t af, const struct sa *sa, uint32_t head)
 {
-	const uint16_t fits = sa ? esp_inner_mtu(sa, fib_generation()) : outer_mtu(&ifp->tunnel);
+	const uint16_t fits = sa ? esp_inner_mtu(sa, fib_generation()) : outer_mtu(&ifp->tunnel, dst);
 
 	return (uint16_t)RTE_MIN(iface_mtu(ifp, af), fits > head ? fits - head : 0);
 }
 
-static const struct sa *sa_of(uint32_t if_id)
+static const struct sa *sa_of(const struct tunnel_state *t)
 {
-	const struct sa *sa = sa_get(__atomic_load_n(&state[if_id].sa, __ATOMIC_ACQUIRE));
+	const struct sa *sa = sa_get(__atomic_load_n(&t->sa, __ATOMIC_ACQUIRE));
 
 	return sa && sa->dir == CV_SA_OUT ? sa : NULL;
 }
 
 /* The one for this worker's packets. */
-static const struct sa *sa_for(uint32_t if_id, const struct worker *w)
+static const struct sa *sa_for(const struct tunnel_state *t, const struct worker *w)
 {
-	uint32_t own = __atomic_load_n(&state[if_id].own[w->index], __ATOMIC_ACQUIRE);
+	uint32_t own = __atomic_load_n(&t->own[w->index], __ATOMIC_ACQUIRE);
 	const struct sa *sa = own ? sa_get(own) : NULL;
 
 	if (sa && sa->dir == CV_SA_OUT)
 		return sa;
-	sa = sa_of(if_id);
-	if (sa && w->index != WORKER_MAIN && __atomic_load_n(&state[if_id].per_resource, __ATOMIC_RELAXED))
+	sa = sa_of(t);
+	if (sa && w->index != WORKER_MAIN && __atomic_load_n(&t->per_resource, __ATOMIC_RELAXED))
 		sa_event_resource(sa, w->index);
 	return sa;
 }
 
-uint16_t tunnel_mtu(uint32_t if_id, uint8_t af)
+uint16_t tunnel_mtu(uint32_t word, const struct cv_addr *dst)
 {
 	static __thread unsigned nesting; /* a tunnel that leads into itself carries nothing, but is asked */
-	const struct dp_if *ifp = iface_get(if_id);
+	const struct dp_if *ifp = iface_get(FIB_TUNNEL_IF(word));
+	const bool multipoint = ifp && is_multipoint(&ifp->tunnel);
+	const struct tunnel_state *t = &state[FIB_TUNNEL_IF(word)];
+	const struct cv_addr *outer;
 	const struct sa *sa = NULL;
+	uint32_t hop = FIB_TUNNEL_HOP(word);
 
 	if (!ifp)
 		return 0;
-	if (nesting == NESTING_MAX || (ifp->tunnel.flags & CV_TUNNEL_F_PROTECTED && !(sa = sa_of(if_id))))
-		return iface_mtu(ifp, af);
+	if (multipoint && !hop && !(hop = tunnel_hop_find(ifp->id, dst)))
+		return iface_mtu(ifp, dst->af);
+	if (multipoint)
+		t = &state[CV_IF_MAX + hop];
+	outer = multipoint ? &tunnel_hops[hop].conf.outer : &ifp->tunnel.dst;
+	if (nesting == NESTING_MAX || (ifp->tunnel.flags & CV_TUNNEL_F_PROTECTED && !(sa = sa_of(t))))
+		return iface_mtu(ifp, dst->af);
 	nesting++;
-	uint16_t mtu = inner_mtu(ifp, af, sa, ifp->tunnel.mode == CV_TUNNEL_IPSEC ? 0 : head_length(&ifp->tunnel));
+	uint16_t mtu =
+		inner_mtu(ifp, outer, dst->af, sa, ifp->tunnel.mode == CV_TUNNEL_IPSEC ? 0 : head_length(&ifp->tunnel));
 	nesting--;
 	return mtu;
 }
 
+/* What the packets of a run share: where they go and their family. */
+struct run {
+	uint32_t if_id, hop; /* hop: tunnel_hop.h, 0 = not a multipoint tunnel */
+	uint8_t af;
+};
+
 /* False: the tunnel cannot carry anything now. */
-static bool way_open(struct way *y, struct worker *w, uint32_t if_id, uint8_t af)
+static bool way_open(struct way *y, struct worker *w, const struct run *r)
 {
-	const struct dp_if *ifp = iface_get(if_id);
+	const struct dp_if *ifp = iface_get(r->if_id);
 
 	if (unlikely(!ifp || !ifp->up || ifp->type != CV_IF_TUNNEL))
 		return false;
 	const struct cv_tunnel *t = &ifp->tunnel;
 
-	*y = (struct way){.w = w, .ifp = ifp, .mtu = iface_mtu(ifp, af)};
+	*y = (struct way){.w = w,
+		.ifp = ifp,
+		.state = &state[r->hop ? CV_IF_MAX + r->hop : r->if_id],
+		.dst = r->hop ? &tunnel_hops[r->hop].conf.outer : &t->dst,
+		.mtu = iface_mtu(ifp, r->af)};
 	if (t->flags & CV_TUNNEL_F_PROTECTED) {
-		y->sa = sa_for(if_id, w);
+		y->sa = sa_for(y->state, w);
 		if (unlikely(!y->sa))
 			return false;
 	}
 	if (t->mode == CV_TUNNEL_IPSEC)
 		return true;
 	y->head = head_length(t);
-	y->adj = fib_lookup(t->front_vrf, &t->dst);
-	y->mtu = inner_mtu(ifp, af, y->sa, y->head);
+	y->adj = fib_lookup(t->front_vrf, y->dst);
+	y->mtu = inner_mtu(ifp, y->dst, r->af, y->sa, y->head);
 	return true;
 }
 
@@ -264,8 +321,9 @@ static enum drop_reason refuse(struct rte_mbuf *m, const struct dp_if *ifp)
 }
 
 /* Outer IPv4 header. DF as inside (RFC 2003 3.1): the path MTU is the sender's business then; IPv6 is never cut. */
-static void put_ip4(uint8_t *p, const struct cv_tunnel *t, uint8_t proto, uint8_t tos, bool df, uint32_t len)
+static void put_ip4(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos, bool df, uint32_t len)
 {
+	const struct cv_tunnel *t = &y->ifp->tunnel;
 	static __thread uint16_t id;
 	struct rte_ipv4_hdr *ip = (void *)p;
 
@@ -277,12 +335,13 @@ static void put_ip4(uint8_t *p, const struct cv_tunnel *t, uint8_t proto, uint8_
 		.time_to_live = t->ttl,
 		.next_proto_id = proto};
 	memcpy(&ip->src_addr, t->src.b, 4);
-	memcpy(&ip->dst_addr, t->dst.b, 4);
+	memcpy(&ip->dst_addr, y->dst->b, 4);
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 }
 
-static void put_ip6(uint8_t *p, const struct cv_tunnel *t, uint8_t proto, uint8_t tos, uint32_t len)
+static void put_ip6(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos, uint32_t len)
 {
+	const struct cv_tunnel *t = &y->ifp->tunnel;
 	struct rte_ipv6_hdr *ip = (void *)p;
 
 	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
@@ -290,7 +349,7 @@ static void put_ip6(uint8_t *p, const struct cv_tunnel *t, uint8_t proto, uint8_
 	ip->proto = proto;
 	ip->hop_limits = t->ttl;
 	memcpy(ip->src_addr, t->src.b, 16);
-	memcpy(ip->dst_addr, t->dst.b, 16);
+	memcpy(ip->dst_addr, y->dst->b, 16);
 }
 
 /* Header in front: the inner packet's class of service goes outside (RFC 6040, normal mode). */
@@ -311,13 +370,13 @@ static void encapsulate(const struct way *y, struct rte_mbuf *m)
 		uint32_t seq = 0;
 
 		if (t->flags & CV_TUNNEL_F_SEQUENCE)
-			seq = __atomic_fetch_add(&state[y->ifp->id].seq_out, 1, __ATOMIC_RELAXED);
+			seq = __atomic_fetch_add(&y->state->seq_out, 1, __ATOMIC_RELAXED);
 		gre_write(p + ip_len, t, v4 ? CV_AF_INET : CV_AF_INET6, seq, inner_len);
 	}
 	if (outer4)
-		put_ip4(p, t, proto, tos, df, m->data_len);
+		put_ip4(p, y, proto, tos, df, m->data_len);
 	else
-		put_ip6(p, t, proto, tos, m->data_len);
+		put_ip6(p, y, proto, tos, m->data_len);
 	meta->vrf = t->front_vrf;
 	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_LOCAL_OUT | (outer4 ? 0 : PKT_F_IP6);
 	meta->adj = y->adj;
@@ -384,12 +443,13 @@ static void too_big(const struct way *y, struct rte_mbuf *m, struct pkt_vec *rea
 		add(y, part[i], ready);
 }
 
-/* n packets of one family that follow one another into one tunnel. */
-static void output_run(struct worker *w, uint32_t if_id, struct rte_mbuf **pkts, uint32_t n, struct pkt_vec *outer)
+/* n packets of one family that follow one another to one end of a tunnel. */
+static void output_run(struct worker *w, const struct run *r, struct rte_mbuf **pkts, uint32_t n, struct pkt_vec *outer)
 {
 	struct pkt_vec ready;
 	struct way y;
-	const bool open = way_open(&y, w, if_id, pkt_meta(pkts[0])->flags & PKT_F_IP6 ? CV_AF_INET6 : CV_AF_INET);
+	const uint32_t if_id = r->if_id;
+	const bool open = way_open(&y, w, r);
 
 	ready.n = 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -412,10 +472,71 @@ static void output_run(struct worker *w, uint32_t if_id, struct rte_mbuf **pkts,
 		send_ready(&y, &ready, outer);
 }
 
+/* ---- multipoint tunnels ---- */
+
+static void drop_hopless(struct worker *w, uint32_t if_id, struct rte_mbuf *m)
+{
+	trace_step(m, "tunnel", "interface %u: next hop not known", if_id);
+	w->stats->ifc[if_id].tx_drops++;
+	dp_drop1(w, m, DROP_TUNNEL_HOP);
+}
+
+/* A copy to every next hop that is to get multicast. */
+static void flood(struct worker *w, struct run r, struct rte_mbuf *m, struct pkt_vec *outer)
+{
+	uint32_t hop = __atomic_load_n(&tunnel_hop_flood[r.if_id], __ATOMIC_ACQUIRE);
+
+	if (!hop) {
+		drop_hopless(w, r.if_id, m);
+		return;
+	}
+	for (; hop; hop = __atomic_load_n(&tunnel_hops[hop].next_flood, __ATOMIC_ACQUIRE)) {
+		struct rte_mbuf *copy = rte_pktmbuf_copy(m, dp_pool(), 0, UINT32_MAX);
+
+		if (unlikely(!copy)) {
+			w->stats->drops[DROP_NO_MBUF]++;
+			continue;
+		}
+		*pkt_meta(copy) = *pkt_meta(m);
+		pkt_meta(copy)->flags &= ~PKT_F_TRACED;
+		r.hop = hop;
+		output_run(w, &r, &copy, 1, outer);
+	}
+	trace_end(m, "tunnel", "copied to each next hop");
+	rte_pktmbuf_free(m);
+}
+
+/* The next hop of a packet without one in its route word: its destination. False: it was taken, it is a group's, or
+ * the next hop is not known. */
+static bool destination_hop(struct worker *w, struct run *r, struct rte_mbuf *m, struct pkt_vec *outer)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	const bool v4 = r->af == CV_AF_INET, group = v4 ? p[16] >> 4 == 0xe : p[24] == 0xff;
+	struct cv_addr dst = {.af = r->af};
+
+	if (group) {
+		flood(w, *r, m, outer);
+		return false;
+	}
+	memcpy(dst.b, p + (v4 ? 16 : 24), v4 ? 4 : 16);
+	r->hop = tunnel_hop_find(r->if_id, &dst);
+	if (unlikely(!r->hop))
+		drop_hopless(w, r->if_id, m);
+	return r->hop;
+}
+
+static bool wants_hop(uint32_t if_id)
+{
+	const struct dp_if *ifp = iface_get(if_id);
+
+	return ifp && is_multipoint(&ifp->tunnel);
+}
+
 void tunnel_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *outer)
 {
 	struct rte_mbuf *run[DP_VEC];
-	uint32_t keep = 0, n = 0, run_if = 0, run_family = 0;
+	uint32_t keep = 0, n = 0;
+	struct run now = {0};
 
 	for (uint32_t i = 0; i < v->n; i++) {
 		const struct pkt_meta *meta = pkt_meta(v->pkt[i]);
@@ -424,16 +545,21 @@ void tunnel_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *outer)
 			v->pkt[keep++] = v->pkt[i];
 			continue;
 		}
-		if (n && (meta->if_tx != run_if || (meta->flags & PKT_F_IP6) != run_family)) {
-			output_run(w, run_if, run, n, outer);
+		struct run r = {.if_id = meta->if_tx,
+			.hop = FIB_TUNNEL_HOP(meta->adj),
+			.af = meta->flags & PKT_F_IP6 ? CV_AF_INET6 : CV_AF_INET};
+
+		if (unlikely(!r.hop && wants_hop(r.if_id)) && !destination_hop(w, &r, v->pkt[i], outer))
+			continue;
+		if (n && (r.if_id != now.if_id || r.hop != now.hop || r.af != now.af)) {
+			output_run(w, &now, run, n, outer);
 			n = 0;
 		}
-		run_if = meta->if_tx;
-		run_family = meta->flags & PKT_F_IP6;
+		now = r;
 		run[n++] = v->pkt[i];
 	}
 	if (n)
-		output_run(w, run_if, run, n, outer);
+		output_run(w, &now, run, n, outer);
 	v->n = keep;
 }
 

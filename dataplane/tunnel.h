@@ -8,6 +8,10 @@
  * Line protocol (VTI-19): a protected tunnel has it while there is an SA to send by, a rekey puts the new one in the
  * place of the old one and nobody notices; any other while its source is ours and a route leads to the other end.
  *
+ * A multipoint tunnel has no other end of its own: the next hop, which a route names or the destination is, says where
+ * outer packets go (tunnel_hop.h), and each has its SAs. It takes packets from anyone, protected: from any of its
+ * peers. Multicast goes to every next hop that is to get it. It has line protocol while its source is ours.
+ *
  * Configuration is that of the interface (struct cv_if, iface.h); this module owns which SA each tunnel uses.
  */
 #ifndef DATAPLANE_TUNNEL_H
@@ -25,13 +29,17 @@ static inline bool tunnel_protocol(uint8_t proto)
 	return proto == IPPROTO_GRE || proto == IPPROTO_IPIP || proto == IPPROTO_IPV6;
 }
 
-/* Main, when the SAs of a tunnel's rule have changed: index of the newest outbound one, CV_SA_NONE = none is left. */
-void tunnel_use_sa(uint32_t if_id, uint32_t sa_index);
+/* Main, when the SAs of a tunnel's rule have changed: index of the newest outbound one, CV_SA_NONE = none is left. Of a
+ * multipoint tunnel those next hops take it that have this rule. */
+void tunnel_use_sa(uint32_t if_id, uint32_t rule_id, uint32_t sa_index);
+/* Main: a next hop that no worker sees yet (tunnel_hop.h) takes what its rule has. */
+void tunnel_use_hop(uint32_t slot);
 /* Main: can the tunnel carry packets now? ifp: as configured, admin up; need not be published. */
 bool tunnel_line(const struct dp_if *ifp);
-/* Worker or main: the largest packet of a family that goes through in one piece, its own MTU and the way of its outer
- * packets considered; the latter may be through another tunnel (IPSEC-15). 0 when it does not exist. */
-uint16_t tunnel_mtu(uint32_t if_id, uint8_t af);
+/* Worker or main: the largest packet to dst that goes through in one piece where this route word (FIB_TUNNEL) leads;
+ * the tunnel's own MTU and the way of its outer packets considered, which may be through another tunnel (IPSEC-15). 0
+ * when the tunnel does not exist. */
+uint16_t tunnel_mtu(uint32_t word, const struct cv_addr *dst);
 /* Main, every tick: have routes changed the line of a published tunnel? */
 bool tunnel_lines_changed(void);
 /* Main: let tunnel_input() find the interface in a view that is being built. */

@@ -13,8 +13,9 @@ static bool leads_out(uint32_t word, uint32_t if_id)
 	case FIB_ADJ:
 		return !if_id || adj_table[FIB_NUM(word)].if_id == if_id;
 	case FIB_GLEAN:
-	case FIB_TUNNEL:
 		return !if_id || FIB_NUM(word) == if_id;
+	case FIB_TUNNEL:
+		return !if_id || FIB_TUNNEL_IF(word) == if_id;
 	case FIB_GROUP:
 		for (unsigned i = 0; i < FIB_GROUP_BUCKETS; i++)
 			if (leads_out(fib_groups[FIB_NUM(word)].bucket[i], if_id))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "algo.h"
+#include "cv_addr.h"
 #include "replay.h"
 
 #define PROTO_AH 51
@@ -162,7 +163,7 @@ static enum cv_err check_tunnel(const struct cv_tunnel *t, char *text)
 {
 	if (t->mode < CV_TUNNEL_IPSEC || t->mode > CV_TUNNEL_IPIP)
 		return bad(text, "unknown tunnel mode %u", t->mode);
-	if ((t->flags & ~15u) != 0 || (t->mode != CV_TUNNEL_GRE && (t->flags & ~CV_TUNNEL_F_PROTECTED) != 0))
+	if ((t->flags & ~31u) != 0 || (t->mode != CV_TUNNEL_GRE && (t->flags & ~CV_TUNNEL_F_PROTECTED) != 0))
 		return bad(text, "tunnel flags 0x%x", t->flags);
 	if (t->ttl == 0)
 		return bad(text, "a tunnel's TTL is 1..255");
@@ -171,9 +172,34 @@ static enum cv_err check_tunnel(const struct cv_tunnel *t, char *text)
 		return bad(text, "address family %u inside the tunnel", t->inner_af);
 	if (t->front_vrf >= CV_VRF_MAX)
 		return bad(text, "VRF id %u is not below %u", t->front_vrf, CV_VRF_MAX);
-	if (!addr_ok(&t->src) || !addr_ok(&t->dst) || t->src.af != t->dst.af)
+	const bool multipoint = t->flags & CV_TUNNEL_F_MULTIPOINT;
+
+	if (!addr_ok(&t->src) || !addr_ok(&t->dst) || t->src.af != t->dst.af ||
+		(multipoint && !cv_addr_is_zero(&t->dst)))
 		return bad(text, "outer addresses of the tunnel");
+	if (multipoint && t->flags & CV_TUNNEL_F_SEQUENCE)
+		return bad(text, "sequence numbers are between two ends");
 	return CV_OK;
+}
+
+static enum cv_err check_tunnel_hop_ref(const void *body, char *text)
+{
+	const struct cv_tunnel_hop_ref *c = body;
+
+	if (!if_id_ok(c->if_id))
+		return bad(text, "interface id %u is not in 1..%u", c->if_id, CV_IF_MAX - 1);
+	return addr_ok(&c->next_hop) ? CV_OK : bad(text, "next hop of a tunnel");
+}
+
+static enum cv_err check_tunnel_hop(const void *body, char *text)
+{
+	const struct cv_tunnel_hop *c = body;
+
+	if (!addr_ok(&c->outer) || cv_addr_is_zero(&c->outer) || (c->flags & ~CV_TUNNEL_HOP_MULTICAST))
+		return bad(text, "outer address or flags of a tunnel's next hop");
+	if (c->rule_id > RULE_ID_MAX)
+		return bad(text, "rule id %u is not in 0..%u", c->rule_id, RULE_ID_MAX);
+	return check_tunnel_hop_ref(&c->ref, text);
 }
 
 static bool urpf_ok(uint8_t how)
@@ -633,6 +659,8 @@ static const struct {
 	[CV_CMD_IF_DEL] = {sizeof(uint32_t), check_if_del, true},
 	[CV_CMD_IF_ADDR_ADD] = {sizeof(struct cv_if_addr), check_if_addr, true},
 	[CV_CMD_IF_ADDR_DEL] = {sizeof(struct cv_if_addr), check_if_addr, true},
+	[CV_CMD_TUNNEL_HOP_SET] = {sizeof(struct cv_tunnel_hop), check_tunnel_hop, true},
+	[CV_CMD_TUNNEL_HOP_DEL] = {sizeof(struct cv_tunnel_hop_ref), check_tunnel_hop_ref, true},
 	[CV_CMD_ROUTE_SET] = {sizeof(struct cv_route), check_route, true},
 	[CV_CMD_ROUTE_DEL] = {sizeof(struct cv_route_ref), check_route_del, true},
 	[CV_CMD_SPD_SET] = {sizeof(struct cv_spd), check_spd, true},

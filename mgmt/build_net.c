@@ -81,12 +81,28 @@ static enum cfg_tunnel_mode tunnel_mode(const char *name)
 		const char *name;
 		enum cfg_tunnel_mode mode;
 	} modes[] = {{"ipsec-ipv6", CFG_TUNNEL_IPSEC_IPV6}, {"gre-ipv4", CFG_TUNNEL_GRE_IPV4},
-		{"gre-ipv6", CFG_TUNNEL_GRE_IPV6}, {"ipip", CFG_TUNNEL_IPIP}, {"ipv6ip", CFG_TUNNEL_IPV6IP}};
+		{"gre-ipv6", CFG_TUNNEL_GRE_IPV6}, {"gre-multipoint-ipv4", CFG_TUNNEL_MGRE_IPV4},
+		{"gre-multipoint-ipv6", CFG_TUNNEL_MGRE_IPV6}, {"ipip", CFG_TUNNEL_IPIP},
+		{"ipv6ip", CFG_TUNNEL_IPV6IP}};
 
 	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (strcmp(modes[i].name, name) == 0)
 			return modes[i].mode;
 	return CFG_TUNNEL_IPSEC_IPV4;
+}
+
+static bool tunnel_hops(struct build *b, const struct lyd_node *n, struct cfg_tunnel *t)
+{
+	t->hop = config_alloc(b->c, tree_count(n, "next-hop"), sizeof(*t->hop));
+	for (const struct lyd_node *hop = NULL; (hop = tree_next(n, "next-hop", hop));) {
+		struct cfg_tunnel_hop *h = &t->hop[t->n_hop++];
+
+		h->multicast = tree_flag(hop, "multicast");
+		if (!build_addr(b, tree_child(hop, "address"), &h->next_hop) ||
+			!build_addr(b, tree_child(hop, "nbma-address"), &h->nbma))
+			return false;
+	}
+	return true;
 }
 
 static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
@@ -109,7 +125,8 @@ static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interfa
 	t->shared = tree_child(protection, "shared");
 	t->no_initiate = protection && !tree_flag(protection, "initiate");
 	return (!source || build_addr(b, source, &t->source)) &&
-	       build_addr(b, tree_child(n, "destination"), &t->destination);
+	       (!tree_child(n, "destination") || build_addr(b, tree_child(n, "destination"), &t->destination)) &&
+	       tunnel_hops(b, n, t);
 }
 
 static void virtual_template(struct build *b, const struct lyd_node *n, struct cfg_interface *i)

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 8u
+#define CV_MSG_VERSION 9u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -62,6 +62,8 @@ enum cv_msg_type {
 	CV_CMD_QOS_RULE_DEL,   /* struct cv_qos_rule_ref */
 	CV_CMD_QOS_ATTACH_SET, /* struct cv_qos_attach: a policy map on an interface */
 	CV_CMD_QOS_ATTACH_DEL, /* its slot, 32 bits */
+	CV_CMD_TUNNEL_HOP_SET, /* struct cv_tunnel_hop */
+	CV_CMD_TUNNEL_HOP_DEL, /* struct cv_tunnel_hop_ref */
 	/* dataplane -> control */
 	CV_REPLY = 128,	  /* struct cv_reply */
 	CV_EVT_ACQUIRE,	  /* struct cv_evt_acquire */
@@ -168,10 +170,11 @@ enum cv_tunnel_mode {
 	CV_TUNNEL_GRE,	     /* RFC 2784, 2890: both families */
 	CV_TUNNEL_IPIP,	     /* the inner packet itself: RFC 2003 (IPv4), RFC 4213 (IPv6) */
 };
-#define CV_TUNNEL_F_PROTECTED 1u /* outer packets go by the SAs of the tunnel, and come by no other way */
-#define CV_TUNNEL_F_KEY 2u	 /* GRE: with a key, and only those with this key are ours */
-#define CV_TUNNEL_F_CHECKSUM 4u	 /* GRE: send a checksum; one that comes is checked anyway */
-#define CV_TUNNEL_F_SEQUENCE 8u	 /* GRE: send sequence numbers; drop what comes late or without one */
+#define CV_TUNNEL_F_PROTECTED 1u   /* outer packets go by the SAs of the tunnel, and come by no other way */
+#define CV_TUNNEL_F_KEY 2u	   /* GRE: with a key, and only those with this key are ours */
+#define CV_TUNNEL_F_CHECKSUM 4u	   /* GRE: send a checksum; one that comes is checked anyway */
+#define CV_TUNNEL_F_SEQUENCE 8u	   /* GRE: send sequence numbers; drop what comes late or without one */
+#define CV_TUNNEL_F_MULTIPOINT 16u /* GRE: several other ends, struct cv_tunnel_hop says where; dst is zero */
 struct cv_tunnel {
 	uint8_t mode;		 /* enum cv_tunnel_mode */
 	uint8_t inner_af;	 /* CV_AF_* of what it carries; CV_AF_NONE = both (GRE) */
@@ -180,6 +183,18 @@ struct cv_tunnel {
 	uint32_t front_vrf;	 /* where outer packets are routed (VTI-15) */
 	uint32_t key;		 /* CV_TUNNEL_F_KEY; host order */
 	struct cv_addr src, dst; /* outer addresses of what we send */
+};
+/* Where an address behind a multipoint tunnel is (DMVPN-1, NHRP's mapping). */
+struct cv_tunnel_hop_ref {
+	uint32_t if_id;
+	struct cv_addr next_hop; /* inside: a neighbour on the tunnel */
+};
+#define CV_TUNNEL_HOP_MULTICAST 1u /* gets a copy of every multicast packet that is sent into the tunnel */
+struct cv_tunnel_hop {
+	struct cv_tunnel_hop_ref ref;
+	struct cv_addr outer; /* destination of outer packets, of the family of the tunnel's source */
+	uint32_t rule_id;     /* CV_TUNNEL_F_PROTECTED: the rule whose SAs are for this address; else 0 */
+	uint32_t flags;	      /* CV_TUNNEL_HOP_* */
 };
 /* Unicast reverse path forwarding (VRF-10): how a source address is judged. 0 = it is not. */
 #define CV_URPF_STRICT 1u /* a route back by the interface the packet came in by ("rx") */

@@ -56,6 +56,9 @@ RENDERER(render_engine)
 
 static void tunnel_lines(FILE *out, const json_t *t)
 {
+	const json_t *hop;
+	size_t k;
+
 	if (!t)
 		return;
 	if (json_object_get(t, "source"))
@@ -64,6 +67,11 @@ static void tunnel_lines(FILE *out, const json_t *t)
 		fprintf(out, " (%s)", jtext(t, "source_interface", ""));
 	if (json_object_get(t, "destination"))
 		fprintf(out, ", destination %s\n", jtext(t, "destination", "?"));
+	else if (json_object_get(t, "source"))
+		fputc('\n', out);
+	json_array_foreach (json_object_get(t, "next_hops"), k, hop)
+		fprintf(out, "  Next hop %s, NBMA address %s%s\n", jtext(hop, "address", "?"),
+			jtext(hop, "nbma_address", "?"), jflag(hop, "multicast") ? ", multicast" : "");
 	fprintf(out, "  Tunnel protocol/transport %s, tunnel VRF: %s\n", jtext(t, "protocol", "?"), jvrf(t, "vrf"));
 	if (json_object_get(t, "key"))
 		fprintf(out, "  Key %lld\n", jint(t, "key"));

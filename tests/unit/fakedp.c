@@ -48,6 +48,7 @@ static const struct kind {
 	{CV_CMD_PLATFORM_SET, 0, 0, "platform"}, {CV_CMD_VRF_SET, CV_CMD_VRF_DEL, 4, "vrf"},
 	{CV_CMD_PORT_ATTACH, CV_CMD_PORT_DETACH, 4, "port"}, {CV_CMD_IF_SET, CV_CMD_IF_DEL, 4, "if"},
 	{CV_CMD_IF_ADDR_ADD, CV_CMD_IF_ADDR_DEL, sizeof(struct cv_if_addr), "addr"},
+	{CV_CMD_TUNNEL_HOP_SET, CV_CMD_TUNNEL_HOP_DEL, sizeof(struct cv_tunnel_hop_ref), "hop"},
 	{CV_CMD_ROUTE_SET, CV_CMD_ROUTE_DEL, sizeof(struct cv_route_ref), "route"},
 	{CV_CMD_SPD_SET, CV_CMD_SPD_DEL, 4, "spd"},
 	{CV_CMD_SPD_RULE_SET, CV_CMD_SPD_RULE_DEL, sizeof(struct cv_spd_rule_ref), "rule"},

@@ -28,6 +28,7 @@
 #include "port.h"
 #include "qos.h"
 #include "slowpath.h"
+#include "tunnel_hop.h"
 #include "tx.h"
 #include "vrf.h"
 
@@ -36,7 +37,7 @@ unsigned env_n_slow;
 
 static struct port ports[CV_PORT_MAX];
 static const struct dp_module *const modules[] = {
-	&vrf_module, &acl_module, &iface_module, &fib_module, &spd_module, &sa_module, &qos_module};
+	&vrf_module, &acl_module, &iface_module, &tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module};
 #define N_MODULES (sizeof(modules) / sizeof(modules[0]))
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
@@ -90,13 +91,14 @@ struct worker *env_worker(void)
 void env_stage(uint16_t type, const void *body, int want)
 {
 	char text[128] = "";
-	const struct dp_module *m = type <= CV_CMD_VRF_DEL	  ? &vrf_module
-				    : type <= CV_CMD_IF_ADDR_DEL  ? &iface_module
-				    : type <= CV_CMD_ROUTE_DEL	  ? &fib_module
-				    : type <= CV_CMD_SPD_RULE_DEL ? &spd_module
-				    : type <= CV_CMD_ACL_LINE_DEL ? &acl_module
-				    : type <= CV_CMD_SA_UPDATE	  ? &sa_module
-								  : &qos_module;
+	const struct dp_module *m = type <= CV_CMD_VRF_DEL	   ? &vrf_module
+				    : type <= CV_CMD_IF_ADDR_DEL   ? &iface_module
+				    : type <= CV_CMD_ROUTE_DEL	   ? &fib_module
+				    : type <= CV_CMD_SPD_RULE_DEL  ? &spd_module
+				    : type <= CV_CMD_ACL_LINE_DEL  ? &acl_module
+				    : type <= CV_CMD_SA_UPDATE	   ? &sa_module
+				    : type < CV_CMD_TUNNEL_HOP_SET ? &qos_module
+								   : &tunnel_hop_module;
 	int rc = m->stage(type, body, text);
 
 	if (rc != want)

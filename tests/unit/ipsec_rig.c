@@ -42,8 +42,25 @@ void rig_interface(const struct dp_if *ifp)
 		tunnel_enlist(&interfaces, ifp);
 }
 
+const struct dp_if *iface_staged(uint32_t if_id)
+{
+	return interfaces.by_id[if_id];
+}
+
 uint32_t fib_generation_current;
 int32_t trace_wanted;
+struct cv_addr rig_gateway_changed;
+
+void fib_if_changed(uint32_t if_id)
+{
+	(void)if_id;
+}
+
+void fib_gateway_changed(uint32_t vrf_id, const struct cv_addr *gateway)
+{
+	(void)vrf_id;
+	rig_gateway_changed = *gateway;
+}
 
 uint32_t fib_lookup(uint32_t vrf_id, const struct cv_addr *a)
 {

@@ -32,6 +32,8 @@ extern unsigned rig_n_events;
 extern uint16_t rig_mtu;
 extern unsigned rig_n_tunnel_changes; /* calls of iface_tunnel_changed() */
 
+extern struct cv_addr rig_gateway_changed; /* what fib_gateway_changed() was last called for */
+
 /* EAL, packet pool, workers 0..n_workers. Once per program. */
 int rig_init(uint32_t n_workers);
 void rig_clear(void); /* free and forget what was recorded; counters of main to zero */

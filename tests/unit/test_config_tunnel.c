@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -134,6 +135,154 @@ static void protects_gre(void **state)
 	assert_int_equal(sel->proto, 47);
 	assert_true(cv_addr_eq(&sel->src.lo, &ifc->tunnel->source) && cv_addr_eq(&sel->src.hi, &ifc->tunnel->source));
 	assert_true(cv_addr_eq(&sel->dst.lo, &ifc->tunnel->destination));
+}
+
+/* tunnel0 as a multipoint one with next hops 10.99.0.2 and up, at these addresses. */
+static void make_multipoint(const char *const *nbma, unsigned n)
+{
+	struct cfg_tunnel *t = ifc->tunnel;
+	char text[32];
+
+	t->mode = CFG_TUNNEL_MGRE_IPV4;
+	t->destination = (struct cv_addr){0};
+	t->hop = config_alloc(c, n, sizeof(*t->hop));
+	t->n_hop = n;
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "10.99.0.%u", i + 2);
+		addr(&t->hop[i].next_hop, text);
+		addr(&t->hop[i].nbma, nbma[i]);
+	}
+}
+
+/* DMVPN-1, 8: an entry for each address outside, at once, for GRE between the two; next hops may share one. */
+static void protects_each_next_hop(void **state)
+{
+	static const char *const nbma[] = {"192.0.2.3", "192.0.2.4", "192.0.2.3"};
+	const struct cfg_crypto_map *m;
+
+	(void)state;
+	make_multipoint(nbma, 3);
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	m = ifc->map_ref;
+	assert_int_equal(m->n_entry, 2);
+	for (unsigned i = 0; i < 3; i++) {
+		const struct cfg_map_entry *e = &m->entry[ifc->tunnel->hop[i].entry];
+		const struct cv_selector *sel = &e->acl_ref->line[0].sel;
+
+		assert_int_equal(cfg_entry_place(e), 65535);
+		assert_true(e->auto_start);
+		assert_true(cv_addr_eq(&e->peer[0], &ifc->tunnel->hop[i].nbma));
+		assert_true(cv_addr_eq(&sel->dst.lo, &ifc->tunnel->hop[i].nbma));
+		assert_true(cv_addr_eq(&sel->src.lo, &ifc->tunnel->source));
+		assert_int_equal(sel->proto, 47);
+		assert_string_equal(e->profile_ref->name, "default@tunnel0");
+	}
+	assert_int_equal(ifc->tunnel->hop[0].entry, ifc->tunnel->hop[2].entry);
+	assert_true(m->entry[0].seq < m->entry[1].seq);
+}
+
+/* SAs are known by the number of their entry: it stays when others come or go. */
+static void next_hops_keep_their_numbers(void **state)
+{
+	static const char *const nbma[] = {"192.0.2.3", "192.0.2.4", "192.0.2.5"};
+	uint32_t seq;
+
+	make_multipoint(nbma, 3);
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	seq = ifc->map_ref->entry[ifc->tunnel->hop[2].entry].seq;
+	teardown(state);
+	setup(state);
+	make_multipoint(nbma + 2, 1);
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	assert_int_equal(ifc->map_ref->entry[0].seq, seq);
+}
+
+/* Before anybody is known there is nothing to negotiate, and nothing to refuse. */
+static void a_multipoint_tunnel_may_have_no_next_hop(void **state)
+{
+	(void)state;
+	make_multipoint(NULL, 0);
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	assert_null(ifc->map_ref);
+}
+
+static void refuses_a_destination_of_a_multipoint_tunnel(void **state) /* DMVPN-19 */
+{
+	static const char *const nbma[] = {"192.0.2.3"};
+
+	(void)state;
+	make_multipoint(nbma, 1);
+	addr(&ifc->tunnel->destination, "192.0.2.3");
+	cfgbuild_refused(c, TUNNEL "/destination", "DMVPN-19");
+}
+
+static void refuses_next_hops_that_are_none(void **state)
+{
+	static const struct {
+		const char *nbma, *path, *why;
+	} bad[] = {
+		{"2001:db8::3", "/next-hop[address='10.99.0.2']/nbma-address", "family"},
+		{"192.0.2.1", "/next-hop[address='10.99.0.2']/nbma-address", "own source"},
+		{"10.99.0.2", "/next-hop: the way to", "VTI-41"},
+	};
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char path[256];
+
+		if (i) {
+			teardown(state);
+			setup(state);
+		}
+		make_multipoint(&bad[i].nbma, 1);
+		snprintf(path, sizeof(path), TUNNEL "%s", bad[i].path);
+		cfgbuild_refused(c, path, bad[i].why);
+	}
+	teardown(state);
+	setup(state);
+	static const char *const nbma[] = {"192.0.2.3"};
+
+	make_multipoint(nbma, 1);
+	addr(&ifc->tunnel->hop[0].next_hop, "10.99.0.1");
+	cfgbuild_refused(c, TUNNEL "/next-hop[address='10.99.0.1']/address", "own address");
+	teardown(state);
+	setup(state);
+	make_multipoint(nbma, 1);
+	ifc->tunnel->sequence = true;
+	cfgbuild_refused(c, TUNNEL "/sequence", "two ends");
+}
+
+/* Two that take packets from anyone need two keys; beside one that leads somewhere there may be one, but IKE cannot
+ * tell whom a peer means that both protect. */
+static void two_multipoint_tunnels(void)
+{
+	static const char *const nbma[] = {"192.0.2.3"};
+	struct cfg_interface *second = &c->interface[c->n_interface++];
+
+	*second = *ifc;
+	second->name = "tunnel1";
+	second->n_addr = 0;
+	second->tunnel = config_alloc(c, 1, sizeof(*second->tunnel));
+	make_multipoint(nbma, 1);
+	ifc->tunnel->profile = NULL;
+	*second->tunnel = *ifc->tunnel;
+	second->tunnel->n_hop = 0;
+}
+
+static void refuses_two_multipoint_tunnels_with_one_key(void **state)
+{
+	(void)state;
+	two_multipoint_tunnels();
+	cfgbuild_refused(
+		c, "/ietf-interfaces:interfaces/interface[name='tunnel1']/culvert-tunnel:tunnel/next-hop", "same key");
+}
+
+static void tells_multipoint_tunnels_apart_by_key(void **state)
+{
+	(void)state;
+	two_multipoint_tunnels();
+	ifc->tunnel->has_key = true;
+	ifc->tunnel->key = 7;
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
 }
 
 static void tells_gre_tunnels_apart_by_key(void **state)
@@ -280,6 +429,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_transport_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(protects_gre, setup, teardown),
+		cmocka_unit_test_setup_teardown(protects_each_next_hop, setup, teardown),
+		cmocka_unit_test_setup_teardown(next_hops_keep_their_numbers, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_multipoint_tunnel_may_have_no_next_hop, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_destination_of_a_multipoint_tunnel, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_next_hops_that_are_none, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_two_multipoint_tunnels_with_one_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(tells_multipoint_tunnels_apart_by_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(tells_gre_tunnels_apart_by_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_key_without_gre, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_crypto_map, setup, teardown),

@@ -22,6 +22,7 @@
 #include "pipeline.h"
 #include "port.h"
 #include "trace.h"
+#include "tunnel_hop.h"
 
 /*
  * port 0: if 1, VRF 0, 10.0.0.1/24 fd00::1/64; if 3: VLAN 30 in VRF 1, 10.3.0.1/24
@@ -452,13 +453,72 @@ static void test_refused(void **state)
 	test_ipv4(state);
 }
 
+static uint32_t word_of(const char *address)
+{
+	struct cv_addr a;
+
+	assert_int_equal(cv_addr_parse(address, &a), 0);
+	return fib_lookup(0, &a);
+}
+
+static void stage_hop(uint16_t type, const char *outer)
+{
+	struct cv_tunnel_hop h = {.ref.if_id = 7};
+
+	assert_int_equal(cv_addr_parse("10.99.0.3", &h.ref.next_hop), 0);
+	assert_int_equal(cv_addr_parse(outer, &h.outer), 0);
+	env_stage(type, &h, 0);
+	assert_int_equal(env_commit(), 0);
+}
+
+/* A route by a gateway behind a multipoint tunnel follows what is known of it: not there, there, elsewhere, gone; found
+ * by its subnet or by an interface that the route names. The subnet itself has no next hop but the destination. */
+static void test_multipoint(void **state)
+{
+	struct cv_if t = {.if_id = 7,
+		.type = CV_IF_TUNNEL,
+		.mtu = 1400,
+		.admin_up = 1,
+		.name = "t",
+		.tunnel = {.mode = CV_TUNNEL_GRE, .flags = CV_TUNNEL_F_MULTIPOINT, .ttl = 255, .dst.af = CV_AF_INET}};
+	uint32_t word;
+
+	(void)state;
+	assert_int_equal(cv_addr_parse("10.0.0.1", &t.tunnel.src), 0);
+	env_stage(CV_CMD_IF_SET, &t, 0);
+	env_addr(7, "10.99.0.1/24");
+	env_route(0, "10.77.0.0/16", "10.99.0.3", 0, 0);
+	env_route(0, "10.78.0.0/16", "10.99.0.3", 7, 0);
+	assert_int_equal(env_commit(), 0);
+	iface_tunnel_changed();
+	iface_refresh(); /* its source is ours */
+	assert_true(iface_get(7)->link);
+	assert_int_equal(word_of("10.99.0.3"), FIB_TUNNEL_WORD(7, 0));
+	assert_int_equal(word_of("10.77.0.1"), 0);
+	assert_int_equal(word_of("10.78.0.1"), 0);
+	stage_hop(CV_CMD_TUNNEL_HOP_SET, "10.1.0.2");
+	word = word_of("10.77.0.1");
+	assert_int_equal(FIB_TUNNEL_IF(word), 7);
+	assert_int_not_equal(FIB_TUNNEL_HOP(word), 0);
+	assert_int_equal(word_of("10.78.0.1"), word);
+	stage_hop(CV_CMD_TUNNEL_HOP_SET, "10.1.0.9");
+	assert_int_not_equal(word_of("10.77.0.1"), word);
+	assert_int_equal(word_of("10.78.0.1"), word_of("10.77.0.1"));
+	env_receive(0, 0, env_udp("10.0.0.9", "10.77.0.1", 1000, 2000, 18));
+	assert_int_equal(env_n_slow, 1); /* 10.1.0.9 is asked for: that is where the outer packet goes */
+	assert_int_equal(env_slow[0].why, SLOW_NEIGH);
+	stage_hop(CV_CMD_TUNNEL_HOP_DEL, "10.1.0.9");
+	assert_int_equal(word_of("10.77.0.1"), 0);
+	assert_int_equal(word_of("10.78.0.1"), 0);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(test_ipv4), T(test_ttl_checksum), T(test_ipv6), T(test_vlan_vrf),
 		T(test_global_next_hop), T(test_recursive), T(test_link), T(test_ecmp), T(test_malformed),
 		T(test_padding), T(test_exceptions), T(test_blackhole_and_down), T(test_fragment), T(test_natt),
-		T(test_vector), T(test_trace), T(test_refused)};
+		T(test_vector), T(test_trace), T(test_multipoint), T(test_refused)};
 
 	env_init();
 	env_ports(2);

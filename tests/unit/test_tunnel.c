@@ -2,8 +2,12 @@
 /* Tunnel interfaces: which SA they send by, line protocol, and what they refuse. */
 #include "ipsec_rig.h"
 
+#include <rte_ip.h>
+
+#include "cv_addr.h"
 #include "fib.h"
 #include "tunnel.h"
+#include "tunnel_hop.h"
 
 #define TUNNEL 9u
 #define OTHER 10u
@@ -195,6 +199,13 @@ static void keeps_to_its_mtu(void **state)
 	free_vec(&outer);
 }
 
+static uint16_t mtu_of(uint32_t if_id, uint8_t af)
+{
+	const struct cv_addr dst = {.af = af};
+
+	return tunnel_mtu(FIB_TUNNEL_WORD(if_id, 0), &dst);
+}
+
 /* IPSEC-15: what leads through a tunnel is told what fits in the end; another suite says something else. */
 static void says_what_fits(void **state)
 {
@@ -202,10 +213,10 @@ static void says_what_fits(void **state)
 
 	(void)state;
 	rig_mtu = 1500;
-	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1500); /* nothing to send by */
-	assert_int_equal(tunnel_mtu(TUNNEL + 100, CV_AF_INET), 0);
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1500); /* nothing to send by */
+	assert_int_equal(mtu_of(TUNNEL + 100, CV_AF_INET), 0);
 	add_sa(CV_SA_OUT, 2);
-	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1446); /* 20 + 8 + 8 + 16, and 2 in the last word */
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1446); /* 20 + 8 + 8 + 16, and 2 in the last word */
 	uint32_t generation = fib_generation();
 	add_sa(CV_SA_OUT, 4);
 	assert_int_equal(fib_generation(), generation);
@@ -214,16 +225,16 @@ static void says_what_fits(void **state)
 	sa.tunnel_if = TUNNEL;
 	assert_int_equal(rig_command(&sa_module, CV_CMD_SA_ADD, &sa), 0);
 	assert_int_not_equal(fib_generation(), generation);
-	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1454);
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1454);
 	tunnel.mtu = 1400;
-	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1400);
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1400);
 	tunnel.mtu = 1500;
 	tunnel.mtu4 = 1300;
-	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1300);
-	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET6), 1454);
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1300);
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET6), 1454);
 	tunnel.mtu4 = 0;
 	tunnel.tunnel = (struct cv_tunnel){.mode = CV_TUNNEL_GRE, .src.af = CV_AF_INET, .dst.af = CV_AF_INET};
-	assert_int_equal(tunnel_mtu(TUNNEL, CV_AF_INET), 1476);
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1476);
 }
 
 /* Packets for other ways out are left to the caller, in order. */
@@ -354,7 +365,7 @@ static void refuses_other_keys_and_old_numbers(void **state)
 
 	(void)state;
 	make_plain(CV_TUNNEL_GRE, 0, CV_TUNNEL_F_KEY | CV_TUNNEL_F_SEQUENCE);
-	tunnel_use_sa(TUNNEL, CV_SA_NONE); /* counts anew */
+	tunnel_use_sa(TUNNEL, RIG_RULE, CV_SA_NONE); /* counts anew */
 	assert_int_equal(send_in(routed(CV_AF_INET, TUNNEL, 200), &outer), 1);
 	copy = rig_packet(rte_pktmbuf_mtod(outer.pkt[0], void *), outer.pkt[0]->pkt_len);
 	*pkt_meta(copy) = *pkt_meta(outer.pkt[0]);
@@ -400,6 +411,207 @@ static void leaves_room_for_its_header(void **state)
 	free_vec(&outer);
 }
 
+/* ---- multipoint (DMVPN-1, DMVPN-25) ---- */
+
+static struct cv_tunnel_hop hop_to(const char *next_hop, const char *outer, uint32_t flags)
+{
+	struct cv_tunnel_hop h = {.ref.if_id = TUNNEL, .flags = flags};
+
+	rig_addr(&h.ref.next_hop, next_hop);
+	rig_addr(&h.outer, outer);
+	return h;
+}
+
+/* One transaction of one command. */
+static int hop_command(uint16_t type, const void *body)
+{
+	const struct dp_module *m = &tunnel_hop_module;
+	char text[128];
+	int rc = m->stage(type, body, text);
+
+	if (!rc)
+		rc = m->prepare(text);
+	if (rc)
+		m->abort();
+	else
+		m->publish();
+	dp_defer_run();
+	return rc;
+}
+
+static void add_hop(const char *next_hop, const char *outer, uint32_t flags)
+{
+	const struct cv_tunnel_hop h = hop_to(next_hop, outer, flags);
+
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_SET, &h), 0);
+}
+
+static void no_hops(void)
+{
+	char text[128];
+
+	tunnel_hop_module.sync();
+	assert_int_equal(tunnel_hop_module.prepare(text), 0);
+	tunnel_hop_module.publish();
+	dp_defer_run();
+}
+
+static void make_multipoint(uint8_t flags)
+{
+	no_hops();
+	make_plain(CV_TUNNEL_GRE, 0, flags | CV_TUNNEL_F_MULTIPOINT);
+	memset(tunnel.tunnel.dst.b, 0, sizeof(tunnel.tunnel.dst.b));
+	rig_interface(&tunnel);
+}
+
+static uint32_t slot_of(const char *next_hop)
+{
+	struct cv_addr a;
+
+	rig_addr(&a, next_hop);
+	return tunnel_hop_find(TUNNEL, &a);
+}
+
+/* The outer destination of the only packet in v, host order. */
+static uint32_t sent_to(struct pkt_vec *v)
+{
+	assert_int_equal(v->n, 1);
+	uint32_t dst = rte_be_to_cpu_32(rte_pktmbuf_mtod(v->pkt[0], const struct rte_ipv4_hdr *)->dst_addr);
+
+	free_vec(v);
+	return dst;
+}
+
+static struct rte_mbuf *routed_to(uint32_t dst, uint32_t hop)
+{
+	struct rte_mbuf *m = routed(CV_AF_INET, TUNNEL, 100);
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+
+	ip->dst_addr = rte_cpu_to_be_32(dst);
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	pkt_meta(m)->adj = FIB_TUNNEL_WORD(TUNNEL, hop);
+	return m;
+}
+
+/* The next hop that the route names, or the destination, says where outer packets go; one that nobody knows is a
+ * reason to drop. */
+static void finds_the_next_hop(void **state)
+{
+	struct pkt_vec outer, inner;
+
+	(void)state;
+	make_multipoint(CV_TUNNEL_F_KEY);
+	assert_true(tunnel_line(&tunnel));
+	add_hop("10.0.0.2", "198.51.100.2", 0);
+	add_hop("10.0.0.3", "198.51.100.3", 0);
+	send_in(routed_to(0x0a000002, 0), &outer);
+	assert_int_equal(sent_to(&outer), 0xc6336402);
+	send_in(routed_to(0x0a090909, slot_of("10.0.0.3")), &outer);
+	assert_int_equal(sent_to(&outer), 0xc6336403);
+	assert_int_equal(send_in(routed_to(0x0a000004, 0), &outer), 0);
+	rig_assert_dropped(DROP_TUNNEL_HOP, 1);
+	assert_int_equal(send_in(routed_to(0xe0000005, 0), &outer), 0); /* no one is to get multicast */
+	rig_assert_dropped(DROP_TUNNEL_HOP, 2);
+	/* from anyone, with the key */
+	assert_int_equal(send_in(routed_to(0x0a000002, 0), &outer), 1);
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(outer.pkt[0], struct rte_ipv4_hdr *);
+	ip->dst_addr = ip->src_addr;
+	ip->src_addr = rte_cpu_to_be_32(0xcb007109);
+	assert_int_equal(come_back(outer.pkt[0], &inner), 1);
+	assert_int_equal(pkt_meta(inner.pkt[0])->if_rx, TUNNEL);
+	free_vec(&inner);
+}
+
+/* Each transaction applies whole or not at all; what another outer address gets is another slot. */
+static void next_hops_come_and_go(void **state)
+{
+	struct cv_tunnel_hop h = hop_to("10.0.0.2", "198.51.100.2", 0);
+	struct pkt_vec outer;
+	char text[128];
+
+	(void)state;
+	make_multipoint(0);
+	add_hop("10.0.0.2", "198.51.100.2", 0);
+	uint32_t first = slot_of("10.0.0.2");
+
+	memset(&rig_gateway_changed, 0, sizeof(rig_gateway_changed));
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_SET, &h), 0);
+	assert_int_equal(slot_of("10.0.0.2"), first); /* nothing new: routes are left alone */
+	assert_int_equal(rig_gateway_changed.af, CV_AF_NONE);
+	add_hop("10.0.0.2", "198.51.100.7", 0);
+	assert_int_not_equal(slot_of("10.0.0.2"), first);
+	assert_true(cv_addr_eq(&rig_gateway_changed, &h.ref.next_hop));
+	send_in(routed_to(0x0a000002, 0), &outer);
+	assert_int_equal(sent_to(&outer), 0xc6336407);
+	/* aborted */
+	assert_int_equal(tunnel_hop_module.stage(CV_CMD_TUNNEL_HOP_SET, &h, text), 0);
+	assert_int_not_equal(tunnel_hop_staged(TUNNEL, &h.ref.next_hop), slot_of("10.0.0.2"));
+	tunnel_hop_module.abort();
+	assert_int_equal(tunnel_hop_staged(TUNNEL, &h.ref.next_hop), slot_of("10.0.0.2"));
+	send_in(routed_to(0x0a000002, 0), &outer);
+	assert_int_equal(sent_to(&outer), 0xc6336407);
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_DEL, &h.ref), 0);
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_DEL, &h.ref), CV_ERR_NOT_FOUND);
+	assert_int_equal(slot_of("10.0.0.2"), 0);
+	tunnel.tunnel.flags = 0; /* one other end: no next hops */
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_SET, &h), CV_ERR_NOT_FOUND);
+	assert_int_equal(tunnel_hop_staged(TUNNEL, &h.ref.next_hop), 0);
+}
+
+/* As a routing protocol wants it: a copy for each next hop that is to get multicast, and for no other. */
+static void copies_multicast(void **state)
+{
+	struct pkt_vec outer;
+	unsigned seen = 0;
+
+	(void)state;
+	make_multipoint(0);
+	add_hop("10.0.0.2", "198.51.100.2", CV_TUNNEL_HOP_MULTICAST);
+	add_hop("10.0.0.3", "198.51.100.3", 0);
+	add_hop("10.0.0.4", "198.51.100.4", CV_TUNNEL_HOP_MULTICAST);
+	assert_int_equal(send_in(routed_to(0xe0000005, 0), &outer), 2);
+	for (unsigned i = 0; i < 2; i++)
+		seen += rte_pktmbuf_mtod(outer.pkt[i], const uint8_t *)[19];
+	assert_int_equal(seen, 2 + 4);
+	free_vec(&outer);
+	const struct cv_tunnel_hop gone = hop_to("10.0.0.2", "198.51.100.2", 0);
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_DEL, &gone.ref), 0);
+	send_in(routed_to(0xe0000005, 0), &outer);
+	assert_int_equal(sent_to(&outer), 0xc6336404);
+}
+
+/* Protected: every next hop by the SAs of its own rule, and none in clear. */
+static void each_next_hop_has_its_sa(void **state)
+{
+	struct cv_tunnel_hop h = hop_to("10.0.0.2", "198.51.100.2", 0);
+	struct pkt_vec outer;
+
+	(void)state;
+	make_multipoint(CV_TUNNEL_F_PROTECTED);
+	add_sa(CV_SA_OUT, 2);
+	h.rule_id = RIG_RULE + 1; /* rig_protect_all(): another rule */
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_SET, &h), 0);
+	assert_int_equal(send_in(routed_to(0x0a000002, 0), &outer), 0);
+	rig_assert_dropped(DROP_TUNNEL_DOWN, 1);
+	assert_true(tunnel_line(&tunnel));
+	h = hop_to("10.0.0.3", "198.51.100.3", 0);
+	h.rule_id = RIG_RULE;
+	assert_int_equal(hop_command(CV_CMD_TUNNEL_HOP_SET, &h), 0); /* finds the SA that is there */
+	assert_int_equal(send_in(routed_to(0x0a000003, 0), &outer), 1);
+	assert_int_equal(pkt_meta(outer.pkt[0])->sa, 2);
+	free_vec(&outer);
+	add_sa(CV_SA_OUT, 4);
+	assert_int_equal(send_in(routed_to(0x0a000003, 0), &outer), 1);
+	assert_int_equal(pkt_meta(outer.pkt[0])->sa, 4);
+	free_vec(&outer);
+	del_sa(2);
+	del_sa(4);
+	assert_int_equal(send_in(routed_to(0x0a000003, 0), &outer), 0);
+	rig_assert_dropped(DROP_TUNNEL_DOWN, 2);
+	no_hops();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +627,10 @@ int main(void)
 		cmocka_unit_test_setup(says_what_fits, fresh),
 		cmocka_unit_test_setup(takes_only_its_own, fresh),
 		cmocka_unit_test_setup(receives, fresh),
+		cmocka_unit_test_setup(finds_the_next_hop, fresh),
+		cmocka_unit_test_setup(next_hops_come_and_go, fresh),
+		cmocka_unit_test_setup(copies_multicast, fresh),
+		cmocka_unit_test_setup(each_next_hop_has_its_sa, fresh),
 	};
 	if (rig_init(2))
 		return 1;

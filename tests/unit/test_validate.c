@@ -54,6 +54,7 @@ static struct cv_spd_rule_ref rule_ref = {.spd_id = 1, .rule_id = 5};
 static struct cv_acl acl = {.acl_id = 1, .counter = 9};
 static struct cv_acl_line acl_line;
 static struct cv_acl_line_ref acl_line_ref = {.acl_id = 1, .counter = 7};
+static struct cv_tunnel_hop hop;
 static struct cv_sa sa;
 static struct cv_sa_ref sa_ref = {.index = 9, .spi = 256};
 static struct cv_sa_update sa_update;
@@ -82,6 +83,8 @@ static const struct {
 	{CV_CMD_IF_DEL, sizeof(id), &id},
 	{CV_CMD_IF_ADDR_ADD, sizeof(if_addr), &if_addr},
 	{CV_CMD_IF_ADDR_DEL, sizeof(if_addr), &if_addr},
+	{CV_CMD_TUNNEL_HOP_SET, sizeof(hop), &hop},
+	{CV_CMD_TUNNEL_HOP_DEL, sizeof(hop.ref), &hop.ref},
 	{CV_CMD_ROUTE_SET, sizeof(route), &route},
 	{CV_CMD_ROUTE_DEL, sizeof(route_ref), &route_ref},
 	{CV_CMD_SPD_SET, sizeof(spd), &spd},
@@ -109,6 +112,7 @@ static int fill(void **state)
 {
 	(void)state;
 	if_addr = (struct cv_if_addr){.if_id = 1, .addr = addr("192.0.2.1"), .plen = 24};
+	hop = (struct cv_tunnel_hop){.ref = {1, addr("10.99.0.2")}, .outer = addr("192.0.2.2"), .rule_id = 5};
 	route = (struct cv_route){.vrf_id = 3, .prefix = {.addr = addr("198.51.100.0"), .len = 24}, .n_nh = 3};
 	route.nh[0] = (struct cv_nexthop){.type = CV_NH_GATEWAY, .weight = 1, .gw = addr("192.0.2.2")};
 	route.nh[1] = (struct cv_nexthop){.type = CV_NH_INTERFACE, .weight = 1, .if_id = 2};
@@ -144,7 +148,7 @@ static void good_messages_pass(void **state)
 	for (size_t i = 0; i < N_GOOD; i++)
 		assert_int_equal(check(good[i].type, good[i].body, good[i].len), CV_OK);
 	/* None was forgotten here. */
-	assert_int_equal(N_GOOD, CV_CMD_FAIL_AT - CV_CMD_HELLO + 1);
+	assert_int_equal(N_GOOD, CV_CMD_FAIL_AT - CV_CMD_HELLO + 1 + 2); /* of tunnels' next hops */
 }
 
 static void every_wrong_length_is_refused(void **state)
@@ -241,6 +245,24 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_IF_ADDR_ADD, if_addr, plen, 33);
 	BAD(CV_CMD_IF_ADDR_ADD, if_addr, addr.af, 0);
 	BAD(CV_CMD_IF_ADDR_ADD, if_addr, addr.b[4], 1); /* behind an IPv4 address */
+	struct cv_if mgre = eth;
+	mgre.type = CV_IF_TUNNEL;
+	mgre.tunnel = (struct cv_tunnel){.mode = CV_TUNNEL_GRE,
+		.flags = CV_TUNNEL_F_MULTIPOINT,
+		.ttl = 1,
+		.src = addr("192.0.2.1"),
+		.dst.af = CV_AF_INET};
+	assert_int_equal(check(CV_CMD_IF_SET, &mgre, sizeof(mgre)), CV_OK);
+	BAD(CV_CMD_IF_SET, mgre, tunnel.dst.b[0], 1);
+	BAD(CV_CMD_IF_SET, mgre, tunnel.flags, CV_TUNNEL_F_MULTIPOINT | CV_TUNNEL_F_SEQUENCE);
+	BAD(CV_CMD_IF_SET, mgre, tunnel.mode, CV_TUNNEL_IPIP);
+	BAD(CV_CMD_TUNNEL_HOP_SET, hop, ref.if_id, CV_IF_MAX);
+	BAD(CV_CMD_TUNNEL_HOP_SET, hop, ref.next_hop.af, 0);
+	BAD(CV_CMD_TUNNEL_HOP_SET, hop, outer.af, 0);
+	BAD(CV_CMD_TUNNEL_HOP_SET, hop, outer, (struct cv_addr){.af = CV_AF_INET});
+	BAD(CV_CMD_TUNNEL_HOP_SET, hop, rule_id, 1u << 24);
+	BAD(CV_CMD_TUNNEL_HOP_SET, hop, flags, 2);
+	BAD(CV_CMD_TUNNEL_HOP_DEL, hop.ref, if_id, 0);
 	BAD(CV_CMD_ROUTE_SET, route, n_nh, 0);
 	BAD(CV_CMD_ROUTE_SET, route, n_nh, CV_NH_MAX + 1);
 	BAD(CV_CMD_ROUTE_SET, route, prefix.len, 33);

@@ -304,6 +304,89 @@ def gre_protected(lab):
     require(drops.get("policy-clear-in", 0) >= 3, f"{drops}")
 
 
+def multipoint(lab):
+    """DMVPN-1, DMVPN-4, DMVPN-8, DMVPN-13 (key), docs/examples/mgre.json: one interface, two Linux GRE devices with `remote any` at two addresses as other
+    ends. In clear, then under IPsec in transport mode with an SA for each: every route takes the way of its next hop, answers come back from
+    either, multicast goes to the end that is to get it and to no other, a next hop that is not known and one without an SA carry
+    nothing; a change of one next hop leaves the SAs of the other alone."""
+    site = Site(lab)
+    peer = site.boot_peer("strongswan")
+    second = "192.0.2.3"
+    peer.sh("\n".join(["modprobe ip_gre", "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0",
+                       f"ip addr add {second}/24 dev vec0", "ip link add gre2 type gre remote any local 192.0.2.2 key 7",
+                       f"ip link add gre3 type gre remote any local {second} key 7", "ip link set gre2 up mtu 1400", "ip link set gre3 up mtu 1400",
+                       "ip addr add 10.99.0.2/24 dev gre2", "ip addr add 10.99.0.3/32 dev gre3", "ip addr add 10.77.0.1/32 dev lo",
+                       f"ip neigh add 10.99.0.1 lladdr {GW_WAN[4]} dev gre2", f"ip route add {LAN[4]} via 10.99.0.1 dev gre2"]))
+    config = json.loads((SOURCE / "docs/examples/mgre.json").read_text())
+    config["culvert-platform:platform"]["host-path"] = True
+    tunnel = cfg.interface(config, "tunnel0")["culvert-tunnel:tunnel"]
+    protection = tunnel.pop("protection")
+    culvert = Culvert(lab).start(config)
+    ends = {HOST_B[4]: "192.0.2.2", "10.77.0.1": second}
+
+    def ping(target, check=True, count=3):
+        return lab.run("host-a", "ping", "-n", "-c", str(count), "-i", "0.2", "-W", "2", target, check=check).returncode == 0
+
+    def interface():
+        return culvert.show("interfaces", "tunnel0")["interfaces"][0]
+    wait_until(lambda: interface().get("link") == "up", 15, "the line protocol")
+    for target in ends:
+        wait_until(lambda t=target: ping(t, False, 1), 20, f"an answer from {target}")
+    capture = site.capture()
+    for target in ends:
+        ping(target)
+    site.ping(4, 3, "host-a", 0.05, 3000)
+    site.ping(4, 3, "host-b", 0.05, 1300)
+    wait_until(lambda: "inet 10.99.0.1" in lab.run("gw", "ip", "addr").stdout, 10, "the device of the tunnel on the host")
+    lab.run("gw", "ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "-I", "tunnel0", "224.0.0.5", check=False)
+    ping("10.99.0.9", False, 1)
+    capture.stop()
+    for target, end in ends.items():
+        require(capture.count(f"gre.key == 7 && ip.dst == {end} && ip.dst == {target}") >= 3, capture.show("gre"))
+    require(capture.count("gre && ip.dst == 192.0.2.2 && ip.dst == 224.0.0.5") and
+            not capture.count(f"ip.dst == {second} && ip.dst == 224.0.0.5"), capture.show("ip.dst == 224.0.0.5"))
+    require(culvert.drops().get("tunnel-next-hop"), f"{culvert.drops()}")
+    lab.say("protected")
+    daemon = StrongSwan(peer, Conn(local=f"192.0.2.2,{second}", remote=GW_WAN[4], psk=cfg.PSK, local_id="%any", remote_id=GW_WAN[4],
+                                   local_ts=["192.0.2.2/32[gre]", f"{second}/32[gre]"], remote_ts=[f"{GW_WAN[4]}/32[gre]"],
+                                   extra={"child": {"mode": "transport"}})).start()
+    tunnel["protection"] = protection
+    culvert.commit(config)
+
+    def up():
+        return {s["peer"] for s in culvert.show("crypto", "session")["sessions"] if s["status"].startswith("UP-ACTIVE")}
+    wait_until(lambda: up() == set(ends.values()), 30, "an SA for each of the two, with no traffic")
+    for target in ends:
+        wait_until(lambda t=target: ping(t, False, 1), 20, f"an answer from {target}")
+    capture = site.capture(name="protected")
+    for target in ends:
+        ping(target)
+    site.ping(4, 3, "host-a", 0.05, 3000)
+    site.ping(4, 3, "host-b", 0.05, 1300)
+    capture.stop()
+    capture.require_only_esp(15)
+    for end in ends.values():
+        require(capture.count(f"esp && ip.dst == {end}") >= 3, capture.show("esp"))
+    require(daemon.sas().count("TRANSPORT") == 2, daemon.sas())
+    text = culvert.cli("show", "interfaces", "tunnel0").stdout
+    for line in ("Tunnel protocol/transport multi-GRE/IP", "Next hop 10.99.0.2, NBMA address 192.0.2.2, multicast",
+                 f"Next hop 10.99.0.3, NBMA address {second}\n"):
+        require(line in text, text)
+    inbound = spis_with(culvert, second)
+    del tunnel["next-hop"][0]
+    culvert.commit(config)
+    require(spis_with(culvert, second) == inbound, "the SAs of the next hop that stayed are others")
+    peer.sh(f"ip neigh add 10.99.0.1 lladdr {GW_WAN[4]} dev gre3 && ip route replace {LAN[4]} via 10.99.0.1 dev gre3 onlink")
+    require(ping("10.77.0.1") and not ping(HOST_B[4], False, 1), "what is left is not what was configured")
+    require(f"{REMOTE[4]}" not in culvert.cli("show", "ip", "route").stdout, "a route by a next hop that is gone")
+
+
+def spis_with(culvert, peer):
+    """SPIs of the SAs with a peer."""
+    return {sa["spi"] for i in culvert.show("crypto", "ipsec", "sa")["interfaces"] for f in i["flows"] if f["current_peer"] == peer
+            for sa in f["sas"]}
+
+
 C_WAN, C_LAN, HOST_C = "10.2.0.20", "10.3.0.1", "10.3.0.10"
 TO_C = "10.3.0.0/24"
 
