@@ -498,7 +498,10 @@ struct cfg_map_entry {
 	bool idle_to_default;	    /* ... and after another one's tunnel has ended for being idle (PREF-8) */
 	const char **transform_set; /* 1..6 in order (IPSEC-49) */
 	unsigned n_transform_set;
-	enum ike_group pfs;   /* NONE = not asked for (IPSEC-53) */
+	enum ike_group pfs; /* NONE = not asked for (IPSEC-53) */
+	enum ike_group
+		*addke; /* with pfs, IKEv2: additional key exchanges (RFC 9370), at most CFG_ADDKE_MAX, all demanded */
+	unsigned n_addke;
 	uint32_t lifetime_s;  /* 0 = global */
 	uint64_t lifetime_kb; /* 0 = global */
 	bool per_host;

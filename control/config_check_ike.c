@@ -128,21 +128,24 @@ static int check_proposal_shape(struct config_check *k, const struct cfg_ike_pro
 	return 0;
 }
 
-/* RFC 9370 2.2.2: no group twice. */
-static int check_additional(struct config_check *k, const struct cfg_ike_proposal *p)
+int config_check_additional(struct config_check *k, const enum ike_group *addke, unsigned n_addke,
+	const enum ike_group *group, unsigned n_group, const char *path)
 {
 	bool twice = false;
+	int r = 0;
 
-	if (p->n_addke > CFG_ADDKE_MAX)
-		return check_fail(k, PATH_PROPOSAL "/additional-group: at most %u", p->name, CFG_ADDKE_MAX);
-	for (unsigned i = 0; i < p->n_addke; i++) {
+	if (n_addke > CFG_ADDKE_MAX)
+		return check_fail(k, "%s: at most %u", path, CFG_ADDKE_MAX);
+	for (unsigned i = 0; !r && i < n_addke; i++) {
+		r = config_check_group(k, addke[i], path);
 		for (unsigned j = 0; j < i; j++)
-			twice |= p->addke[i] == p->addke[j];
-		for (unsigned j = 0; j < p->n_group; j++)
-			twice |= p->addke[i] == p->group[j];
+			twice |= addke[i] == addke[j];
+		for (unsigned j = 0; j < n_group; j++)
+			twice |= addke[i] == group[j];
 	}
-	return twice ? check_fail(k, PATH_PROPOSAL "/additional-group: a group twice; each may occur once", p->name)
-		     : 0;
+	if (!r && twice)
+		r = check_fail(k, "%s: a group twice; each may occur once", path);
+	return r;
 }
 
 static int check_proposal(struct config_check *k, const struct cfg_ike_proposal *p)
@@ -164,9 +167,7 @@ static int check_proposal(struct config_check *k, const struct cfg_ike_proposal 
 	for (unsigned i = 0; !r && i < p->n_group; i++)
 		r = config_check_group(k, p->group[i], path);
 	snprintf(path, sizeof(path), PATH_PROPOSAL "/additional-group", p->name);
-	for (unsigned i = 0; !r && i < p->n_addke; i++)
-		r = config_check_group(k, p->addke[i], path);
-	return r ? r : check_additional(k, p);
+	return r ? r : config_check_additional(k, p->addke, p->n_addke, p->group, p->n_group, path);
 }
 
 /* ---- keyrings, peers ---- */

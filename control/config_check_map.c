@@ -88,6 +88,18 @@ static int check_values(struct config_check *k, const struct cfg_map_entry *e)
 	return config_check_group(k, e->pfs, path);
 }
 
+static int check_additional(struct config_check *k, const struct cfg_map_entry *e)
+{
+	char path[192];
+
+	snprintf(path, sizeof(path), PATH_ENTRY "/pfs-additional-group", ENTRY_PATH(e));
+	if (e->n_addke && !e->pfs)
+		return check_fail(k, "%s: needs pfs", path);
+	if (e->n_addke && e->profile_ref->version != CFG_IKEV2)
+		return check_fail(k, "%s: IKEv2 only, and profile %s is not", path, e->profile_ref->name);
+	return config_check_additional(k, e->addke, e->n_addke, &e->pfs, 1, path);
+}
+
 /* 0.0.0.0/0 or ::/0. */
 static bool range_is_any(const struct cv_range *r)
 {
@@ -192,7 +204,8 @@ static int check_entry(struct config_check *k, const struct cfg_map_entry *e)
 			ENTRY_PATH(e));
 
 	(void)((r = config_check_template_entry(k, e)) || (r = check_needed(k, e)) || (r = check_values(k, e)) ||
-		(r = check_entry_acl(k, e)) || (r = e->manual ? config_check_manual(k, e) : check_bundle(k, e)));
+		(r = check_additional(k, e)) || (r = check_entry_acl(k, e)) ||
+		(r = e->manual ? config_check_manual(k, e) : check_bundle(k, e)));
 	return r;
 }
 

@@ -109,6 +109,9 @@ int config_check_manual_spis(struct config_check *k);
 /* A value that is unknown is refused, a legacy one only passes with allow-legacy and warns. valid: "sha256, sha384". */
 int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid);
 int config_check_group(struct config_check *k, enum ike_group g, const char *path);
+/* Additional key exchanges beside those of `group`: known ones, none twice (RFC 9370 2.2.2). */
+int config_check_additional(struct config_check *k, const enum ike_group *addke, unsigned n_addke,
+	const enum ike_group *group, unsigned n_group, const char *path);
 
 /* As config_psk_by_addr, with the front VRF as an object (NULL = global): usable before ids are given out. */
 const struct cfg_psk *config_psk_lookup(const struct cv_config *c, const struct cfg_ike_profile *p,

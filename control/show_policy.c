@@ -563,6 +563,10 @@ static json_t *entry_object(const struct control *c, const struct entry_pairs *p
 	if (e->pfs != IKE_GROUP_NONE) {
 		snprintf(pfs, sizeof(pfs), "group%u", (unsigned)e->pfs);
 		set_str(o, "pfs", pfs);
+		json_t *more = json_array();
+		for (unsigned i = 0; i < e->n_addke; i++)
+			json_array_append_new(more, json_sprintf("group%u", (unsigned)e->addke[i]));
+		json_object_set_new(o, "pfs_additional", more);
 	}
 	entry_transforms(e, o);
 	set_flag(o, "per_host", e->per_host);

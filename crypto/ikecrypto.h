@@ -21,7 +21,9 @@ struct ikec_iov {
 size_t ikec_prf_len(enum ike_prf prf); /* output and preferred key length; 0 = unknown */
 size_t ikec_integ_key_len(enum ike_integ integ);
 size_t ikec_integ_len(enum ike_integ integ); /* truncated ICV length */
-size_t ikec_group_pub_len(enum ike_group g); /* length of a KE payload's data; 0 = unsupported group */
+/* Length of a KE payload's data, of who begins and of who answers; 0 = unsupported group. */
+size_t ikec_group_pub_len(enum ike_group g);
+size_t ikec_group_answer_len(enum ike_group g);
 
 /* prf(key, iov...) -> out[ikec_prf_len]. */
 int ikec_prf(enum ike_prf prf, const void *key, size_t key_len, const struct ikec_iov *iov, int n_iov, uint8_t *out);
@@ -55,14 +57,22 @@ int ikec_dh_new(enum ike_group g, struct ikec_dh **dh);
 /* pool. The same with a given private value, big endian (X25519, X448: as in RFC 7748): for known-answer tests. */
 int ikec_dh_from_private(enum ike_group g, const uint8_t *priv, size_t len, struct ikec_dh **dh);
 enum ike_group ikec_dh_group(const struct ikec_dh *dh);
-/* Public value in KE payload format, ikec_group_pub_len bytes. */
+/* Public value in KE payload format, and its length. */
 const uint8_t *ikec_dh_pub(const struct ikec_dh *dh);
+size_t ikec_dh_pub_len(const struct ikec_dh *dh);
 /*
  * pool. Shared secret; checks the peer's value first (RFC 6989, RFC 8031, RFC 7748): -EINVAL when it is invalid.
  * secret has room for IKEC_DH_PUB_MAX; *secret_len is set. MODP secrets keep leading zeros (RFC 7296 2.14).
  */
 int ikec_dh_shared(struct ikec_dh *dh, const uint8_t *peer, size_t peer_len, uint8_t *secret, size_t *secret_len);
 void ikec_dh_free(struct ikec_dh *dh); /* zeroes */
+/*
+ * pool. The next step of a key exchange, by what is there already. *dh NULL, peer_len 0: the key pair of who begins.
+ * *dh NULL and the value of who begins: the answer, whose public value *dh has then, and the secret. *dh and the
+ * answer: the secret. Lengths and errors as above.
+ */
+int ikec_ke(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t peer_len, uint8_t *secret,
+	size_t *secret_len);
 
 /* Cryptographic random bytes; aborts the process when the generator fails. */
 void ikec_random(void *out, size_t len);

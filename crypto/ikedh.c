@@ -70,6 +70,11 @@ size_t ikec_group_pub_len(enum ike_group g)
 	return r ? pub_len(r) : 0;
 }
 
+size_t ikec_group_answer_len(enum ike_group g)
+{
+	return ikec_group_pub_len(g);
+}
+
 enum ike_group ikec_dh_group(const struct ikec_dh *dh)
 {
 	return dh->row->group;
@@ -78,6 +83,11 @@ enum ike_group ikec_dh_group(const struct ikec_dh *dh)
 const uint8_t *ikec_dh_pub(const struct ikec_dh *dh)
 {
 	return dh->pub;
+}
+
+size_t ikec_dh_pub_len(const struct ikec_dh *dh)
+{
+	return pub_len(dh->row);
 }
 
 void ikec_dh_free(struct ikec_dh *dh)
@@ -241,6 +251,15 @@ static int ec_shared(const struct ikec_dh *dh, const uint8_t *peer, uint8_t *sec
 		err = 0;
 	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(k);
+	return err;
+}
+
+int ikec_ke(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t peer_len, uint8_t *secret,
+	size_t *secret_len)
+{
+	int err = *dh ? 0 : ikec_dh_new(g, dh);
+	if (!err && peer_len)
+		err = ikec_dh_shared(*dh, peer, peer_len, secret, secret_len);
 	return err;
 }
 

@@ -93,6 +93,9 @@ static void policy(struct build *b, const struct lyd_node *n, struct cfg_map_ent
 
 	e->transform_set = build_names(b, n, "transform-set", &e->n_transform_set);
 	e->pfs = build_group(tree_text(n, "pfs"));
+	e->addke = config_alloc(b->c, tree_count(n, "pfs-additional-group"), sizeof(*e->addke));
+	for (const struct lyd_node *l = NULL; (l = tree_next(n, "pfs-additional-group", l)); e->n_addke++)
+		e->addke[e->n_addke] = build_group(lyd_get_value(l));
 	e->lifetime_s = (uint32_t)tree_number(life, "seconds");
 	e->lifetime_kb = tree_number(life, "kilobytes");
 	e->replay_window = replay_window(n, CFG_REPLAY_GLOBAL);

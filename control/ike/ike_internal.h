@@ -86,6 +86,7 @@ struct ike_htab {
 	X(child_established)                                                                                           \
 	X(child_rekeyed)                                                                                               \
 	X(child_failed)                                                                                                \
+	X(followup_ke)                                                                                                 \
 	X(dpd_sent)                                                                                                    \
 	X(dpd_dead)                                                                                                    \
 	X(restored)                                                                                                    \

@@ -212,6 +212,9 @@ static void dispatch_request(struct v2_sa *sa, struct v2_msg *m)
 	case V2_CREATE_CHILD_SA:
 		v2_create_child_request(sa, m);
 		return;
+	case V2_IKE_FOLLOWUP_KE:
+		v2_follow_request(sa, m);
+		return;
 	case V2_INFORMATIONAL:
 		v2_info_request(sa, m);
 		return;

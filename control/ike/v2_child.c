@@ -9,29 +9,6 @@
 #define RETRY_MAX 6	 /* after TEMPORARY_FAILURE */
 #define ACTIVATE_MS 2000 /* responder of a rekey: how often to look whether the peer receives on the new pair */
 
-/* Public-key work for a child; c is NULL when the child has died meanwhile. */
-struct v2_child_job {
-	struct ike_job j;
-	struct v2_child *c;
-	struct ikec_dh *dh; /* NULL: make one */
-	enum ike_group group;
-	uint8_t peer[IKEC_DH_PUB_MAX];
-	size_t peer_len; /* 0: make the key pair only */
-	uint8_t shared[IKEC_DH_PUB_MAX];
-	size_t shared_len;
-	int err;
-	void (*then)(struct v2_child *c, struct v2_child_job *job);
-};
-
-static void dh_work(struct ike_job *j)
-{
-	struct v2_child_job *job = (struct v2_child_job *)j;
-	if (!job->dh)
-		job->err = ikec_dh_new(job->group, &job->dh);
-	if (!job->err && job->peer_len)
-		job->err = ikec_dh_shared(job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
-}
-
 static void shared_free(struct v2_child *c)
 {
 	if (c->shared)
@@ -41,44 +18,20 @@ static void shared_free(struct v2_child *c)
 	c->shared_len = 0;
 }
 
-static void dh_done(struct ike_job *j)
+static void shared_take(struct v2_child *c, const struct v2_ke *ke)
 {
-	struct v2_child_job *job = (struct v2_child_job *)j;
-	struct v2_child *c = job->c;
-	if (c) {
-		c->job = NULL;
-		if (!job->err && job->shared_len) {
-			shared_free(c);
-			c->shared = malloc(job->shared_len);
-			if (!c->shared)
-				abort();
-			memcpy(c->shared, job->shared, job->shared_len);
-			c->shared_len = job->shared_len;
-		}
-		job->then(c, job);
-	}
-	ikec_dh_free(job->dh);
-	cv_secret_zero(job->shared, sizeof(job->shared));
+	shared_free(c);
+	c->shared = malloc(ke->shared_len);
+	if (!c->shared)
+		abort();
+	memcpy(c->shared, ke->shared, ke->shared_len);
+	c->shared_len = ke->shared_len;
 }
 
-/* dh is taken over; peer NULL: only make a key pair, which `then` finds in job->dh and may take. */
-static void dh_run(struct v2_child *c, struct ikec_dh *dh, enum ike_group group, struct v2_view peer,
-	void (*then)(struct v2_child *c, struct v2_child_job *job))
+/* The first key exchange of a child; see v2_ke_run(). */
+static void dh_run(struct v2_child *c, struct ikec_dh *dh, struct v2_view peer, void (*then)(void *c, struct v2_ke *ke))
 {
-	struct v2_child_job *job = calloc(1, sizeof(*job));
-	if (!job)
-		abort();
-	job->j.work = dh_work;
-	job->j.done = dh_done;
-	job->c = c;
-	job->dh = dh;
-	job->group = group;
-	if (peer.p)
-		memcpy(job->peer, peer.p, peer.len);
-	job->peer_len = peer.p ? peer.len : 0;
-	job->then = then;
-	c->job = job;
-	ike_job_run(c->c.sa->ike, c->c.sa, &job->j);
+	v2_ke_run(v2_of(c->c.sa), &c->job, c, c->pfs, dh, peer, then);
 }
 
 struct v2_child *v2_child_new(struct v2_sa *sa, const struct cfg_map_entry *entry)
@@ -133,6 +86,7 @@ void v2_child_ask_mode(struct v2_child *c)
 
 static void own_complete(struct v2_sa *sa, struct v2_child *c);
 static void settle_collision(struct v2_sa *sa, uint32_t old_spi);
+static const struct v2_follow_ops child_follow;
 
 void v2_child_fini(struct ike_child *base)
 {
@@ -143,9 +97,7 @@ void v2_child_fini(struct ike_child *base)
 	v2_resource_gone(c);
 	shared_free(c);
 	v2_child_settled(c);
-	if (c->job)
-		c->job->c = NULL;
-	c->job = NULL;
+	v2_ke_forget(&c->job);
 	c->task = NULL;
 	struct v2_answer *a = c->answer;
 	c->answer = NULL;
@@ -215,6 +167,21 @@ static const struct cfg_map_entry *choose_flow(
 	return best;
 }
 
+/* Additional key exchanges will come. As responder a task that is nowhere stands for the series. */
+static void follow_up(struct v2_sa *sa, struct v2_child *c, const enum ike_group addke[CFG_ADDKE_MAX])
+{
+	bool any = false;
+	for (unsigned i = 0; i < CFG_ADDKE_MAX; i++)
+		any |= addke[i] != IKE_GROUP_NONE;
+	if (!any)
+		return;
+	if (!c->task) {
+		c->task = v2_task_new(&v2_new_child_task);
+		c->task->child = c;
+	}
+	v2_follow_new(sa, c->task, addke, &child_follow);
+}
+
 uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, struct v2_child **out)
 {
 	struct v2_sa_pl offer;
@@ -230,12 +197,13 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 		return V2_N_TS_UNACCEPTABLE;
 	}
 	struct v2_child *c = v2_child_new(sa, entry);
+	enum ike_group addke[CFG_ADDKE_MAX];
 	if (!c)
 		return V2_N_NO_ADDITIONAL_SAS;
 	c->want = c->c.p.sel[0] = sel;
 	c->c.p.n_sel = 1;
 	bool transport = v2_find_notify(m, V2_N_USE_TRANSPORT_MODE) && ike_flow_is_peers(&sel, &sa->sa.path);
-	if (v2_choose_child(entry, &offer, create, m->ke.p ? m->ke_group : 0, transport, c) != 0) {
+	if (v2_choose_child(entry, &offer, create, m->ke.p ? m->ke_group : 0, transport, c, addke) != 0) {
 		sa->sa.ike->stats.no_proposal_chosen++;
 		if (ike_wants_notes(sa->sa.ike)) {
 			char text[384];
@@ -246,6 +214,7 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 		ike_child_remove(&c->c, 0);
 		return V2_N_NO_PROPOSAL_CHOSEN;
 	}
+	follow_up(sa, c, addke);
 	settle_compression(c, c->c.p.suite.comp, peer_cpi(m));
 	uint16_t error = v2_resource_offer(c, m);
 	if (error) {
@@ -360,7 +329,8 @@ static void note_replacement(struct v2_sa *sa, struct v2_child *old, struct v2_c
 {
 	struct v2_child *own = own_rekey(sa, old->c.p.spi_in);
 	old->successor_spi = c->c.p.spi_in;
-	if (own && (own->task->place == V2_TASK_SENT || own->c.state != IKE_CHILD_NEGOTIATING || own->job)) {
+	if (own && (own->task->place == V2_TASK_SENT || own->c.state != IKE_CHILD_NEGOTIATING || own->job ||
+			   own->task->follow)) {
 		own->task->collided = true;
 		own->task->rival_spi = c->c.p.spi_in;
 		own->task->rival_nonce = *v2_nonce_min(&c->nonces->i, &c->nonces->r);
@@ -390,6 +360,17 @@ static void answer_failed(struct v2_sa *sa, struct v2_child *c, uint16_t notify)
 	settle_collision(sa, old_spi);
 }
 
+/* The answer to CREATE_CHILD_SA. */
+static void enc_answer(struct v2_enc *e, const struct v2_child *c)
+{
+	v2_enc_child_chosen(e, c);
+	v2_enc_blob(e, V2_PL_NONCE, c->nonces->r.b, c->nonces->r.len);
+	if (c->task && c->task->dh)
+		v2_enc_ke(e, c->task->dh);
+	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, false);
+	v2_enc_child_notifies(e, c);
+}
+
 static void answer_installed(struct ike_child *base, int err)
 {
 	struct v2_child *c = v2_child_of(base);
@@ -411,12 +392,10 @@ static void answer_installed(struct ike_child *base, int err)
 		ike_child_activate(base); /* the old one died while this one was made */
 	}
 	v2_resp_begin(sa, a, &e, buf);
-	v2_enc_child_chosen(&e, c);
-	v2_enc_blob(&e, V2_PL_NONCE, c->nonces->r.b, c->nonces->r.len);
-	if (c->task && c->task->dh)
-		v2_enc_ke(&e, (uint16_t)c->pfs, ikec_dh_pub(c->task->dh));
-	v2_enc_child_ts(&e, base->p.sel, base->p.n_sel, false);
-	v2_enc_child_notifies(&e, c);
+	if (c->task && c->task->follow)
+		v2_enc_ke(&e, c->task->dh);
+	else
+		enc_answer(&e, c);
 	v2_child_settled(c);
 	if (c->task)
 		v2_task_free(sa, c->task);
@@ -433,19 +412,40 @@ static void answer_install(struct v2_child *c)
 	v2_child_install(sa, c);
 }
 
-static void answer_shared(struct v2_child *c, struct v2_child_job *job)
+/* The child comes to be with the last of its additional key exchanges (RFC 9370 2.2.4): this is the first answer. */
+static void answer_linked(struct v2_sa *sa, struct v2_child *c)
 {
+	struct v2_answer *a = c->answer;
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	c->answer = NULL;
+	v2_follow_wait(c->task);
+	v2_resp_begin(sa, a, &e, buf);
+	enc_answer(&e, c);
+	v2_follow_enc_link(c->task, &e);
+	v2_respond(sa, a, &e);
+}
+
+static void answer_shared(void *of, struct v2_ke *ke)
+{
+	struct v2_child *c = of;
 	struct v2_sa *sa = v2_of(c->c.sa);
-	if (job->err) {
+	if (ke->err) {
 		answer_failed(sa, c, V2_N_INVALID_SYNTAX);
 		return;
 	}
+	shared_take(c, ke);
 	/* the public value is needed for the answer: an empty task carries the pair until then */
-	c->task = v2_task_new(&v2_new_child_task);
-	c->task->child = c;
-	c->task->dh = job->dh;
-	job->dh = NULL;
-	answer_install(c);
+	if (!c->task) {
+		c->task = v2_task_new(&v2_new_child_task);
+		c->task->child = c;
+	}
+	c->task->dh = ke->dh;
+	ke->dh = NULL;
+	if (c->task->follow)
+		answer_linked(sa, c);
+	else
+		answer_install(c);
 }
 
 /* Does an answer that makes a child have still to come? Then the peer may know SPIs that we do not. */
@@ -495,9 +495,12 @@ static void respond_not_found(struct v2_sa *sa, struct v2_answer *a, uint8_t pro
 static bool answer_for(const struct v2_sa *sa, uint32_t old_spi)
 {
 	struct ike_child *c;
-	TAILQ_FOREACH (c, &sa->sa.children, link)
-		if (v2_child_of(c)->answer && v2_child_of(c)->old_spi == old_spi)
+	TAILQ_FOREACH (c, &sa->sa.children, link) {
+		const struct v2_child *k = v2_child_of(c);
+		bool under_way = k->answer || (!c->p.initiator && k->task && k->task->follow);
+		if (under_way && k->old_spi == old_spi)
 			return true;
+	}
 	return false;
 }
 
@@ -536,6 +539,10 @@ static void create_child(struct v2_sa *sa, struct v2_msg *m)
 	}
 	if (!find_rekeyed(sa, m, &old))
 		return;
+	if (!v2_follow_room(sa)) {
+		v2_respond_notify(sa, m->answer, V2_N_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
 	uint16_t error = v2_child_from_offer(sa, m, true, &c);
 	if (error) {
 		v2_respond_notify(sa, m->answer, error, NULL, 0);
@@ -559,7 +566,7 @@ static void create_child(struct v2_sa *sa, struct v2_msg *m)
 	}
 	c->answer = m->answer;
 	if (c->pfs)
-		dh_run(c, NULL, c->pfs, m->ke, answer_shared);
+		dh_run(c, NULL, m->ke, answer_shared);
 	else
 		answer_install(c);
 }
@@ -577,7 +584,7 @@ void v2_create_child_request(struct v2_sa *sa, struct v2_msg *m)
 		return;
 	}
 	/* RFC 7296 2.25.2: not while the IKE SA itself is being replaced or closed */
-	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || sa->answering_rekey || v2_task_active(sa, &v2_rekey_ike_task)) {
+	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || sa->rekey_answer || v2_task_active(sa, &v2_rekey_ike_task)) {
 		v2_respond_notify(sa, m->answer, V2_N_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
@@ -604,16 +611,17 @@ void v2_child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason)
 		ike_req_done(req, -EPROTO, reason);
 }
 
-static void start_with_pair(struct v2_child *c, struct v2_child_job *job)
+static void start_with_pair(void *of, struct v2_ke *ke)
 {
+	struct v2_child *c = of;
 	struct v2_sa *sa = v2_of(c->c.sa);
 	struct v2_task *t = c->task;
-	if (job->err) {
+	if (ke->err) {
 		v2_child_failed(sa, c, "Diffie-Hellman group not available");
 		return;
 	}
-	t->dh = job->dh;
-	job->dh = NULL;
+	t->dh = ke->dh;
+	ke->dh = NULL;
 	v2_task_send(sa, t);
 }
 
@@ -645,7 +653,7 @@ static void child_start(struct v2_sa *sa, struct v2_task *t)
 	t->spi_proto = ike_entry_proto(c->c.p.entry);
 	t->n_spi = 1;
 	if (c->pfs)
-		dh_run(c, NULL, c->pfs, (struct v2_view){0}, start_with_pair);
+		dh_run(c, NULL, V2_EMPTY, start_with_pair);
 	else
 		v2_task_send(sa, t);
 }
@@ -664,7 +672,7 @@ static void child_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, c->pfs);
 	v2_enc_blob(e, V2_PL_NONCE, c->nonces->i.b, c->nonces->i.len);
 	if (t->dh)
-		v2_enc_ke(e, (uint16_t)c->pfs, ikec_dh_pub(t->dh));
+		v2_enc_ke(e, t->dh);
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
 	v2_enc_child_notifies(e, c);
 }
@@ -729,21 +737,54 @@ static void own_complete(struct v2_sa *sa, struct v2_child *c)
 	ike_sa_save(&sa->sa);
 }
 
-static void own_shared(struct v2_child *c, struct v2_child_job *job)
+static void own_install(struct v2_sa *sa, struct v2_child *c)
 {
-	struct v2_sa *sa = v2_of(c->c.sa);
-	if (job->err) {
-		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
-		v2_child_failed(sa, c, "bad Diffie-Hellman value from peer");
-		return;
-	}
 	c->c.installed = own_installed;
 	v2_child_install(sa, c);
+}
+
+/* The peer may have made what we cannot take. */
+static void own_bad(struct v2_sa *sa, struct v2_child *c, const char *why)
+{
+	v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
+	v2_child_failed(sa, c, why);
+}
+
+static void own_shared(void *of, struct v2_ke *ke)
+{
+	struct v2_child *c = of;
+	struct v2_sa *sa = v2_of(c->c.sa);
+	if (ke->err) {
+		own_bad(sa, c, "bad Diffie-Hellman value from peer");
+		return;
+	}
+	shared_take(c, ke);
+	if (c->task->follow)
+		v2_follow_next(c->task);
+	else
+		own_install(sa, c);
+}
+
+/* From the beginning: what an answer to the first attempt has said is forgotten. */
+static void begin_again(struct v2_task *t)
+{
+	struct v2_child *c = t->child;
+	struct ike_child *old = ike_child_by_spi_in(c->c.sa, c->old_spi);
+	v2_follow_free(t);
+	shared_free(c);
+	c->c.p.spi_out = 0;
+	c->c.p.sel[0] = c->want;
+	c->c.p.n_sel = 1;
+	v2_child_ask_mode(c);
+	if (old)
+		v2_resource_inherit(c, old);
 }
 
 static void retry_later(struct v2_sa *sa, struct v2_task *t)
 {
 	uint16_t r;
+	if (t->follow)
+		begin_again(t);
 	ikec_random(&r, sizeof(r));
 	t->retries++;
 	t->not_before_ms = ike_now(sa->sa.ike) + 500 + r % 1500u * t->retries;
@@ -764,8 +805,12 @@ static void child_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 		ike_child_remove(&c->c, 0);
 		return;
 	}
-	if (err->type == V2_N_TEMPORARY_FAILURE && t->retries < RETRY_MAX) {
+	if ((err->type == V2_N_TEMPORARY_FAILURE || err->type == V2_N_STATE_NOT_FOUND) && t->retries < RETRY_MAX) {
 		retry_later(sa, t);
+		return;
+	}
+	if (err->type == V2_N_STATE_NOT_FOUND) { /* again and again (RFC 9370 2.2.4) */
+		v2_sa_delete(&sa->sa, v2_notify_name(err->type));
 		return;
 	}
 	if (err->type == V2_N_CHILD_SA_NOT_FOUND && old && !t->no_rekey) {
@@ -781,6 +826,45 @@ static void child_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 	v2_child_failed(sa, c, v2_notify_name(err->type));
 }
 
+static void follow_done(struct v2_sa *sa, struct v2_task *t, struct v2_answer *a)
+{
+	struct v2_child *c = t->child;
+	if (a) {
+		c->answer = a;
+		answer_install(c);
+		return;
+	}
+	v2_task_detach(sa, t);
+	own_install(sa, c);
+}
+
+static void follow_failed(struct v2_sa *sa, struct v2_task *t, uint16_t notify)
+{
+	struct v2_child *c = t->child;
+	uint32_t old_spi = c->old_spi;
+	struct v2_notify err = {.type = notify};
+	if (!c->c.p.initiator) {
+		ike_child_remove(&c->c, 0);
+		settle_collision(sa, old_spi);
+	} else if (notify) {
+		child_refused(sa, t, &err);
+	} else {
+		own_bad(sa, c, "invalid response from peer");
+	}
+}
+
+static const struct v2_follow_ops child_follow = {.done = follow_done, .failed = follow_failed};
+
+/* The groups that we have offered beside the first, and the answer has agreed to. */
+static bool take_follow_up(struct v2_sa *sa, struct v2_child *c, const struct v2_msg *m)
+{
+	enum ike_group addke[CFG_ADDKE_MAX] = {0};
+	for (unsigned i = 0; c->pfs && i < c->c.p.entry->n_addke; i++)
+		addke[i] = c->c.p.entry->addke[i];
+	follow_up(sa, c, addke);
+	return !c->task->follow || v2_follow_take_link(c->task, m);
+}
+
 static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
 {
 	struct v2_child *c = t->child;
@@ -792,14 +876,18 @@ static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 		v2_task_free(sa, t);
 		return;
 	}
+	if (t->follow) {
+		v2_follow_response(t, m);
+		return;
+	}
 	if (err && !m->sa.p) {
 		child_refused(sa, t, err);
 		return;
 	}
 	if (!m->nonce.p || v2_child_from_answer(sa, m, c, &why) != 0 ||
-		(c->pfs && (!m->ke.p || m->ke_group != c->pfs || m->ke.len > IKEC_DH_PUB_MAX))) {
-		v2_send_delete(sa, ike_child_proto(&c->c.p), c->c.p.spi_in);
-		v2_child_failed(sa, c, why);
+		(c->pfs && (!m->ke.p || m->ke_group != c->pfs || m->ke.len > IKEC_DH_PUB_MAX)) ||
+		!take_follow_up(sa, c, m)) {
+		own_bad(sa, c, why);
 		return;
 	}
 	if (is_gone(sa, c->c.p.spi_out)) {
@@ -809,13 +897,14 @@ static void child_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 	v2_nonce_take(&c->nonces->r, m->nonce);
 	struct ikec_dh *dh = t->dh;
 	t->dh = NULL;
+	if (t->follow)
+		v2_task_keep(sa, t); /* the series keeps its place in the window */
 	if (c->pfs) {
-		dh_run(c, dh, c->pfs, m->ke, own_shared);
+		dh_run(c, dh, m->ke, own_shared);
 		return;
 	}
 	ikec_dh_free(dh);
-	c->c.installed = own_installed;
-	v2_child_install(sa, c);
+	own_install(sa, c);
 }
 
 static void child_fini_task(struct v2_task *t)

@@ -36,13 +36,13 @@ size_t v2_sk_overhead(const struct v2_suite *s)
 }
 
 static int skeyseed(const struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d,
-	size_t old_d_len, enum ike_prf old_prf, uint8_t *out)
+	size_t old_d_len, enum ike_prf old_prf, struct v2_view more, uint8_t *out)
 {
 	uint8_t key[2 * V2_NONCE_MAX];
-	struct ikec_iov iov[3] = {
-		{shared, shared_len}, {sa->setup->ni.b, sa->setup->ni.len}, {sa->setup->nr.b, sa->setup->nr.len}};
-	if (old_d) /* SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) */
-		return ikec_prf(old_prf, old_d, old_d_len, iov, 3, out);
+	struct ikec_iov iov[4] = {{shared, shared_len}, {sa->setup->ni.b, sa->setup->ni.len},
+		{sa->setup->nr.b, sa->setup->nr.len}, {more.p, more.len}};
+	if (old_d) /* SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr | SK(1) | ... SK(n)) */
+		return ikec_prf(old_prf, old_d, old_d_len, iov, 4, out);
 	size_t n_i = sa->setup->ni.len, n_r = sa->setup->nr.len;
 	if (sa->suite.prf == IKE_PRF_AES128_XCBC || sa->suite.prf == IKE_PRF_AES128_CMAC)
 		n_i = n_r = 8; /* RFC 7296 2.14: their key takes 64 bits of each nonce */
@@ -58,13 +58,13 @@ static void take(uint8_t *out, const uint8_t **p, size_t len)
 }
 
 int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d, size_t old_d_len,
-	enum ike_prf old_prf)
+	enum ike_prf old_prf, struct v2_view more)
 {
 	uint8_t seed[2 * V2_NONCE_MAX + 2 * IKE_SPI_LEN], sks[IKEC_PRF_MAX], km[7 * V2_KEY_MAX];
 	struct v2_keys *k = &sa->keys;
 	size_t n = 0;
 	v2_key_lengths(&sa->suite, k);
-	int err = skeyseed(sa, shared, shared_len, old_d, old_d_len, old_prf, sks);
+	int err = skeyseed(sa, shared, shared_len, old_d, old_d_len, old_prf, more, sks);
 	memcpy(seed, sa->setup->ni.b, sa->setup->ni.len);
 	n += sa->setup->ni.len;
 	memcpy(seed + n, sa->setup->nr.b, sa->setup->nr.len);
@@ -109,27 +109,36 @@ bool v2_wire_keys(const struct ike_sa *sa, struct ike_wire_keys *out)
 	return true;
 }
 
+int v2_keymat(const struct v2_sa *sa, struct v2_view sk0, const struct v2_nonces *nonces, struct v2_view more,
+	uint8_t *out, size_t len)
+{
+	uint8_t seed[(1 + CFG_ADDKE_MAX) * IKEC_DH_PUB_MAX + 2 * V2_NONCE_MAX];
+	struct v2_view part[4] = {sk0, {nonces->i.b, nonces->i.len}, {nonces->r.b, nonces->r.len}, more};
+	size_t n = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		if (part[i].len)
+			memcpy(seed + n, part[i].p, part[i].len);
+		n += part[i].len;
+	}
+	int err = ikec_prf_plus(sa->suite.prf, sa->keys.d, sa->keys.d_len, seed, n, out, len);
+	cv_secret_zero(seed, n);
+	return err;
+}
+
 int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out)
 {
-	uint8_t seed[IKEC_DH_PUB_MAX + 2 * V2_NONCE_MAX], km[2 * CV_SA_KEY_MAX];
-	size_t n = 0, len = ike_suite_key_len(c->c.p.suite);
+	uint8_t km[2 * CV_SA_KEY_MAX];
+	struct v2_view sk0 = {c->shared, c->shared_len};
+	size_t len = ike_suite_key_len(c->c.p.suite);
 	if (!len || len > CV_SA_KEY_MAX)
 		return -ENOTSUP;
-	if (c->shared)
-		memcpy(seed, c->shared, c->shared_len);
-	n += c->shared_len;
-	memcpy(seed + n, c->nonces->i.b, c->nonces->i.len);
-	n += c->nonces->i.len;
-	memcpy(seed + n, c->nonces->r.b, c->nonces->r.len);
-	n += c->nonces->r.len;
-	int err = ikec_prf_plus(sa->suite.prf, sa->keys.d, sa->keys.d_len, seed, n, km, 2 * len);
+	int err = v2_keymat(sa, sk0, c->nonces, v2_follow_secret(c->task), km, 2 * len);
 	if (!err) {
 		/* first the keys of the direction initiator -> responder (of this exchange) */
 		memcpy(c->c.p.initiator ? out->out : out->in, km, len);
 		memcpy(c->c.p.initiator ? out->in : out->out, km + len, len);
 		out->len = (uint16_t)len;
 	}
-	cv_secret_zero(seed, sizeof(seed));
 	cv_secret_zero(km, sizeof(km));
 	return err;
 }

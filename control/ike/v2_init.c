@@ -131,9 +131,7 @@ struct init_job {
 static void respond_work(struct ike_job *j)
 {
 	struct init_job *job = (struct init_job *)j;
-	job->err = ikec_dh_new(job->group, &job->dh);
-	if (!job->err)
-		job->err = ikec_dh_shared(job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
+	job->err = ikec_ke(job->group, &job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
 }
 
 static void half_open_fire(struct ike *ike, struct ike_timer *t)
@@ -150,7 +148,7 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 	v2_header(sa, &h, V2_IKE_SA_INIT, 0, true);
 	v2_enc_header(&e, buf, sizeof(buf), &h);
 	v2_enc_ike_chosen(&e, &sa->suite, job->proposal_num, NULL, 0);
-	v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
+	v2_enc_ke(&e, job->dh);
 	v2_enc_blob(&e, V2_PL_NONCE, sa->setup->nr.b, sa->setup->nr.len);
 	if (job->offer_nat)
 		v2_enc_nat(&e, &h, &sa->sa.path, sa->sa.nat_local);
@@ -178,7 +176,7 @@ static void respond_done(struct ike_job *j)
 	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
 	if (sa) {
 		if (!job->err)
-			job->err = v2_derive(sa, job->shared, job->shared_len, NULL, 0, 0);
+			job->err = v2_derive(sa, job->shared, job->shared_len, NULL, 0, 0, V2_EMPTY);
 		if (job->err)
 			ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
 		else
@@ -340,7 +338,7 @@ static void send_init_request(struct v2_sa *sa)
 	if (sa->setup->cookie_len)
 		v2_enc_notify(&e, V2_N_COOKIE, sa->setup->cookie, sa->setup->cookie_len);
 	v2_enc_ike_sa(&e, p, NULL, 0);
-	v2_enc_ke(&e, (uint16_t)sa->setup->want_group, ikec_dh_pub(sa->setup->dh));
+	v2_enc_ke(&e, sa->setup->dh);
 	v2_enc_blob(&e, V2_PL_NONCE, sa->setup->ni.b, sa->setup->ni.len);
 	if (p->nat_traversal)
 		v2_enc_nat(&e, &h, &sa->sa.path, p->force_encaps);
@@ -455,7 +453,7 @@ static void shared_done(struct ike_job *j)
 {
 	struct init_job *job = (struct init_job *)j;
 	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
-	if (sa && (job->err || v2_derive(sa, job->shared, job->shared_len, NULL, 0, 0) != 0))
+	if (sa && (job->err || v2_derive(sa, job->shared, job->shared_len, NULL, 0, 0, V2_EMPTY) != 0))
 		ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
 	else if (sa)
 		v2_inter_next(sa);

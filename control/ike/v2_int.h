@@ -110,6 +110,9 @@ struct v2_task {
 	struct v2_child *child; /* negotiated by it; child->task points back */
 	struct ikec_dh *dh;
 	enum ike_group group;
+	struct v2_ke *ke;	   /* work of its own on the pool */
+	struct v2_follow *follow;  /* the additional key exchanges of what it makes */
+	struct v2_successor *succ; /* rekey of the IKE SA: the new one */
 	unsigned retries;
 	bool finished;	 /* our rekey is complete, but the answer to the peer's of the same object is not yet */
 	bool answered;	 /* rekey of the IKE SA: the answer is in, the new SA in the making */
@@ -126,7 +129,7 @@ struct v2_task {
 	uint32_t rival_spi;	       /* inbound SPI of the child that the peer's exchange made */
 	uint8_t rival_sa[IKE_SPI_LEN]; /* the same for an IKE SA: our SPI of it */
 	struct v2_nonce rival_nonce;   /* the lesser of its two */
-	/* rekey of the IKE SA: what the new one is made of */
+	/* rekey of the IKE SA: what is ours of the new one */
 	uint8_t new_spi[IKE_SPI_LEN];
 	struct v2_nonce ni;
 	uint8_t kind_before; /* of a restored request: the kind of the task that died with the process */
@@ -216,7 +219,7 @@ struct v2_sa {
 	struct v2_answer *auth_answer; /* to IKE_AUTH */
 	uint32_t gone[16];	       /* SPIs that the peer deleted before we knew them (v2_child.c) */
 	unsigned n_gone;
-	bool answering_rekey; /* of the IKE SA */
+	struct v2_task *rekey_answer; /* stands for the peer's rekey of the IKE SA, until that is answered to the end */
 
 	struct ike_timer dpd;
 	struct ike_timer stage;		 /* the end of its stage: half-open, authenticated (v2_reauth.c), replaced */
@@ -246,7 +249,7 @@ struct v2_child {
 	bool for_auth;		  /* made in IKE_AUTH */
 	bool redundant;		  /* lost a collision: delete as soon as it is in */
 	bool no_more;		  /* the peer wants no further child with these selectors (RFC 9611) */
-	struct v2_child_job *job;
+	struct v2_ke *job;
 	struct cv_selector want; /* what was asked for: a successor asks for the same again (RFC 7296 2.9.2) */
 };
 
@@ -263,11 +266,21 @@ static inline struct v2_child *v2_child_of(struct ike_child *c)
 
 /* Lengths of the suite's keys into k. */
 void v2_key_lengths(const struct v2_suite *s, struct v2_keys *k);
-/* SKEYSEED and SK_* of a new SA (RFC 7296 2.14); old_d non-NULL: of a rekey, with old_prf (2.18). 0 or -errno. */
+/*
+ * SKEYSEED and SK_* of a new SA (RFC 7296 2.14); old_d non-NULL: of a rekey, with old_prf (2.18), and with the secrets
+ * of its additional key exchanges in `more` (RFC 9370 2.2.4). 0 or -errno.
+ */
 int v2_derive(struct v2_sa *sa, const uint8_t *shared, size_t shared_len, const uint8_t *old_d, size_t old_d_len,
-	enum ike_prf old_prf);
+	enum ike_prf old_prf, struct v2_view more);
 bool v2_wire_keys(const struct ike_sa *sa, struct ike_wire_keys *out);
-/* Child keys (RFC 7296 2.17) for c->p.suite. */
+#define V2_EMPTY ((struct v2_view){NULL, 0})
+/*
+ * KEYMAT of a child: prf+(SK_d, SK(0) | Ni | Nr | SK(1) | ... SK(n)) (RFC 7296 2.17, RFC 9370 2.2.4). sk0: of the first
+ * key exchange, more: of the additional ones, both perhaps empty. len bytes into out. 0 or -errno.
+ */
+int v2_keymat(const struct v2_sa *sa, struct v2_view sk0, const struct v2_nonces *nonces, struct v2_view more,
+	uint8_t *out, size_t len);
+/* Child keys for c->p.suite. */
 int v2_derive_child(const struct v2_sa *sa, const struct v2_child *c, struct ike_child_keys *out);
 size_t v2_iv_len(const struct v2_suite *s);
 /* At most so much longer than its data is what follows the header of an encrypted payload. */
@@ -341,11 +354,11 @@ bool v2_group_offered(const struct cfg_ike_profile *p, uint16_t g);
 void v2_enc_child_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs);
 /*
  * Responder: by our order of transform sets. pfs_ok: exchange that can carry a KE payload. transport: the peer asks for
- * transport mode, and the flow may have it. On success fills suite, ESN, mode, spi_out, pfs, proposal number; -ENOENT
- * when nothing fits.
+ * transport mode, and the flow may have it. On success fills suite, ESN, mode, spi_out, pfs, proposal number, and the
+ * additional key exchanges by transform type; -ENOENT when nothing fits.
  */
 int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
-	bool transport, struct v2_child *c);
+	bool transport, struct v2_child *c, enum ike_group addke[CFG_ADDKE_MAX]);
 /* "1: ESP aes128-cbc sha1-96; 2: ..." for people, cut to size. Returns buf. */
 const char *v2_offer_text(const struct v2_sa_pl *offer, char *buf, size_t size);
 /* Initiator: the single proposal of a response against what we offered. */
@@ -382,6 +395,11 @@ bool v2_have_task(const struct v2_sa *sa, const struct v2_task_ops *ops);
 void v2_queue_run(struct v2_sa *sa);
 /* The task that response m answers, out of the window now; NULL when there is none. */
 struct v2_task *v2_task_answered(struct v2_sa *sa, uint32_t msgid);
+/* The exchange of its next or present request. */
+static inline uint8_t v2_task_exchange(const struct v2_task *t)
+{
+	return t->follow ? V2_IKE_FOLLOWUP_KE : t->ops->exchange;
+}
 /* Is a request under way with this message id and exchange? */
 bool v2_task_expected(const struct v2_sa *sa, uint32_t msgid, uint8_t exchange);
 /* A request sent by an earlier process: go on repeating it. */
@@ -500,6 +518,56 @@ void v2_inter_swap(struct v2_sa *sa);
 /* IntAuth: what AUTH also covers; its length, 0 = there were no exchanges. */
 size_t v2_inter_octets(const struct v2_sa *sa, uint8_t out[V2_INTER_OCTETS_MAX]);
 void v2_inter_fini(struct v2_sa *sa);
+
+/* ---- v2_ke.c: key exchanges on the pool ---- */
+
+struct v2_ke {
+	struct ike_job j;
+	void *of;
+	struct v2_ke **held; /* where its owner keeps it; NULL: forgotten */
+	enum ike_group group;
+	struct ikec_dh *dh; /* `then` may take it */
+	uint8_t peer[IKEC_DH_PUB_MAX];
+	size_t peer_len;
+	uint8_t shared[IKEC_DH_PUB_MAX];
+	size_t shared_len;
+	int err;
+	void (*then)(void *of, struct v2_ke *ke);
+};
+/*
+ * ikec_ke() for `of`, which keeps it in *held until then(of, ke) is called, and forgets it when it goes itself. dh is
+ * taken over; peer.p NULL: make a key pair.
+ */
+void v2_ke_run(struct v2_sa *sa, struct v2_ke **held, void *of, enum ike_group group, struct ikec_dh *dh,
+	struct v2_view peer, void (*then)(void *of, struct v2_ke *ke));
+void v2_ke_forget(struct v2_ke **held);
+
+/* ---- v2_follow.c: IKE_FOLLOWUP_KE (RFC 9370) ---- */
+
+/* A series of additional key exchanges belongs to a task: our own, or one that stands for the peer's exchange. */
+struct v2_follow_ops {
+	/* All have been done. a: the peer's request that is to be answered; NULL for a series of ours. */
+	void (*done)(struct v2_sa *sa, struct v2_task *t, struct v2_answer *a);
+	/* It came to nothing: our request was refused with this notify, or (0) an end made no sense or fell silent. */
+	void (*failed)(struct v2_sa *sa, struct v2_task *t, uint16_t notify);
+};
+void v2_follow_new(struct v2_sa *sa, struct v2_task *t, const enum ike_group group[CFG_ADDKE_MAX],
+	const struct v2_follow_ops *ops);
+void v2_follow_free(struct v2_task *t);
+/* SK(1) | ... of the task's series; empty when it has none. t may be NULL. */
+struct v2_view v2_follow_secret(const struct v2_task *t);
+/* The groups of the task's series by transform type, CFG_ADDKE_MAX; NULL when it has none. t may be NULL. */
+const enum ike_group *v2_follow_groups(const struct v2_task *t);
+/* Ours: what links the next request to m, the peer's answer; false when that says nothing. Then the next exchange. */
+bool v2_follow_take_link(struct v2_task *t, const struct v2_msg *m);
+void v2_follow_next(struct v2_task *t);
+void v2_follow_build(const struct v2_task *t, struct v2_enc *e);
+void v2_follow_response(struct v2_task *t, const struct v2_msg *m);
+/* The peer's: may it have another series? Expect its next request; the link to it goes into the answer. */
+bool v2_follow_room(const struct v2_sa *sa);
+void v2_follow_wait(struct v2_task *t);
+void v2_follow_enc_link(const struct v2_task *t, struct v2_enc *e);
+void v2_follow_request(struct v2_sa *sa, struct v2_msg *m);
 
 /* v2_child.c: children in CREATE_CHILD_SA */
 void v2_child_initiate(struct ike_sa *sa, struct ike_req *req);

@@ -130,10 +130,7 @@ size_t v2_inter_octets(const struct v2_sa *sa, uint8_t out[V2_INTER_OCTETS_MAX])
 static void inter_work(struct ike_job *j)
 {
 	struct inter_job *job = (struct inter_job *)j;
-	if (!job->dh)
-		job->err = ikec_dh_new(job->group, &job->dh);
-	if (!job->err && job->peer_len)
-		job->err = ikec_dh_shared(job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
+	job->err = ikec_ke(job->group, &job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
 }
 
 static void run(struct v2_sa *sa, struct ikec_dh *dh, struct v2_view peer, struct v2_answer *answer,
@@ -167,14 +164,16 @@ static int exchange_done(struct v2_sa *sa, const struct inter_job *job)
 	if (!job)
 		return 0;
 	sa->inter->done++;
-	return v2_derive(sa, job->shared, job->shared_len, sa->inter->before.d, sa->inter->before.d_len, sa->suite.prf);
+	return v2_derive(sa, job->shared, job->shared_len, sa->inter->before.d, sa->inter->before.d_len, sa->suite.prf,
+		V2_EMPTY);
 }
 
 /* The KE payload that is due. */
 static bool right_ke(const struct v2_sa *sa, const struct v2_msg *m)
 {
 	enum ike_group g = sa->suite.addke[sa->inter->done];
-	return m->ke.p && m->ke_group == g && m->ke.len == ikec_group_pub_len(g);
+	size_t len = sa->sa.initiator ? ikec_group_answer_len(g) : ikec_group_pub_len(g);
+	return m->ke.p && m->ke_group == g && m->ke.len == len;
 }
 
 /* ---- responder ---- */
@@ -187,7 +186,7 @@ static void answer(struct v2_sa *sa, struct v2_answer *a, const struct inter_job
 	v2_header(sa, &h, V2_IKE_INTERMEDIATE, a->msgid, true);
 	v2_resp_begin(sa, a, &e, buf);
 	if (job)
-		v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
+		v2_enc_ke(&e, job->dh);
 	if (note_own(sa, &h, &e) != 0)
 		e.bad = true;
 	v2_respond(sa, a, &e);
@@ -226,7 +225,7 @@ static void inter_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 {
 	struct v2_hdr h;
 	v2_header(sa, &h, V2_IKE_INTERMEDIATE, sa->next_msgid, false);
-	v2_enc_ke(e, (uint16_t)t->group, ikec_dh_pub(t->dh));
+	v2_enc_ke(e, t->dh);
 	if (note_own(sa, &h, e) != 0)
 		e->bad = true;
 }

@@ -341,6 +341,8 @@ const char *v2_notify_name(uint16_t type)
 	switch (type) {
 	case V2_N_UNSUPPORTED_CRITICAL_PAYLOAD:
 		return "unsupported critical payload";
+	case V2_N_STATE_NOT_FOUND:
+		return "the peer has given up the exchange";
 	case V2_N_TS_MAX_QUEUE:
 		return "the peer wants no more SAs of these selectors";
 	case V2_N_INVALID_SYNTAX:
@@ -470,12 +472,12 @@ void v2_enc_blob(struct v2_enc *e, enum v2_payload type, const void *data, size_
 	v2_enc_end(e);
 }
 
-void v2_enc_ke(struct v2_enc *e, uint16_t group, const uint8_t *pub)
+void v2_enc_ke(struct v2_enc *e, const struct ikec_dh *dh)
 {
 	v2_enc_begin(e, V2_PL_KE);
-	v2_enc_u16(e, group);
+	v2_enc_u16(e, (uint16_t)ikec_dh_group(dh));
 	v2_enc_u16(e, 0);
-	v2_enc_bytes(e, pub, ikec_group_pub_len(group));
+	v2_enc_bytes(e, ikec_dh_pub(dh), ikec_dh_pub_len(dh));
 	v2_enc_end(e);
 }
 

@@ -14,7 +14,8 @@ enum v2_exchange {
 	V2_IKE_AUTH = 35,
 	V2_CREATE_CHILD_SA = 36,
 	V2_INFORMATIONAL = 37,
-	V2_IKE_INTERMEDIATE = 43 /* RFC 9242 */
+	V2_IKE_INTERMEDIATE = 43, /* RFC 9242 */
+	V2_IKE_FOLLOWUP_KE = 44	  /* RFC 9370 */
 };
 enum { V2_FLAG_INITIATOR = 0x08, V2_FLAG_VERSION = 0x10, V2_FLAG_RESPONSE = 0x20 };
 
@@ -56,7 +57,8 @@ enum v2_notify_type {
 	V2_N_UNEXPECTED_NAT_DETECTED = 41,
 	V2_N_TEMPORARY_FAILURE = 43,
 	V2_N_CHILD_SA_NOT_FOUND = 44,
-	V2_N_TS_MAX_QUEUE = 48, /* RFC 9611 */
+	V2_N_STATE_NOT_FOUND = 47, /* RFC 9370 */
+	V2_N_TS_MAX_QUEUE = 48,	   /* RFC 9611 */
 	V2_N_ERROR_MAX = 16383,
 	V2_N_INITIAL_CONTACT = 16384,
 	V2_N_NAT_DETECTION_SOURCE_IP = 16388,
@@ -81,7 +83,8 @@ enum v2_notify_type {
 	V2_N_PPK_IDENTITY = 16436,
 	V2_N_NO_PPK_AUTH = 16437,
 	V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED = 16438,
-	V2_N_SA_RESOURCE_INFO = 16444, /* RFC 9611 */
+	V2_N_ADDITIONAL_KEY_EXCHANGE = 16441, /* RFC 9370 */
+	V2_N_SA_RESOURCE_INFO = 16444,	      /* RFC 9611 */
 };
 
 enum { V2_PROTO_IKE = 1, V2_PROTO_AH = 2, V2_PROTO_ESP = 3 };
@@ -228,7 +231,7 @@ void v2_enc_skf(struct v2_enc *e, uint16_t num, uint16_t total, size_t iv_len);
 int v2_enc_finish(struct v2_enc *e);
 
 void v2_enc_blob(struct v2_enc *e, enum v2_payload type, const void *data, size_t len); /* nonce */
-void v2_enc_ke(struct v2_enc *e, uint16_t group, const uint8_t *pub);
+void v2_enc_ke(struct v2_enc *e, const struct ikec_dh *dh);
 void v2_enc_notify(struct v2_enc *e, uint16_t type, const void *data, size_t len);
 void v2_enc_notify_spi(struct v2_enc *e, uint16_t type, uint8_t proto, uint32_t spi);
 void v2_enc_id(struct v2_enc *e, enum v2_payload type, const struct ike_id *id);

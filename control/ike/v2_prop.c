@@ -18,11 +18,12 @@ static void add(struct offer *o, uint8_t type, uint16_t id, uint16_t key_bits)
 		o->t[o->p.n++] = (struct v2_transform){.type = type, .id = id, .key_bits = key_bits};
 }
 
-/* Only a new SA has additional key exchanges; what replaces it inherits their strength through SK_d. */
+/* Additional key exchanges by transform type; NONE = none of that type. */
 static void add_addke(struct offer *o, const enum ike_group *g, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		add(o, (uint8_t)(V2_T_ADDKE1 + i), g[i], 0);
+		if (g[i])
+			add(o, (uint8_t)(V2_T_ADDKE1 + i), g[i], 0);
 }
 
 /* The half of a configured proposal with or without AEAD ciphers: the two never share a proposal (RFC 5282 8). */
@@ -41,24 +42,21 @@ static bool build_offer(const struct cfg_ike_proposal *c, bool aead, struct offe
 		add(o, V2_T_INTEG, c->integ[i], 0);
 	for (unsigned i = 0; i < c->n_group; i++)
 		add(o, V2_T_DH, c->group[i], 0);
+	add_addke(o, c->addke, c->n_addke);
 	return true;
 }
 
 void v2_enc_ike_sa(struct v2_enc *e, const struct cfg_ike_profile *p, const uint8_t *spi, size_t spi_len)
 {
 	struct offer o[2 * V2_PROPOSAL_MAX];
-	const struct cfg_ike_proposal *from[2 * V2_PROPOSAL_MAX];
 	unsigned n = 0;
 	for (unsigned i = 0; i < p->n_proposal && n + 2 <= V2_PROPOSAL_MAX; i++)
 		for (int aead = 1; aead >= 0; aead--)
-			if (build_offer(p->proposal_ref[i], aead, &o[n]))
-				from[n++] = p->proposal_ref[i];
+			n += build_offer(p->proposal_ref[i], aead, &o[n]);
 	v2_enc_begin(e, V2_PL_SA);
 	for (unsigned i = 0; i < n; i++) {
 		o[i].p.num = (uint8_t)(i + 1);
 		o[i].p.spi = (struct v2_view){spi, spi_len};
-		if (!spi_len)
-			add_addke(&o[i], from[i]->addke, from[i]->n_addke);
 		v2_enc_proposal(e, &o[i].p, o[i].t, i + 1 == n);
 	}
 	v2_enc_end(e);
@@ -97,10 +95,10 @@ static bool has_type(const struct v2_sa_pl *sa, const struct v2_proposal *p, uin
 }
 
 /* A proposal must be understood as a whole: a transform type that we do not know forbids it (RFC 7296 3.3.6). */
-static bool known_types(const struct v2_sa_pl *sa, const struct v2_proposal *p, uint8_t last)
+static bool known_types(const struct v2_sa_pl *sa, const struct v2_proposal *p)
 {
 	for (unsigned i = 0; i < p->n; i++)
-		if (sa->transform[p->first + i].type == 0 || sa->transform[p->first + i].type > last)
+		if (sa->transform[p->first + i].type == 0 || sa->transform[p->first + i].type > V2_T_ADDKE7)
 			return false;
 	return true;
 }
@@ -127,12 +125,9 @@ static bool offered(const struct offer *o, uint8_t type, uint16_t id)
 static bool match_addke(
 	const struct cfg_ike_proposal *c, const struct v2_sa_pl *sa, const struct v2_proposal *p, struct v2_suite *out)
 {
-	unsigned n = p->spi.len ? 0 : c->n_addke;
-	for (unsigned i = 0; i < p->n; i++) {
-		uint8_t type = sa->transform[p->first + i].type;
-		if (type == 0 || type == V2_T_ESN || type > V2_T_ADDKE7)
-			return false;
-	}
+	unsigned n = c->n_addke;
+	if (!known_types(sa, p) || has_type(sa, p, V2_T_ESN))
+		return false;
 	for (unsigned i = 0; i < CFG_ADDKE_MAX; i++) {
 		uint8_t type = (uint8_t)(V2_T_ADDKE1 + i);
 		if (i < n ? !has(sa, p, type, c->addke[i], 0)
@@ -227,6 +222,7 @@ void v2_enc_child_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32
 	v2_enc_begin(e, V2_PL_SA);
 	for (unsigned i = 0; i < entry->n_transform_set; i++) {
 		child_offer(entry->ts_ref[i]->suite, entry->ts_ref[i]->esn, pfs, &o);
+		add_addke(&o, entry->addke, pfs ? entry->n_addke : 0);
 		o.p.num = (uint8_t)(i + 1);
 		o.p.spi = (struct v2_view){b, 4};
 		v2_enc_proposal(e, &o.p, o.t, i + 1 == entry->n_transform_set);
@@ -239,7 +235,9 @@ void v2_enc_child_chosen(struct v2_enc *e, const struct v2_child *c)
 	uint8_t b[4];
 	struct offer o;
 	spi_bytes(c->c.p.spi_in, b);
+	const enum ike_group *addke = v2_follow_groups(c->task);
 	child_offer(c->c.p.suite, c->c.p.esn, c->pfs, &o);
+	add_addke(&o, addke, addke ? CFG_ADDKE_MAX : 0);
 	o.p.num = c->proposal_num;
 	o.p.spi = (struct v2_view){b, 4};
 	v2_enc_begin(e, V2_PL_SA);
@@ -284,11 +282,49 @@ static int choose_pfs(const struct cfg_map_entry *entry, const struct v2_sa_pl *
 	return -1;
 }
 
+/* A group of this type that the peer offers, that we can, and that the child does not have already; NONE = none. */
+static enum ike_group another_group(const struct v2_sa_pl *sa, const struct v2_proposal *p, uint8_t type, int pfs,
+	const enum ike_group *taken, unsigned n)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct v2_transform *t = &sa->transform[p->first + i];
+		bool had = t->id == pfs;
+		for (unsigned k = 0; k < n; k++)
+			had |= taken[k] == t->id;
+		if (t->type == type && !t->strange && !had && ikec_group_pub_len(t->id))
+			return t->id;
+	}
+	return IKE_GROUP_NONE;
+}
+
+/*
+ * The additional key exchanges of a child: those that the entry demands, and what the peer insists on beside. They
+ * stand on a first one (RFC 9370 2.2.2); IKE_AUTH has none.
+ */
+static bool choose_addke(const struct cfg_map_entry *entry, const struct v2_sa_pl *sa, const struct v2_proposal *p,
+	bool pfs_ok, int pfs, enum ike_group out[CFG_ADDKE_MAX])
+{
+	for (unsigned i = 0; i < CFG_ADDKE_MAX; i++) {
+		uint8_t type = (uint8_t)(V2_T_ADDKE1 + i);
+		bool demanded = pfs_ok && i < entry->n_addke;
+		out[i] = IKE_GROUP_NONE;
+		if (demanded && has(sa, p, type, entry->addke[i], 0))
+			out[i] = entry->addke[i];
+		else if (pfs_ok && !demanded && has_type(sa, p, type) && !has(sa, p, type, IKE_GROUP_NONE, 0))
+			out[i] = pfs ? another_group(sa, p, type, pfs, out, i) : IKE_GROUP_NONE;
+		else if (!demanded)
+			continue;
+		if (!out[i])
+			return false;
+	}
+	return true;
+}
+
 static bool match_child(const struct cfg_transform_set *t, const struct v2_sa_pl *sa, const struct v2_proposal *p)
 {
 	const struct algo_encr *encr = algo_encr_get(t->suite.encr);
 	const struct algo_integ *integ = algo_integ_get(encr ? t->suite.integ : t->suite.ah);
-	if (p->proto != (encr ? V2_PROTO_ESP : V2_PROTO_AH) || p->spi.len != 4 || !known_types(sa, p, V2_T_ESN) ||
+	if (p->proto != (encr ? V2_PROTO_ESP : V2_PROTO_AH) || p->spi.len != 4 || !known_types(sa, p) ||
 		(encr ? !has(sa, p, V2_T_ENCR, encr->v2, encr->key_bits) : has_type(sa, p, V2_T_ENCR)))
 		return false;
 	if (integ ? !has(sa, p, V2_T_INTEG, integ->v2, 0)
@@ -305,7 +341,7 @@ static void take_child(struct v2_child *c, const struct cfg_transform_set *t, co
 }
 
 int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
-	bool transport, struct v2_child *c)
+	bool transport, struct v2_child *c, enum ike_group addke[CFG_ADDKE_MAX])
 {
 	for (unsigned i = 0; i < entry->n_transform_set; i++) {
 		const struct cfg_transform_set *t = entry->ts_ref[i];
@@ -314,7 +350,7 @@ int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *of
 			if (!match_child(t, offer, p) || v2_get32(p->spi.p) < 256)
 				continue;
 			int pfs = choose_pfs(entry, offer, p, pfs_ok, ke_group);
-			if (pfs < 0)
+			if (pfs < 0 || !choose_addke(entry, offer, p, pfs_ok, pfs, addke))
 				continue;
 			take_child(c, t, p);
 			/* not answered means tunnel mode (RFC 7296 1.3.1) */
@@ -336,6 +372,12 @@ int v2_accept_child(
 	if (pfs ? !has(answer, p, V2_T_DH, (uint16_t)pfs, 0)
 		: has_type(answer, p, V2_T_DH) && !has(answer, p, V2_T_DH, IKE_GROUP_NONE, 0))
 		return -EPROTO;
+	for (unsigned i = 0; i < CFG_ADDKE_MAX; i++) {
+		uint8_t type = (uint8_t)(V2_T_ADDKE1 + i);
+		if (pfs && i < entry->n_addke ? !has(answer, p, type, entry->addke[i], 0)
+					      : has_type(answer, p, type) && !has(answer, p, type, IKE_GROUP_NONE, 0))
+			return -EPROTO;
+	}
 	for (unsigned i = 0; i < entry->n_transform_set; i++)
 		if (match_child(entry->ts_ref[i], answer, p)) {
 			take_child(c, entry->ts_ref[i], p);

@@ -10,49 +10,47 @@
 #define UNSETTLED_MS 120000 /* longer than a request is repeated */
 #define REPLACED_MS 30000   /* how long a replaced SA waits for the peer's delete */
 
-struct rekey_job {
-	struct ike_job j;
-	struct v2_task *task;	  /* initiator */
-	struct v2_answer *answer; /* responder */
-	struct ikec_dh *dh;
-	enum ike_group group;
-	uint8_t peer[IKEC_DH_PUB_MAX];
-	size_t peer_len;
-	uint8_t shared[IKEC_DH_PUB_MAX];
-	size_t shared_len;
-	int err;
-	/* of the new SA */
+/* The new SA in the making. Of a rekey of the peer's, a task that is nowhere carries it (v2_sa.rekey_answer). */
+struct v2_successor {
+	struct v2_answer *answer; /* the peer's request, until it is answered */
 	struct v2_suite suite;
 	uint8_t proposal_num;
 	uint8_t peer_spi[IKE_SPI_LEN];
 	struct v2_nonce ni, nr;
+	uint8_t shared[IKEC_DH_PUB_MAX];
+	size_t shared_len;
 };
 
-static void rekey_work(struct ike_job *j)
+static const struct v2_follow_ops rekey_follow;
+
+static void successor_free(struct v2_task *t)
 {
-	struct rekey_job *job = (struct rekey_job *)j;
-	if (!job->dh)
-		job->err = ikec_dh_new(job->group, &job->dh);
-	if (!job->err && job->peer_len)
-		job->err = ikec_dh_shared(job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
+	if (t->succ)
+		cv_secret_zero(t->succ, sizeof(*t->succ));
+	free(t->succ);
+	t->succ = NULL;
 }
 
-static struct rekey_job *job_new(struct v2_sa *sa, enum ike_group group, void (*done)(struct ike_job *))
+/* t->succ, from what the peer's message says about it. */
+static void successor_begin(struct v2_sa *sa, struct v2_task *t, const struct v2_msg *m, const struct v2_suite *suite,
+	const struct v2_proposal *prop)
 {
-	struct rekey_job *job = calloc(1, sizeof(*job));
-	if (!job)
+	successor_free(t);
+	t->succ = calloc(1, sizeof(*t->succ));
+	if (!t->succ)
 		abort();
-	(void)sa;
-	job->j.work = rekey_work;
-	job->j.done = done;
-	job->group = group;
-	return job;
+	t->succ->suite = *suite;
+	t->succ->proposal_num = prop->num;
+	memcpy(t->succ->peer_spi, prop->spi.p, IKE_SPI_LEN);
+	v2_nonce_take(m->answer ? &t->succ->ni : &t->succ->nr, m->nonce);
+	if (suite->n_addke)
+		v2_follow_new(sa, t, suite->addke, &rekey_follow);
 }
 
-static void job_fini(struct rekey_job *job)
+static void successor_shared(struct v2_task *t, const struct v2_ke *ke)
 {
-	ikec_dh_free(job->dh);
-	cv_secret_zero(job->shared, sizeof(job->shared));
+	memcpy(t->succ->shared, ke->shared, ke->shared_len);
+	t->succ->shared_len = ke->shared_len;
 }
 
 static void replaced_fire(struct ike *ike, struct ike_timer *t)
@@ -62,15 +60,15 @@ static void replaced_fire(struct ike *ike, struct ike_timer *t)
 }
 
 /* The new SA, established but not announced: peers, path and identities are those of the old one. */
-static struct v2_sa *successor_new(
-	struct v2_sa *old, const struct rekey_job *job, bool initiator, const uint8_t *own_spi)
+static struct v2_sa *successor_new(struct v2_sa *old, const struct v2_task *t, bool initiator)
 {
+	const struct v2_successor *s = t->succ;
 	struct v2_sa *n = v2_sa_new(old->sa.ike);
 	if (!n)
 		return NULL;
 	n->sa.initiator = initiator;
-	memcpy(initiator ? n->sa.spi_i : n->sa.spi_r, own_spi, IKE_SPI_LEN);
-	memcpy(initiator ? n->sa.spi_r : n->sa.spi_i, job->peer_spi, IKE_SPI_LEN);
+	memcpy(initiator ? n->sa.spi_i : n->sa.spi_r, t->new_spi, IKE_SPI_LEN);
+	memcpy(initiator ? n->sa.spi_r : n->sa.spi_i, s->peer_spi, IKE_SPI_LEN);
 	n->sa.phase = IKE_PHASE_CLOSING; /* until it is known which of two new ones lives */
 	n->sa.state = V2_ESTABLISHED;
 	n->sa.path = old->sa.path;
@@ -89,10 +87,11 @@ static struct v2_sa *successor_new(
 	n->sa.rekeys = old->sa.rekeys + 1;
 	v2_ids(old, &n->setup->id_local, &n->setup->id_peer);
 	ike_proof_copy(&n->sa, &old->sa);
-	n->suite = job->suite;
-	n->setup->ni = job->ni;
-	n->setup->nr = job->nr;
-	if (v2_derive(n, job->shared, job->shared_len, old->keys.d, old->keys.d_len, old->suite.prf) != 0) {
+	n->suite = s->suite;
+	n->setup->ni = s->ni;
+	n->setup->nr = s->nr;
+	if (v2_derive(n, s->shared, s->shared_len, old->keys.d, old->keys.d_len, old->suite.prf, v2_follow_secret(t)) !=
+		0) {
 		ike_sa_destroy(&n->sa, NULL);
 		return NULL;
 	}
@@ -168,34 +167,41 @@ static bool child_busy(const struct v2_sa *sa)
 	TAILQ_FOREACH (t, &sa->active, link)
 		if (t->ops == &v2_new_child_task || t->n_spi)
 			return true;
-	TAILQ_FOREACH (c, &sa->sa.children, link)
-		if (c->state == IKE_CHILD_INSTALLING || v2_child_of((struct ike_child *)(uintptr_t)c)->job)
+	TAILQ_FOREACH (c, &sa->sa.children, link) {
+		const struct v2_child *k = v2_child_of((struct ike_child *)(uintptr_t)c);
+		if (c->state == IKE_CHILD_INSTALLING || k->job || (k->task && k->task->follow))
 			return true;
+	}
 	return false;
 }
 
 static void settle(struct v2_sa *sa, struct v2_task *t, struct v2_sa *own);
 
-static void send_answer(struct v2_sa *sa, struct rekey_job *job, const uint8_t *spi)
+/* The answer to CREATE_CHILD_SA. */
+static void enc_answer(struct v2_enc *e, const struct v2_task *t)
 {
-	uint8_t buf[IKE_MSG_MAX];
-	struct v2_enc e;
-	v2_resp_begin(sa, job->answer, &e, buf);
-	v2_enc_ike_chosen(&e, &job->suite, job->proposal_num, spi, IKE_SPI_LEN);
-	v2_enc_blob(&e, V2_PL_NONCE, job->nr.b, job->nr.len);
-	v2_enc_ke(&e, (uint16_t)job->group, ikec_dh_pub(job->dh));
-	v2_respond(sa, job->answer, &e);
+	const struct v2_successor *s = t->succ;
+	v2_enc_ike_chosen(e, &s->suite, s->proposal_num, t->new_spi, IKE_SPI_LEN);
+	v2_enc_blob(e, V2_PL_NONCE, s->nr.b, s->nr.len);
+	v2_enc_ke(e, t->dh);
 }
 
-/* The peer's rekey is answered with the new SA n (NULL: refused). Is ours under way as well? */
-static void answer_settle(struct v2_sa *sa, struct v2_sa *n, const struct rekey_job *job)
+/*
+ * The peer's rekey is answered to its end, with the new SA n (NULL: nothing came of it), and `peers` stood for it. Is
+ * ours under way as well?
+ */
+static void answer_settle(struct v2_sa *sa, struct v2_sa *n, struct v2_task *peers)
 {
 	struct v2_task *t = v2_task_active(sa, &v2_rekey_ike_task);
-	if (n && t && (t->place == V2_TASK_SENT || t->answered)) {
+	bool alone = n && !(t && (t->place == V2_TASK_SENT || t->answered));
+	sa->rekey_answer = NULL;
+	if (n && !alone) {
 		t->collided = true;
 		memcpy(t->rival_sa, n->sa.spi_r, IKE_SPI_LEN);
-		t->rival_nonce = *v2_nonce_min(&job->ni, &job->nr);
-	} else if (n) {
+		t->rival_nonce = *v2_nonce_min(&peers->succ->ni, &peers->succ->nr);
+	}
+	v2_task_free(sa, peers);
+	if (alone) {
 		if (t) /* ours had not been sent yet */
 			v2_task_free(sa, t);
 		v2_adopt(n, sa);
@@ -209,23 +215,52 @@ static void answer_settle(struct v2_sa *sa, struct v2_sa *n, const struct rekey_
 	v2_task_free(sa, t);
 }
 
-static void answer_done(struct ike_job *j)
+/* All secrets are there: a is the last request of the exchange, or the only one. */
+static void answer_complete(struct v2_sa *sa, struct v2_task *t, struct v2_answer *a)
 {
-	struct rekey_job *job = (struct rekey_job *)j;
-	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL, *n = NULL;
-	uint8_t spi[IKE_SPI_LEN];
-	if (sa) {
-		sa->answering_rekey = false;
-		ike_spi_new(sa->sa.ike, spi);
-		n = job->err ? NULL : successor_new(sa, job, false, spi);
-		if (n)
-			send_answer(sa, job, spi);
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	struct v2_sa *n = successor_new(sa, t, false);
+	if (n) {
+		v2_resp_begin(sa, a, &e, buf);
+		if (t->follow)
+			v2_enc_ke(&e, t->dh);
 		else
-			v2_respond_notify(sa, job->answer, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
-		if (!sa->sa.dead)
-			answer_settle(sa, n, job);
+			enc_answer(&e, t);
+		v2_respond(sa, a, &e);
+	} else {
+		v2_respond_notify(sa, a, V2_N_NO_PROPOSAL_CHOSEN, NULL, 0);
 	}
-	job_fini(job);
+	if (!sa->sa.dead)
+		answer_settle(sa, n, t);
+}
+
+static void answer_shared(void *of, struct v2_ke *ke)
+{
+	struct v2_sa *sa = of;
+	struct v2_task *t = sa->rekey_answer;
+	struct v2_answer *a = t->succ->answer;
+	uint8_t buf[IKE_MSG_MAX];
+	struct v2_enc e;
+	t->succ->answer = NULL;
+	if (ke->err) {
+		v2_respond_notify(sa, a, V2_N_INVALID_SYNTAX, NULL, 0);
+		if (!sa->sa.dead)
+			answer_settle(sa, NULL, t);
+		return;
+	}
+	t->dh = ke->dh;
+	ke->dh = NULL;
+	successor_shared(t, ke);
+	if (!t->follow) {
+		answer_complete(sa, t, a);
+		return;
+	}
+	v2_follow_wait(t);
+	v2_resp_begin(sa, a, &e, buf);
+	enc_answer(&e, t);
+	v2_follow_enc_link(t, &e);
+	v2_respond(sa, a, &e);
 }
 
 void v2_rekey_ike_request(struct v2_sa *sa, struct v2_msg *m, const struct v2_sa_pl *offer)
@@ -236,7 +271,7 @@ void v2_rekey_ike_request(struct v2_sa *sa, struct v2_msg *m, const struct v2_sa
 		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
-	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || !sa->sa.profile || sa->answering_rekey || child_busy(sa)) {
+	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || !sa->sa.profile || sa->rekey_answer || child_busy(sa)) {
 		v2_respond_notify(sa, m->answer, V2_N_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
@@ -250,34 +285,26 @@ void v2_rekey_ike_request(struct v2_sa *sa, struct v2_msg *m, const struct v2_sa
 		v2_respond_notify(sa, m->answer, V2_N_INVALID_KE_PAYLOAD, g, 2);
 		return;
 	}
-	struct rekey_job *job = job_new(sa, suite.group, answer_done);
-	job->answer = m->answer;
-	job->suite = suite;
-	job->proposal_num = prop.num;
-	memcpy(job->peer_spi, prop.spi.p, IKE_SPI_LEN);
-	memcpy(job->peer, m->ke.p, m->ke.len);
-	job->peer_len = m->ke.len;
-	v2_nonce_take(&job->ni, m->nonce);
-	v2_nonce_make(&job->nr);
-	sa->answering_rekey = true;
-	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
+	struct v2_task *t = sa->rekey_answer = v2_task_new(&v2_rekey_ike_task);
+	successor_begin(sa, t, m, &suite, &prop);
+	v2_nonce_make(&t->succ->nr);
+	ike_spi_new(sa->sa.ike, t->new_spi);
+	t->succ->answer = m->answer;
+	v2_ke_run(sa, &t->ke, sa, suite.group, NULL, m->ke, answer_shared);
 }
 
 /* ---- initiator ---- */
 
-static void pair_done(struct ike_job *j)
+static void pair_done(void *of, struct v2_ke *ke)
 {
-	struct rekey_job *job = (struct rekey_job *)j;
-	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
-	if (sa && v2_task_active(sa, &v2_rekey_ike_task) == job->task && job->task->place == V2_TASK_STARTED) {
-		job->task->dh = job->dh;
-		job->dh = NULL;
-		if (job->task->dh)
-			v2_task_send(sa, job->task);
-		else
-			v2_task_drop(sa, job->task);
-	}
-	job_fini(job);
+	struct v2_task *t = of;
+	struct v2_sa *sa = t->req.sa;
+	t->dh = ke->dh;
+	ke->dh = NULL;
+	if (t->dh)
+		v2_task_send(sa, t);
+	else
+		v2_task_drop(sa, t);
 }
 
 static void rekey_start(struct v2_sa *sa, struct v2_task *t)
@@ -299,16 +326,15 @@ static void rekey_start(struct v2_sa *sa, struct v2_task *t)
 	v2_nonce_make(&t->ni);
 	ikec_dh_free(t->dh);
 	t->dh = NULL;
-	struct rekey_job *job = job_new(sa, t->group, pair_done);
-	job->task = t;
-	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
+	t->req.sa = sa;
+	v2_ke_run(sa, &t->ke, t, t->group, NULL, V2_EMPTY, pair_done);
 }
 
 static void rekey_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 {
 	v2_enc_ike_sa(e, sa->sa.profile, t->new_spi, IKE_SPI_LEN);
 	v2_enc_blob(e, V2_PL_NONCE, t->ni.b, t->ni.len);
-	v2_enc_ke(e, (uint16_t)t->group, ikec_dh_pub(t->dh));
+	v2_enc_ke(e, t->dh);
 }
 
 /* Both new SAs are there: the one made by the exchange with the least nonce goes, by the hand of who started it. */
@@ -326,25 +352,34 @@ static void settle(struct v2_sa *sa, struct v2_task *t, struct v2_sa *own)
 	v2_sa_delete_replaced(sa);
 }
 
-static void finish_done(struct ike_job *j)
+static void own_complete(struct v2_sa *sa, struct v2_task *t)
 {
-	struct rekey_job *job = (struct rekey_job *)j;
-	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL, *n = NULL;
-	struct v2_task *t = job->task;
-	if (sa) {
-		if (!job->err)
-			n = successor_new(sa, job, true, t->new_spi);
-		t->finished = n && sa->answering_rekey; /* then answer_settle() decides, knowing both */
-		if (!t->finished) {
-			v2_task_detach(sa, t);
-			if (n)
-				settle(sa, t, n);
-			else
-				ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
-			v2_task_free(sa, t);
-		}
+	struct v2_sa *n = successor_new(sa, t, true);
+	t->finished = n && sa->rekey_answer; /* then answer_settle() decides, knowing both */
+	if (t->finished)
+		return;
+	v2_task_detach(sa, t);
+	if (n)
+		settle(sa, t, n);
+	else
+		ike_sa_destroy(&sa->sa, "cannot derive keys");
+	v2_task_free(sa, t);
+}
+
+static void own_shared(void *of, struct v2_ke *ke)
+{
+	struct v2_task *t = of;
+	struct v2_sa *sa = t->req.sa;
+	if (ke->err) {
+		v2_task_free(sa, t);
+		ike_sa_destroy(&sa->sa, "bad Diffie-Hellman value from peer");
+		return;
 	}
-	job_fini(job);
+	successor_shared(t, ke);
+	if (t->follow)
+		v2_follow_next(t);
+	else
+		own_complete(sa, t);
 }
 
 static void rekey_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_notify *err)
@@ -356,7 +391,15 @@ static void rekey_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 		v2_task_free(sa, t);
 		return;
 	}
-	if (++t->retries > RETRY_MAX || (err && err->type != V2_N_TEMPORARY_FAILURE && !g)) {
+	bool again = g || !err || err->type == V2_N_TEMPORARY_FAILURE || err->type == V2_N_STATE_NOT_FOUND;
+	if (++t->retries > RETRY_MAX && err && err->type == V2_N_STATE_NOT_FOUND) { /* RFC 9370 2.2.4 */
+		v2_task_free(sa, t);
+		v2_sa_delete(&sa->sa, v2_notify_name(err->type));
+		return;
+	}
+	v2_follow_free(t);
+	t->answered = false;
+	if (t->retries > RETRY_MAX || !again) {
 		cv_warn("ike", "rekeying of the IKE SA failed: %s",
 			err ? v2_notify_name(err->type) : "invalid response from peer");
 		v2_task_free(sa, t);
@@ -382,26 +425,47 @@ static void rekey_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 		v2_task_free(sa, t);
 		return;
 	}
+	if (t->follow) {
+		v2_follow_response(t, m);
+		return;
+	}
 	if (!m->sa.p || !m->ke.p || !m->nonce.p || m->ke.len > IKEC_DH_PUB_MAX || v2_parse_sa(m->sa, &answer) != 0 ||
 		answer.n != 1 || v2_choose_ike(sa->sa.profile, &answer, m->ke_group, &suite, &prop) != 0 ||
 		suite.group != t->group || m->ke_group != t->group || prop.spi.len != IKE_SPI_LEN) {
 		rekey_refused(sa, t, err);
 		return;
 	}
-	struct rekey_job *job = job_new(sa, t->group, finish_done);
-	job->task = t;
-	job->dh = t->dh;
-	t->dh = NULL;
-	job->suite = suite;
-	memcpy(job->peer_spi, prop.spi.p, IKE_SPI_LEN);
-	memcpy(job->peer, m->ke.p, m->ke.len);
-	job->peer_len = m->ke.len;
-	job->ni = t->ni;
-	v2_nonce_take(&job->nr, m->nonce);
+	successor_begin(sa, t, m, &suite, &prop);
+	if (t->follow && !v2_follow_take_link(t, m)) {
+		rekey_refused(sa, t, NULL);
+		return;
+	}
+	t->succ->ni = t->ni;
 	t->answered = true;
+	struct ikec_dh *dh = t->dh;
+	t->dh = NULL;
 	v2_task_keep(sa, t); /* nothing else starts until the new SA has taken over */
-	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
+	v2_ke_run(sa, &t->ke, t, t->group, dh, m->ke, own_shared);
 }
+
+static void follow_done(struct v2_sa *sa, struct v2_task *t, struct v2_answer *a)
+{
+	if (a)
+		answer_complete(sa, t, a);
+	else
+		own_complete(sa, t);
+}
+
+static void follow_failed(struct v2_sa *sa, struct v2_task *t, uint16_t notify)
+{
+	struct v2_notify err = {.type = notify};
+	if (t == sa->rekey_answer)
+		answer_settle(sa, NULL, t);
+	else
+		rekey_refused(sa, t, notify ? &err : NULL);
+}
+
+static const struct v2_follow_ops rekey_follow = {.done = follow_done, .failed = follow_failed};
 
 const struct v2_task_ops v2_rekey_ike_task = {
 	.name = "CREATE_CHILD_SA (IKE)",
@@ -411,6 +475,7 @@ const struct v2_task_ops v2_rekey_ike_task = {
 	.start = rekey_start,
 	.build = rekey_build,
 	.response = rekey_response,
+	.fini = successor_free,
 };
 
 void v2_sa_rekey(struct ike_sa *base)

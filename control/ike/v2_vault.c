@@ -105,7 +105,7 @@ static void put_requests(const struct v2_sa *sa, struct ike_wbuf *w)
 		if (t->place == V2_TASK_SENT) {
 			ike_put_u32(w, t->msgid);
 			ike_put_blob(w, t->req.out.p, t->req.out.len);
-			ike_put_u8(w, t->ops->exchange);
+			ike_put_u8(w, v2_task_exchange(t));
 			ike_put_u8(w, t->kind_before ? t->kind_before : t->ops->kind);
 			ike_put_u8(w, t->spi_proto);
 			ike_put_u32(w, t->n_spi ? t->spi[0] : 0);
@@ -170,7 +170,9 @@ static void orphan_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *
 	uint32_t spi = t->spi[0];
 	uint8_t proto = t->spi_proto;
 	struct ike_child *c = spi ? ike_child_by_spi_in(&sa->sa, spi) : NULL;
-	bool made = m->sa.p && !v2_find_error(m);
+	/* with the last answer of a series only (RFC 9370 2.2.4) */
+	bool made = (m->sa.p || m->h.exchange == V2_IKE_FOLLOWUP_KE) && !v2_find_error(m) &&
+		    !v2_find_notify(m, V2_N_ADDITIONAL_KEY_EXCHANGE);
 	v2_task_free(sa, t);
 	if (kind == V2_TASK_CHILD && made) {
 		v2_send_delete(sa, proto, spi); /* our keys for it are lost */
@@ -184,8 +186,17 @@ static void orphan_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *
 
 static const struct v2_task_ops orphan_create = {
 	.name = "CREATE_CHILD_SA (restored)", .exchange = V2_CREATE_CHILD_SA, .response = orphan_response};
+static const struct v2_task_ops orphan_followup = {
+	.name = "IKE_FOLLOWUP_KE (restored)", .exchange = V2_IKE_FOLLOWUP_KE, .response = orphan_response};
 static const struct v2_task_ops orphan_info = {
 	.name = "INFORMATIONAL (restored)", .exchange = V2_INFORMATIONAL, .response = orphan_response};
+
+static const struct v2_task_ops *orphan_of(uint8_t exchange)
+{
+	return exchange == V2_CREATE_CHILD_SA	? &orphan_create
+	       : exchange == V2_IKE_FOLLOWUP_KE ? &orphan_followup
+						: &orphan_info;
+}
 
 static void get_requests(struct v2_sa *sa, struct ike_rbuf *r)
 {
@@ -195,7 +206,7 @@ static void get_requests(struct v2_sa *sa, struct ike_rbuf *r)
 		uint32_t msgid = ike_get_u32(r);
 		size_t len;
 		const uint8_t *out = ike_get_blob(r, &len, KEPT_MAX);
-		struct v2_task *t = v2_task_new(ike_get_u8(r) == V2_CREATE_CHILD_SA ? &orphan_create : &orphan_info);
+		struct v2_task *t = v2_task_new(orphan_of(ike_get_u8(r)));
 		t->kind_before = ike_get_u8(r);
 		t->spi_proto = ike_get_u8(r);
 		t->spi[0] = ike_get_u32(r);

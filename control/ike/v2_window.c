@@ -37,6 +37,8 @@ void v2_task_detach(struct v2_sa *sa, struct v2_task *t)
 void v2_task_free(struct v2_sa *sa, struct v2_task *t)
 {
 	v2_task_detach(sa, t);
+	v2_ke_forget(&t->ke);
+	v2_follow_free(t);
 	if (t->ops->fini)
 		t->ops->fini(t);
 	ikec_dh_free(t->dh);
@@ -159,7 +161,7 @@ static struct v2_task *sent_task(const struct v2_sa *sa, uint32_t msgid)
 bool v2_task_expected(const struct v2_sa *sa, uint32_t msgid, uint8_t exchange)
 {
 	const struct v2_task *t = sent_task(sa, msgid);
-	return t && t->ops->exchange == exchange;
+	return t && v2_task_exchange(t) == exchange;
 }
 
 struct v2_task *v2_task_answered(struct v2_sa *sa, uint32_t msgid)
@@ -253,10 +255,13 @@ void v2_task_send(struct v2_sa *sa, struct v2_task *t)
 		ike_sa_destroy(&sa->sa, "message ids used up");
 		return;
 	}
-	v2_header(sa, &h, t->ops->exchange, sa->next_msgid, false);
+	v2_header(sa, &h, v2_task_exchange(t), sa->next_msgid, false);
 	v2_enc_header(&e, buf, sizeof(buf), &h);
 	v2_enc_sk(&e, v2_iv_len(&sa->suite));
-	t->ops->build(sa, t, &e);
+	if (t->follow)
+		v2_follow_build(t, &e);
+	else
+		t->ops->build(sa, t, &e);
 	if (v2_seal_all(sa, &e, &t->req.out) != 0) {
 		cv_err("ike", "cannot build %s request", t->ops->name);
 		if (sa->sa.phase == IKE_PHASE_HALF_OPEN) /* nothing else would ever end it */
@@ -402,6 +407,9 @@ void v2_window_fini(struct v2_sa *sa)
 	struct v2_task *t;
 	struct v2_answer *a;
 	ike_timer_stop(sa->sa.ike, &sa->queue_timer);
+	if (sa->rekey_answer)
+		v2_task_free(sa, sa->rekey_answer);
+	sa->rekey_answer = NULL;
 	while ((t = TAILQ_FIRST(&sa->active)) || (t = TAILQ_FIRST(&sa->tasks)))
 		v2_task_free(sa, t);
 	while ((a = TAILQ_FIRST(&sa->answers)))

@@ -217,6 +217,8 @@ static void map_entry(FILE *out, const char *map, const json_t *e)
 	}
 	if (pfs)
 		fprintf(out, "        DH group: %s\n", pfs);
+	json_array_foreach (json_object_get(e, "pfs_additional"), i, v)
+		fprintf(out, "        Additional group: %s\n", jstring(v));
 	if (jint(e, "replay_window"))
 		fprintf(out, "        Antireplay window size = %lld\n", jint(e, "replay_window"));
 	else

@@ -69,7 +69,10 @@ static void replay(struct net *net, uint8_t arg)
 	net_inject(net, !from, &path, copy, len);
 }
 
-/* IKEv2 with what may come between IKE_SA_INIT and IKE_AUTH: an additional key exchange, a post-quantum key. */
+/*
+ * IKEv2 with what may come between IKE_SA_INIT and IKE_AUTH: additional key exchanges, a post-quantum key. Rekeys and
+ * further children have additional key exchanges, too (IKE_FOLLOWUP_KE).
+ */
 static void layered(struct cv_config *c, unsigned node)
 {
 	struct cfg_ike_profile *p = c->ike_profile;
@@ -86,6 +89,11 @@ static void layered(struct cv_config *c, unsigned node)
 	o->addke = config_alloc(c, 2, sizeof(*o->addke));
 	o->addke[o->n_addke++] = IKE_GROUP_ECP256;
 	o->addke[o->n_addke++] = IKE_GROUP_CURVE448;
+	for (unsigned i = 0; i < c->map->n_entry; i++) {
+		c->map->entry[i].pfs = IKE_GROUP_CURVE25519;
+		c->map->entry[i].addke = o->addke;
+		c->map->entry[i].n_addke = o->n_addke;
+	}
 	c->ppk = config_alloc(c, 1, sizeof(*c->ppk));
 	c->n_ppk = 1;
 	c->ppk->id = node ? "spoke" : "hub"; /* unknown to the other: NO_PPK_AUTH is looked at */

@@ -186,6 +186,27 @@ static void dangling_transform_set(void **state)
 	assert_refused(f, ENTRY "/transform-set", "no transform-set named 'none'; known: ");
 }
 
+/* RFC 9370: additional groups need a first one, and another one. */
+static void additional_group(struct fixture *f, enum ike_group pfs, const char *why)
+{
+	struct cfg_map_entry *e = &f->c->map[0].entry[0];
+
+	e->pfs = pfs;
+	e->addke = config_alloc(f->c, 1, sizeof(*e->addke));
+	e->addke[e->n_addke++] = IKE_GROUP_ECP256;
+	assert_refused(f, ENTRY "/pfs-additional-group", why);
+}
+
+static void additional_group_alone(void **state)
+{
+	additional_group(*state, IKE_GROUP_NONE, "needs pfs");
+}
+
+static void additional_group_twice(void **state)
+{
+	additional_group(*state, IKE_GROUP_ECP256, "a group twice");
+}
+
 static void dangling_map(void **state)
 {
 	struct fixture *f = *state;
@@ -1048,6 +1069,8 @@ int main(void)
 		TEST(usab_transform_sets_off),
 		TEST(dangling_references),
 		TEST(dangling_transform_set),
+		TEST(additional_group_alone),
+		TEST(additional_group_twice),
 		TEST(dangling_map),
 		TEST(access_groups),
 		TEST(dangling_access_group),
