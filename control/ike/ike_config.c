@@ -57,8 +57,7 @@ static bool profile_same(const struct cfg_ike_profile *a, const struct cfg_ike_p
 static bool psk_same(const struct cv_config *old, const struct cv_config *cfg, const struct cfg_ike_profile *op,
 	const struct cfg_ike_profile *np, const struct ike_sa *sa)
 {
-	const struct cfg_psk *a = config_psk_by_addr(old, op, sa->path.vrf, &sa->path.local, &sa->path.remote);
-	const struct cfg_psk *b = config_psk_by_addr(cfg, np, sa->path.vrf, &sa->path.local, &sa->path.remote);
+	const struct cfg_psk *a = ike_psk_of(old, op, sa), *b = ike_psk_of(cfg, np, sa);
 	if (!a || !b)
 		return !a == !b;
 	return a->key_len == b->key_len && cv_secret_cmp(a->key, b->key, a->key_len) == 0;

@@ -197,8 +197,8 @@ const char *ike_id_str(const struct ike_id *id, char *buf, size_t size)
 	return buf;
 }
 
-const struct cfg_psk *ike_psk_by_id(
-	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
+static const struct cfg_psk *psk_by_id(const struct cv_config *cfg, const struct cfg_ike_profile *p,
+	const struct ike_path *path, const struct ike_id *id)
 {
 	char name[IKE_ID_MAX + 1];
 	if (id->type != IKE_ID_FQDN && id->type != IKE_ID_RFC822_ADDR && id->type != IKE_ID_KEY_ID)
@@ -207,11 +207,11 @@ const struct cfg_psk *ike_psk_by_id(
 		return NULL;
 	memcpy(name, id->data, id->len);
 	name[id->len] = 0;
-	return config_psk_by_name(ike->cfg, p, path->vrf, &path->local, name);
+	return config_psk_by_name(cfg, p, path->vrf, &path->local, name);
 }
 
 struct named_peer {
-	const struct ike *ike;
+	const struct cv_config *cfg;
 	const struct cfg_ike_profile *p;
 	const struct ike_path *path;
 	const struct cv_addr *peer;
@@ -223,24 +223,44 @@ static bool take_named(void *arg, const struct cfg_map_entry *e)
 	struct named_peer *n = arg;
 	for (unsigned i = 0; !n->psk && e->peer_host && i < e->n_peer; i++)
 		if (e->peer_host[i] && cv_addr_eq(&e->peer[i], n->peer))
-			n->psk = config_psk_by_name(n->ike->cfg, n->p, n->path->vrf, &n->path->local, e->peer_host[i]);
+			n->psk = config_psk_by_name(n->cfg, n->p, n->path->vrf, &n->path->local, e->peer_host[i]);
 	return !n->psk;
 }
 
 /* The key of the name that entries have for the peer at this address (IPSEC-50). */
-static const struct cfg_psk *psk_by_peer_name(
-	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct cv_addr *peer)
+static const struct cfg_psk *psk_by_peer_name(const struct cv_config *cfg, const struct cfg_ike_profile *p,
+	const struct ike_path *path, const struct cv_addr *peer)
 {
-	struct named_peer n = {ike, p, path, peer, NULL};
-	config_peer_entries(ike->cfg, peer, take_named, &n);
+	struct named_peer n = {cfg, p, path, peer, NULL};
+	config_peer_entries(cfg, peer, take_named, &n);
 	return n.psk;
+}
+
+static const struct cfg_psk *psk_for(const struct cv_config *cfg, const struct cfg_ike_profile *p,
+	const struct ike_path *path, const struct cv_addr *peer, const struct ike_id *id)
+{
+	const struct cfg_psk *psk = config_psk_by_addr(cfg, p, path->vrf, &path->local, peer);
+	if (!psk && id)
+		psk = psk_by_id(cfg, p, path, id);
+	return psk ? psk : psk_by_peer_name(cfg, p, path, peer);
+}
+
+const struct cfg_psk *ike_psk_by_id(
+	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id)
+{
+	return psk_by_id(ike->cfg, p, path, id);
 }
 
 const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *peer, const struct ike_id *id)
 {
-	const struct cfg_psk *psk = config_psk_by_addr(ike->cfg, p, path->vrf, &path->local, peer);
-	if (!psk && id)
-		psk = ike_psk_by_id(ike, p, path, id);
-	return psk ? psk : psk_by_peer_name(ike, p, path, peer);
+	return psk_for(ike->cfg, p, path, peer, id);
+}
+
+const struct cfg_psk *ike_psk_of(const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct ike_sa *sa)
+{
+	struct ike_id local, peer;
+	sa->v->ids(sa, &local, &peer);
+	const struct cfg_psk *psk = sa->name_proven ? psk_by_id(cfg, p, &sa->path, &peer) : NULL;
+	return psk ? psk : psk_for(cfg, p, &sa->path, &sa->peer, &peer);
 }

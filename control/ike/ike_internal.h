@@ -476,6 +476,9 @@ const struct cfg_psk *ike_psk_for(const struct ike *ike, const struct cfg_ike_pr
 /* By identity alone. */
 const struct cfg_psk *ike_psk_by_id(
 	const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path, const struct ike_id *id);
+/* The one that an SA was authenticated with, as this configuration and profile have it: that of the peer's name where
+ * the key has proven the name. */
+const struct cfg_psk *ike_psk_of(const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct ike_sa *sa);
 
 /* ---- certificates (ike_cert.c) ---- */
 

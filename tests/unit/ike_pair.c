@@ -518,6 +518,18 @@ static void boot(struct pair_host *h)
 	ike_set_config(h->ike, h->cfg);
 }
 
+void pair_reconfigure(struct pair *p, int i, enum cfg_ike_version version, void (*tweak)(struct cv_config *c, int host))
+{
+	struct pair_host *h = &p->h[i];
+	struct cv_config *old = h->cfg;
+	h->cfg = pair_config(i, version);
+	if (tweak)
+		tweak(h->cfg, i);
+	pair_resolve(h->cfg);
+	ike_set_config(h->ike, h->cfg);
+	config_unref(old);
+}
+
 struct pair *pair_new(enum cfg_ike_version version, void (*tweak)(struct cv_config *c, int host))
 {
 	struct pair *p = calloc(1, sizeof(*p));

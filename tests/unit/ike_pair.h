@@ -143,6 +143,9 @@ uint64_t pair_stat(struct pair *p, int i, const char *name);
 const char *pair_show(struct pair *p, int i, const char *field);
 /* The answer to what host i has asked AAA servers last. */
 void pair_aaa_answer(struct pair *p, int i, enum aaa_verdict verdict, const struct radius_answer *a);
+/* Host i gets a new configuration: pair_config() of this version with this tweak (may be NULL). */
+void pair_reconfigure(
+	struct pair *p, int i, enum cfg_ike_version version, void (*tweak)(struct cv_config *c, int host));
 /* The control process of host i dies and comes back: SAs stay in the dataplane, IKE comes back from the vault. */
 void pair_restart(struct pair *p, int i);
 /* The dataplane of host i dies and comes back empty. */

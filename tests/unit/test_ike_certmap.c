@@ -589,12 +589,7 @@ static void identity_changes(void **state)
 		try();
 		assert_true(pair_children_agree(p, 1));
 		dn = "ou=blue";
-		struct cv_config *old = p->h[1].cfg;
-		p->h[1].cfg = pair_config(1, version);
-		configure(p->h[1].cfg, 1);
-		pair_resolve(p->h[1].cfg);
-		ike_set_config(p->h[1].ike, p->h[1].cfg);
-		config_unref(old);
+		pair_reconfigure(p, 1, version, configure);
 		pair_run(p, 5000);
 		assert_int_equal(pair_n_children(p, 1), 0);
 	}

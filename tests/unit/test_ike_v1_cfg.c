@@ -72,6 +72,13 @@ static void tweak_router(struct cv_config *c, int host)
 	c->ike_profile->match[0].text = c->keyring[0].psk[0].hostname;
 }
 
+static void tweak_other_key(struct cv_config *c, int host)
+{
+	tweak_router(c, host);
+	c->keyring[0].psk[0].key = config_secret(c, "another", 7);
+	c->keyring[0].psk[0].key_len = 7;
+}
+
 /*
  * IKE-T5, IKE-T9, IKE-51, IKE-56: one profile asks for logins, and a key with no-xauth spares its peer that, whoever
  * begins, in main and in aggressive mode. Without it the router offers a method that is not taken.
@@ -111,6 +118,14 @@ static void key_by_hostname(void **state)
 		assert_true(two_agree(p));
 		assert_string_equal(pair_show(p, 0, "peer_id"), "RemoteRouter.example.com");
 		assert_string_equal(pair_show(p, 1, "peer_id"), "LocalRouter.example.com");
+		/* the same key changes nothing, another one ends what the old one authenticated */
+		pair_reconfigure(p, 1, CFG_IKEV1, tweak_router);
+		pair_run(p, 5000);
+		assert_true(two_agree(p));
+		assert_int_equal(pair_events(p, 1, IKE_EVT_DOWN), 0);
+		pair_reconfigure(p, 1, CFG_IKEV1, tweak_other_key);
+		pair_run(p, 5000);
+		assert_int_equal(pair_n_sas(p, 0) + pair_n_sas(p, 1), 0);
 		teardown(NULL);
 	}
 	hostnames = aggressive = false;

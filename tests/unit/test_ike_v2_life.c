@@ -567,14 +567,7 @@ static void dataplane_restart(void **state)
 
 static void change(int host, void (*tweak)(struct cv_config *c, int host))
 {
-	struct pair_host *h = &p->h[host];
-	struct cv_config *old = h->cfg;
-	h->cfg = pair_config(host, CFG_IKEV2);
-	if (tweak)
-		tweak(h->cfg, host);
-	pair_resolve(h->cfg);
-	ike_set_config(h->ike, h->cfg);
-	config_unref(old);
+	pair_reconfigure(p, host, CFG_IKEV2, tweak);
 }
 
 static void new_transform(struct cv_config *c, int i)
@@ -638,6 +631,42 @@ static void configuration_changes(void **state)
 	assert_int_equal(pair_n_children(p, 1), 0);
 }
 
+/* Host 1 knows host 0 by its name alone. */
+static const char *key_of_name;
+
+static void keys_by_name(struct cv_config *c, int i)
+{
+	struct cfg_ike_profile *q = c->ike_profile;
+	if (!i) {
+		q->local_id = (struct cfg_identity){.type = CFG_ID_FQDN, .text = "spoke.example.org"};
+		return;
+	}
+	c->keyring->psk->peer.addr.af = CV_AF_NONE;
+	c->keyring->psk->hostname = "spoke.example.org";
+	c->keyring->psk->key_len = strlen(key_of_name);
+	c->keyring->psk->key = config_secret(c, key_of_name, strlen(key_of_name));
+	q->match = config_alloc(c, 1, sizeof(*q->match));
+	q->n_match = 1;
+	q->match[0] = (struct cfg_identity){.type = CFG_ID_FQDN, .text = "spoke.example.org"};
+}
+
+/* A key that was found by the peer's identity changes: what it authenticated ends, as with one found by address. */
+static void key_of_a_name_changes(void **state)
+{
+	(void)state;
+	key_of_name = "secret";
+	start(keys_by_name);
+	bring_up();
+	change(1, keys_by_name);
+	pair_run(p, 5000);
+	assert_true(pair_children_agree(p, 1));
+	assert_int_equal(pair_events(p, 1, IKE_EVT_DOWN), 0);
+	key_of_name = "another";
+	change(1, keys_by_name);
+	pair_run(p, 5000);
+	assert_int_equal(pair_n_sas(p, 0) + pair_n_sas(p, 1), 0);
+}
+
 static void configuration_ends_sas(void **state)
 {
 	static void (*const tweak[])(struct cv_config * c, int host) = {new_key, new_peer, off};
@@ -663,7 +692,7 @@ int main(int argc, char **argv)
 		T(ike_collision), T(ike_collision_with_loss), T(child_meets_ike), T(rekey_meets_delete),
 		T(dead_peer_detected), T(liveness_on_demand), T(reboot), T(cleared), T(restart_anywhere),
 		T(restart_keeps_everything), T(restart_keeps_many_children), T(dataplane_restart),
-		T(configuration_changes), T(configuration_ends_sas), T(authenticates_again),
+		T(configuration_changes), T(configuration_ends_sas), T(key_of_a_name_changes), T(authenticates_again),
 		T(does_not_authenticate_again)};
 	const char *variant = argc > 1 ? argv[1] : "at once";
 	if (strcmp(variant, "at once") != 0)

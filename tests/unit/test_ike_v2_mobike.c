@@ -65,12 +65,7 @@ static void readdress(int i, const char *addr)
 {
 	struct pair_host *h = &p->h[i];
 	assert_int_equal(cv_addr_parse(addr, &h->addr), 0);
-	struct cv_config *old = h->cfg;
-	h->cfg = pair_config(i, CFG_IKEV2);
-	tweak(h->cfg, i);
-	pair_resolve(h->cfg);
-	ike_set_config(h->ike, h->cfg);
-	config_unref(old);
+	pair_reconfigure(p, i, CFG_IKEV2, tweak);
 }
 
 /* The SA and its only child are those of before, now between these addresses, and traffic passes both ways. */

@@ -193,12 +193,7 @@ static void key_changed(void **state)
 	(void)state;
 	try(0);
 	up("true");
-	struct cv_config *c = pair_config(0, CFG_IKEV2), *old = p->h[0].cfg;
-	other_key(c, 0);
-	pair_resolve(c);
-	p->h[0].cfg = c;
-	ike_set_config(p->h[0].ike, c);
-	config_unref(old);
+	pair_reconfigure(p, 0, CFG_IKEV2, other_key);
 	pair_run(p, 5000);
 	assert_int_equal(pair_n_sas(p, 0) + pair_n_sas(p, 1), 0);
 }
