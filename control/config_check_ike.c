@@ -21,10 +21,24 @@ static int check_algo(struct config_check *k, enum algo_ike_kind kind, unsigned 
 	return config_check_legacy(k, a && a->legacy, !a, path, valid);
 }
 
+#define VALID_GROUP "group31, group32, group19, group20, group21, group14, group15, group16, group17, group18"
+
 int config_check_group(struct config_check *k, enum ike_group g, const char *path)
 {
-	return check_algo(k, ALGO_IKE_GROUP, g, 0, path,
-		"group31, group32, group19, group20, group21, group14, group15, group16, group17, group18");
+	if (ikec_group_is_kem(g))
+		return check_fail(k, "%s: ML-KEM is for additional groups only; " VALID_GROUP, path);
+	return check_algo(k, ALGO_IKE_GROUP, g, 0, path, VALID_GROUP);
+}
+
+/* A group for an additional key exchange; ML-KEM when OpenSSL has it. */
+static int check_further_group(struct config_check *k, enum ike_group g, const char *path)
+{
+	if (!ikec_group_is_kem(g))
+		return config_check_group(k, g, path);
+	return ikec_group_pub_len(g)
+		       ? 0
+		       : check_fail(k, "%s: group%u (%s) is not in the linked %s; available: " VALID_GROUP, path,
+				 (unsigned)g, algo_ike_get(ALGO_IKE_GROUP, (uint16_t)g, 0)->name, ikec_library());
 }
 
 int config_check_legacy(struct config_check *k, bool legacy, bool unknown, const char *path, const char *valid)
@@ -137,7 +151,7 @@ int config_check_additional(struct config_check *k, const enum ike_group *addke,
 	if (n_addke > CFG_ADDKE_MAX)
 		return check_fail(k, "%s: at most %u", path, CFG_ADDKE_MAX);
 	for (unsigned i = 0; !r && i < n_addke; i++) {
-		r = config_check_group(k, addke[i], path);
+		r = check_further_group(k, addke[i], path);
 		for (unsigned j = 0; j < i; j++)
 			twice |= addke[i] == addke[j];
 		for (unsigned j = 0; j < n_group; j++)

@@ -55,6 +55,9 @@ static const struct algo_ike group_rows[] = {
 	{IKE_GROUP_ECP521, 521, 21, "ecp521", "21", false},
 	{IKE_GROUP_CURVE25519, 255, 0, "curve25519", "31", false},
 	{IKE_GROUP_CURVE448, 448, 0, "curve448", "32", false},
+	{IKE_GROUP_MLKEM512, 512, 0, "mlkem512", "35", false},
+	{IKE_GROUP_MLKEM768, 768, 0, "mlkem768", "36", false},
+	{IKE_GROUP_MLKEM1024, 1024, 0, "mlkem1024", "37", false},
 };
 
 static const struct {

@@ -138,7 +138,10 @@ enum ike_group {
 	IKE_GROUP_ECP384 = 20,
 	IKE_GROUP_ECP521 = 21,
 	IKE_GROUP_CURVE25519 = 31,
-	IKE_GROUP_CURVE448 = 32
+	IKE_GROUP_CURVE448 = 32,
+	IKE_GROUP_MLKEM512 = 35, /* as additional key exchanges (draft-ietf-ipsecme-ikev2-mlkem) */
+	IKE_GROUP_MLKEM768 = 36,
+	IKE_GROUP_MLKEM1024 = 37
 };
 
 /* One IKE cipher (with its key length), PRF/hash, integrity algorithm or group. */

@@ -10,7 +10,7 @@
 #include "algo.h"
 
 #define IKEC_PRF_MAX 64	     /* longest PRF output */
-#define IKEC_DH_PUB_MAX 1024 /* longest public value: MODP-8192 */
+#define IKEC_DH_PUB_MAX 1568 /* longest public value: ML-KEM-1024 */
 #define IKEC_TAG_MAX 16	     /* longest tag of an AEAD */
 
 struct ikec_iov {
@@ -24,6 +24,12 @@ size_t ikec_integ_len(enum ike_integ integ); /* truncated ICV length */
 /* Length of a KE payload's data, of who begins and of who answers; 0 = unsupported group. */
 size_t ikec_group_pub_len(enum ike_group g);
 size_t ikec_group_answer_len(enum ike_group g);
+/*
+ * Key encapsulation: who answers encapsulates for the key of who begins, so that ikec_ke() alone serves it. Supported
+ * when a provider of the linked OpenSSL has it, which is asked each time.
+ */
+bool ikec_group_is_kem(enum ike_group g);
+const char *ikec_library(void); /* name and version of what does all this */
 
 /* prf(key, iov...) -> out[ikec_prf_len]. */
 int ikec_prf(enum ike_prf prf, const void *key, size_t key_len, const struct ikec_iov *iov, int n_iov, uint8_t *out);

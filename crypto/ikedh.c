@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Diffie-Hellman: MODP groups by modular exponentiation (all are safe primes, generator 2), ECP groups, X25519 and X448
- * by OpenSSL's EVP.
+ * by OpenSSL's EVP. ML-KEM stands beside them, as far as the linked OpenSSL has it.
  */
 #include "ikecrypto.h"
 
@@ -11,43 +11,49 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 #include <openssl/param_build.h>
 
 #include "cv_secret.h"
+#include "ikekem.h"
 
-enum dh_kind { DH_MODP, DH_ECP, DH_MONTGOMERY };
+enum dh_kind { DH_MODP, DH_ECP, DH_MONTGOMERY, DH_KEM };
 struct dh_row {
 	enum ike_group group;
 	enum dh_kind kind;
-	uint16_t len;		    /* of one field element: bytes */
+	uint16_t len;		    /* of one field element, or of the encapsulation key: bytes */
 	uint16_t exp_bits;	    /* MODP: private exponent, at least twice the group's strength (RFC 3526 8) */
 	BIGNUM *(*prime)(BIGNUM *); /* MODP */
-	const char *curve;	    /* ECP, MONTGOMERY */
+	const char *curve;	    /* ECP, MONTGOMERY; KEM: its name */
 	int nid;		    /* ECP: of the curve; MONTGOMERY: of the key type */
+	uint16_t text_len;	    /* KEM: of the ciphertext */
 };
 static const struct dh_row rows[] = {
-	{IKE_GROUP_MODP768, DH_MODP, 96, 256, BN_get_rfc2409_prime_768, NULL, 0},
-	{IKE_GROUP_MODP1024, DH_MODP, 128, 256, BN_get_rfc2409_prime_1024, NULL, 0},
-	{IKE_GROUP_MODP1536, DH_MODP, 192, 256, BN_get_rfc3526_prime_1536, NULL, 0},
-	{IKE_GROUP_MODP2048, DH_MODP, 256, 320, BN_get_rfc3526_prime_2048, NULL, 0},
-	{IKE_GROUP_MODP3072, DH_MODP, 384, 448, BN_get_rfc3526_prime_3072, NULL, 0},
-	{IKE_GROUP_MODP4096, DH_MODP, 512, 512, BN_get_rfc3526_prime_4096, NULL, 0},
-	{IKE_GROUP_MODP6144, DH_MODP, 768, 544, BN_get_rfc3526_prime_6144, NULL, 0},
-	{IKE_GROUP_MODP8192, DH_MODP, 1024, 640, BN_get_rfc3526_prime_8192, NULL, 0},
-	{IKE_GROUP_ECP256, DH_ECP, 32, 0, NULL, "P-256", NID_X9_62_prime256v1},
-	{IKE_GROUP_ECP384, DH_ECP, 48, 0, NULL, "P-384", NID_secp384r1},
-	{IKE_GROUP_ECP521, DH_ECP, 66, 0, NULL, "P-521", NID_secp521r1},
-	{IKE_GROUP_CURVE25519, DH_MONTGOMERY, 32, 0, NULL, "X25519", EVP_PKEY_X25519},
-	{IKE_GROUP_CURVE448, DH_MONTGOMERY, 56, 0, NULL, "X448", EVP_PKEY_X448},
+	{IKE_GROUP_MODP768, DH_MODP, 96, 256, BN_get_rfc2409_prime_768, NULL, 0, 0},
+	{IKE_GROUP_MODP1024, DH_MODP, 128, 256, BN_get_rfc2409_prime_1024, NULL, 0, 0},
+	{IKE_GROUP_MODP1536, DH_MODP, 192, 256, BN_get_rfc3526_prime_1536, NULL, 0, 0},
+	{IKE_GROUP_MODP2048, DH_MODP, 256, 320, BN_get_rfc3526_prime_2048, NULL, 0, 0},
+	{IKE_GROUP_MODP3072, DH_MODP, 384, 448, BN_get_rfc3526_prime_3072, NULL, 0, 0},
+	{IKE_GROUP_MODP4096, DH_MODP, 512, 512, BN_get_rfc3526_prime_4096, NULL, 0, 0},
+	{IKE_GROUP_MODP6144, DH_MODP, 768, 544, BN_get_rfc3526_prime_6144, NULL, 0, 0},
+	{IKE_GROUP_MODP8192, DH_MODP, 1024, 640, BN_get_rfc3526_prime_8192, NULL, 0, 0},
+	{IKE_GROUP_ECP256, DH_ECP, 32, 0, NULL, "P-256", NID_X9_62_prime256v1, 0},
+	{IKE_GROUP_ECP384, DH_ECP, 48, 0, NULL, "P-384", NID_secp384r1, 0},
+	{IKE_GROUP_ECP521, DH_ECP, 66, 0, NULL, "P-521", NID_secp521r1, 0},
+	{IKE_GROUP_CURVE25519, DH_MONTGOMERY, 32, 0, NULL, "X25519", EVP_PKEY_X25519, 0},
+	{IKE_GROUP_CURVE448, DH_MONTGOMERY, 56, 0, NULL, "X448", EVP_PKEY_X448, 0},
+	{IKE_GROUP_MLKEM512, DH_KEM, 800, 0, NULL, "ML-KEM-512", 0, 768}, /* FIPS 203 8 */
+	{IKE_GROUP_MLKEM768, DH_KEM, 1184, 0, NULL, "ML-KEM-768", 0, 1088},
+	{IKE_GROUP_MLKEM1024, DH_KEM, 1568, 0, NULL, "ML-KEM-1024", 0, 1568},
 };
 
 struct ikec_dh {
 	const struct dh_row *row;
 	BIGNUM *x;	/* MODP private value */
-	EVP_PKEY *pkey; /* ECP, MONTGOMERY */
+	EVP_PKEY *pkey; /* ECP, MONTGOMERY, KEM; NULL for a KEM's answer */
 	uint8_t pub[IKEC_DH_PUB_MAX];
 };
 
@@ -67,12 +73,25 @@ static size_t pub_len(const struct dh_row *r)
 size_t ikec_group_pub_len(enum ike_group g)
 {
 	const struct dh_row *r = dh_row(g);
-	return r ? pub_len(r) : 0;
+	bool there = r && (r->kind != DH_KEM || ikekem_available(r->curve));
+	return there ? pub_len(r) : 0;
 }
 
 size_t ikec_group_answer_len(enum ike_group g)
 {
-	return ikec_group_pub_len(g);
+	size_t len = ikec_group_pub_len(g);
+	return len && ikec_group_is_kem(g) ? dh_row(g)->text_len : len;
+}
+
+bool ikec_group_is_kem(enum ike_group g)
+{
+	const struct dh_row *r = dh_row(g);
+	return r && r->kind == DH_KEM;
+}
+
+const char *ikec_library(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
 }
 
 enum ike_group ikec_dh_group(const struct ikec_dh *dh)
@@ -87,7 +106,8 @@ const uint8_t *ikec_dh_pub(const struct ikec_dh *dh)
 
 size_t ikec_dh_pub_len(const struct ikec_dh *dh)
 {
-	return pub_len(dh->row);
+	bool answer = dh->row->kind == DH_KEM && !dh->pkey;
+	return answer ? dh->row->text_len : pub_len(dh->row);
 }
 
 void ikec_dh_free(struct ikec_dh *dh)
@@ -205,7 +225,10 @@ static int dh_make(enum ike_group g, const uint8_t *priv, size_t len, struct ike
 	if (!dh)
 		return -ENOMEM;
 	dh->row = row;
-	int err = row->kind == DH_MODP ? modp_new(dh, priv, len) : ec_new(dh, priv, len);
+	int err = row->kind == DH_MODP	? modp_new(dh, priv, len)
+		  : row->kind != DH_KEM ? ec_new(dh, priv, len)
+		  : priv		? -ENOTSUP
+					: ikekem_new(row->curve, &dh->pkey, dh->pub, row->len);
 	if (err) {
 		ikec_dh_free(dh);
 		return err;
@@ -254,9 +277,33 @@ static int ec_shared(const struct ikec_dh *dh, const uint8_t *peer, uint8_t *sec
 	return err;
 }
 
+/* *dh is no key pair then: it carries the ciphertext. */
+static int kem_answer(const struct dh_row *row, struct ikec_dh **dh, const uint8_t *peer, size_t peer_len,
+	uint8_t *secret, size_t *secret_len)
+{
+	if (peer_len != row->len)
+		return -EINVAL;
+	struct ikec_dh *made = calloc(1, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	made->row = row;
+	int err = ikekem_encapsulate(
+		row->curve, peer, peer_len, made->pub, row->text_len, secret, IKEC_DH_PUB_MAX, secret_len);
+	if (err)
+		ikec_dh_free(made);
+	else
+		*dh = made;
+	return err;
+}
+
 int ikec_ke(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t peer_len, uint8_t *secret,
 	size_t *secret_len)
 {
+	const struct dh_row *row = dh_row(g);
+	bool answer = !*dh && peer_len;
+	*secret_len = 0;
+	if (answer && row && row->kind == DH_KEM)
+		return kem_answer(row, dh, peer, peer_len, secret, secret_len);
 	int err = *dh ? 0 : ikec_dh_new(g, dh);
 	if (!err && peer_len)
 		err = ikec_dh_shared(*dh, peer, peer_len, secret, secret_len);
@@ -266,6 +313,10 @@ int ikec_ke(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t p
 int ikec_dh_shared(struct ikec_dh *dh, const uint8_t *peer, size_t peer_len, uint8_t *secret, size_t *secret_len)
 {
 	*secret_len = 0;
+	if (dh->row->kind == DH_KEM)
+		return dh->pkey && peer_len == dh->row->text_len
+			       ? ikekem_decapsulate(dh->pkey, peer, peer_len, secret, IKEC_DH_PUB_MAX, secret_len)
+			       : -EINVAL;
 	if (peer_len != pub_len(dh->row))
 		return -EINVAL;
 	int err = dh->row->kind == DH_MODP ? modp_shared(dh, peer, secret) : ec_shared(dh, peer, secret);

@@ -667,6 +667,30 @@ static void test_keepalive_mode(void **state)
 	}
 }
 
+/* RFC 9370: additional groups stand beside a first one; ML-KEM is never that, and must be there. */
+static void test_additional_groups(void **state)
+{
+	static const char *const refused[] = {MAP(",\"pfs-additional-group\":[\"group20\"]"),
+		MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group31\"]"),
+		MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group5\"]"), MAP(",\"pfs\":\"group36\"")};
+	struct model_err err;
+
+	(void)state;
+	struct cv_config *c = build_ok(MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group20\",\"group16\"]"));
+	const struct cfg_map_entry *e = c->map[0].entry;
+	assert_int_equal(e->n_addke, 2);
+	assert_int_equal(e->addke[0], IKE_GROUP_ECP384);
+	assert_int_equal(e->addke[1], IKE_GROUP_MODP4096);
+	config_unref(c);
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_null(build(refused[i], &err));
+	c = build(MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group37\"]"), &err);
+	if (c) /* an OpenSSL that has it */
+		config_unref(c);
+	else
+		assert_non_null(strstr(err.text, "group37 (mlkem1024) is not in the linked OpenSSL"));
+}
+
 static void test_error_of_resolve(void **state)
 {
 	struct model_err err;
@@ -694,6 +718,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_verify_source),
 		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_dynamic_map),
+		cmocka_unit_test(test_additional_groups),
 		cmocka_unit_test(test_security_association_refused),
 		cmocka_unit_test(test_default_peer),
 		cmocka_unit_test(test_peer_by_name),
