@@ -77,7 +77,9 @@ struct cfg_tunnel {
 	bool no_initiate;		  /* the peer begins (VTI-29) */
 	bool has_key, checksum, sequence; /* GRE */
 	uint32_t key;
-	uint8_t ttl; /* of outer packets; not of IPsec tunnels */
+	uint8_t ttl;	      /* of outer packets; not of IPsec tunnels */
+	uint16_t keepalive_s; /* between keepalives, 0 = none */
+	uint8_t keepalive_retries;
 	const struct cfg_vrf *vrf_ref;
 };
 

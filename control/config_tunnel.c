@@ -397,6 +397,11 @@ int config_check_tunnel(struct config_check *k, const struct cfg_interface *i)
 							  "the same address outside"
 							: "destination",
 				config_is_multipoint(t) ? " or key" : "");
+	if (t->keepalive_s && (t->mode != CFG_TUNNEL_GRE_IPV4 || t->profile))
+		return check_fail(k,
+			PATH_TUNNEL "/keepalive: only of mode gre-ipv4 without protection (DMVPN-17); IPsec has "
+				    "dead-peer detection (culvert-ike, dpd)",
+			i->name);
 	if (!is_gre(t) && (t->has_key || t->checksum || t->sequence))
 		return check_fail(k, PATH_TUNNEL "/mode: key, checksum and sequence are GRE's", i->name);
 	for (unsigned n = 0; inside && n < i->n_addr; n++)

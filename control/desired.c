@@ -200,6 +200,8 @@ static void build_tunnel(struct cv_tunnel *m, const struct cfg_tunnel *t)
 	m->key = t->key;
 	m->front_vrf = vrf_id(t->vrf_ref);
 	m->src = t->source;
+	m->keepalive_s = t->keepalive_s;
+	m->keepalive_retries = t->keepalive_retries;
 	m->dst = t->destination;
 	if (config_is_multipoint(t))
 		m->dst.af = t->source.af;

@@ -129,6 +129,10 @@ static json_t *tunnel_object(const struct cfg_tunnel *t)
 	set_int(o, "ttl", t->ttl);
 	if (t->has_key)
 		set_int(o, "key", t->key);
+	if (t->keepalive_s) {
+		set_int(o, "keepalive", t->keepalive_s);
+		set_int(o, "keepalive_retries", t->keepalive_retries);
+	}
 	set_flag(o, "checksum", t->checksum);
 	set_flag(o, "sequence", t->sequence);
 	return o;

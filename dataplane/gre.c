@@ -11,6 +11,7 @@
 #define GRE_REFUSED 0x4c07u /* routing, strict source route and version: RFC 2784 2.1, 2.2 */
 #define ETHER_IP4 0x0800u
 #define ETHER_IP6 0x86ddu
+#define KEEPALIVE 0u
 
 static void put16(uint8_t *p, uint32_t v)
 {
@@ -34,14 +35,19 @@ static uint32_t get32(const uint8_t *p)
 	return get16(p) << 16 | get16(p + 2);
 }
 
+static uint32_t head_flags(const struct cv_tunnel *t)
+{
+	return (t->flags & CV_TUNNEL_F_CHECKSUM ? GRE_C : 0) | (t->flags & CV_TUNNEL_F_KEY ? GRE_K : 0) |
+	       (t->flags & CV_TUNNEL_F_SEQUENCE ? GRE_S : 0);
+}
+
 void gre_write(uint8_t *p, const struct cv_tunnel *t, uint8_t inner_af, uint32_t seq, uint32_t payload)
 {
-	const uint32_t flags = (t->flags & CV_TUNNEL_F_CHECKSUM ? GRE_C : 0) |
-			       (t->flags & CV_TUNNEL_F_KEY ? GRE_K : 0) | (t->flags & CV_TUNNEL_F_SEQUENCE ? GRE_S : 0);
+	const uint32_t flags = head_flags(t);
 	uint8_t *at = p + 4;
 
 	put16(p, flags);
-	put16(p + 2, inner_af == CV_AF_INET ? ETHER_IP4 : ETHER_IP6);
+	put16(p + 2, inner_af == CV_AF_INET ? ETHER_IP4 : inner_af == CV_AF_INET6 ? ETHER_IP6 : KEEPALIVE);
 	if (flags & GRE_C) {
 		put32(at, 0);
 		at += 4;
@@ -69,9 +75,9 @@ bool gre_read(const uint8_t *p, uint32_t len, struct gre_header *h)
 
 	*h = (struct gre_header){.has_key = flags & GRE_K, .has_seq = flags & GRE_S, .len = 4};
 	h->len += (flags & GRE_C ? 4 : 0) + (h->has_key ? 4 : 0) + (h->has_seq ? 4 : 0);
-	if (flags & GRE_REFUSED || len < h->len || (type != ETHER_IP4 && type != ETHER_IP6))
+	if (flags & GRE_REFUSED || len < h->len || (type != ETHER_IP4 && type != ETHER_IP6 && type != KEEPALIVE))
 		return false;
-	h->inner_af = type == ETHER_IP4 ? CV_AF_INET : CV_AF_INET6;
+	h->inner_af = type == ETHER_IP4 ? CV_AF_INET : type == ETHER_IP6 ? CV_AF_INET6 : CV_AF_NONE;
 	if (flags & GRE_C && rte_raw_cksum(p, len) != 0xffff)
 		return false;
 	const uint8_t *at = p + 4 + (flags & GRE_C ? 4 : 0);

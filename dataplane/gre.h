@@ -11,7 +11,7 @@ struct gre_header {
 	uint32_t key, seq; /* host order, where has_ says so */
 	bool has_key, has_seq;
 	uint8_t len;	  /* of the header */
-	uint8_t inner_af; /* CV_AF_* by its protocol type */
+	uint8_t inner_af; /* CV_AF_* by its protocol type; CV_AF_NONE = type 0, a keepalive (keepalive.h) */
 };
 
 /* Bytes of the header that a tunnel sends (CV_TUNNEL_F_*). */
@@ -24,7 +24,7 @@ static inline uint32_t gre_length(uint8_t flags)
 /* Write the header at p in front of the inner packet, which follows at p + gre_length() and is payload bytes long. */
 void gre_write(uint8_t *p, const struct cv_tunnel *t, uint8_t inner_af, uint32_t seq, uint32_t payload);
 /* Read the header at p; len: bytes from p to the end of the packet. False: malformed, routing (RFC 1701), version 1,
- * neither IPv4 nor IPv6 inside, or a checksum that is wrong. */
+ * neither IPv4, IPv6 nor a keepalive inside, or a checksum that is wrong. */
 bool gre_read(const uint8_t *p, uint32_t len, struct gre_header *h);
 
 #endif

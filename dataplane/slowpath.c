@@ -6,6 +6,7 @@
 #include "icmp.h"
 #include "iface.h"
 #include "iphdr.h"
+#include "keepalive.h"
 #include "neigh_send.h"
 #include "pipeline.h"
 #include "reass.h"
@@ -99,6 +100,7 @@ void fwd_tick(struct worker *w, uint64_t now_ms)
 
 	iface_refresh();
 	announce_tick(w, now_ms);
+	keepalive_tick(w, now_ms);
 	if (now_ms < next_ms)
 		return;
 	next_ms = now_ms + TICK_MS;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tunnel.h"
 
+#include "cv_addr.h"
 #include "ecn.h"
 #include "esp.h"
 #include "fib.h"
 #include "frag.h"
 #include "gre.h"
 #include "iphdr.h"
+#include "keepalive.h"
 #include "pipeline.h"
 #include "pmtu.h"
 #include "sa.h"
@@ -104,8 +106,8 @@ bool tunnel_line(const struct dp_if *ifp)
 	if (t->flags & CV_TUNNEL_F_PROTECTED)
 		return state[ifp->id].sa != CV_SA_NONE;
 	word = fib_lookup(t->front_vrf, &t->dst);
-	return fib_is_local(t->front_vrf, &t->src) && word && FIB_KIND(word) != FIB_BLACKHOLE &&
-	       word != FIB_WORD(FIB_TUNNEL, ifp->id);
+	return !keepalive_lost(ifp->id) && fib_is_local(t->front_vrf, &t->src) && word &&
+	       FIB_KIND(word) != FIB_BLACKHOLE && word != FIB_WORD(FIB_TUNNEL, ifp->id);
 }
 
 bool tunnel_lines_changed(void)
@@ -608,7 +610,7 @@ static bool outer_read(struct rte_mbuf *m, struct outer *o)
 		return false;
 	o->off += o->gre.len;
 	o->inner_af = o->gre.inner_af;
-	return o->off < rte_pktmbuf_data_len(m);
+	return o->off < rte_pktmbuf_data_len(m) || o->inner_af == CV_AF_NONE;
 }
 
 /* RFC 2890 2.2: a number must be above the last; packets without one are refused by a tunnel that counts. */
@@ -653,6 +655,8 @@ static enum drop_reason decapsulate(
 		return DROP_IF_DOWN;
 	if (unlikely(!came_protected(m, ifp)))
 		return DROP_SPD_CLEAR_IN;
+	if (unlikely(o->inner_af == CV_AF_NONE))
+		return DROP_NONE;
 	if (unlikely(!sequence_ok(ifp, &o->gre)))
 		return DROP_TUNNEL_SEQUENCE;
 	const uint8_t tos = o->tos;
@@ -668,6 +672,30 @@ static enum drop_reason decapsulate(
 	if (unlikely(why))
 		return why;
 	return ecn_decap(w, rte_pktmbuf_mtod(m, uint8_t *), tos, v4) ? DROP_NONE : DROP_ESP_ECN;
+}
+
+static void take_keepalive(struct rte_mbuf *m, const struct dp_if *ifp)
+{
+	keepalive_heard(ifp->id);
+	trace_end(m, "tunnel", "a keepalive came back");
+	rte_pktmbuf_free(m);
+}
+
+/* Send back what the other end has put in: from here, where the outer packets are routed, whatever VRF is inside. Clear
+ * packets of a protected tunnel would be refused there. */
+static void answer_keepalive(struct worker *w, struct rte_mbuf *m, const struct dp_if *ifp)
+{
+	struct pkt_vec v = {.n = 1, .pkt = {m}};
+	struct pkt_meta *meta = pkt_meta(m);
+
+	if (ifp->tunnel.flags & CV_TUNNEL_F_PROTECTED) {
+		dp_drop1(w, m, DROP_TUNNEL_MALFORMED);
+		return;
+	}
+	trace_step(m, "tunnel", "a keepalive, sent back");
+	meta->vrf = ifp->tunnel.front_vrf;
+	meta->flags |= PKT_F_LOCAL_OUT;
+	ip_forward(w, &v);
 }
 
 void tunnel_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner)
@@ -693,7 +721,12 @@ void tunnel_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner)
 			continue;
 		}
 		received(w, m, ifp->id);
-		inner->pkt[inner->n++] = m;
+		if (unlikely(o.inner_af == CV_AF_NONE))
+			take_keepalive(m, ifp);
+		else if (unlikely(ifp->tunnel.mode == CV_TUNNEL_GRE && keepalive_is_request(m, &ifp->tunnel)))
+			answer_keepalive(w, m, ifp);
+		else
+			inner->pkt[inner->n++] = m;
 	}
 	v->n = 0;
 }

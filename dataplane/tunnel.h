@@ -6,7 +6,8 @@
  * protected, or are routed like any packet of this box, a crypto map on the way out included.
  *
  * Line protocol (VTI-19): a protected tunnel has it while there is an SA to send by, a rekey puts the new one in the
- * place of the old one and nobody notices; any other while its source is ours and a route leads to the other end.
+ * place of the old one and nobody notices; any other while its source is ours and a route leads to the other end, and
+ * that answers keepalives where they are sent (keepalive.h).
  *
  * A multipoint tunnel has no other end of its own: the next hop, which a route names or the destination is, says where
  * outer packets go (tunnel_hop.h), and each has its SAs. It takes packets from anyone, protected: from any of its

@@ -177,6 +177,9 @@ static enum cv_err check_tunnel(const struct cv_tunnel *t, char *text)
 	if (!addr_ok(&t->src) || !addr_ok(&t->dst) || t->src.af != t->dst.af ||
 		(multipoint && !cv_addr_is_zero(&t->dst)))
 		return bad(text, "outer addresses of the tunnel");
+	if (t->keepalive_s && (t->mode != CV_TUNNEL_GRE || t->src.af != CV_AF_INET || multipoint ||
+				      t->flags & CV_TUNNEL_F_PROTECTED || t->keepalive_retries < 1))
+		return bad(text, "keepalives of this tunnel");
 	if (multipoint && t->flags & CV_TUNNEL_F_SEQUENCE)
 		return bad(text, "sequence numbers are between two ends");
 	return CV_OK;

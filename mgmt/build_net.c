@@ -119,6 +119,8 @@ static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interfa
 	t->checksum = tree_flag(n, "checksum");
 	t->sequence = tree_flag(n, "sequence");
 	t->ttl = (uint8_t)tree_number(n, "ttl");
+	t->keepalive_s = (uint16_t)tree_number(tree_child(n, "keepalive"), "interval");
+	t->keepalive_retries = (uint8_t)tree_number(tree_child(n, "keepalive"), "retries");
 	t->source_if = build_text(b, n, "source-interface");
 	t->vrf = build_text(b, n, "vrf");
 	t->profile = build_text(b, protection, "profile");

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 9u
+#define CV_MSG_VERSION 10u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -176,13 +176,16 @@ enum cv_tunnel_mode {
 #define CV_TUNNEL_F_SEQUENCE 8u	   /* GRE: send sequence numbers; drop what comes late or without one */
 #define CV_TUNNEL_F_MULTIPOINT 16u /* GRE: several other ends, struct cv_tunnel_hop says where; dst is zero */
 struct cv_tunnel {
-	uint8_t mode;		 /* enum cv_tunnel_mode */
-	uint8_t inner_af;	 /* CV_AF_* of what it carries; CV_AF_NONE = both (GRE) */
-	uint8_t flags;		 /* CV_TUNNEL_F_* */
-	uint8_t ttl;		 /* of outer packets, 1..255; GRE, IPIP */
-	uint32_t front_vrf;	 /* where outer packets are routed (VTI-15) */
-	uint32_t key;		 /* CV_TUNNEL_F_KEY; host order */
-	struct cv_addr src, dst; /* outer addresses of what we send */
+	uint8_t mode;		   /* enum cv_tunnel_mode */
+	uint8_t inner_af;	   /* CV_AF_* of what it carries; CV_AF_NONE = both (GRE) */
+	uint8_t flags;		   /* CV_TUNNEL_F_* */
+	uint8_t ttl;		   /* of outer packets, 1..255; GRE, IPIP */
+	uint32_t front_vrf;	   /* where outer packets are routed (VTI-15) */
+	uint32_t key;		   /* CV_TUNNEL_F_KEY; host order */
+	struct cv_addr src, dst;   /* outer addresses of what we send */
+	uint16_t keepalive_s;	   /* GRE over IPv4: seconds between keepalives, 0 = none */
+	uint8_t keepalive_retries; /* without an answer, then line protocol is down */
+	uint8_t pad;
 };
 /* Where an address behind a multipoint tunnel is (DMVPN-1, NHRP's mapping). */
 struct cv_tunnel_hop_ref {

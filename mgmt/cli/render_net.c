@@ -75,6 +75,9 @@ static void tunnel_lines(FILE *out, const json_t *t)
 	fprintf(out, "  Tunnel protocol/transport %s, tunnel VRF: %s\n", jtext(t, "protocol", "?"), jvrf(t, "vrf"));
 	if (json_object_get(t, "key"))
 		fprintf(out, "  Key %lld\n", jint(t, "key"));
+	if (json_object_get(t, "keepalive"))
+		fprintf(out, "  Keepalive set (%lld sec), retries %lld\n", jint(t, "keepalive"),
+			jint(t, "keepalive_retries"));
 	if (json_object_get(t, "ttl"))
 		fprintf(out, "  Sequencing %s, checksumming of packets %s, tunnel TTL %lld\n",
 			jflag(t, "sequence") ? "enabled" : "disabled", jflag(t, "checksum") ? "enabled" : "disabled",

@@ -285,6 +285,30 @@ static void tells_multipoint_tunnels_apart_by_key(void **state)
 	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
 }
 
+static void refuses_keepalives_beside_protection(void **state) /* DMVPN-17 */
+{
+	static const enum cfg_tunnel_mode other[] = {CFG_TUNNEL_IPIP, CFG_TUNNEL_IPSEC_IPV4};
+
+	(void)state;
+	ifc->tunnel->keepalive_s = 10;
+	ifc->tunnel->keepalive_retries = 3;
+	for (unsigned i = 0; i < 2; i++) {
+		ifc->tunnel->mode = other[i];
+		cfgbuild_refused(c, TUNNEL "/keepalive", "DMVPN-17");
+		teardown(state);
+		setup(state);
+		ifc->tunnel->keepalive_s = 10;
+	}
+	ifc->tunnel->mode = CFG_TUNNEL_GRE_IPV4;
+	cfgbuild_refused(c, TUNNEL "/keepalive", "DMVPN-17");
+	teardown(state);
+	setup(state);
+	ifc->tunnel->mode = CFG_TUNNEL_GRE_IPV4;
+	ifc->tunnel->profile = NULL;
+	ifc->tunnel->keepalive_s = 10;
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+}
+
 static void tells_gre_tunnels_apart_by_key(void **state)
 {
 	struct cfg_interface *second = &c->interface[c->n_interface++];
@@ -429,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_transport_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(protects_gre, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_keepalives_beside_protection, setup, teardown),
 		cmocka_unit_test_setup_teardown(protects_each_next_hop, setup, teardown),
 		cmocka_unit_test_setup_teardown(next_hops_keep_their_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_multipoint_tunnel_may_have_no_next_hop, setup, teardown),

@@ -53,6 +53,21 @@ static void is_as_drawn(void **state)
 	assert_memory_equal(b, want, sizeof(want));
 }
 
+/* Type 0 with nothing behind the header: what comes back of a keepalive. */
+static void knows_keepalives(void **state)
+{
+	static const uint8_t want[] = {0x20, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x07};
+	const struct cv_tunnel t = {.flags = CV_TUNNEL_F_KEY, .key = 7};
+	struct gre_header h;
+	uint8_t b[sizeof(want)];
+
+	(void)state;
+	gre_write(b, &t, CV_AF_NONE, 0, 0);
+	assert_memory_equal(b, want, sizeof(want));
+	assert_true(gre_read(b, sizeof(b), &h));
+	assert_int_equal(h.inner_af, CV_AF_NONE);
+}
+
 static void refuses(void **state)
 {
 	static const uint8_t bad[][4] = {
@@ -73,6 +88,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trips),
 		cmocka_unit_test(is_as_drawn),
+		cmocka_unit_test(knows_keepalives),
 		cmocka_unit_test(refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

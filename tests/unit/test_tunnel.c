@@ -6,6 +6,7 @@
 
 #include "cv_addr.h"
 #include "fib.h"
+#include "keepalive.h"
 #include "tunnel.h"
 #include "tunnel_hop.h"
 
@@ -612,6 +613,65 @@ static void each_next_hop_has_its_sa(void **state)
 	no_hops();
 }
 
+/* ---- keepalives ---- */
+
+/* A packet that was sent comes to the other end of the tunnel, which is this one. */
+static struct rte_mbuf *take_forwarded(void)
+{
+	assert_int_equal(rig_n_forwarded, 1);
+	rig_n_forwarded = 0;
+	return rig_forwarded[0];
+}
+
+static void answer_one(void)
+{
+	struct pkt_vec inner;
+	struct rte_mbuf *m = take_forwarded();
+
+	assert_int_equal(come_back(m, &inner), 0); /* nothing for anyone else: the answer is on its way */
+	m = take_forwarded();
+	assert_int_equal(pkt_meta(m)->vrf, 0); /* where outer packets are routed: not that of the tunnel's own, 3 */
+	assert_int_equal(pkt_meta(m)->flags & PKT_F_LOCAL_OUT, PKT_F_LOCAL_OUT);
+	assert_int_equal(come_back(m, &inner), 0);
+	assert_int_equal(rig_n_forwarded, 0);
+}
+
+/* Each is sent back by an end that knows nothing of it; line protocol goes after the configured number without an
+ * answer, no sooner, and is back with the next one. */
+static void keepalives(void **state)
+{
+	uint64_t now = 1000;
+
+	(void)state;
+	make_plain(CV_TUNNEL_GRE, 0, CV_TUNNEL_F_KEY | CV_TUNNEL_F_CHECKSUM | CV_TUNNEL_F_SEQUENCE);
+	tunnel.tunnel.keepalive_s = 10;
+	tunnel.tunnel.keepalive_retries = 3;
+	for (unsigned i = 0; i < 5; i++, now += 10000) {
+		keepalive_tick(worker_main(), now);
+		keepalive_tick(worker_main(), now + 9999); /* none before its time */
+		answer_one();
+		assert_true(tunnel_line(&tunnel));
+	}
+	rig_n_tunnel_changes = 0;
+	for (unsigned i = 0; i < 3; i++, now += 10000) {
+		keepalive_tick(worker_main(), now);
+		rte_pktmbuf_free(take_forwarded());
+		assert_true(tunnel_line(&tunnel));
+	}
+	keepalive_tick(worker_main(), now);
+	assert_false(tunnel_line(&tunnel));
+	assert_int_equal(rig_n_tunnel_changes, 1);
+	answer_one(); /* they go on meanwhile */
+	keepalive_tick(worker_main(), now + 1);
+	assert_true(tunnel_line(&tunnel));
+	assert_int_equal(rig_n_tunnel_changes, 2);
+	assert_int_equal(worker_main()->stats->drops[DROP_TUNNEL_MALFORMED], 0);
+	tunnel.tunnel.keepalive_s = 0; /* switched off: nothing more is sent, nothing is lost */
+	keepalive_tick(worker_main(), now + 60000);
+	assert_int_equal(rig_n_forwarded, 0);
+	assert_true(tunnel_line(&tunnel));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -627,6 +687,7 @@ int main(void)
 		cmocka_unit_test_setup(says_what_fits, fresh),
 		cmocka_unit_test_setup(takes_only_its_own, fresh),
 		cmocka_unit_test_setup(receives, fresh),
+		cmocka_unit_test_setup(keepalives, fresh),
 		cmocka_unit_test_setup(finds_the_next_hop, fresh),
 		cmocka_unit_test_setup(next_hops_come_and_go, fresh),
 		cmocka_unit_test_setup(copies_multicast, fresh),

@@ -256,6 +256,14 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_IF_SET, mgre, tunnel.dst.b[0], 1);
 	BAD(CV_CMD_IF_SET, mgre, tunnel.flags, CV_TUNNEL_F_MULTIPOINT | CV_TUNNEL_F_SEQUENCE);
 	BAD(CV_CMD_IF_SET, mgre, tunnel.mode, CV_TUNNEL_IPIP);
+	struct cv_if gre = mgre;
+	gre.tunnel.flags = 0;
+	gre.tunnel.dst = addr("192.0.2.2");
+	gre.tunnel.keepalive_retries = 3;
+	FINE(CV_CMD_IF_SET, gre, tunnel.keepalive_s, 10);
+	gre.tunnel.keepalive_s = 10;
+	BAD(CV_CMD_IF_SET, gre, tunnel.keepalive_retries, 0);
+	BAD(CV_CMD_IF_SET, gre, tunnel.flags, CV_TUNNEL_F_PROTECTED);
 	BAD(CV_CMD_TUNNEL_HOP_SET, hop, ref.if_id, CV_IF_MAX);
 	BAD(CV_CMD_TUNNEL_HOP_SET, hop, ref.next_hop.af, 0);
 	BAD(CV_CMD_TUNNEL_HOP_SET, hop, outer.af, 0);

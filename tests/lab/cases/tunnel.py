@@ -91,7 +91,7 @@ def flapped(lab):
 
 
 def vti(lab, version):
-    """VTI-T1: static VTI. Nobody sends anything and the tunnel comes up (VTI-18); routes into it encrypt, what comes out is
+    """VTI-T1, VTI-16 (docs/examples/vti.json): static VTI. Nobody sends anything and the tunnel comes up (VTI-18); routes into it encrypt, what comes out is
     routed (VTI-1); one pair, any to any (VTI-17); a rekey from either side loses nothing and is not seen by the line
     protocol; when the SA is gone and cannot come back, line protocol and routes go (VTI-19) and nothing leaves in clear."""
     t = Tunnel(lab, version).wait_line("up")
@@ -302,6 +302,61 @@ def gre_protected(lab):
     site.ping(4, 3, "host-b", 0.05, wait=1, check=False)
     drops = {d["reason"]: d["packets"] for d in culvert.show("drops")["drops"]}
     require(drops.get("policy-clear-in", 0) >= 3, f"{drops}")
+
+
+# A keepalive as the other end sends it: GRE to the gateway, inside GRE of type 0 from there back here.
+KEEPALIVE = """
+import socket, struct
+own, peer = socket.inet_aton("192.0.2.2"), socket.inet_aton("192.0.2.1")
+def total(data):
+    s = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    s = (s >> 16) + (s & 0xffff)
+    return ~(s + (s >> 16)) & 0xffff
+head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 24, 0, 0, 255, 47, 0, peer, own)
+inner = head[:10] + struct.pack("!H", total(head)) + head[12:] + bytes(4)
+sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_GRE)
+for _ in range(5):
+    sock.sendto(bytes([0, 0, 8, 0]) + inner, ("192.0.2.1", 0))
+"""
+
+
+def keepalive(lab):
+    """GRE keepalives with a Linux kernel, which answers by forwarding and knows nothing of them: line protocol and routes go when its
+    device is down, come back with it, and traffic does; between, a less specific route is used. A keepalive from there is sent back."""
+    site = Site(lab)
+    peer = site.boot_peer("strongswan")
+    linux_tunnel(peer, "type gre", (4,), 4)
+    peer.sh("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tun0.rp_filter=0 net.ipv4.conf.tun0.accept_local=1")
+    config = plain_config("gre-ipv4", {"keepalive": {"interval": 1, "retries": 3}}, (4,), 4)
+    routes = config["ietf-routing:routing"]["control-plane-protocols"]["control-plane-protocol"][0]["static-routes"]
+    routes["ietf-ipv4-unicast-routing:ipv4"]["route"].append({"destination-prefix": "10.0.0.0/8", "next-hop": {"special-next-hop": "blackhole"}})
+    culvert = Culvert(lab).start(config)
+
+    def wait_line(state):
+        wait_until(lambda: culvert.show("interfaces", "tunnel0")["interfaces"][0].get("link") == state, 30, f"line protocol {state}")
+
+    def route():
+        return "10.2.0.0/24 is directly connected, tunnel0" in culvert.cli("show", "ip", "route").stdout
+    wait_line("up")
+    site.ping_until_works()
+    wait_until(lambda: culvert.show("interfaces", "tunnel0")["interfaces"][0]["rx_packets"] >= 5, 20, "answers")
+    require(route() and not flapped(lab), "line protocol went down while every keepalive was answered")
+    text = culvert.cli("show", "interfaces", "tunnel0").stdout
+    require("Keepalive set (1 sec), retries 3" in text, text)
+    peer.sh("ip link set tun0 down")
+    wait_line("down")
+    require(not route(), culvert.cli("show", "ip", "route").stdout)
+    site.ping(4, 2, "host-a", 0.05, wait=1, check=False)
+    require(culvert.drops().get("route-blackhole"), f"{culvert.drops()}")
+    peer.sh(f"ip link set tun0 up && ip route replace {LAN[4]} dev tun0")
+    wait_line("up")
+    site.ping_until_works()
+    capture = site.capture()
+    peer.file("keepalive.py", KEEPALIVE)
+    peer.sh(f"python3 {peer.work}/keepalive.py")
+    capture.stop()
+    sent_back = "gre.proto == 0 && ip.src == 192.0.2.1 && !(ip.src == 192.0.2.2)"
+    require(capture.count(sent_back), capture.show("gre"))
 
 
 def multipoint(lab):
