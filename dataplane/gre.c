@@ -41,6 +41,14 @@ static uint32_t head_flags(const struct cv_tunnel *t)
 	       (t->flags & CV_TUNNEL_F_SEQUENCE ? GRE_S : 0);
 }
 
+bool gre_is_of(const uint8_t *p, uint32_t len, const struct cv_tunnel *t)
+{
+	const uint32_t key_at = t->flags & CV_TUNNEL_F_CHECKSUM ? 8 : 4;
+
+	return get16(p) == head_flags(t) &&
+	       (!(t->flags & CV_TUNNEL_F_KEY) || len < key_at + 4 || get32(p + key_at) == t->key);
+}
+
 void gre_write(uint8_t *p, const struct cv_tunnel *t, uint8_t inner_af, uint32_t seq, uint32_t payload)
 {
 	const uint32_t flags = head_flags(t);

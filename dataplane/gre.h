@@ -23,6 +23,8 @@ static inline uint32_t gre_length(uint8_t flags)
 
 /* Write the header at p in front of the inner packet, which follows at p + gre_length() and is payload bytes long. */
 void gre_write(uint8_t *p, const struct cv_tunnel *t, uint8_t inner_af, uint32_t seq, uint32_t payload);
+/* Do the first bytes of a header, 8 at least, say what this tunnel sends: flags, and the key where it is among them? */
+bool gre_is_of(const uint8_t *p, uint32_t len, const struct cv_tunnel *t);
 /* Read the header at p; len: bytes from p to the end of the packet. False: malformed, routing (RFC 1701), version 1,
  * neither IPv4, IPv6 nor a keepalive inside, or a checksum that is wrong. */
 bool gre_read(const uint8_t *p, uint32_t len, struct gre_header *h);

@@ -11,6 +11,7 @@
 #include "events.h"
 #include "fib.h"
 #include "sa.h"
+#include "tunnel.h"
 #include "worker.h"
 
 #define BUCKETS 512u
@@ -241,7 +242,8 @@ bool pmtu_input(struct worker *w, const struct rte_mbuf *m)
 
 	if (!(ip6 ? read_quote6(icmp, len, &q) : read_quote4(icmp, len, &q)))
 		return false;
-	if (q.mtu >= q.len || !may_look() || !sent_by_any(meta->vrf, &q)) {
+	if (q.mtu >= q.len || !may_look() ||
+		(!sent_by_any(meta->vrf, &q) && !tunnel_sent(meta->vrf, &q.src, &q.dst, q.proto, q.l4, q.l4_len))) {
 		w->stats->events[EVENT_PMTU_REFUSED]++;
 		return false;
 	}

@@ -17,7 +17,8 @@ uint16_t pmtu_get(uint32_t vrf, const struct cv_addr *dst);
 /*
  * Main: an ICMP or ICMPv6 message to this router, its checksum checked; data at the IP header, meta->l4_off at the ICMP
  * header. If it says that a packet of one of our outbound SAs was too big, and quotes that SA's addresses, SPI and a
- * recent sequence number, the MTU is taken. False: no such message, or not believed. Does not consume m.
+ * recent sequence number, or one of a GRE or IP-in-IP tunnel in clear, its addresses and key, the MTU is taken. False:
+ * no such message, or not believed. Does not consume m.
  */
 bool pmtu_input(struct worker *w, const struct rte_mbuf *m);
 /* Main, now and then: forget what is too old. */

@@ -125,6 +125,31 @@ bool tunnel_lines_changed(void)
 	return false;
 }
 
+static bool leads_to(const struct dp_if *ifp, const struct cv_addr *dst)
+{
+	if (!is_multipoint(&ifp->tunnel))
+		return cv_addr_eq(&ifp->tunnel.dst, dst);
+	return tunnel_hop_at(ifp->id, dst);
+}
+
+bool tunnel_sent(uint32_t vrf, const struct cv_addr *src, const struct cv_addr *dst, uint8_t proto, const uint8_t *l4,
+	uint32_t len)
+{
+	const struct iface_view *v = iface_view();
+
+	for (uint32_t i = 1; i < CV_IF_MAX; i++) {
+		const struct cv_tunnel *t = v->by_id[i] ? &v->by_id[i]->tunnel : NULL;
+
+		if (!t || v->by_id[i]->type != CV_IF_TUNNEL || t->flags & CV_TUNNEL_F_PROTECTED ||
+			t->front_vrf != vrf || !cv_addr_eq(&t->src, src) || !leads_to(v->by_id[i], dst))
+			continue;
+		if (t->mode == CV_TUNNEL_GRE ? proto == IPPROTO_GRE && gre_is_of(l4, len, t)
+					     : proto == (t->inner_af == CV_AF_INET ? IPPROTO_IPIP : IPPROTO_IPV6))
+			return true;
+	}
+	return false;
+}
+
 /* ---- finding a tunnel by its outer packets ---- */
 
 /* By the other end; of multipoint tunnels, by this one. */

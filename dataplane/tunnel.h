@@ -41,6 +41,10 @@ bool tunnel_line(const struct dp_if *ifp);
  * the tunnel's own MTU and the way of its outer packets considered, which may be through another tunnel (IPSEC-15). 0
  * when the tunnel does not exist. */
 uint16_t tunnel_mtu(uint32_t word, const struct cv_addr *dst);
+/* Main: could an unprotected tunnel have sent the outer packet that an ICMP message quotes? l4: what of it follows the
+ * IP header, at least 8 bytes. A router may quote too little to show a key; one that it shows has to be right. */
+bool tunnel_sent(uint32_t vrf, const struct cv_addr *src, const struct cv_addr *dst, uint8_t proto, const uint8_t *l4,
+	uint32_t len);
 /* Main, every tick: have routes changed the line of a published tunnel? */
 bool tunnel_lines_changed(void);
 /* Main: let tunnel_input() find the interface in a view that is being built. */

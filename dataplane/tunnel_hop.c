@@ -51,6 +51,18 @@ uint32_t tunnel_hop_staged(uint32_t if_id, const struct cv_addr *next_hop)
 	return i;
 }
 
+bool tunnel_hop_at(uint32_t if_id, const struct cv_addr *outer)
+{
+	for (uint32_t i = 1; i < used; i++) {
+		const struct cv_tunnel_hop *c = &tunnel_hops[i].conf;
+
+		if (c->ref.if_id == if_id && cv_addr_eq(&c->outer, outer) &&
+			tunnel_hop_find(if_id, &c->ref.next_hop) == i)
+			return true;
+	}
+	return false;
+}
+
 uint32_t tunnel_hop_of_rule(uint32_t rule_id, uint32_t after)
 {
 	for (uint32_t i = after + 1; i < used; i++)

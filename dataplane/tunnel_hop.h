@@ -31,6 +31,8 @@ extern const struct dp_module tunnel_hop_module;
 
 /* Worker or main: the slot for an address behind a tunnel, 0 = there is none. */
 uint32_t tunnel_hop_find(uint32_t if_id, const struct cv_addr *next_hop);
+/* Main: has the tunnel a next hop at this outer address? */
+bool tunnel_hop_at(uint32_t if_id, const struct cv_addr *outer);
 /* Main: the first next hop with this rule whose slot is above the given one, 0 = none. */
 uint32_t tunnel_hop_of_rule(uint32_t rule_id, uint32_t after);
 /* Main, while a transaction is prepared: the same as it will be. */

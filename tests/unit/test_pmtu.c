@@ -10,6 +10,7 @@
 #include "fib.h"
 #include "frag.h"
 #include "pmtu.h"
+#include "tunnel.h"
 
 #define FRONT 9u
 
@@ -213,6 +214,70 @@ static void quoted_part(void **state)
 	forget();
 }
 
+/* An outer packet of a tunnel in clear, as it left: GRE with this key, or IP in IP. */
+static struct rte_mbuf *left_tunnel(const char *dst, uint8_t proto, uint8_t key)
+{
+	uint8_t b[60] = {0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, proto};
+	struct cv_addr src, to;
+
+	rig_addr(&src, "198.51.100.1");
+	rig_addr(&to, dst);
+	memcpy(b + 12, src.b, 4);
+	memcpy(b + 16, to.b, 4);
+	memcpy(b + 20, (const uint8_t[]){0x20, 0, 0x08, 0, 0, 0, 0, key}, 8);
+	return rig_packet(b, sizeof(b));
+}
+
+static bool said_about(const char *dst, uint8_t proto, uint8_t key, uint32_t mtu)
+{
+	struct rte_mbuf *m = left_tunnel(dst, proto, key);
+	bool yes = believed(too_big(m, 1500, 28, mtu));
+
+	rte_pktmbuf_free(m);
+	return yes;
+}
+
+/* Of GRE and IP-in-IP tunnels in clear: what quotes their ends, protocol and key is believed, nothing else. A protected
+ * one sends no such packets. */
+static void tunnels_in_clear(void **state)
+{
+	static struct dp_if tunnel;
+	struct cv_addr dst;
+
+	(void)state;
+	tunnel = (struct dp_if){.id = 9,
+		.type = CV_IF_TUNNEL,
+		.up = true,
+		.mtu = 1500,
+		.tunnel = {.mode = CV_TUNNEL_GRE, .flags = CV_TUNNEL_F_KEY, .key = 7, .front_vrf = FRONT}};
+	rig_addr(&tunnel.tunnel.src, "198.51.100.1");
+	rig_addr(&tunnel.tunnel.dst, "198.51.100.2");
+	rig_addr(&dst, "198.51.100.2");
+	rig_mtu = 1500;
+	rig_interface(&tunnel);
+	assert_int_equal(tunnel_mtu(FIB_TUNNEL_WORD(9, 0), &dst), 1500 - 28);
+	assert_false(said_about("198.51.100.2", 47, 8, 1400));
+	assert_false(said_about("198.51.100.3", 47, 7, 1400));
+	assert_false(said_about("198.51.100.2", 4, 7, 1400));
+	tunnel.tunnel.flags |= CV_TUNNEL_F_PROTECTED;
+	assert_false(said_about("198.51.100.2", 47, 7, 1400));
+	tunnel.tunnel.flags = CV_TUNNEL_F_KEY;
+	assert_int_equal(pmtu_get(FRONT, &dst), 0);
+	assert_true(said_about("198.51.100.2", 47, 7, 1400));
+	assert_int_equal(pmtu_get(FRONT, &dst), 1400);
+	assert_int_equal(tunnel_mtu(FIB_TUNNEL_WORD(9, 0), &dst), 1400 - 28);
+	tunnel.tunnel = (struct cv_tunnel){.mode = CV_TUNNEL_IPIP,
+		.inner_af = CV_AF_INET,
+		.front_vrf = FRONT,
+		.src = tunnel.tunnel.src,
+		.dst = tunnel.tunnel.dst};
+	assert_false(said_about("198.51.100.2", 41, 0, 1300));
+	assert_true(said_about("198.51.100.2", 4, 0, 1300));
+	assert_int_equal(tunnel_mtu(FIB_TUNNEL_WORD(9, 0), &dst), 1300 - 20);
+	tunnel.type = CV_IF_LOOPBACK; /* not there for the tests that follow */
+	forget();
+}
+
 static void ages(void **state)
 {
 	(void)state;
@@ -242,6 +307,7 @@ int main(void)
 		rig_test(tiny_values_are_raised),
 		rig_test(udp_encapsulation),
 		rig_test(quoted_part),
+		rig_test(tunnels_in_clear),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
