@@ -231,8 +231,8 @@ int main(int argc, char **argv)
 	}
 	char prefix[40];
 	(void)snprintf(prefix, sizeof(prefix), "--file-prefix=culvert-gen-%d", (int)getpid());
-	char *eal[] = {argv[0], "-l", (char *)(uintptr_t)lcore, "--no-pci", "--no-huge", "-m", "256", "--no-telemetry",
-		"--log-level=4", prefix};
+	char *eal[] = {argv[0], "-l", (char *)(uintptr_t)lcore, "--no-pci", "--no-huge", "--no-shconf", "-m", "256",
+		"--no-telemetry", "--log-level=4", prefix};
 	if (rte_eal_init((int)RTE_DIM(eal), eal) < 0) {
 		(void)fprintf(stderr, "culvert-gen: DPDK did not start: %s\n", rte_strerror(rte_errno));
 		return 1;
