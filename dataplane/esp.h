@@ -172,8 +172,9 @@ struct esp_run {
 	uint64_t packets, bytes; /* inner packets that are good */
 	uint64_t top;		 /* highest sequence number taken */
 };
-/* Take the sequence numbers of n packets of one SA, operations from `first` on. fresh[] is by place in the run. */
-void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool *fresh);
+/* Take the sequence numbers of n packets of one SA, operations from `first` on. good: all operations are CRYPTO_OK.
+ * fresh[] is by place in the run. */
+void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool good, bool *fresh);
 /* What became of the i-th operation: with DROP_NONE w->ipsec->pkt[i] is the inner packet, checked. */
 enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i, bool fresh);
 /* Count and drop. */

@@ -404,12 +404,9 @@ static void take_good_numbers(struct ipsec_worker *iw, struct replay *r, uint32_
 		fresh[which[i]] = ok[i];
 }
 
-void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool *fresh)
+void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool good, bool *fresh)
 {
-	uint32_t bad = 0;
-	for (uint32_t i = first; i < first + n; i++)
-		bad |= iw->op[i].status;
-	if (likely(!bad))
+	if (likely(good))
 		replay_mark(sa->in.replay, &iw->seq[first], n, fresh);
 	else
 		take_good_numbers(iw, sa->in.replay, first, n, fresh);
@@ -431,14 +428,15 @@ enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i,
 }
 
 /* A run of operations of one SA. */
-static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint32_t now_s, struct pkt_vec *inner)
+static inline void finish_run(
+	struct worker *w, uint32_t first, uint32_t n, bool good, uint32_t now_s, struct pkt_vec *inner)
 {
 	struct ipsec_worker *iw = w->ipsec;
 	struct esp_run run = {.sa = iw->sa[first]};
 	bool fresh[DP_VEC];
 	uint32_t n_inner = inner->n;
 	uint64_t top = 0, bytes = 0;
-	esp_take_numbers(iw, run.sa, first, n, fresh);
+	esp_take_numbers(iw, run.sa, first, n, good, fresh);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = iw->pkt[first + i];
 		const uint64_t seq = iw->seq[first + i];
@@ -463,12 +461,12 @@ static inline void finish_run(struct worker *w, uint32_t first, uint32_t n, uint
 	esp_run_close(w, &run, now_s);
 }
 
-static void finish_all(struct worker *w, uint32_t n_op, struct pkt_vec *inner)
+static void finish_all(struct worker *w, uint32_t n_op, bool good, struct pkt_vec *inner)
 {
 	uint32_t now_s = dp_uptime_s();
 	for (uint32_t i = 0; i < n_op;) {
 		uint32_t n = esp_run_length(w->ipsec->sa, i, n_op);
-		finish_run(w, i, n, now_s, inner);
+		finish_run(w, i, n, good, now_s, inner);
 		i += n;
 	}
 }
@@ -480,8 +478,8 @@ void ipsec_input(struct worker *w, struct pkt_vec *v, struct pkt_vec *inner)
 	uint32_t n = find_sas(w, v, spi, off);
 	uint32_t n_op = prepare_all(w, v, n, spi, off);
 	v->n = 0;
-	esp_crypt(w, n_op);
-	finish_all(w, n_op, inner);
+	const bool good = esp_crypt(w, n_op);
+	finish_all(w, n_op, good, inner);
 	stage_end(w, STAGE_ESP_IN, total, mark);
 }
 

@@ -260,8 +260,9 @@ uint64_t fast_parse(struct fast_worker *f, const struct dp_if *ifp, struct rte_m
 /* Decrypt what is in esp[], and find slots for the inner packets. What cannot be decrypted here goes through the
  * pipeline: its bytes are taken off *bytes. */
 void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes);
-/* Slots have been looked up: count the packets, and prepare those that are unknown for the pipeline. */
-void fast_in_finish(struct worker *w, const struct dp_if *ifp);
+/* Slots have been looked up: count the packets, and prepare those that are unknown for the pipeline. all_known: no slot
+ * is. */
+void fast_in_finish(struct worker *w, const struct dp_if *ifp, bool all_known);
 /* Is this outbound SA of the kind that fast_out() does? */
 static inline bool fast_out_can(const struct sa *sa)
 {

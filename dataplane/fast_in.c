@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Received ESP on the fast path: checks before and after decryption, and the inner packets' slots. */
-#include "fast.h"
+#include "fast_wide.h"
 
 #include <rte_ether.h>
 
@@ -167,32 +167,115 @@ static inline enum inner inner_kind(const struct fast_worker *f, const struct cr
 	return !(outer[1] & ECN_MASK) || !((outer[1] ^ op->data[1]) & ECN_MASK) ? INNER_FLOW : INNER_LONG_WAY;
 }
 
-/* Slots for the inner packets. Behind one that takes the long way all do: it may be of the same flow. */
+/* Slots being found for the inner packets. */
+struct finding {
+	struct fast_worker *f;
+	struct ipsec_worker *iw;
+	const struct sa *last;
+	uint32_t head, n_slot; /* head: of the SA `last` */
+	bool stop;	       /* behind a packet that takes the long way all do: they may be of the same flow */
+};
+
+static inline void find_slot(struct finding *s, uint32_t i)
+{
+	struct fast_worker *f = s->f;
+	const struct crypto_op *op = &s->iw->op[i];
+	struct ip4_words h;
+	uint32_t len;
+	f->op_slot[i] = FAST_PIPELINE;
+	if (unlikely(!f->fresh[i] || s->stop))
+		return;
+	if (unlikely(s->iw->sa[i] != s->last))
+		s->head = esp_head(s->last = s->iw->sa[i]);
+	enum inner kind = inner_kind(f, op, op->data - s->head, &h, &len);
+	s->stop = kind == INNER_LONG_WAY;
+	if (unlikely(kind != INNER_FLOW))
+		return;
+	f->longest = RTE_MAX(f->longest, len);
+	f->op_slot[i] = (uint16_t)s->n_slot;
+	fast_slot_fill(f, s->n_slot++, s->iw->pkt[i], op->data, h, FAST_DECAPPED | s->last->index, len);
+}
+
+/* Are the four from i on new, and of one SA? */
+static inline bool four_alike(const struct finding *s, uint32_t i)
+{
+	const struct sa *const *sa = &s->iw->sa[i];
+	static const bool all[WIDE] = {true, true, true, true};
+	return !memcmp(&s->f->fresh[i], all, sizeof(all)) && sa[0] == sa[1] && sa[0] == sa[2] && sa[0] == sa[3];
+}
+
+/* find_slot() for four packets of one SA that inner_kind() would say INNER_FLOW about, with TCP or UDP in them. False:
+ * they are not. */
+FAST_WIDE_INLINE bool find_four(struct finding *s, uint32_t i, __m256i *longest)
+{
+	struct fast_worker *f = s->f;
+	const struct crypto_op *op = &s->iw->op[i];
+	const void *const row[WIDE] = {&op[0], &op[1], &op[2], &op[3]};
+	const void *const ip[WIDE] = {op[0].data, op[1].data, op[2].data, op[3].data};
+	const struct sa *sa = s->iw->sa[i];
+	const uint32_t head = esp_head(sa);
+	__m256i icv, size;
+	uint64_t end[WIDE];
+	uint8_t marks = 0;
+	for (uint32_t k = 0; k < WIDE; k++) { /* four bytes of padding at most, its length, what comes next */
+		memcpy(&end[k], op[k].data + op[k].data_len - ESP_TRAILER_LEN - 4, sizeof(end[k]));
+		marks |= op[k].data[1 - (int)head];
+	}
+	wide_gather(row, offsetof(struct crypto_op, icv), &icv, &size);
+	const struct wide_ip4 h = wide_ip4_load(ip);
+	const __m256i last =
+		_mm256_setr_epi64x((long long)end[0], (long long)end[1], (long long)end[2], (long long)end[3]);
+	const __m256i pad = wide_and(_mm256_srli_epi64(last, 32), 0xff), three = wide_set(3);
+	const __m256i len =
+		_mm256_sub_epi64(wide_and(size, UINT32_MAX), _mm256_add_epi64(pad, wide_set(ESP_TRAILER_LEN)));
+	/* the padding is 1, 2, 3: of that the last so many bytes */
+	const __m256i away = _mm256_slli_epi64(_mm256_sub_epi64(three, pad), 3);
+	const __m256i filling =
+		wide_and(_mm256_xor_si256(last, wide_and(_mm256_sllv_epi64(wide_set(0x03020100), away), UINT32_MAX)),
+			UINT64_C(0x0000ff00ffffffff));
+	const __m256i there = _mm256_or_si256(
+		wide_and(_mm256_sllv_epi64(wide_set(0xffffff00), away), UINT32_MAX), wide_set(0xff0000000000));
+	const __m256i wrong = _mm256_or_si256(
+		_mm256_and_si256(_mm256_xor_si256(filling, wide_set((uint64_t)IPPROTO_IPIP << 40)), there),
+		_mm256_or_si256(wide_and(_mm256_xor_si256(h.a, wide_set(0x45)), UINT64_C(0xffbf0000000000ff)),
+			_mm256_xor_si256(h.len, len)));
+	const __m256i negative =
+		_mm256_or_si256(_mm256_sub_epi64(three, pad), _mm256_sub_epi64(len, wide_set(FAST_IP_MIN)));
+	const __m256i good = _mm256_andnot_si256(
+		negative, _mm256_and_si256(wide_is(wrong, 0), _mm256_and_si256(wide_sum_ok(&h), wide_flow_ok(&h))));
+	if (unlikely(wide_mask(good) != WIDE_ALL || marks & ECN_MASK))
+		return false;
+	const uint64_t at = UINT64_C(0x0003000200010000) + s->n_slot * UINT64_C(0x0001000100010001);
+	memcpy(&f->op_slot[i], &at, sizeof(at));
+	wide_slots(f, s->n_slot, &h, wide_set(FAST_DECAPPED | sa->index), ip, wide_load(&s->iw->pkt[i]), len);
+	*longest = _mm256_max_epu32(*longest, len);
+	s->n_slot += WIDE;
+	return true;
+}
+
+FAST_WIDE static uint32_t find_wide(struct finding *s)
+{
+	__m256i longest = _mm256_setzero_si256();
+	uint64_t len[WIDE];
+	uint32_t i;
+	for (i = 0; i + WIDE <= s->f->n_op; i += WIDE)
+		if (unlikely(s->stop || !four_alike(s, i) || !find_four(s, i, &longest)))
+			for (uint32_t k = i; k < i + WIDE; k++)
+				find_slot(s, k);
+	wide_store(len, longest);
+	for (uint32_t k = 0; k < WIDE; k++)
+		s->f->longest = RTE_MAX(s->f->longest, (uint32_t)len[k]);
+	return i;
+}
+
 static void find_slots(struct worker *w)
 {
 	struct fast_worker *f = w->fast;
-	struct ipsec_worker *iw = w->ipsec;
-	const struct sa *last = NULL;
-	uint32_t n_slot = f->n_slot, head = 0;
-	bool stop = false;
-	for (uint32_t i = 0; i < f->n_op; i++) {
-		const struct crypto_op *op = &iw->op[i];
-		struct ip4_words h;
-		uint32_t len;
-		f->op_slot[i] = FAST_PIPELINE;
-		if (unlikely(!f->fresh[i] || stop))
-			continue;
-		if (unlikely(iw->sa[i] != last))
-			head = esp_head(last = iw->sa[i]);
-		enum inner kind = inner_kind(f, op, op->data - head, &h, &len);
-		stop = kind == INNER_LONG_WAY;
-		if (unlikely(kind != INNER_FLOW))
-			continue;
-		f->longest = RTE_MAX(f->longest, len);
-		f->op_slot[i] = (uint16_t)n_slot;
-		fast_slot_fill(f, n_slot++, iw->pkt[i], op->data, h, FAST_DECAPPED | last->index, len);
-	}
-	f->n_slot = n_slot;
+	struct finding s = {.f = f, .iw = w->ipsec, .n_slot = f->n_slot};
+	uint32_t i = likely(f->wide && !f->clamps) ? find_wide(&s) : 0;
+	for (; i < f->n_op; i++)
+		find_slot(&s, i);
+	f->n_slot = s.n_slot;
 }
 
 void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
@@ -203,10 +286,10 @@ void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
 	uint32_t n;
 	find_sas(w);
 	prepare_all(w, ifp, bytes);
-	esp_crypt(w, f->n_op);
+	const bool good = esp_crypt(w, f->n_op);
 	for (uint32_t i = 0; i < f->n_op; i += n) {
 		n = esp_run_length(iw->sa, i, f->n_op);
-		esp_take_numbers(iw, iw->sa[i], i, n, &f->fresh[i]);
+		esp_take_numbers(iw, iw->sa[i], i, n, good, &f->fresh[i]);
 	}
 	find_slots(w);
 	stage_end(w, STAGE_ESP_IN, f->n_op, mark);
@@ -236,16 +319,36 @@ static void long_way(struct worker *w, const struct dp_if *ifp, struct esp_run *
 	f->inner.pkt[f->inner.n++] = m;
 }
 
-void fast_in_finish(struct worker *w, const struct dp_if *ifp)
+/* A run of which every packet is new and has a slot whose flow is known. */
+static inline void count_run(
+	const struct fast_worker *f, const struct ipsec_worker *iw, struct esp_run *run, uint32_t i, uint32_t n)
+{
+	const uint32_t *len = &f->slot_len[f->n_clear + i];
+	uint32_t bytes = 0;
+	run->packets = n;
+	for (uint32_t k = 0; k < n; k++) {
+		bytes += len[k];
+		run->top = RTE_MAX(run->top, iw->seq[i + k]);
+	}
+	run->bytes = bytes;
+}
+
+void fast_in_finish(struct worker *w, const struct dp_if *ifp, bool all_known)
 {
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
 	struct stage_mark mark = stage_begin(w);
 	const uint32_t now_s = dp_uptime_s();
+	const bool whole = all_known && f->n_slot - f->n_clear == f->n_op;
 	uint32_t n;
 	for (uint32_t i = 0; i < f->n_op; i += n) {
 		struct esp_run run = {.sa = iw->sa[i]};
 		n = esp_run_length(iw->sa, i, f->n_op);
+		if (likely(whole)) {
+			count_run(f, iw, &run, i, n);
+			esp_run_close(w, &run, now_s);
+			continue;
+		}
 		for (uint32_t k = i; k < i + n; k++) {
 			if (likely(f->fresh[k]) && iw->seq[k] > run.top)
 				run.top = iw->seq[k];

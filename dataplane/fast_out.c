@@ -84,8 +84,8 @@ static uint64_t plain_all(const struct frame_template *t, const struct fast_work
 FAST_WIDE_INLINE __m256i encapsulate_four(
 	const struct frame_template *t, const struct fast_worker *f, uint32_t i, uint32_t seq, struct crypto_op *op)
 {
-	uint8_t *const *data = &f->slot_ip[i];
-	struct rte_mbuf *const *m = &f->slot_m[i];
+	const struct wide_mbufs v = wide_mbufs(f, i);
+	uint8_t *const *data = v.ip;
 	const __m256i swap32 = _mm256_setr_epi8(3, 2, 1, 0, -1, -1, -1, -1, 11, 10, 9, 8, -1, -1, -1, -1, 3, 2, 1, 0,
 		-1, -1, -1, -1, 11, 10, 9, 8, -1, -1, -1, -1);
 	__m256i a, b, row[WIDE];
@@ -132,7 +132,7 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 	wide_scatter(trailer, data[0] + f->slot_len[i], data[1] + f->slot_len[i + 1], data[2] + f->slot_len[i + 2],
 		data[3] + f->slot_len[i + 3]);
 	/* the operations */
-	const __m256i ptr = wide_load(data);
+	const __m256i ptr = wide_load(&f->slot_ip[i]);
 	wide_rows(wide_set((uintptr_t)t->session), ptr, _mm256_add_epi64(ptr, body), body, row);
 	for (uint32_t k = 0; k < WIDE; k++)
 		wide_store(&op[k], row[k]);
@@ -140,7 +140,7 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 		_mm256_setzero_si256(), row);
 	for (uint32_t k = 0; k < WIDE; k++)
 		wide_store(op[k].nonce, row[k]);
-	wide_frames(m, data, len, PLAIN_HEAD, t->if_id);
+	wide_frames(&v, len, PLAIN_HEAD, t->if_id);
 	return len;
 }
 
@@ -198,11 +198,10 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 	uint32_t good = esp_out_numbers(w, sa, n, bytes, &seq, &why);
 	for (uint32_t k = good; k < n; k++)
 		dp_drop1(w, f->slot_m[i + k], why);
-	bytes = 0;
-	for (uint32_t k = 0; k < good; k++) {
-		iw->pkt[n_op + k] = f->slot_m[i + k];
-		bytes += f->slot_len[i + k];
-	}
+	memcpy(&iw->pkt[n_op], &f->slot_m[i], good * sizeof(iw->pkt[0]));
+	uint32_t inner = 0;
+	for (uint32_t k = 0; k < good; k++)
+		inner += f->slot_len[i + k];
 	if (likely(fast_plain(sa))) {
 		const struct frame_template t = template_of(sa, a);
 		outer = f->wide && good >= WIDE ? plain_wide(&t, f, i, good, (uint32_t)seq, &iw->op[n_op])
@@ -210,7 +209,7 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 	} else
 		outer = other_all(iw, sa, a, f, i, good, seq, n_op);
 	c->packets += good;
-	c->bytes += bytes;
+	c->bytes += inner;
 	c->last_used_s = dp_uptime_s();
 	f->run[f->n_run].first = n_op;
 	f->run[f->n_run].n = good;

@@ -146,18 +146,38 @@ FAST_WIDE_INLINE __m256i wide_flow_ok(const struct wide_ip4 *h)
 	return _mm256_and_si256(known, _mm256_cmpgt_epi64(wide_and(h->b, 0xff), wide_set(1)));
 }
 
+/* Four slots, in registers: nothing that is stored makes the compiler read them again. */
+struct wide_mbufs {
+	struct rte_mbuf *m[WIDE];
+	uint8_t *ip[WIDE];
+};
+
+FAST_WIDE_INLINE struct wide_mbufs wide_mbufs(const struct fast_worker *f, uint32_t i)
+{
+	struct wide_mbufs v;
+	for (uint32_t k = 0; k < WIDE; k++) {
+		v.m[k] = f->slot_m[i + k];
+		v.ip[k] = f->slot_ip[i + k];
+	}
+	return v;
+}
+
 /* fast_frame() for four packets, but for their link-layer headers: len bytes, from `head` bytes in front of ip[]. */
-FAST_WIDE_INLINE void wide_frames(
-	struct rte_mbuf *const *m, uint8_t *const *ip, __m256i len, uint32_t head, uint32_t if_tx)
+FAST_WIDE_INLINE void wide_frames(const struct wide_mbufs *v, __m256i len, uint32_t head, uint32_t if_tx)
 {
 	const __m256i frame_len = _mm256_add_epi64(len, wide_set(sizeof(struct rte_ether_hdr)));
+	const __m128i meta = _mm_set_epi32(0, (int)if_tx, 0, 0);
+	struct rte_mbuf *const *m = v->m;
+	uint32_t off[WIDE];
+	for (uint32_t k = 0; k < WIDE; k++)
+		off[k] = (uint32_t)(uintptr_t)v->ip[k] - (uint32_t)(uintptr_t)m[k]->buf_addr - head -
+			 (uint32_t)sizeof(struct rte_ether_hdr);
 	/* pkt_len, data_len, and no VLAN tag */
 	wide_scatter(_mm256_or_si256(frame_len, _mm256_slli_epi64(frame_len, 32)), &m[0]->pkt_len, &m[1]->pkt_len,
 		&m[2]->pkt_len, &m[3]->pkt_len);
 	for (uint32_t k = 0; k < WIDE; k++) {
-		m[k]->data_off =
-			(uint16_t)((uintptr_t)ip[k] - (uintptr_t)m[k]->buf_addr - head - sizeof(struct rte_ether_hdr));
-		_mm_store_si128((__m128i *)pkt_meta(m[k]), _mm_set_epi32(0, (int)if_tx, 0, 0));
+		m[k]->data_off = (uint16_t)off[k];
+		_mm_store_si128((__m128i *)pkt_meta(m[k]), meta);
 	}
 }
 _Static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
