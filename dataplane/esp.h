@@ -81,7 +81,7 @@ static inline void esp_prefetch_sa(const struct sa *sa)
 /* What is behind the pointers of an SA: to be asked for when its own lines have arrived. */
 static inline void esp_prefetch_state(struct worker *w, const struct sa *sa)
 {
-	rte_prefetch0(sa->state);
+	rte_prefetch0(&sa->state->seq);
 	rte_prefetch0(&w->stats->sa[sa->index]);
 }
 
@@ -96,8 +96,6 @@ static inline void esp_prefetch_found(struct worker *w, uint32_t n)
 			continue;
 		last = sa;
 		esp_prefetch_state(w, sa);
-		if (sa->dir == CV_SA_IN)
-			rte_prefetch0(sa->in.replay);
 	}
 }
 

@@ -119,7 +119,7 @@ static uint32_t longest(const struct fast_worker *f, uint64_t v)
 	const struct sa *sa = sa_get(FAST_SA(v));
 	if (!sa || sa->dir != CV_SA_OUT)
 		return 0;
-	rte_prefetch0(sa->state);
+	rte_prefetch0(&sa->state->seq);
 	return esp_inner_mtu(sa, f->fib_generation);
 }
 

@@ -12,6 +12,23 @@
 #define PAD_MAX 16u			   /* more than alignment needs goes the long way */
 #define ECN_MASK 3u
 
+/* SPI and sequence number of the i-th packet, in host order. */
+static inline uint64_t spi_seq(const struct fast_worker *f, uint32_t i)
+{
+	uint64_t head;
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(f->esp[i], uint8_t *, sizeof(struct rte_ether_hdr));
+	memcpy(&head, ip + fast_esp_off(ip), sizeof(head)); /* behind a packet there is room to read */
+	return rte_bswap64(head);
+}
+
+/* Ask for the state of an inbound SA, and for the word of its replay window that a number is in. */
+static inline void prefetch_state(struct worker *w, const struct sa *sa, uint32_t seq)
+{
+	const uint64_t *word = (const uint64_t *)(sa->state + 1);
+	esp_prefetch_state(w, sa);
+	rte_prefetch0(&word[seq >> REPLAY_BLOCK_SHIFT & sa->replay_mask]);
+}
+
 /* The SAs of all ESP received, in iw->sa; what is behind them is asked for. */
 static void find_sas(struct worker *w)
 {
@@ -19,10 +36,7 @@ static void find_sas(struct worker *w)
 	struct ipsec_worker *iw = w->ipsec;
 	const struct sa *last = NULL;
 	for (uint32_t i = 0; i < f->n_esp; i++) {
-		uint32_t spi;
-		const uint8_t *ip = rte_pktmbuf_mtod_offset(f->esp[i], uint8_t *, sizeof(struct rte_ether_hdr));
-		memcpy(&spi, ip + fast_esp_off(ip), 4);
-		const struct sa *sa = sa_get(rte_be_to_cpu_32(spi));
+		const struct sa *sa = sa_get((uint32_t)(spi_seq(f, i) >> 32));
 		iw->sa[i] = sa;
 		if (likely(sa == last))
 			continue;
@@ -30,7 +44,15 @@ static void find_sas(struct worker *w)
 		if (sa)
 			esp_prefetch_sa(sa);
 	}
-	esp_prefetch_found(w, f->n_esp);
+	last = NULL;
+	for (uint32_t i = 0; i < f->n_esp; i++) {
+		const struct sa *sa = iw->sa[i];
+		if (likely(sa == last))
+			continue;
+		last = sa;
+		if (sa && sa->dir == CV_SA_IN)
+			prefetch_state(w, sa, (uint32_t)spi_seq(f, i));
+	}
 }
 
 /* Is the address that the SA ends at our own? Looked up again when routes have changed. */

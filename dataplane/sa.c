@@ -73,7 +73,6 @@ static void sa_free(void *arg)
 	struct sa *sa = arg;
 	if (sa->state && --sa->state->refs == 0) {
 		ipsec_crypto()->session_destroy((struct crypto_session *)(uintptr_t)sa->session);
-		rte_free(sa->state->replay);
 		rte_free(sa->state);
 	}
 	cv_secret_zero(sa, sizeof(*sa)); /* the salt is key material */
@@ -132,22 +131,23 @@ static const char *not_done(const struct cv_sa *c)
  * Outer IPv6: one flow label for all packets of an SA, so that routers which spread by it keep them on one path (RFC
  * 6437, RFC 6438); per inner flow it would show how many there are. Never 0, which says nothing.
  */
-static uint32_t flow_label(const struct cv_sa *c)
+static uint32_t flow_label(const struct sa_conf *c, uint32_t spi)
 {
-	uint32_t h = addr_hash(&c->dst, addr_hash(&c->src, c->spi));
+	uint32_t h = addr_hash(&c->dst, addr_hash(&c->src, spi));
 	h = (h ^ h >> 12) & RTE_IPV6_HDR_FL_MASK;
 	return h ? h : 1;
 }
 
-static uint8_t outer_length(const struct cv_sa *c)
+static uint8_t outer_length(const struct sa_conf *c)
 {
 	return (uint8_t)((c->src.af == CV_AF_INET ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) +
 			 (c->flags & CV_SA_F_UDP_ENCAP ? sizeof(struct rte_udp_hdr) : 0));
 }
 
 /* Outer IP, UDP and SPI as they go on the wire; lengths, ID, TOS and checksum are filled in per packet. */
-static void template_build(struct sa *sa, const struct cv_sa *c)
+static void template_build(struct sa *sa)
 {
+	const struct sa_conf *c = &sa->conf;
 	uint8_t *p = sa->tmpl;
 	uint8_t proto = c->flags & CV_SA_F_UDP_ENCAP ? IPPROTO_UDP : c->ipproto;
 	memset(sa->tmpl, 0, sizeof(sa->tmpl));
@@ -163,7 +163,7 @@ static void template_build(struct sa *sa, const struct cv_sa *c)
 		p += sizeof(*ip);
 	} else {
 		struct rte_ipv6_hdr *ip = (void *)p;
-		ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | flow_label(c));
+		ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | flow_label(c, sa->spi));
 		ip->proto = proto;
 		ip->hop_limits = OUTER_TTL;
 		memcpy(ip->src_addr, c->src.b, 16);
@@ -176,16 +176,18 @@ static void template_build(struct sa *sa, const struct cv_sa *c)
 		udp->dst_port = rte_cpu_to_be_16(c->udp_dst);
 		p += sizeof(*udp);
 	}
-	uint32_t spi = rte_cpu_to_be_32(c->spi);
+	uint32_t spi = rte_cpu_to_be_32(sa->spi);
 	memcpy(p, &spi, sizeof(spi));
 }
 
-static void inbound_build(struct sa *sa, const struct cv_sa *c)
+static void inbound_build(struct sa *sa)
 {
+	const struct sa_conf *c = &sa->conf;
 	memset(sa->tmpl, 0, sizeof(sa->tmpl));
 	memcpy(sa->in.local, c->dst.b, 16);
 	memcpy(sa->in.remote, c->src.b, 16);
 	sa->in.replay = sa->state->replay;
+	sa->replay_mask = sa->state->replay->mask;
 	sa->in.outer = c->outer_index;
 	sa->in.tunnel = c->tunnel_if;
 	sa->local_generation = UINT32_MAX; /* of no generation */
@@ -214,7 +216,7 @@ static bool is_gcm(uint16_t encr)
 	return encr >= CV_ENCR_AES128_GCM8 && encr <= CV_ENCR_AES256_GCM16;
 }
 
-static enum sa_kind kind_of(const struct cv_sa *c)
+static enum sa_kind kind_of(const struct sa_conf *c)
 {
 	if (c->ipproto == IPPROTO_AH)
 		return SA_AH;
@@ -225,15 +227,12 @@ static enum sa_kind kind_of(const struct cv_sa *c)
 	return is_gcm(c->encr) && !(c->flags & CV_SA_F_ESN) ? SA_ESP_PLAIN : SA_ESP_TUNNEL;
 }
 
-/* Everything that follows from conf except session, state and salt. */
+/* Everything that follows from conf and dir. */
 static void sa_derive(struct sa *sa)
 {
-	const struct cv_sa *c = &sa->conf;
+	const struct sa_conf *c = &sa->conf;
 	const struct algo_encr *encr = algo_encr_get(c->encr);
 	const struct algo_integ *integ = algo_integ_get(c->integ);
-	sa->spi = c->spi;
-	sa->index = c->index;
-	sa->dir = c->dir;
 	sa->iv_len = (uint8_t)(encr ? encr->iv_len : integ->iv_len);
 	sa->iv = (uint8_t)(encr ? iv_source(encr) : SA_IV_NONE);
 	sa->kind = (uint8_t)kind_of(c);
@@ -241,14 +240,10 @@ static void sa_derive(struct sa *sa)
 	sa->pad_mask = (uint8_t)(encr ? encr->block - 1 : 0);
 	sa->outer_af = c->src.af;
 	sa->outer_len = outer_length(c);
-	sa->front_vrf = c->front_vrf;
-	sa->inside_vrf = c->inside_vrf;
-	sa->rule_id = c->rule_id;
-	sa->n_sel = (uint8_t)c->n_sel;
 	sa->flags = 0;
 	if (c->soft_bytes || c->hard_bytes)
 		sa->flags |= SA_F_BYTE_LIMIT;
-	if (c->dir == CV_SA_IN && (c->soft_packets || c->hard_packets))
+	if (sa->dir == CV_SA_IN && (c->soft_packets || c->hard_packets))
 		sa->flags |= SA_F_PACKET_LIMIT;
 	if (c->flags & CV_SA_F_UDP_ENCAP)
 		sa->flags |= SA_F_UDP;
@@ -260,12 +255,10 @@ static void sa_derive(struct sa *sa)
 		sa->flags |= SA_F_DF_SET;
 	if (c->flags & CV_SA_F_CLEAR_DF)
 		sa->flags |= SA_F_DF_CLEAR;
-	for (unsigned i = 0; i < c->n_sel; i++)
-		flow_sel_from(&c->sel[i], &sa->sel[i]);
-	if (c->dir == CV_SA_OUT)
-		template_build(sa, c);
+	if (sa->dir == CV_SA_OUT)
+		template_build(sa);
 	else
-		inbound_build(sa, c);
+		inbound_build(sa);
 }
 
 static uint64_t limit(uint64_t v)
@@ -275,7 +268,11 @@ static uint64_t limit(uint64_t v)
 
 static struct sa_state *state_new(const struct cv_sa *c)
 {
-	struct sa_state *st = rte_zmalloc("sa_state", sizeof(*st), RTE_CACHE_LINE_SIZE);
+	const uint32_t window = c->flags & CV_SA_F_NO_REPLAY ? 0
+				: c->replay_window	     ? c->replay_window
+							     : REPLAY_WINDOW_DEFAULT;
+	const size_t words = c->dir == CV_SA_IN ? replay_size(window) - sizeof(struct replay) : 0;
+	struct sa_state *st = rte_zmalloc("sa_state", sizeof(*st) + words, RTE_CACHE_LINE_SIZE);
 	if (!st)
 		return NULL;
 	st->refs = 1;
@@ -286,18 +283,56 @@ static struct sa_state *state_new(const struct cv_sa *c)
 	st->hard_bytes = limit(c->hard_bytes);
 	st->soft_packets = limit(c->soft_packets);
 	st->hard_packets = limit(c->hard_packets);
-	if (c->dir == CV_SA_OUT)
-		return st;
-	uint32_t window = c->flags & CV_SA_F_NO_REPLAY ? 0
-			  : c->replay_window	       ? c->replay_window
-						       : REPLAY_WINDOW_DEFAULT;
-	st->replay = rte_zmalloc("sa_replay", replay_size(window), RTE_CACHE_LINE_SIZE);
-	if (!st->replay) {
-		rte_free(st);
-		return NULL;
+	if (c->dir == CV_SA_IN) {
+		st->replay = (struct replay *)st->window;
+		replay_init(st->replay, window);
 	}
-	replay_init(st->replay, window);
 	return st;
+}
+
+/* A pair with one selector each and a window of 1024 packets, beside its keys and what the allocator adds (64 bytes a
+ * piece). */
+_Static_assert(
+	2 * (sizeof(struct sa) + sizeof(struct flow_sel) + sizeof(struct sa_state)) + 64 * sizeof(uint64_t) + 4 * 64 <=
+		2048,
+	"the aim of the dataplane's memory per pair of SAs");
+
+static size_t sa_size(uint32_t n_sel)
+{
+	return sizeof(struct sa) + n_sel * sizeof(struct flow_sel);
+}
+
+/* What the command says about the SA itself. */
+static void sa_take(struct sa *sa, const struct cv_sa *c)
+{
+	sa->spi = c->spi;
+	sa->index = c->index;
+	sa->dir = c->dir;
+	sa->front_vrf = c->front_vrf;
+	sa->inside_vrf = c->inside_vrf;
+	sa->rule_id = c->rule_id;
+	sa->n_sel = (uint8_t)c->n_sel;
+	for (unsigned i = 0; i < c->n_sel; i++)
+		flow_sel_from(&c->sel[i], &sa->sel[i]);
+	sa->conf = (struct sa_conf){.src = c->src,
+		.dst = c->dst,
+		.flags = c->flags,
+		.outer_index = c->outer_index,
+		.tunnel_if = c->tunnel_if,
+		.replay_window = c->replay_window,
+		.soft_bytes = c->soft_bytes,
+		.hard_bytes = c->hard_bytes,
+		.soft_packets = c->soft_packets,
+		.hard_packets = c->hard_packets,
+		.udp_src = c->udp_src,
+		.udp_dst = c->udp_dst,
+		.path_mtu = c->path_mtu,
+		.cpi = c->cpi,
+		.mode = c->mode,
+		.ipproto = c->ipproto,
+		.encr = c->encr,
+		.integ = c->integ,
+		.resource = c->resource};
 }
 
 static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
@@ -310,7 +345,7 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 	why = not_done(c);
 	if (why)
 		return fail(text, CV_ERR_UNSUPPORTED, why, c->index);
-	struct sa *sa = rte_zmalloc("sa", sizeof(*sa), RTE_CACHE_LINE_SIZE);
+	struct sa *sa = rte_zmalloc("sa", sa_size(c->n_sel), RTE_CACHE_LINE_SIZE);
 	struct crypto_session *session = NULL;
 	int err = ipsec_crypto()->session_create(&(struct crypto_conf){.encr = c->encr,
 							 .integ = c->integ,
@@ -322,18 +357,15 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 	struct sa_state *st = state_new(c);
 	if (!sa || err || !st) {
 		ipsec_crypto()->session_destroy(session);
-		if (st)
-			rte_free(st->replay);
 		rte_free(st);
 		rte_free(sa);
 		return err == -ENOTSUP
 			       ? fail(text, CV_ERR_UNSUPPORTED, "the crypto engine cannot do this algorithm", c->index)
 			       : fail(text, CV_ERR_NO_MEMORY, "cannot create", c->index);
 	}
-	sa->conf = *c;
-	cv_secret_zero(sa->conf.key, sizeof(sa->conf.key));
 	sa->session = session;
 	sa->state = st;
+	sa_take(sa, c);
 	sa_derive(sa);
 	const struct algo_encr *encr = algo_encr_get(c->encr);
 	const struct algo_integ *integ = algo_integ_get(c->integ);
@@ -348,10 +380,10 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 /* A new version of an SA with another outer endpoint; sequence numbers, window and keys are the same objects. */
 static struct sa *sa_moved(const struct sa *old, const struct cv_sa_update *u)
 {
-	struct sa *sa = rte_malloc("sa", sizeof(*sa), RTE_CACHE_LINE_SIZE);
+	struct sa *sa = rte_malloc("sa", sa_size(old->n_sel), RTE_CACHE_LINE_SIZE);
 	if (!sa)
 		return NULL;
-	memcpy(sa, old, sizeof(*sa));
+	memcpy(sa, old, sa_size(old->n_sel));
 	sa->state->refs++;
 	sa->conf.src = u->src;
 	sa->conf.dst = u->dst;

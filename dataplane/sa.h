@@ -25,26 +25,28 @@
 #define SA_EVENT_RESOURCE_BITS (((1u << CV_WORKER_MAX) - 1u) << 8)
 
 /*
- * Several workers write this line; it is separate from the read-mostly lines of struct sa. An outbound SA costs one
- * atomic add per run of packets (and one more with a byte limit).
+ * What changes per packet. Several workers write the second line; it is separate from the read-mostly lines of struct
+ * sa. An outbound SA costs one atomic add per run of packets (and one more with a byte limit).
  */
 struct sa_state {
-	uint64_t seq;	  /* outbound: last number given out */
-	uint64_t bytes;	  /* kept only with SA_F_BYTE_LIMIT */
-	uint64_t packets; /* inbound, kept only with SA_F_PACKET_LIMIT; outbound: seq says it */
-	/* outbound, caches that any worker refreshes: fib generation << 32 | ... */
-	uint64_t mtu;	  /* ... outer header length << 16 | largest inner packet */
-	uint64_t route;	  /* ... route word (fib.h) of the outer destination */
-	uint32_t events;  /* SA_EVENT_* raised and not yet handled */
-	uint32_t expired; /* hard limit passed: not used any more */
-	uint32_t refs;	  /* main: versions of struct sa that point here */
-	uint32_t pad;
-	/* limits, constant: read together with the counts above */
-	uint64_t soft_seq, hard_seq;
-	struct replay *replay; /* inbound */
+	/* limits that few SAs have, constant */
 	uint64_t soft_bytes, hard_bytes;
 	uint64_t soft_packets, hard_packets; /* inbound */
+	struct replay *replay;		     /* inbound: `window` below and what follows this structure */
+	uint32_t refs;			     /* main: versions of struct sa that point here */
+	uint32_t pad[5];
+	/* the second line */
+	uint64_t seq;		     /* outbound: last number given out */
+	uint64_t bytes;		     /* kept only with SA_F_BYTE_LIMIT */
+	uint64_t packets;	     /* inbound, kept only with SA_F_PACKET_LIMIT; outbound: seq says it */
+	uint32_t events;	     /* SA_EVENT_* raised and not yet handled */
+	uint32_t expired;	     /* hard limit passed: not used any more */
+	uint64_t soft_seq, hard_seq; /* constant: read together with seq */
+	uint64_t window[2];	     /* head of the replay window, whose words follow in lines of their own */
 } __rte_cache_aligned;
+_Static_assert(offsetof(struct sa_state, seq) == 64 && sizeof(struct sa_state) == 128, "two lines, one of them hot");
+_Static_assert(offsetof(struct sa_state, window) + sizeof(struct replay) == sizeof(struct sa_state),
+	"the words of the window follow its head");
 
 #define SA_F_BYTE_LIMIT 1u
 #define SA_F_PACKET_LIMIT 2u
@@ -73,6 +75,16 @@ enum sa_iv {
 	SA_IV_RANDOM /* unpredictable (RFC 3602 section 3) */
 };
 
+/* What main has to know of a cv_sa beyond what follows from it; selectors are kept apart. */
+struct sa_conf {
+	struct cv_addr src, dst;
+	uint32_t flags; /* CV_SA_F_* */
+	uint32_t outer_index, tunnel_if, replay_window;
+	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
+	uint16_t udp_src, udp_dst, path_mtu, cpi;
+	uint8_t mode, ipproto, encr, integ, resource;
+};
+
 #define SA_TEMPLATE_MAX 56u /* IPv6, UDP, SPI and what wide stores may run over */
 
 struct sa {
@@ -99,7 +111,10 @@ struct sa {
 	 * publication. fib generation << 32 | largest inner packet; fib generation << 32 | route word (fib.h). */
 	union {
 		uint64_t mtu;
-		uint32_t local_generation; /* inbound: fib generation in which `local` was our own */
+		struct {
+			uint32_t local_generation; /* inbound: fib generation in which `local` was our own */
+			uint32_t replay_mask;	   /* that of the window: where the word of a number is */
+		};
 	};
 
 	union {
@@ -119,17 +134,16 @@ struct sa {
 		} in;
 	} __rte_cache_aligned;
 
-	/* read when the fast checks do not decide */
-	struct flow_sel sel[CV_SA_SEL_MAX] __rte_cache_aligned;
-	/* main only */
-	struct cv_sa conf;     /* without the key */
+	/* mostly main */
+	struct sa_conf conf __rte_cache_aligned;
 	uint64_t order;	       /* grows with every SA_ADD: newest wins */
 	uint32_t next_in_rule; /* index of the next older outbound SA of the same rule */
-	uint32_t keep;	       /* named by the SYNC transaction under way */
+	/* read when the fast checks do not decide */
+	struct flow_sel sel[]; /* n_sel */
 } __rte_cache_aligned;
 
 _Static_assert(offsetof(struct sa, tmpl) == 64, "first line ends before the template");
-_Static_assert(offsetof(struct sa, sel) == 128, "hot part is two lines");
+_Static_assert(offsetof(struct sa, conf) == 128, "hot part is two lines");
 
 /* Length of the AH header with its IV and ICV: a multiple of 4 in IPv4, of 8 in IPv6 (RFC 4302 section 2.2). */
 static inline uint32_t sa_ah_len(const struct sa *sa)

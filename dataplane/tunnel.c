@@ -45,7 +45,7 @@ static uint32_t share_out(struct tunnel_state *t, uint32_t newest)
 	bool per_resource = false;
 
 	for (uint32_t i = newest; i; i = sa_get(i)->next_in_rule) {
-		const struct cv_sa *c = &sa_get(i)->conf;
+		const struct sa_conf *c = &sa_get(i)->conf;
 
 		if (!c->resource && !common)
 			common = i;

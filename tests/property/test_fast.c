@@ -654,7 +654,6 @@ static void run(struct outcome *o, struct rte_mbuf *const *pkts, const uint32_t 
 	for (uint32_t i = 2; i < SAS; i++)
 		if (sa_get(i)) {
 			o->state[i] = *sa_get(i)->state;
-			o->state[i].mtu = o->state[i].route = 0; /* caches */
 			/* whether a packet from another port is the newest depends on what it is handled with */
 			o->state[i].events &= ~SA_EVENT_PEER;
 		}
