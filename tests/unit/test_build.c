@@ -670,13 +670,15 @@ static void test_keepalive_mode(void **state)
 /* RFC 9370: additional groups stand beside a first one; ML-KEM is never that, and must be there. */
 static void test_additional_groups(void **state)
 {
-	static const char *const refused[] = {MAP(",\"pfs-additional-group\":[\"group20\"]"),
-		MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group31\"]"),
-		MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group5\"]"), MAP(",\"pfs\":\"group36\"")};
+	static const char *const refused[] = {MAP_BEGIN MAP(",\"pfs-additional-group\":[\"group20\"]"),
+		MAP_BEGIN MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group31\"]"),
+		MAP_BEGIN MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group5\"]"),
+		MAP_BEGIN MAP(",\"pfs\":\"group36\"")};
 	struct model_err err;
 
 	(void)state;
-	struct cv_config *c = build_ok(MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group20\",\"group16\"]"));
+	struct cv_config *c =
+		build_ok(MAP_BEGIN MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group20\",\"group16\"]"));
 	const struct cfg_map_entry *e = c->map[0].entry;
 	assert_int_equal(e->n_addke, 2);
 	assert_int_equal(e->addke[0], IKE_GROUP_ECP384);
@@ -684,7 +686,7 @@ static void test_additional_groups(void **state)
 	config_unref(c);
 	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		assert_null(build(refused[i], &err));
-	c = build(MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group37\"]"), &err);
+	c = build(MAP_BEGIN MAP(",\"pfs\":\"group31\",\"pfs-additional-group\":[\"group37\"]"), &err);
 	if (c) /* an OpenSSL that has it */
 		config_unref(c);
 	else
