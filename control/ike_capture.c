@@ -13,6 +13,7 @@
 
 #include "cv_addr.h"
 #include "cv_log.h"
+#include "cv_name.h"
 #include "cv_secret.h"
 #include "ikecrypto.h"
 #include "pcapng.h"
@@ -20,7 +21,6 @@
 
 #define ROOT_NAME "ike-capture"
 #define MESSAGES "ike.pcapng"
-#define NAME_MAX_LEN 64u
 #define SAS_MAX 4096u /* whose keys are written; messages of further ones stay encrypted */
 #define LINES_MAX 8u  /* of one SA: additional key exchanges change its keys */
 #define TABLE_LINE_MAX 1024u
@@ -40,7 +40,7 @@ struct noted {
 };
 
 struct ike_capture {
-	char name[NAME_MAX_LEN + 1];
+	char name[CV_FILE_NAME_MAX + 1];
 	int messages, table[2]; /* descriptors; -1 = none */
 	struct cv_prefix peer;	/* only with this one; family 0 = any */
 	uint64_t until_ms, bytes, max_bytes;
@@ -223,22 +223,12 @@ static int make_files(const struct control *c, struct ike_capture *k)
 	return err;
 }
 
-/* Zeros over it, then away with it. False: it was there and could not be wiped. */
+/* False: it was there and could not be wiped. */
 static bool wipe_file(int dir, const char *name)
 {
-	static const char zero[4096];
-	struct stat st;
-	int fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	bool good;
+	int err = cv_secret_wipe_file(dir, name);
 
-	if (fd < 0)
-		return errno == ENOENT;
-	good = fstat(fd, &st) == 0;
-	for (off_t left = good ? st.st_size : 0; good && left > 0; left -= (off_t)sizeof(zero))
-		good = write_whole(fd, zero, left < (off_t)sizeof(zero) ? (size_t)left : sizeof(zero));
-	good = fsync(fd) == 0 && good;
-	close(fd);
-	return unlinkat(dir, name, 0) == 0 && good;
+	return !err || err == -ENOENT;
 }
 
 /* ---- running ---- */
@@ -362,12 +352,6 @@ uint64_t ike_capture_run(struct control *c)
 
 /* ---- operator ---- */
 
-static bool good_name(const char *name)
-{
-	return name && *name && *name != '.' && strlen(name) <= NAME_MAX_LEN &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name);
-}
-
 static void set_place(struct show *s, json_t *o, const char *name)
 {
 	char path[4096];
@@ -473,8 +457,9 @@ void do_ike_capture(struct show *s)
 		}
 		ike_capture_end(s->c, "stopped by an administrator");
 		show_answer(s);
-	} else if (!good_name(name ? name : old)) {
-		show_error(s, "a capture needs a name of letters, digits, '.', '_' and '-', at most %u", NAME_MAX_LEN);
+	} else if (!cv_name_good(name ? name : old)) {
+		show_error(
+			s, "a capture needs a name of letters, digits, '.', '_' and '-', at most %u", CV_FILE_NAME_MAX);
 	} else if (old) {
 		wipe(s, old);
 	} else if (!s->c->running || !s->c->running->ike_capture) {

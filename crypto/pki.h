@@ -171,6 +171,9 @@ struct pki_rsa;
 /* A pair from a PEM file that nobody else may read. legacy: below 2048 bits, too. NULL with err (PKI_ERR_MAX bytes). */
 struct pki_rsa *pki_rsa_load(const char *path, bool legacy, char *err);
 /* A public key from a DER SubjectPublicKeyInfo (RFC 5280 4.1). NULL with *why = static text. */
+/* pool, up to minutes. A new private key of bits into a PEM file that does not exist yet, mode 0600. 0, or -EIO with
+ * err. */
+int pki_rsa_generate(const char *path, unsigned bits, char *err);
 struct pki_rsa *pki_rsa_public(const void *der, size_t len, bool legacy, const char **why);
 /* The public key of a certificate that may be used to encrypt keys (RFC 5280 4.2.1.3); NULL = it may not. */
 struct pki_rsa *pki_rsa_of_peer(const struct pki_peer *peer);

@@ -9,12 +9,15 @@
  * OpenSSL's own padding check is not used for that: it reports what it finds.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
@@ -109,6 +112,23 @@ struct pki_rsa *pki_rsa_load(const char *path, bool legacy, char *err)
 		snprintf(err, PKI_ERR_MAX, "%s: %s", path, fault ? fault : "out of memory");
 	EVP_PKEY_free(key);
 	return r;
+}
+
+int pki_rsa_generate(const char *path, unsigned bits, char *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	EVP_PKEY *key = fd < 0 ? NULL : EVP_RSA_gen(bits);
+	BIO *out = key ? BIO_new_fd(fd, BIO_NOCLOSE) : NULL;
+	bool ok = out && PEM_write_bio_PKCS8PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1 && fsync(fd) == 0;
+	if (!ok)
+		snprintf(err, PKI_ERR_MAX, "%s: %s", path,
+			fd < 0 || (out && errno) ? strerror(errno) : "no key was made");
+	BIO_free(out);
+	EVP_PKEY_free(key);
+	if (fd >= 0)
+		close(fd);
+	ERR_clear_error();
+	return ok ? 0 : -EIO;
 }
 
 struct pki_rsa *pki_rsa_public(const void *der, size_t len, bool legacy, const char **why)

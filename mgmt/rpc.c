@@ -7,6 +7,8 @@
 #include "rpc.h"
 #include "show_text.h"
 
+#define RSA_BITS 3072u /* of a key whose size the operator leaves open */
+
 /* ---- lines ---- */
 
 char *rpc_lines_room(struct rpc_lines *l, size_t *room)
@@ -333,6 +335,24 @@ static void config_master_key(struct call *c)
 		store_master_key(c->env->store, text_of(c, "old"), text, c->caller.name, from_store, c);
 }
 
+static void config_generate_rsa(struct call *c)
+{
+	json_t *modulus = json_object_get(c->request, "modulus");
+
+	store_generate_rsa(c->env->store, text_of(c, "name"), json_is_true(json_object_get(c->request, "usage-keys")),
+		modulus ? (unsigned)number_of(c, "modulus", 1 << 20, 0) : RSA_BITS, from_store, c);
+}
+
+static void config_zeroize_rsa(struct call *c)
+{
+	struct model_err err;
+	int rc = store_zeroize_rsa(c->env->store, text_of(c, "name"), &err);
+
+	if (!rc)
+		cv_warn("config", "RSA keys of the router wiped by %s", c->caller.name);
+	simple(c, rc, &err);
+}
+
 static void config_password_logging(struct call *c)
 {
 	store_password_logging(c->env->store, !json_is_true(json_object_get(c->request, "off")));
@@ -426,6 +446,8 @@ static const struct {
 	{"rollback", RPC_ADMIN, config_rollback},
 	{"save", RPC_ADMIN, config_save},
 	{"master-key", RPC_ADMIN, config_master_key},
+	{"generate-rsa", RPC_ADMIN, config_generate_rsa},
+	{"zeroize-rsa", RPC_ADMIN, config_zeroize_rsa},
 	{"password-logging", RPC_ADMIN, config_password_logging},
 };
 

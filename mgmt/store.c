@@ -80,6 +80,13 @@ struct store *store_new(const struct store_opts *opts, struct model_err *err)
 		model_fail(err, NULL, "%s: %s", dir, strerror(errno));
 		goto fail;
 	}
+	/* configurations name what is in there: by a path that holds wherever they are read */
+	if (!realpath(opts->state_dir, dir) ||
+		snprintf(s->keys_dir, sizeof(s->keys_dir), "%s/keys", dir) >= (int)sizeof(s->keys_dir)) {
+		model_fail(err, NULL, "%s: no usable path", opts->state_dir);
+		history_close(s->history);
+		goto fail;
+	}
 	s->secrets = secrets_open(key, err);
 	if (!s->secrets) {
 		history_close(s->history);
@@ -106,6 +113,7 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
+	store_rsa_abandon(s);
 	uv_timer_stop(s->timer);
 	uv_close((uv_handle_t *)s->timer, free_handle);
 	uv_timer_stop(s->wrap_timer);

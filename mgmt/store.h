@@ -6,6 +6,7 @@
  * Files, all of mode 0600 because they hold secrets:
  *   startup_path             what a freshly booted router runs; written by store_save
  *   state_dir/history/N.cfg  the last 50 committed configurations
+ *   state_dir/keys/          private keys that the router has made (store_generate_rsa)
  *   state_dir/master.key     the key of type 6 secrets (secrets.h), when the operator has set one
  *   run_dir/running.cfg      the running configuration, so that a restarted culvertd goes on with it
  *   run_dir/confirm.cfg      the configuration to return to when a commit is not confirmed in time
@@ -72,6 +73,13 @@ void store_rollback(struct store *s, unsigned n, const char *user, store_cb cb, 
  * one and text is given. Secrets of running and candidate follow at once, the files soon after.
  */
 void store_master_key(struct store *s, const char *old, const char *text, const char *user, store_cb cb, void *arg);
+/*
+ * Make an RSA key pair of bits, or with usage_keys one to sign and one to decrypt with (IKE-44), and name its files in
+ * the candidate; name NULL: the router's. result: {"name", "bits", "files"}. One at a time; cb always, perhaps at once.
+ */
+void store_generate_rsa(struct store *s, const char *name, bool usage_keys, unsigned bits, store_cb cb, void *arg);
+/* Wipe its files and take it out of the candidate. Refused while the running configuration uses them. */
+int store_zeroize_rsa(struct store *s, const char *name, struct model_err *err);
 bool store_have_master_key(const struct store *s);
 void store_password_logging(struct store *s, bool on);
 /* What an operator who looks at the configuration must be told (T6KEY-7), or NULL. */

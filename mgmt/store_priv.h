@@ -23,6 +23,7 @@ struct commit {
 	void *arg;
 };
 
+struct rsa_making;
 struct store {
 	struct store_opts o;
 	char startup_path[PATH_MAX], running_path[PATH_MAX], confirm_path[PATH_MAX];
@@ -32,7 +33,9 @@ struct store {
 	uint64_t startup_sum; /* of the startup file the running configuration descends from */
 	bool committing;
 	struct secrets *secrets;
-	uv_timer_t *wrap_timer; /* files to be encrypted: store_secrets.c */
+	char keys_dir[PATH_MAX];       /* of store_rsa.c */
+	struct rsa_making *rsa_making; /* NULL = none are being made */
+	uv_timer_t *wrap_timer;	       /* files to be encrypted: store_secrets.c */
 	unsigned wrap_at;
 	/* waiting for confirmation */
 	uv_timer_t *timer;
@@ -52,6 +55,8 @@ void store_set_candidate(struct store *s, struct lyd_node *tree);
 int store_protect(struct store *s, struct lyd_node *tree, struct model_err *err);
 /* Go through the files if there is something to do. */
 void store_wrap_start(struct store *s);
+/* Keys that are being made are nobody's any more. */
+void store_rsa_abandon(struct store *s);
 /* run_dir's copy of the running configuration. */
 int store_write_running(struct store *s);
 /* Commit tree, which it takes; the candidate stays what it is. */

@@ -225,6 +225,17 @@ static const struct cli_arg debug_condition[] = {
 	FLAG("reset", "Forget all conditions; debugging must be off"),
 	END,
 };
+static const struct cli_arg generate_rsa[] = {
+	FLAG("general-keys", "One pair for everything (the default)"),
+	FLAG("usage-keys", "One pair to sign with, and one to decrypt with"),
+	{"label", "name", "NAME", "Its name; default: that of the router", CLI_NAME, false, NULL},
+	WITH("modulus", "BITS", "2048 to 8192; default 3072", CLI_NUMBER),
+	END,
+};
+static const struct cli_arg zeroize_rsa[] = {
+	POS("name", "NAME", "Its name; default: that of the router", CLI_NAME),
+	END,
+};
 static const struct cli_arg master_key[] = {
 	POS("text", "TEXT", "The master key; asked for when it is left out", CLI_REST),
 	END,
@@ -337,6 +348,10 @@ const struct cli_command cli_commands[] = {
 	{"debug crypto", "do", "debug", NULL, "Log messages and events of IKE and IPsec", debug_level, NULL, NULL,
 		false},
 	{"no debug crypto", "do", "debug", "off", "Stop debugging", debug_area, NULL, NULL, false},
+	{"crypto key generate rsa", "config", "generate-rsa", NULL, "Make an RSA key pair and name it in the candidate",
+		generate_rsa, render_generated, NULL, false},
+	{"crypto key zeroize rsa", "config", "zeroize-rsa", NULL, "Wipe an RSA key pair that the router has made",
+		zeroize_rsa, NULL, "This cannot be undone.", false},
 	{"key config-key password-encryption", "config", "master-key", NULL,
 		"Set or change the master key of encrypted secrets; asks for what it needs to know", master_key, NULL,
 		NULL, false},
@@ -391,6 +406,10 @@ const struct cli_group cli_groups[] = {
 	{"clear access-list", "Access lists"},
 	{"debug", "Log messages and events"},
 	{"no debug", "Stop debugging"},
+	{"crypto", "RSA keys of the router"},
+	{"crypto key", "RSA keys of the router"},
+	{"crypto key generate", "Make keys"},
+	{"crypto key zeroize", "Wipe keys"},
 	{"key", "The master key of encrypted secrets"},
 	{"key config-key", "The master key of encrypted secrets"},
 	{"password", "Encrypted secrets"},

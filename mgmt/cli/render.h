@@ -53,6 +53,7 @@ RENDERER(render_sa_replay);
 RENDERER(render_sa_idle_time);
 RENDERER(render_access_lists);
 /* render_keys.c */
+RENDERER(render_generated);
 RENDERER(render_mypubkey);
 RENDERER(render_pubkey_chain);
 RENDERER(render_certificates);

@@ -115,3 +115,16 @@ RENDERER(render_certificates)
 		fprintf(out, "  Associated Trustpoints: %s\n\n", jtext(c, "trust_point", "?"));
 	}
 }
+
+RENDERER(render_generated)
+{
+	size_t i;
+	json_t *file;
+
+	(void)request;
+	fprintf(out, "RSA key pair %s, %lld bits:\n", jtext(result, "name", "?"), jint(result, "bits"));
+	json_array_foreach (json_object_get(result, "files"), i, file)
+		fprintf(out, "  %s\n", jstring(file));
+	fprintf(out, "The candidate names it; 'config commit' puts it in use, 'show crypto key mypubkey rsa' then "
+		     "prints what peers need.\n");
+}

@@ -201,6 +201,7 @@ static void test_roles(void **state)
 		"{\"config\": \"load\", \"text\": \"{}\"}",
 		"{\"config\": \"set\", \"path\": \"platform/workers\", \"value\": \"1\"}",
 		"{\"config\": \"delete\", \"path\": \"vrfs\"}", "{\"config\": \"discard\"}", "{\"config\": \"commit\"}",
+		"{\"config\": \"generate-rsa\"}", "{\"config\": \"zeroize-rsa\"}",
 		"{\"config\": \"rollback\", \"number\": 0}", "{\"config\": \"save\"}"};
 	static const char *const look[] = {"{\"show\": \"version\"}", "{\"show\": \"running-config\"}",
 		"{\"config\": \"show\"}", "{\"config\": \"diff\"}", "{\"config\": \"history\"}",

@@ -479,11 +479,113 @@ static void test_complete(void **state)
 	json_decref(p);
 }
 
+/* ---- RSA keys that the router makes ---- */
+
+static void generate(struct fixture *f, const char *name, bool usage_keys, unsigned bits)
+{
+	f->called = false;
+	store_generate_rsa(f->store, name, usage_keys, bits, fixture_done, f);
+	fixture_wait(f);
+}
+
+static unsigned key_files(struct fixture *f, const char *name, bool usage_keys)
+{
+	static const char *const kind[] = {"general", "signature", "encryption"};
+	unsigned n = 0;
+
+	for (unsigned i = usage_keys; i < (usage_keys ? 3u : 1u); i++) {
+		char path[192];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s/state/keys/%s.%s.key", f->dir, name, kind[i]);
+		if (stat(path, &st) == 0) {
+			assert_int_equal(st.st_mode & 0777, 0600);
+			n++;
+		}
+	}
+	return n;
+}
+
+/* IKE-44: general keys under the router's name, usage keys under another; in use after a commit, and then not to be
+ * wiped; gone from disk and candidate once nothing uses them. */
+static void test_rsa_keys(void **state)
+{
+	struct fixture *f = *state;
+	const struct cfg_rsa_pair *pair;
+
+	generate(f, NULL, false, 2048);
+	assert_false(f->failed);
+	assert_string_equal(json_string_value(json_object_get(f->result, "name")), f->last->hostname);
+	assert_int_equal(key_files(f, f->last->hostname, false), 1);
+	generate(f, "special", true, 2048);
+	assert_false(f->failed);
+	assert_int_equal(key_files(f, "special", true), 2);
+	assert_int_equal(f->last->n_rsa_pair, 0);
+	commit(f, 0);
+	assert_int_equal(f->last->n_rsa_pair, 2);
+	pair = f->last->rsa_pair;
+	assert_true(pair[0].signs && pair[0].signs == pair[0].decrypts && pki_rsa_len(pair[0].signs) == 256);
+	assert_true(pair[1].signs && pair[1].decrypts && !pki_rsa_eq(pair[1].signs, pair[1].decrypts));
+	assert_int_equal(store_zeroize_rsa(f->store, "special", &f->err), -EINVAL);
+	assert_non_null(strstr(f->err.text, "uses \"special\""));
+	assert_int_equal(store_delete(f->store, "pki/rsa-key-pair[special]", &f->err), 0);
+	commit(f, 0);
+	assert_int_equal(key_files(f, "special", true), 2);
+	assert_int_equal(store_zeroize_rsa(f->store, "special", &f->err), 0);
+	assert_int_equal(key_files(f, "special", true), 0);
+	assert_int_equal(key_files(f, f->last->hostname, false), 1);
+	/* what was made and never committed goes from the candidate as well */
+	generate(f, "draft", false, 2048);
+	assert_int_equal(store_zeroize_rsa(f->store, "draft", &f->err), 0);
+	commit(f, 0);
+	assert_int_equal(f->last->n_rsa_pair, 1);
+}
+
+/* IKE-44: what is refused leaves no file and no change. */
+static void test_rsa_keys_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *name, *says;
+		unsigned bits;
+	} bad[] = {{"../startup", "a label is", 2048}, {"a/b", "a label is", 2048}, {".hidden", "a label is", 2048},
+		{"", "a label is", 2048}, {"small", "2048..8192", 1024}, {"large", "2048..8192", 16384}};
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		generate(f, bad[i].name, false, bad[i].bits);
+		assert_true(f->failed && strstr(f->err.text, bad[i].says));
+		assert_int_equal(key_files(f, bad[i].name, false), 0);
+	}
+	generate(f, "once", false, 2048);
+	assert_false(f->failed);
+	generate(f, "once", true, 2048);
+	assert_true(f->failed && strstr(f->err.text, "zeroize them first"));
+	assert_int_equal(key_files(f, "once", true), 0);
+	assert_int_equal(store_zeroize_rsa(f->store, "never", &f->err), -EINVAL);
+	assert_int_equal(store_zeroize_rsa(f->store, "../state", &f->err), -EINVAL);
+}
+
+/* The process ends while keys are being made: whoever asked is told, and nothing is touched that is gone. */
+static void test_rsa_keys_at_the_end(void **state)
+{
+	struct fixture *f = *state;
+
+	f->called = false;
+	store_generate_rsa(f->store, "late", false, 2048, fixture_done, f);
+	fixture_restart(f, false);
+	fixture_wait(f);
+	assert_true(f->failed && strstr(f->err.text, "stopping"));
+	assert_int_equal(key_files(f, "late", false), 0);
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_malformed),
+		TEST(test_rsa_keys),
+		TEST(test_rsa_keys_refused),
+		TEST(test_rsa_keys_at_the_end),
 		TEST(test_secret_in_error),
 		TEST(test_secrets_hidden),
 		TEST(test_edit_and_commit),

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What only IKEv1 has, against daemons that nobody here wrote (IKE-*, AGGR-*): aggressive mode, fragments, Xauth."""
+from pathlib import Path
+
 from lab.core import require, wait_until
 from lab.ikedaemons import Libreswan, StrongSwan
 from lab.pki import Pki, swan_certificates, with_certificates
@@ -188,17 +190,23 @@ def aggressive_certificates(lab):
 
 
 def rsa_keys(lab):
-    """IKE-38, IKE-45: signatures without certificates: each end has the other's RSA key, entered by hand by address and by name; both
-    roles; then Culvert has another key for the peer."""
+    """IKE-38, IKE-44, IKE-45: signatures without certificates: each end has the other's RSA key, entered by hand by address and by
+    name; ours is made by the router; both roles; then Culvert has another key for the peer, and wipes its own."""
     vpn = Vpn(lab, 1)
     pki = Pki(lab)
-    for name in ("gw1", "peer", "other"):
+    for name in ("peer", "other"):
         pki.key(name, "RSA")
         pki.public(name)
+    made = vpn.culvert.cli("crypto", "key", "generate", "rsa", "label", "gw", "modulus", "2048", timeout=60).stdout
+    file = next(line.strip() for line in made.splitlines() if line.strip().startswith("/"))
+    vpn.culvert.cli("config", "commit", timeout=40)
+    key = next(k["key_data"] for k in vpn.culvert.show("crypto", "key", "mypubkey", "rsa")["keys"] if k["name"] == "gw")
+    pki.path("gw1.der").write_bytes(bytes.fromhex(key))
+    lab.command("openssl", "pkey", "-pubin", "-inform", "DER", "-in", pki.path("gw1.der"), "-out", pki.path("gw1.pub"))
 
     def commit(key="peer", fqdn=None):
         config = vpn.config(ike={"encryption": "aes256-cbc", "hash": "sha256", "authentication": "rsa-sig", "group": "group19"})
-        config["culvert-pki:pki"] = {"rsa-key-pair": [{"name": "gw", "general-key": str(pki.path("gw1.key"))}]}
+        config["culvert-pki:pki"] = {"rsa-key-pair": [{"name": "gw", "general-key": file}]}
         profile = config["culvert-ike:ike"]["profile"][0]
         config["culvert-ike:ike"]["keyring"] = [{"name": "lab", "rsa-public-key": [
             {"name": "peer", "address": vpn.peer_address, "key-string": pki.public(key), **({"hostname": fqdn} if fqdn else {})}]}]
@@ -207,9 +215,9 @@ def rsa_keys(lab):
             profile["local-identity"] = {"type": "fqdn", "value": "gw1.lab"}
         vpn.culvert.commit(config)
 
-    for kind, file in (("private", "peer.key"), ("pubkey", "peer.pub"), ("pubkey", "gw1.pub")):
+    for kind, name in (("private", "peer.key"), ("pubkey", "peer.pub"), ("pubkey", "gw1.pub")):
         (vpn.peer.work / kind).mkdir(exist_ok=True)
-        (vpn.peer.work / kind / file).write_bytes(pki.path(file).read_bytes())
+        (vpn.peer.work / kind / name).write_bytes(pki.path(name).read_bytes())
     end = {"auth": "pubkey"}
     extra = {"local": {**end, "pubkeys": "peer.pub"}, "remote": {**end, "pubkeys": "gw1.pub"}}
     for role, fqdn in (("initiator", None), ("responder", "peer.lab")):
@@ -225,6 +233,11 @@ def rsa_keys(lab):
     vpn.daemon.initiate(8, check=False)
     wait_until(lambda: "the peer's signature is wrong" in lab.log_text("culvertd.log"), 10, "culvertd to refuse the signature")
     require(vpn.daemon.child_count() == 0, vpn.daemon.sas())
+    refused = vpn.culvert.cli("crypto", "key", "zeroize", "rsa", "gw", check=False)
+    require(refused.returncode and "uses" in refused.stderr and Path(file).exists(), refused)
+    vpn.culvert.commit(vpn.config())
+    vpn.culvert.cli("crypto", "key", "zeroize", "rsa", "gw")
+    require(not Path(file).exists(), "the key is still there")
 
 
 def certificates(lab):
