@@ -67,9 +67,15 @@ void v2_send_delete(struct v2_sa *sa, uint8_t proto, uint32_t spi_in)
 void v2_child_delete(struct ike_child *c)
 {
 	struct v2_sa *sa = v2_of(c->sa);
-	bool known = c->state >= IKE_CHILD_ESTABLISHED;
+	bool known = c->state >= IKE_CHILD_ESTABLISHED || v2_child_dangling(c);
 	uint32_t spi = c->p.spi_in;
 	uint8_t proto = ike_child_proto(&c->p);
+	if (c->p.initiator && c->state < IKE_CHILD_ESTABLISHED) { /* who waits for it must not wait for ever */
+		if (known && sa->sa.phase == IKE_PHASE_ESTABLISHED)
+			v2_send_delete(sa, proto, spi);
+		v2_child_failed(sa, v2_child_of(c), "deleted");
+		return;
+	}
 	/* it may run out just while its successor waits for the peer to be ready: then there is nothing to wait for */
 	bool replaced = c->state == IKE_CHILD_REKEYED && v2_child_replaced(sa, v2_child_of(c));
 	ike_child_remove(c, replaced ? IKE_LINGER_MS : 0);

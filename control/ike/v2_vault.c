@@ -12,12 +12,6 @@
 
 #define KEPT_MAX 65536u /* longest message kept, in all its fragments */
 
-/* A pair that the peer has made at our request and that is not installed here yet. */
-static bool dangling(const struct ike_child *c)
-{
-	return c->p.initiator && c->p.spi_out && c->state < IKE_CHILD_ESTABLISHED;
-}
-
 /* A delete that waits for its place in the window. */
 static bool waiting_delete(const struct v2_task *t)
 {
@@ -30,12 +24,12 @@ static void put_deletes(const struct v2_sa *sa, struct ike_wbuf *w)
 	const struct v2_task *t;
 	uint32_t n = 0;
 	TAILQ_FOREACH (c, &sa->sa.children, link)
-		n += dangling(c);
+		n += v2_child_dangling(c);
 	TAILQ_FOREACH (t, &sa->tasks, link)
 		n += waiting_delete(t);
 	ike_put_u32(w, n);
 	TAILQ_FOREACH (c, &sa->sa.children, link)
-		if (dangling(c)) {
+		if (v2_child_dangling(c)) {
 			ike_put_u8(w, ike_child_proto(&c->p));
 			ike_put_u32(w, c->p.spi_in);
 		}

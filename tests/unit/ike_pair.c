@@ -860,3 +860,28 @@ const char *pair_show(struct pair *p, int i, const char *field)
 	json_decref(a);
 	return buf;
 }
+
+static uint64_t newest_before; /* out_seq */
+
+static bool newer_pair(struct pair *p)
+{
+	const struct pair_child *c = pair_newest(p, 0);
+	return c && c->out_seq > newest_before;
+}
+
+void pair_clear_while_installing(struct pair *p, unsigned line)
+{
+	const struct pair_child *c = pair_newest(p, 0);
+	unsigned before = pair_n_children(p, 1);
+	newest_before = c ? c->out_seq : 0;
+	p->async_ms = 500;
+	pair_acquire(p, 0, line);
+	assert_true(pair_until(p, newer_pair, 20000));
+	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = pair_newest(p, 0)->id};
+	assert_int_equal(pair_n_children(p, 1), before + 1);
+	assert_int_equal(ike_clear(p->h[0].ike, &m), 1);
+	pair_run(p, 20000);
+	assert_int_equal(pair_n_children(p, 0), before);
+	assert_int_equal(pair_n_children(p, 1), before);
+	p->async_ms = 0;
+}

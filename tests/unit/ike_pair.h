@@ -154,5 +154,10 @@ void pair_dataplane_restart(struct pair *p, int i);
 void pair_reboot(struct pair *p, int i);
 /* The newest pair of host i that sends; NULL = none. */
 struct pair_child *pair_newest(struct pair *p, int i);
+/*
+ * ACL line `line` of host 0 asks for a pair, and an operator clears it while the dataplane has not yet said that it is
+ * installed: nothing may be left of it at either end.
+ */
+void pair_clear_while_installing(struct pair *p, unsigned line);
 
 #endif

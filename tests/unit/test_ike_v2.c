@@ -355,6 +355,18 @@ static void dataplane_refuses(void **state)
 	}
 }
 
+/* IKE-36: the peer has made it by then, in IKE_AUTH or in an exchange of its own, and hears that it is gone. */
+static void cleared_while_installing(void **state)
+{
+	(void)state;
+	start(second_line);
+	pair_clear_while_installing(p, 0);
+	assert_int_equal(pair_n_sas(p, 1), 1);
+	bring_up();
+	pair_clear_while_installing(p, 1);
+	assert_true(pair_children_agree(p, 1));
+}
+
 /* ---- negotiation of the group, cookies, limits ---- */
 
 static void groups_differ(struct cv_config *c, int i)
@@ -728,10 +740,11 @@ int main(void)
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 	const struct CMUnitTest tests[] = {T(init_and_auth), T(keys_for_a_capture), T(second_child),
 		T(second_child_pfs), T(two_wishes), T(every_suite), T(wrong_psk), T(no_ike_proposal),
-		T(no_esp_proposal), T(subset_and_superset), T(pfs_demanded), T(dataplane_refuses), T(invalid_ke),
-		T(cookie), T(cookie_with_invalid_ke), T(half_open_limit), T(identities), T(nat),
-		T(forced_encapsulation), T(nat_traversal_off), T(half_open_limit), T(static_entries_come_first), T(nat),
-		T(forced_encapsulation), T(nat_traversal_off), T(each_message_lost), T(bad_network), T(dead_peer),
-		T(next_peer), T(both_start), T(auto_start), T(forged_copies), T(repeated_requests)};
+		T(no_esp_proposal), T(subset_and_superset), T(pfs_demanded), T(dataplane_refuses),
+		T(cleared_while_installing), T(invalid_ke), T(cookie), T(cookie_with_invalid_ke), T(half_open_limit),
+		T(identities), T(nat), T(forced_encapsulation), T(nat_traversal_off), T(half_open_limit),
+		T(static_entries_come_first), T(nat), T(forced_encapsulation), T(nat_traversal_off),
+		T(each_message_lost), T(bad_network), T(dead_peer), T(next_peer), T(both_start), T(auto_start),
+		T(forged_copies), T(repeated_requests)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
