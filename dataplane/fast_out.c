@@ -241,14 +241,20 @@ void fast_out_finish(struct worker *w, uint32_t n_op)
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
 	const bool all_good = esp_crypt(w, n_op);
-	for (uint32_t r = 0; r < f->n_run; r++) {
+	for (uint32_t r = 0, end; r < f->n_run; r = end) {
 		const uint32_t first = f->run[r].first;
 		const struct adj *a = &adj_table[f->run[r].adj];
 		struct cv_if_counters *c = &w->stats->ifc[a->if_id];
 		uint64_t bytes = f->run[r].bytes;
 		uint32_t n = f->run[r].n;
+		end = r + 1;
 		if (unlikely(!all_good))
 			n = drop_failed(w, f->run[r].sa, &iw->pkt[first], &iw->op[first], n, &bytes);
+		/* runs of several SAs that go the same way lie side by side */
+		for (; likely(all_good) && end < f->n_run && f->run[end].adj == f->run[r].adj; end++) {
+			n += f->run[end].n;
+			bytes += f->run[end].bytes;
+		}
 		c->tx_packets += n;
 		c->tx_bytes += bytes;
 		tx_put_bulk(w, a->port_id, &iw->pkt[first], n);
