@@ -83,6 +83,9 @@ struct cfg_tunnel {
 	const struct cfg_vrf *vrf_ref;
 };
 
+#define CFG_INSPECT_IN 1u
+#define CFG_INSPECT_OUT 2u
+
 struct cfg_interface {
 	const char *name;
 	const char *description;
@@ -108,6 +111,7 @@ struct cfg_interface {
 	const char *host_device;	    /* what it is called there; NULL = like the interface */
 	uint16_t mtu4, mtu6;		    /* of one family; 0 = mtu */
 	uint16_t mss4, mss6;		    /* limit of what TCP connections through it announce; 0 = none */
+	uint8_t inspect;		    /* CFG_INSPECT_*: whose connections are remembered */
 	const char *policy_in, *policy_out; /* policy maps; NULL = none */
 	uint32_t output_rate;		    /* kbit/s of what the output policy lets out; 0 = as fast as it goes */
 	/* resolved */
@@ -583,6 +587,16 @@ struct cfg_cac {
 	uint8_t poll_s;		 /* how often the load is read, 1..32 s, default 1 */
 };
 
+/* Of the connection table; seconds. */
+struct cfg_high_low {
+	uint32_t high, low; /* 0 = no limit */
+};
+struct cfg_connections {
+	uint32_t max_entries; /* 0 = as the dataplane has it */
+	uint32_t tcp_s, tcp_syn_s, tcp_fin_s, udp_s, icmp_s, other_s;
+	struct cfg_high_low half_open, one_minute;
+};
+
 struct cv_config {
 	char *hostname;
 	bool allow_legacy;
@@ -596,6 +610,7 @@ struct cv_config {
 	uint32_t half_open_max;
 	bool ike_capture; /* messages of IKE may be captured together with the keys that decrypt them */
 	struct cfg_cac cac;
+	struct cfg_connections connections;
 	bool no_default_policy;	       /* USAB-12 */
 	bool no_default_transform_set; /* USAB-20 */
 	uint32_t ipsec_lifetime_s;     /* IPSEC-51: 3600 */

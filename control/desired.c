@@ -262,6 +262,7 @@ void desired_interface(struct cv_if *m, const struct cfg_interface *i)
 	m->acl_in[1] = acl_id(i->acl6.in_ref);
 	m->acl_out[0] = acl_id(i->acl4.out_ref);
 	m->acl_out[1] = acl_id(i->acl6.out_ref);
+	m->inspect = i->inspect;
 	m->mtu4 = i->mtu4;
 	m->mtu6 = i->mtu6;
 	m->mss4 = i->mss4;
@@ -330,6 +331,40 @@ static void build_route(struct build *b, const struct cfg_route *rt)
 	m->n_nh = (uint16_t)rt->n_nh;
 	for (unsigned i = 0; i < rt->n_nh; i++)
 		build_nexthop(&m->nh[i], &rt->nh[i]);
+}
+
+/* ---- connections ---- */
+
+_Static_assert(CFG_INSPECT_IN == CV_INSPECT_IN && CFG_INSPECT_OUT == CV_INSPECT_OUT, "copied as they are");
+
+static bool inspects(const struct cv_config *c)
+{
+	for (unsigned i = 0; i < c->n_interface; i++)
+		if (c->interface[i].inspect)
+			return true;
+	return false;
+}
+
+static void build_connections(struct build *b)
+{
+	const struct cfg_connections *c = &b->cfg->connections;
+	struct cv_conn_limits *m;
+
+	if (!c->max_entries || !inspects(b->cfg))
+		return;
+	desired_path(b, PATH_CONNECTIONS);
+	m = desired_add(b, OBJ_CONNECTIONS, sizeof(*m));
+	*m = (struct cv_conn_limits){.max_entries = c->max_entries,
+		.tcp_s = c->tcp_s,
+		.tcp_syn_s = c->tcp_syn_s,
+		.tcp_fin_s = c->tcp_fin_s,
+		.udp_s = c->udp_s,
+		.icmp_s = c->icmp_s,
+		.other_s = c->other_s,
+		.half_open_high = c->half_open.high,
+		.half_open_low = c->half_open.low,
+		.minute_high = c->one_minute.high,
+		.minute_low = c->one_minute.low};
 }
 
 /* ---- SPDs ---- */
@@ -549,6 +584,7 @@ static int build_all(struct build *b)
 		build_addresses(b, &c->interface[i]);
 	for (unsigned i = 0; !r && i < c->n_route; i++)
 		build_route(b, &c->route[i]);
+	build_connections(b);
 	if (!r)
 		r = build_spds(b);
 	for (unsigned i = 0; !r && i < c->n_interface; i++)

@@ -27,6 +27,7 @@ enum obj_kind {
 	OBJ_QOS_CLASS,
 	OBJ_QOS_RULE,
 	OBJ_QOS_ATTACH,
+	OBJ_CONNECTIONS,
 	OBJ_KINDS
 };
 

@@ -192,13 +192,19 @@ void clear_access_list_counters(struct show *s)
 		show_error(s, "no access list named '%s'", only);
 }
 
-static void neighbours_cleared(void *arg, int err, const struct cv_reply *rep)
+static void cleared(void *arg, int err, const struct cv_reply *rep)
 {
 	struct show *s = arg;
 
 	if (!err)
 		set_int(s->out, "cleared", rep->value);
 	show_plain_reply(arg, err, rep);
+}
+
+void clear_in_dataplane(struct show *s, const struct cv_cmd_clear *cmd)
+{
+	if (dpclient_command(s->c->dp, CV_CMD_CLEAR, cmd, sizeof(*cmd), cleared, s))
+		show_error(s, "the dataplane is not there");
 }
 
 /* The dataplane has one neighbour table for both families. */
@@ -210,8 +216,7 @@ void clear_arp(struct show *s)
 	if (arg_interface(s, &ifc))
 		return;
 	cmd.if_id = ifc ? ifc->id : 0;
-	if (dpclient_command(s->c->dp, CV_CMD_CLEAR, &cmd, sizeof(cmd), neighbours_cleared, s))
-		show_error(s, "the dataplane is not there");
+	clear_in_dataplane(s, &cmd);
 }
 
 void clear_nd(struct show *s)

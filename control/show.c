@@ -317,6 +317,7 @@ static const struct verb shows[] = {
 	{"crypto ipsec security-association replay", show_sa_replay},
 	{"crypto ipsec security-association idle-time", show_sa_idle_time},
 	{"access-lists", show_access_lists},
+	{"ip inspect sessions", show_inspect_sessions},
 	{"class-map", show_class_map},
 	{"policy-map", show_policy_map},
 	{"policy-map interface", show_policy_map_interface},
@@ -331,6 +332,7 @@ static const struct verb clears[] = {
 	{"crypto call admission statistics", clear_crypto_admission},
 	{"counters", clear_counters},
 	{"access-list counters", clear_access_list_counters},
+	{"ip inspect sessions", clear_inspect_sessions},
 	{"arp", clear_arp},
 	{"nd", clear_nd},
 };

@@ -61,6 +61,9 @@ void show_plain_reply(void *arg, int err, const struct cv_reply *rep);
 void show_dump(struct show *s, enum cv_dump_kind kind, uint32_t scope,
 	void (*each)(void *arg, const void *entry, size_t size));
 
+/* The dataplane's clear; answers with how many it says. */
+void clear_in_dataplane(struct show *s, const struct cv_cmd_clear *cmd);
+
 const struct cfg_interface *if_by_id(const struct control *c, uint32_t if_id);
 void sum_if_counters(const struct cv_stats_segment *seg, uint32_t if_id, struct cv_if_counters *out);
 void sum_drops(const struct cv_stats_segment *seg, uint64_t out[static CV_DROP_MAX]);
@@ -103,6 +106,9 @@ void show_sa_lifetime(struct show *s);
 void show_sa_replay(struct show *s);
 void show_sa_idle_time(struct show *s);
 void show_access_lists(struct show *s);
+
+void show_inspect_sessions(struct show *s);
+void clear_inspect_sessions(struct show *s);
 
 void show_class_map(struct show *s);
 void show_policy_map(struct show *s);

@@ -7,6 +7,7 @@
 
 #include "acl.h"
 #include "capture.h"
+#include "conn.h"
 #include "cv_log.h"
 #include "cv_secret.h"
 #include "fib.h"
@@ -26,7 +27,7 @@
 
 /* Order of prepare and publish: what others refer to comes first. */
 const struct dp_module *const dp_modules[] = {&platform_module, &vrf_module, &port_module, &acl_module, &iface_module,
-	&tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module, NULL};
+	&tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module, &conn_module, NULL};
 
 static struct command_conf conf;
 static struct cv_chan *chan;
@@ -76,6 +77,9 @@ static const struct dp_module *owner_of(uint16_t type)
 	case CV_CMD_QOS_ATTACH_SET:
 	case CV_CMD_QOS_ATTACH_DEL:
 		return &qos_module;
+	case CV_CMD_CONN_SET:
+	case CV_CMD_CONN_DEL:
+		return &conn_module;
 	default:
 		return NULL;
 	}
@@ -142,19 +146,25 @@ static enum cv_err dump(const struct cv_cmd_dump *req, struct cv_reply *r)
 	case CV_DUMP_WORKER:
 		port_worker_dump(req, &out);
 		break;
+	case CV_DUMP_CONN:
+		conn_dump(req, &out);
+		break;
 	}
 	r->data_len = (uint32_t)(offsetof(struct cv_dump_reply, entries) + (size_t)out.n * out.entry_size);
 	memcpy(r->data, &out, r->data_len);
 	return CV_OK;
 }
 
-static enum cv_err clear(const struct cv_cmd_clear *c, char *text)
+static enum cv_err clear(const struct cv_cmd_clear *c, struct cv_reply *r)
 {
 	if (c->what == CV_CLEAR_COUNTERS) {
-		(void)snprintf(text, 128, "counters are cleared by their readers (cv_stats.h)");
+		(void)snprintf(r->text, sizeof(r->text), "counters are cleared by their readers (cv_stats.h)");
 		return CV_ERR_UNSUPPORTED;
 	}
-	neigh_clear(c->if_id);
+	if (c->what == CV_CLEAR_CONN)
+		r->value = conn_clear((uint16_t)c->if_id);
+	else
+		neigh_clear(c->if_id);
 	return CV_OK;
 }
 
@@ -193,7 +203,7 @@ static enum cv_err run(const struct cv_msg *msg, struct cv_reply *r)
 	case CV_CMD_CAPTURE:
 		return capture_command((const struct cv_cmd_capture *)msg->body, r->text);
 	case CV_CMD_CLEAR:
-		return clear((const struct cv_cmd_clear *)msg->body, r->text);
+		return clear((const struct cv_cmd_clear *)msg->body, r);
 	case CV_CMD_HOLD_DROP:
 		hold_drop(worker_main(), ((const struct cv_cmd_hold_drop *)msg->body)->rule_id);
 		return CV_OK;

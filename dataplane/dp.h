@@ -37,6 +37,7 @@ enum slow_reason {
 	SLOW_ICMP_MTU,	   /* send fragmentation needed / packet too big with meta->mtu */
 	SLOW_ACQUIRE,	   /* matched rule meta->rule without an SA: hold it and raise CV_EVT_ACQUIRE */
 	SLOW_INVALID_SPI,
+	SLOW_CONN, /* begins a connection, or is a fragment of one (track.h) */
 	SLOW_REASON_MAX
 };
 /* What main handles as SLOW_LOCAL comes by ways of its own (slow.c): IKE, neighbour discovery, fragments, routing
@@ -55,6 +56,8 @@ enum slow_reason {
 #define PKT_F_HOST 1024u /* sent by a program on the Linux host (host.h); with PKT_F_LOCAL_OUT */
 #define PKT_F_FILTERED 2048u  /* has passed the access list of the interface it leaves by, and waits for a neighbour */
 #define PKT_F_SCHEDULED 4096u /* has met the output policy (qos.h), with its hop still to be taken */
+#define PKT_F_TRACKED 8192u   /* belongs to a connection that knows of it, or to none (track.h) */
+#define PKT_F_ANSWER 16384u   /* of an inspected connection: no business of an inbound access list */
 #define PKT_F_GROUP 256u      /* received as a link-layer broadcast or multicast */
 
 /* Per-packet metadata in the mbuf's private area; 64 bytes, one line. Valid from pipeline input to transmission. */
@@ -78,6 +81,7 @@ struct pkt_meta {
 	uint16_t tunnel;
 	uint8_t pad[2];
 	uint16_t learn;	  /* with PKT_F_LEARN: slot of fast.h */
+	uint32_t conn;	  /* index << 1 | direction (conn.h), 0 = none; from track_input() to the end of the vector */
 	uint64_t scratch; /* between two adjacent stages of one module */
 };
 _Static_assert(sizeof(struct pkt_meta) == 64, "one cache line");
@@ -146,8 +150,8 @@ struct dp_module {
 	void (*abort)(void);
 };
 
-/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, tunnel-hop, fib, spd, sa, qos.
- * Ends with NULL.
+/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, tunnel-hop, fib, spd, sa, qos,
+ * conn. Ends with NULL.
  */
 extern const struct dp_module *const dp_modules[];
 

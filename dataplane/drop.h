@@ -55,6 +55,8 @@
 	X(NO_SA, "policy-no-sa", "policy demands protection and there is no SA (IPSEC-31)")                            \
 	X(HOLD_FULL, "hold-full", "waiting for an SA, but the hold queue was full (IPSEC-32)")                         \
 	X(HOLD_FAILED, "hold-failed", "waited for an SA that could not be negotiated")                                 \
+	/* connections */                                                                                              \
+	X(CONN_FULL, "connection-table-full", "begins a connection, but there are as many as there may be (VTI-39)")   \
 	/* ESP in */                                                                                                   \
 	X(ESP_SHORT, "esp-malformed", "ESP packet too short or of a wrong length")                                     \
 	X(ESP_SPI, "esp-invalid-spi", "no SA for this SPI, address and VRF")                                           \

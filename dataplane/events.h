@@ -13,7 +13,7 @@
 	X(PMTU_LEARNED, "pmtu-learned", "ICMP messages that lowered the path MTU of a tunnel (RFC 1191)")              \
 	X(PMTU_REFUSED, "pmtu-refused", "ICMP messages about a path MTU that quote no packet of ours, or too many")    \
 	X(PMTU_AGED, "pmtu-aged", "path MTUs forgotten after ten minutes, to try the larger size again")               \
-	X(REASSEMBLED, "reassembled", "packets to this router put together from fragments")                            \
+	X(REASSEMBLED, "reassembled", "packets put together from fragments, to this router or of connections")         \
 	X(REASS_TIMEOUT, "reassembly-timeout", "packets to this router whose fragments did not all come in time")      \
 	/* by class of the way to the main core, also counted as a drop: over its rate, or no room */                  \
 	X(REFUSED_NEIGH, "refused-neighbour", "packets to hosts whose link-layer address is not known")                \
@@ -28,7 +28,8 @@
 	X(REFUSED_UNREACH, "refused-unreachable", "packets whose sender was not told that there is no route")          \
 	X(REFUSED_MTU, "refused-mtu", "packets whose sender was not told that they are too big")                       \
 	X(REFUSED_ACQUIRE, "refused-acquire", "packets that should have asked for an SA")                              \
-	X(REFUSED_SPI, "refused-invalid-spi", "packets with an SPI that nobody has")
+	X(REFUSED_SPI, "refused-invalid-spi", "packets with an SPI that nobody has")                                   \
+	X(REFUSED_CONN, "refused-connection", "packets that would have begun a connection")
 
 enum event {
 #define X(sym, token, sentence) EVENT_##sym,

@@ -27,7 +27,9 @@ static uint32_t list_in(const struct iface_view *view, const struct pkt_meta *me
 {
 	const struct dp_if *ifp = view->by_id[meta->if_rx];
 
-	return ifp && !seen_before(meta, ifp) ? ifp->acl_in[(meta->flags & PKT_F_IP6) != 0] : 0;
+	return ifp && !(meta->flags & PKT_F_ANSWER) && !seen_before(meta, ifp)
+		       ? ifp->acl_in[(meta->flags & PKT_F_IP6) != 0]
+		       : 0;
 }
 
 static uint32_t list_out(const struct iface_view *view, const struct pkt_meta *meta, bool tunnels)

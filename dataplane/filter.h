@@ -8,6 +8,7 @@
  *   map's SA has decrypted is not shown to the outside interface's list a second time.
  * - An outbound list sees what is about to leave, whoever made it: on a physical interface encrypted packets, on a
  *   tunnel clear ones.
+ * - What answers an inspected connection does not meet an inbound list (track.h).
  * - Neighbour solicitations and advertisements pass an IPv6 list that has no line for them.
  *
  * Flows through an interface with a list do not take the fast path (dp_if.stages_only): it does not count by line.

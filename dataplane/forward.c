@@ -14,6 +14,7 @@
 #include "neigh.h"
 #include "qos.h"
 #include "trace.h"
+#include "track.h"
 #include "tunnel.h"
 #include "tx.h"
 #include "urpf.h"
@@ -316,6 +317,8 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 		classify(w, v, &s);
 	if (v->n && unlikely(s.flags & PKT_F_TRACED))
 		trace_input(v);
+	if (v->n && unlikely(view->tracks))
+		track_input(w, v, view);
 	if (v->n && unlikely(view->filters))
 		filter_input(w, v, view);
 	if (v->n)
@@ -471,7 +474,7 @@ static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure, s
 	uint32_t last_word = UINT32_MAX, last_adj = 0, last_if = 0;
 	uint32_t exempt = PKT_F_PROTECTED | PKT_F_BYPASS; /* from being put aside */
 	const struct iface_view *view = iface_view();
-	const bool clamps = view->clamps;
+	const bool clamps = view->clamps, tracks = view->tracks;
 	const struct qos_view *qos = qos_view();
 	const struct qos_attach *policy = NULL;
 	bool last = false, tunnel = false;
@@ -503,6 +506,8 @@ static bool route(struct worker *w, struct pkt_vec *v, struct pkt_vec *secure, s
 		}
 		uint32_t flags = meta->flags;
 
+		if (unlikely(tracks) && !(flags & TRACK_EXEMPT) && unlikely(!track_output(w, m, view)))
+			continue;
 		if (unlikely(policy) && !(flags & QOS_EXEMPT)) {
 			meta->scratch = (uintptr_t)policy;
 			queue->pkt[queue->n++] = m;

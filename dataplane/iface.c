@@ -7,6 +7,7 @@
 
 #include "acl.h"
 #include "announce.h"
+#include "conn.h"
 #include "cv_addr.h"
 #include "fib.h"
 #include "flow_change.h"
@@ -14,6 +15,7 @@
 #include "host_route.h"
 #include "neigh.h"
 #include "port.h"
+#include "track.h"
 #include "tunnel.h"
 #include "vrf.h"
 
@@ -232,7 +234,8 @@ static void derive(struct dp_if *ifp)
 	ifp->urpf6 = cfg->urpf6;
 	memcpy(ifp->acl_in, cfg->acl_in, sizeof(ifp->acl_in));
 	memcpy(ifp->acl_out, cfg->acl_out, sizeof(ifp->acl_out));
-	ifp->stages_only = has_list(ifp);
+	ifp->inspect = cfg->inspect;
+	ifp->stages_only = has_list(ifp) || ifp->inspect;
 	ifp->vlan_id = cfg->type == CV_IF_VLAN ? cfg->vlan_id : 0;
 	ifp->port_id = iface_has_port(ifp) ? eth->port_id : 0;
 	memset(ifp->mac, 0, sizeof(ifp->mac));
@@ -364,6 +367,7 @@ static int view_add(struct iface_view *v, const struct dp_if *ifp, char *text)
 	v->by_id[ifp->id] = ifp;
 	v->clamps |= ifp->mss4 || ifp->mss6;
 	v->filters |= has_list(ifp);
+	v->tracks |= ifp->inspect != 0;
 	if (ifp->type == CV_IF_TUNNEL)
 		tunnel_enlist(v, ifp);
 	if (!iface_has_port(ifp))
@@ -394,7 +398,7 @@ static int view_build(char *text)
 		if (rc)
 			return rc;
 	}
-	return 0;
+	return staged.view->tracks ? conn_open() : 0;
 }
 
 static int host_devices_make(char *text)
@@ -459,6 +463,7 @@ static void iface_publish(void)
 			dp_defer(free, (void *)(uintptr_t)was);
 	}
 	flow_change_all();
+	track_if_changed();
 	host_publish();
 	if (old != &no_interfaces)
 		dp_defer(view_free, (void *)(uintptr_t)old);

@@ -30,6 +30,7 @@ struct dp_if {
 	uint8_t link_local[16];		/* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
 	bool host;			/* has a device on the Linux host (host.h) */
 	uint16_t acl_in[2], acl_out[2]; /* by family: IPv4, IPv6 (filter.h); 0 = none */
+	uint8_t inspect;		/* CV_INSPECT_* (track.h) */
 	bool stages_only;	 /* no flow through it takes the fast path: a feature wants to see every packet */
 	struct cv_tunnel tunnel; /* TUNNEL */
 	/* below: main lcore only */
@@ -49,6 +50,7 @@ struct iface_view {
 	const struct iface_port_map *port[CV_PORT_MAX];
 	bool clamps;  /* some interface limits TCP's segments */
 	bool filters; /* some interface has an access list */
+	bool tracks;  /* some interface has connections remembered */
 	/* GRE and IP-in-IP tunnels by what their outer packets show (tunnel.h): the first of each chain, and the next
 	 * after each. 0 = end. */
 	uint16_t tunnel_first[IFACE_TUNNEL_BUCKETS], tunnel_next[CV_IF_MAX];

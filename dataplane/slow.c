@@ -14,6 +14,7 @@
 #include "ipsec.h"
 #include "nd.h"
 #include "slowpath.h"
+#include "track.h"
 
 #define SLOW_RING 512u
 #define SLOW_BURST 64u
@@ -35,6 +36,7 @@ static const uint32_t rate[SLOW_CLASSES] = {
 	[SLOW_ICMP_MTU] = 1000,
 	[SLOW_ACQUIRE] = 20000,
 	[SLOW_INVALID_SPI] = 100,
+	[SLOW_CONN] = 50000,
 	[SLOW_IKE] = 20000,
 	[SLOW_ND] = 5000,
 	[SLOW_FRAGMENT] = 20000,
@@ -51,6 +53,7 @@ static const uint8_t refused[SLOW_CLASSES] = {
 	[SLOW_ICMP_MTU] = EVENT_REFUSED_MTU,
 	[SLOW_ACQUIRE] = EVENT_REFUSED_ACQUIRE,
 	[SLOW_INVALID_SPI] = EVENT_REFUSED_SPI,
+	[SLOW_CONN] = EVENT_REFUSED_CONN,
 	[SLOW_IKE] = EVENT_REFUSED_IKE,
 	[SLOW_ND] = EVENT_REFUSED_ND,
 	[SLOW_FRAGMENT] = EVENT_REFUSED_FRAGMENT,
@@ -157,7 +160,9 @@ static bool take_credit(struct worker *w, unsigned class)
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
 {
-	unsigned class = why == SLOW_LOCAL ? local_class(m) : (unsigned)why;
+	unsigned class = why == SLOW_LOCAL			 ? local_class(m)
+			 : why == SLOW_CONN && pkt_meta(m)->frag ? SLOW_FRAGMENT
+								 : (unsigned)why;
 	pkt_meta(m)->slow = (uint8_t)why;
 	if (!take_credit(w, class)) {
 		refuse(w, m, class, DROP_SLOW_RATE);
@@ -190,6 +195,9 @@ static void dispatch(struct worker *w, struct rte_mbuf *m)
 		break;
 	case SLOW_INVALID_SPI:
 		ipsec_invalid_spi(w, m);
+		break;
+	case SLOW_CONN:
+		track_slow(w, m);
 		break;
 	case SLOW_REASON_MAX:
 		rte_pktmbuf_free(m);

@@ -2,6 +2,7 @@
 #include "slowpath.h"
 
 #include "announce.h"
+#include "conn.h"
 #include "host.h"
 #include "icmp.h"
 #include "iface.h"
@@ -99,6 +100,7 @@ void fwd_tick(struct worker *w, uint64_t now_ms)
 	static uint64_t next_ms;
 
 	iface_refresh();
+	conn_tick();
 	announce_tick(w, now_ms);
 	keepalive_tick(w, now_ms);
 	if (now_ms < next_ms)

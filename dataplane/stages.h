@@ -18,7 +18,8 @@
 	X(LOCAL, "local")                                                                                              \
 	X(CRYPTO, "crypto")                                                                                            \
 	X(FAST, "fast")                                                                                                \
-	X(FILTER, "filter")
+	X(FILTER, "filter")                                                                                            \
+	X(TRACK, "track")
 
 enum stage {
 #define X(sym, name) STAGE_##sym,

@@ -252,6 +252,10 @@ static enum cv_err check_if(const void *body, char *text)
 		return bad(text, "unknown kind of reverse path check");
 	if (c->has_mac && (c->mac[0] & 1) != 0)
 		return bad(text, "a multicast MAC address");
+	if (c->inspect & ~(CV_INSPECT_IN | CV_INSPECT_OUT))
+		return bad(text, "unknown way to inspect %u", c->inspect);
+	if (c->nat > CV_NAT_OUTSIDE)
+		return bad(text, "unknown side of translation %u", c->nat);
 	for (unsigned i = 0; i < 2; i++)
 		if (c->acl_in[i] >= CV_ACL_MAX || c->acl_out[i] >= CV_ACL_MAX)
 			return bad(text, "access list id is not below %u", CV_ACL_MAX);
@@ -513,7 +517,7 @@ static enum cv_err check_sa_update(const void *body, char *text)
 static enum cv_err check_dump(const void *body, char *text)
 {
 	const struct cv_cmd_dump *c = body;
-	if (c->kind < CV_DUMP_NEIGH || c->kind > CV_DUMP_WORKER)
+	if (c->kind < CV_DUMP_NEIGH || c->kind > CV_DUMP_CONN)
 		return bad(text, "unknown kind of dump %u", c->kind);
 	if (c->kind == CV_DUMP_FIB && c->scope >= CV_VRF_MAX)
 		return bad(text, "VRF id %u is not below %u", c->scope, CV_VRF_MAX);
@@ -546,7 +550,7 @@ static enum cv_err check_capture(const void *body, char *text)
 static enum cv_err check_clear(const void *body, char *text)
 {
 	const struct cv_cmd_clear *c = body;
-	if (c->what != CV_CLEAR_COUNTERS && c->what != CV_CLEAR_NEIGH)
+	if (c->what < CV_CLEAR_COUNTERS || c->what > CV_CLEAR_CONN)
 		return bad(text, "unknown thing to clear %u", c->what);
 	return c->if_id < CV_IF_MAX ? CV_OK : bad(text, "interface id %u", c->if_id);
 }
@@ -644,6 +648,24 @@ static enum cv_err check_qos_attach(const void *body, char *text)
 	return CV_OK;
 }
 
+static bool timeout_ok(uint32_t s)
+{
+	return s >= 1 && s <= CV_CONN_TIMEOUT_MAX;
+}
+
+static enum cv_err check_conn_limits(const void *body, char *text)
+{
+	const struct cv_conn_limits *c = body;
+	if (c->zero || c->max_entries < 1 || c->max_entries > CV_CONN_MAX)
+		return bad(text, "%u connections, not 1..%u", c->max_entries, CV_CONN_MAX);
+	if (!timeout_ok(c->tcp_s) || !timeout_ok(c->tcp_syn_s) || !timeout_ok(c->tcp_fin_s) || !timeout_ok(c->udp_s) ||
+		!timeout_ok(c->icmp_s) || !timeout_ok(c->other_s))
+		return bad(text, "timeout of connections not in 1..%u", CV_CONN_TIMEOUT_MAX);
+	if (c->half_open_low > c->half_open_high || c->minute_low > c->minute_high)
+		return bad(text, "limit of connections: low above high");
+	return CV_OK;
+}
+
 static const struct {
 	uint32_t len; /* of the body, exactly */
 	enum cv_err (*check)(const void *body, char *text);
@@ -690,6 +712,8 @@ static const struct {
 	[CV_CMD_QOS_RULE_DEL] = {sizeof(struct cv_qos_rule_ref), check_qos_rule_del, true},
 	[CV_CMD_QOS_ATTACH_SET] = {sizeof(struct cv_qos_attach), check_qos_attach, true},
 	[CV_CMD_QOS_ATTACH_DEL] = {sizeof(uint32_t), check_qos_attach_del, true},
+	[CV_CMD_CONN_SET] = {sizeof(struct cv_conn_limits), check_conn_limits, true},
+	[CV_CMD_CONN_DEL] = {sizeof(uint32_t), NULL, true},
 };
 
 int validate_body_len(uint16_t type)

@@ -157,6 +157,13 @@ static struct cfg_access_group access_group(struct build *b, const struct lyd_no
 	return (struct cfg_access_group){.in = build_text(b, n, "in"), .out = build_text(b, n, "out")};
 }
 
+static uint8_t inspection(const char *way)
+{
+	if (!way)
+		return 0;
+	return (strcmp(way, "out") ? CFG_INSPECT_IN : 0) | (strcmp(way, "in") ? CFG_INSPECT_OUT : 0);
+}
+
 /* host_path: what an interface has that does not say it. */
 static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i, bool host_path)
 {
@@ -189,6 +196,7 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->mss4 = (uint16_t)tree_number(mss, "ipv4");
 	i->mss6 = (uint16_t)tree_number(mss, "ipv6");
 	virtual_template(b, tree_child(n, "virtual-template"), i);
+	i->inspect = inspection(tree_text(n, "inspect"));
 	i->policy_in = build_text(b, tree_child(n, "service-policy"), "input");
 	i->policy_out = build_text(b, tree_child(n, "service-policy"), "output");
 	i->output_rate = (uint32_t)tree_number(tree_child(n, "service-policy"), "output-rate");

@@ -28,6 +28,7 @@ static const struct {
 	{"culvert-ipsec", NULL},
 	{"culvert-tunnel", NULL},
 	{"culvert-qos", NULL},
+	{"culvert-firewall", NULL},
 	{"culvert-deviations", NULL},
 };
 

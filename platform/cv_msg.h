@@ -64,6 +64,12 @@ enum cv_msg_type {
 	CV_CMD_QOS_ATTACH_DEL, /* its slot, 32 bits */
 	CV_CMD_TUNNEL_HOP_SET, /* struct cv_tunnel_hop */
 	CV_CMD_TUNNEL_HOP_DEL, /* struct cv_tunnel_hop_ref */
+	CV_CMD_CONN_SET,       /* struct cv_conn_limits: of the connection table */
+	CV_CMD_CONN_DEL,       /* 32 bits, 0: back to what there was before any was set */
+	CV_CMD_NAT_RULE_SET,   /* struct cv_nat_rule */
+	CV_CMD_NAT_RULE_DEL,   /* its id, 32 bits */
+	CV_CMD_NAT_STATIC_SET, /* struct cv_nat_static */
+	CV_CMD_NAT_STATIC_DEL, /* its id, 32 bits */
 	/* dataplane -> control */
 	CV_REPLY = 128,	  /* struct cv_reply */
 	CV_EVT_ACQUIRE,	  /* struct cv_evt_acquire */
@@ -224,14 +230,68 @@ struct cv_if {
 	uint8_t has_mac;
 	uint8_t mac[6];	      /* when has_mac; otherwise the device's own */
 	uint8_t urpf4, urpf6; /* CV_URPF_* for packets that come in by it */
-	uint8_t pad[2];
-	uint16_t mtu4, mtu6; /* of one family, no more than mtu; 0 = mtu */
-	uint16_t mss4, mss6; /* largest TCP segment that connections through it may announce; 0 = any */
+	uint8_t inspect;      /* CV_INSPECT_* */
+	uint8_t nat;	      /* CV_NAT_* */
+	uint16_t mtu4, mtu6;  /* of one family, no more than mtu; 0 = mtu */
+	uint16_t mss4, mss6;  /* largest TCP segment that connections through it may announce; 0 = any */
 	char name[CV_NAME_MAX];
 	struct cv_tunnel tunnel; /* TUNNEL */
 	struct cv_host host;
 	/* access lists that packets pass on their way in and out, for IPv4 and IPv6; 0 = none */
 	uint16_t acl_in[2], acl_out[2];
+};
+
+/* Stateful inspection: the packets whose connections are remembered, so that answers pass inbound access lists. */
+#define CV_INSPECT_IN 1u  /* what comes in by the interface */
+#define CV_INSPECT_OUT 2u /* what leaves by it */
+/* The sides of network address translation that an interface is on; 0 = none. */
+enum cv_nat_side { CV_NAT_INSIDE = 1, CV_NAT_OUTSIDE = 2 };
+
+/*
+ * Source translation of what goes from an inside to an outside interface (RFC 2663). Rules are looked at by seq; the
+ * first whose access list permits the packet translates it, and what none permits keeps its address. IPv4.
+ */
+#define CV_NAT_MAX 1024u /* ids of rules, and of static entries: 1..CV_NAT_MAX-1 */
+struct cv_nat_rule {
+	uint32_t rule_id;
+	uint32_t seq;
+	uint32_t vrf_id; /* of the inside interface */
+	uint32_t if_id;	 /* to the address of this interface; 0 = to one of first..last */
+	uint16_t acl_id;
+	uint8_t overload; /* many connections share an address, told apart by ports */
+	uint8_t pad[5];
+	struct cv_addr first, last;
+};
+/* An inside address that is known outside by another one, always; or one port of it. Begun from either side. */
+struct cv_nat_static {
+	uint32_t static_id;
+	uint32_t vrf_id;		  /* of the inside interface */
+	uint32_t if_id;			  /* known by the address of this interface; 0 = by global */
+	uint16_t local_port, global_port; /* host order; 0 = all */
+	uint8_t proto;			  /* TCP or UDP with ports, else 0 = all */
+	uint8_t pad[7];
+	struct cv_addr local, global;
+};
+
+/* Of the connection table. Seconds. */
+#define CV_CONN_MAX (1u << 20)
+#define CV_CONN_TIMEOUT_MAX 864000u
+struct cv_conn_limits {
+	uint32_t zero;	      /* there is one such object */
+	uint32_t max_entries; /* 1..CV_CONN_MAX */
+	/* without a packet for so long a connection is forgotten: 1..CV_CONN_TIMEOUT_MAX */
+	uint32_t tcp_s;	    /* open TCP */
+	uint32_t tcp_syn_s; /* not open yet */
+	uint32_t tcp_fin_s; /* closed by both ends, or reset */
+	uint32_t udp_s;
+	uint32_t icmp_s;  /* echo */
+	uint32_t other_s; /* other protocols */
+	/*
+	 * More than `high` connections that nobody has answered yet, or begun within a minute: each new one costs the
+	 * oldest that nobody has answered its place, until there are no more than `low`. 0 = no limit.
+	 */
+	uint32_t half_open_high, half_open_low;
+	uint32_t minute_high, minute_low;
 };
 
 struct cv_if_addr {
@@ -528,7 +588,8 @@ enum cv_dump_kind {
 	CV_DUMP_SA = 3,
 	CV_DUMP_IF = 4,
 	CV_DUMP_SPD = 5,
-	CV_DUMP_WORKER = 6
+	CV_DUMP_WORKER = 6,
+	CV_DUMP_CONN = 7
 };
 struct cv_cmd_dump {
 	uint32_t kind;
@@ -571,6 +632,22 @@ struct cv_if_entry {
 	uint32_t speed_mbps;
 	char driver[32];
 };
+#define CV_CONN_F_INSPECT 1u /* answers pass inbound access lists */
+#define CV_CONN_F_NAT 2u     /* translated */
+enum cv_conn_state { CV_CONN_HALF_OPEN = 1, CV_CONN_OPEN, CV_CONN_CLOSED };
+/* Addresses of the originator's packets as they came, and of the answers as they come. Ports in host order; ICMP echo:
+ * the identifier in src_port, reply_dst_port. */
+struct cv_conn_entry {
+	struct cv_addr src, dst, reply_src, reply_dst;
+	uint16_t src_port, dst_port, reply_src_port, reply_dst_port;
+	uint16_t vrf_id, reply_vrf_id;
+	uint16_t flags; /* CV_CONN_F_* */
+	uint8_t proto;
+	uint8_t state; /* enum cv_conn_state */
+	uint32_t if_in, if_out;
+	uint32_t age_s;	 /* since it began */
+	uint32_t left_s; /* until it is forgotten, without another packet */
+};
 struct cv_worker_entry {
 	uint32_t worker, lcore;
 	uint32_t n_rxq;
@@ -598,10 +675,10 @@ struct cv_cmd_capture {
 	char file[64];	    /* plain name, no slash; written in the dataplane's capture directory */
 };
 
-enum cv_clear_what { CV_CLEAR_COUNTERS = 1, CV_CLEAR_NEIGH = 2 };
+enum cv_clear_what { CV_CLEAR_COUNTERS = 1, CV_CLEAR_NEIGH = 2, CV_CLEAR_CONN = 3 };
 struct cv_cmd_clear {
 	uint32_t what;
-	uint32_t if_id; /* 0 = all */
+	uint32_t if_id; /* NEIGH: 0 = all. CONN: CV_CONN_F_* that they have; 0 = all */
 };
 struct cv_cmd_hold_drop {
 	uint32_t rule_id;

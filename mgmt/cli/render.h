@@ -57,6 +57,8 @@ RENDERER(render_generated);
 RENDERER(render_mypubkey);
 RENDERER(render_pubkey_chain);
 RENDERER(render_certificates);
+/* render_firewall.c */
+RENDERER(render_inspect_sessions);
 /* render_qos.c */
 RENDERER(render_class_map);
 RENDERER(render_policy_map);

@@ -18,6 +18,7 @@
 
 #include "fwd_env.h"
 #include "acl.h"
+#include "conn.h"
 #include "cv_addr.h"
 #include "fast.h"
 #include "fib.h"
@@ -28,6 +29,7 @@
 #include "port.h"
 #include "qos.h"
 #include "slowpath.h"
+#include "track.h"
 #include "tunnel_hop.h"
 #include "tx.h"
 #include "vrf.h"
@@ -36,8 +38,8 @@ struct env_slow env_slow[ENV_SLOW_MAX];
 unsigned env_n_slow;
 
 static struct port ports[CV_PORT_MAX];
-static const struct dp_module *const modules[] = {
-	&vrf_module, &acl_module, &iface_module, &tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module};
+static const struct dp_module *const modules[] = {&vrf_module, &acl_module, &iface_module, &tunnel_hop_module,
+	&fib_module, &spd_module, &sa_module, &qos_module, &conn_module};
 #define N_MODULES (sizeof(modules) / sizeof(modules[0]))
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
@@ -91,14 +93,15 @@ struct worker *env_worker(void)
 void env_stage(uint16_t type, const void *body, int want)
 {
 	char text[128] = "";
-	const struct dp_module *m = type <= CV_CMD_VRF_DEL	   ? &vrf_module
-				    : type <= CV_CMD_IF_ADDR_DEL   ? &iface_module
-				    : type <= CV_CMD_ROUTE_DEL	   ? &fib_module
-				    : type <= CV_CMD_SPD_RULE_DEL  ? &spd_module
-				    : type <= CV_CMD_ACL_LINE_DEL  ? &acl_module
-				    : type <= CV_CMD_SA_UPDATE	   ? &sa_module
-				    : type < CV_CMD_TUNNEL_HOP_SET ? &qos_module
-								   : &tunnel_hop_module;
+	const struct dp_module *m = type <= CV_CMD_VRF_DEL	    ? &vrf_module
+				    : type <= CV_CMD_IF_ADDR_DEL    ? &iface_module
+				    : type <= CV_CMD_ROUTE_DEL	    ? &fib_module
+				    : type <= CV_CMD_SPD_RULE_DEL   ? &spd_module
+				    : type <= CV_CMD_ACL_LINE_DEL   ? &acl_module
+				    : type <= CV_CMD_SA_UPDATE	    ? &sa_module
+				    : type <= CV_CMD_QOS_ATTACH_DEL ? &qos_module
+				    : type <= CV_CMD_TUNNEL_HOP_DEL ? &tunnel_hop_module
+								    : &conn_module;
 	int rc = m->stage(type, body, text);
 
 	if (rc != want)
@@ -111,7 +114,7 @@ int env_commit(void)
 	int rc = 0;
 
 	for (unsigned i = 0; i < N_MODULES && !rc; i++)
-		rc = modules[i]->prepare(text);
+		rc = modules[i]->prepare ? modules[i]->prepare(text) : 0;
 	if (rc) {
 		env_abort();
 		return rc;
@@ -237,6 +240,14 @@ void env_filter(uint32_t if_id, uint16_t in, uint16_t out)
 
 	c.acl_in[0] = c.acl_in[1] = in;
 	c.acl_out[0] = c.acl_out[1] = out;
+	env_stage(CV_CMD_IF_SET, &c, 0);
+}
+
+void env_inspect(uint32_t if_id, uint8_t how)
+{
+	struct cv_if c = iface_get(if_id)->cfg;
+
+	c.inspect = how;
 	env_stage(CV_CMD_IF_SET, &c, 0);
 }
 
@@ -404,6 +415,9 @@ static void dispatch(const struct env_slow *s)
 	case SLOW_ICMP_UNREACH:
 	case SLOW_ICMP_MTU:
 		icmp_slow_error(w, s->m, s->why);
+		break;
+	case SLOW_CONN:
+		track_slow(w, s->m);
 		break;
 	default:
 		rte_pktmbuf_free(s->m);

@@ -49,6 +49,8 @@ void env_acl_line(
 uint64_t env_acl_count(uint32_t counter);
 /* The lists of a published interface, one for both families; 0 = none. */
 void env_filter(uint32_t if_id, uint16_t in, uint16_t out);
+/* What of a published interface is inspected, CV_INSPECT_*. */
+void env_inspect(uint32_t if_id, uint8_t how);
 /* Of a published interface, by family: largest packet, and largest TCP segment announced; 0 = the usual. */
 void env_sizes(uint32_t if_id, uint16_t mtu4, uint16_t mtu6, uint16_t mss4, uint16_t mss6);
 /* Route to prefix by gateway (interface 0 = recursive in gw_vrf). */

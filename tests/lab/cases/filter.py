@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What interfaces let through."""
 import json
+import sys
 
-from lab.core import SOURCE, require, wait_until
+from lab import talker
+from lab.core import SOURCE, require, speed, wait_until
 from lab.topology import HOST_A, HOST_B
 
 from cases.tunnel import Tunnel
@@ -57,3 +59,51 @@ def outside_and_tunnel(lab):
     text = culvert.cli("show", "access-lists", "from-site2").stdout
     require("10 deny 17 any any eq 9 (" in text and "20 permit ip 10.2.0.0 0.0.0.255 10.1.0.0 0.0.0.255 (" in text, text)
     require("Inbound  access list is outside" in culvert.cli("show", "interfaces", "wan").stdout, "the list in show")
+
+
+PORT = 7777
+
+
+def serve(lab, ns):
+    lab.spawn(ns, [sys.executable, talker.__file__, "serve", str(PORT)], f"talker-{ns}.log")
+
+
+def ask(lab, ns, kind, host, *options, port=PORT, seconds=4):
+    """What talker.py in a namespace hears from the one on another host."""
+    return lab.run(ns, sys.executable, talker.__file__, "ask", kind, host, str(port), str(seconds * speed()), *options,
+                   timeout=seconds * speed() + 10).stdout.strip()
+
+
+def ask_until(lab, want, *args, **options):
+    wait_until(lambda: ask(lab, *args, **options) == want, 30, f"{args} to answer {want}")
+
+
+def inspection(lab):
+    """VTI-37, VTI-39, VTI-40: docs/examples/inspect.json as written. What a host behind the router begins through the tunnel is
+    answered past the tunnel's inbound list, TCP, UDP, ping, fragments and ICMP errors; what the other end begins is not let in;
+    what is forgotten is answered no more."""
+    def example(running):
+        running.clear()
+        running.update(json.loads((SOURCE / "docs/examples/inspect.json").read_text()))
+    t = Tunnel(lab, change=example).wait_line("up", 40)
+    culvert = t.culvert
+    for ns in ("host-a", "host-b"):
+        serve(lab, ns)
+    t.site.ping_until_works()
+    for kind in ("tcp", "udp"):
+        ask_until(lab, f"{HOST_A[4]} 5000", "host-a", kind, HOST_B[4], "from=5000")
+    t.site.ping(4, 3, "host-a", 0.05, 3000)
+    ask_until(lab, "ECONNREFUSED", "host-a", "udp", HOST_B[4], port=9)
+    ask_until(lab, "EHOSTUNREACH", "host-a", "udp", HOST_B[4], "ttl=2")  # the peer's time exceeded
+    require(ask(lab, "host-b", "tcp", HOST_A[4], seconds=2) == "timeout", "the other end's TCP is let in")
+    require(ask(lab, "host-b", "udp", HOST_A[4], seconds=2) == "timeout", "the other end's UDP is let in")
+    require(not t.site.ping(4, 2, "host-b", 0.05, wait=1, check=False).received, "the other end's ping is let in")
+    require(t.drops().get("access-list-in", 0) >= 4, f"{t.drops()}")
+    sessions = culvert.show("ip", "inspect", "sessions")["sessions"]
+    udp = [s for s in sessions if s["protocol"] == "udp" and s.get("source_port") == 5000]
+    require(udp and udp[0]["state"] == "open" and udp[0]["interface_in"] == "lan" and udp[0]["interface_out"] == "tunnel0", f"{sessions}")
+    require(not [s for s in sessions if s["source"] != HOST_A[4]], f"{sessions}")
+    require(f"{HOST_A[4]}:5000" in culvert.cli("show", "ip", "inspect", "sessions").stdout, "the connection in show")
+    culvert.cli("clear", "ip", "inspect", "sessions")
+    require(ask(lab, "host-b", "udp", HOST_A[4], f"from={PORT + 1}", seconds=2, port=5000) == "timeout", "let in after clear")
+    require("Inspection: in" in culvert.cli("show", "interfaces", "lan").stdout, "inspection in show")
