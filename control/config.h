@@ -85,6 +85,7 @@ struct cfg_tunnel {
 
 #define CFG_INSPECT_IN 1u
 #define CFG_INSPECT_OUT 2u
+enum cfg_nat_side { CFG_NAT_NONE = 0, CFG_NAT_INSIDE, CFG_NAT_OUTSIDE };
 
 struct cfg_interface {
 	const char *name;
@@ -107,11 +108,12 @@ struct cfg_interface {
 	enum cfg_fragment fragment;
 	struct cfg_urpf urpf4, urpf6; /* of what comes in by it */
 	struct cfg_access_group acl4, acl6;
-	bool host_path;			    /* the Linux host has a device for it */
-	const char *host_device;	    /* what it is called there; NULL = like the interface */
-	uint16_t mtu4, mtu6;		    /* of one family; 0 = mtu */
-	uint16_t mss4, mss6;		    /* limit of what TCP connections through it announce; 0 = none */
-	uint8_t inspect;		    /* CFG_INSPECT_*: whose connections are remembered */
+	bool host_path;		 /* the Linux host has a device for it */
+	const char *host_device; /* what it is called there; NULL = like the interface */
+	uint16_t mtu4, mtu6;	 /* of one family; 0 = mtu */
+	uint16_t mss4, mss6;	 /* limit of what TCP connections through it announce; 0 = none */
+	uint8_t inspect;	 /* CFG_INSPECT_*: whose connections are remembered */
+	enum cfg_nat_side nat;
 	const char *policy_in, *policy_out; /* policy maps; NULL = none */
 	uint32_t output_rate;		    /* kbit/s of what the output policy lets out; 0 = as fast as it goes */
 	/* resolved */
@@ -597,6 +599,29 @@ struct cfg_connections {
 	struct cfg_high_low half_open, one_minute;
 };
 
+/* What inside hosts begin gets another source (VTI-38). IPv4. */
+struct cfg_nat_rule {
+	uint32_t seq;
+	const char *acl;
+	const char *vrf;  /* of the inside interfaces; NULL = global */
+	const char *pool; /* first..last; NULL = the address of interface */
+	const char *interface;
+	struct cv_addr first, last;
+	const struct cfg_acl *acl_ref;
+	const struct cfg_vrf *vrf_ref;
+	const struct cfg_interface *if_ref;
+};
+struct cfg_nat_static {
+	const char *name;
+	const char *vrf;       /* of the inside address; NULL = global */
+	const char *interface; /* whose address it is known by; NULL = global */
+	struct cv_addr local, global;
+	uint8_t proto; /* 0 = the whole address */
+	uint16_t local_port, global_port;
+	const struct cfg_vrf *vrf_ref;
+	const struct cfg_interface *if_ref;
+};
+
 struct cv_config {
 	char *hostname;
 	bool allow_legacy;
@@ -611,6 +636,10 @@ struct cv_config {
 	bool ike_capture; /* messages of IKE may be captured together with the keys that decrypt them */
 	struct cfg_cac cac;
 	struct cfg_connections connections;
+	struct cfg_nat_rule *nat_rule; /* ascending seq */
+	unsigned n_nat_rule;
+	struct cfg_nat_static *nat_static;
+	unsigned n_nat_static;
 	bool no_default_policy;	       /* USAB-12 */
 	bool no_default_transform_set; /* USAB-20 */
 	uint32_t ipsec_lifetime_s;     /* IPSEC-51: 3600 */

@@ -18,6 +18,8 @@
 #define PATH_ACL_LINE PATH_ACL "/line[sequence='%u']"
 #define PATH_CLASS_MAP "/culvert-qos:qos/class-map[name='%s']"
 #define PATH_POLICY_MAP "/culvert-qos:qos/policy-map[name='%s']"
+#define PATH_NAT_RULE "/culvert-firewall:firewall/nat/source-rule[sequence='%u']"
+#define PATH_NAT_STATIC "/culvert-firewall:firewall/nat/static[name='%s']"
 #define PATH_CONNECTIONS "/culvert-firewall:firewall/connections"
 #define PATH_CLASS PATH_POLICY_MAP "/class[name='%s']"
 #define PATH_POLICY "/culvert-ike:ike/policy[priority='%u']"

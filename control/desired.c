@@ -263,6 +263,7 @@ void desired_interface(struct cv_if *m, const struct cfg_interface *i)
 	m->acl_out[0] = acl_id(i->acl4.out_ref);
 	m->acl_out[1] = acl_id(i->acl6.out_ref);
 	m->inspect = i->inspect;
+	m->nat = (uint8_t)i->nat;
 	m->mtu4 = i->mtu4;
 	m->mtu6 = i->mtu6;
 	m->mss4 = i->mss4;
@@ -335,12 +336,14 @@ static void build_route(struct build *b, const struct cfg_route *rt)
 
 /* ---- connections ---- */
 
-_Static_assert(CFG_INSPECT_IN == CV_INSPECT_IN && CFG_INSPECT_OUT == CV_INSPECT_OUT, "copied as they are");
+_Static_assert(CFG_INSPECT_IN == CV_INSPECT_IN && CFG_INSPECT_OUT == CV_INSPECT_OUT &&
+		       (int)CFG_NAT_INSIDE == CV_NAT_INSIDE && (int)CFG_NAT_OUTSIDE == CV_NAT_OUTSIDE,
+	"copied as they are");
 
-static bool inspects(const struct cv_config *c)
+static bool tracks(const struct cv_config *c)
 {
 	for (unsigned i = 0; i < c->n_interface; i++)
-		if (c->interface[i].inspect)
+		if (c->interface[i].inspect || c->interface[i].nat)
 			return true;
 	return false;
 }
@@ -350,7 +353,7 @@ static void build_connections(struct build *b)
 	const struct cfg_connections *c = &b->cfg->connections;
 	struct cv_conn_limits *m;
 
-	if (!c->max_entries || !inspects(b->cfg))
+	if (!c->max_entries || !tracks(b->cfg))
 		return;
 	desired_path(b, PATH_CONNECTIONS);
 	m = desired_add(b, OBJ_CONNECTIONS, sizeof(*m));
@@ -365,6 +368,49 @@ static void build_connections(struct build *b)
 		.half_open_low = c->half_open.low,
 		.minute_high = c->one_minute.high,
 		.minute_low = c->one_minute.low};
+}
+
+/* ---- address translation ---- */
+
+static void build_nat_rule(struct build *b, const struct cfg_nat_rule *r, uint32_t id)
+{
+	struct cv_nat_rule *m;
+
+	desired_path(b, PATH_NAT_RULE, r->seq);
+	m = desired_add(b, OBJ_NAT_RULE, sizeof(*m));
+	m->rule_id = id;
+	m->seq = r->seq;
+	m->vrf_id = vrf_id(r->vrf_ref);
+	m->if_id = r->if_ref ? r->if_ref->id : 0;
+	m->acl_id = acl_id(r->acl_ref);
+	m->first = r->first;
+	m->last = r->last;
+}
+
+static void build_nat_static(struct build *b, const struct cfg_nat_static *s, uint32_t id)
+{
+	struct cv_nat_static *m;
+
+	desired_path(b, PATH_NAT_STATIC, s->name);
+	m = desired_add(b, OBJ_NAT_STATIC, sizeof(*m));
+	m->static_id = id;
+	m->vrf_id = vrf_id(s->vrf_ref);
+	m->if_id = s->if_ref ? s->if_ref->id : 0;
+	m->proto = s->proto;
+	m->local_port = s->local_port;
+	m->global_port = s->global_port;
+	m->local = s->local;
+	m->global = s->global;
+}
+
+static void build_nat(struct build *b)
+{
+	const struct cv_config *c = b->cfg;
+
+	for (unsigned i = 0; i < c->n_nat_rule; i++)
+		build_nat_rule(b, &c->nat_rule[i], i + 1);
+	for (unsigned i = 0; i < c->n_nat_static; i++)
+		build_nat_static(b, &c->nat_static[i], i + 1);
 }
 
 /* ---- SPDs ---- */
@@ -585,6 +631,7 @@ static int build_all(struct build *b)
 	for (unsigned i = 0; !r && i < c->n_route; i++)
 		build_route(b, &c->route[i]);
 	build_connections(b);
+	build_nat(b);
 	if (!r)
 		r = build_spds(b);
 	for (unsigned i = 0; !r && i < c->n_interface; i++)

@@ -28,6 +28,8 @@ static const struct {
 	[OBJ_QOS_RULE] = {CV_CMD_QOS_RULE_SET, CV_CMD_QOS_RULE_DEL, sizeof(struct cv_qos_rule_ref)},
 	[OBJ_QOS_ATTACH] = {CV_CMD_QOS_ATTACH_SET, CV_CMD_QOS_ATTACH_DEL, sizeof(uint32_t)},
 	[OBJ_CONNECTIONS] = {CV_CMD_CONN_SET, CV_CMD_CONN_DEL, sizeof(uint32_t)},
+	[OBJ_NAT_RULE] = {CV_CMD_NAT_RULE_SET, CV_CMD_NAT_RULE_DEL, sizeof(uint32_t)},
+	[OBJ_NAT_STATIC] = {CV_CMD_NAT_STATIC_SET, CV_CMD_NAT_STATIC_DEL, sizeof(uint32_t)},
 };
 _Static_assert(offsetof(struct cv_route, tag) == sizeof(struct cv_route_ref), "a route begins with its reference");
 _Static_assert(

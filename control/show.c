@@ -318,6 +318,7 @@ static const struct verb shows[] = {
 	{"crypto ipsec security-association idle-time", show_sa_idle_time},
 	{"access-lists", show_access_lists},
 	{"ip inspect sessions", show_inspect_sessions},
+	{"ip nat translations", show_nat_translations},
 	{"class-map", show_class_map},
 	{"policy-map", show_policy_map},
 	{"policy-map interface", show_policy_map_interface},
@@ -333,6 +334,7 @@ static const struct verb clears[] = {
 	{"counters", clear_counters},
 	{"access-list counters", clear_access_list_counters},
 	{"ip inspect sessions", clear_inspect_sessions},
+	{"ip nat translations", clear_nat_translations},
 	{"arp", clear_arp},
 	{"nd", clear_nd},
 };

@@ -156,6 +156,7 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 		[CFG_IF_LOOPBACK] = "loopback",
 		[CFG_IF_TUNNEL] = "tunnel",
 		[CFG_IF_TEMPLATE] = "virtual-template"};
+	static const char *const nat[] = {NULL, "inside", "outside"};
 	static const char *const inspect[] = {NULL, "in", "out", "both"};
 	json_t *addresses;
 
@@ -185,6 +186,7 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 	set_str(o, "access_list_ipv4_out", i->acl4.out);
 	set_str(o, "access_list_ipv6_in", i->acl6.in);
 	set_str(o, "access_list_ipv6_out", i->acl6.out);
+	set_str(o, "nat", nat[i->nat]);
 	set_str(o, "inspect", inspect[i->inspect & (CFG_INSPECT_IN | CFG_INSPECT_OUT)]);
 	set_urpf(o, "reverse_path_ipv4", &i->urpf4);
 	set_urpf(o, "reverse_path_ipv6", &i->urpf6);

@@ -109,6 +109,8 @@ void show_access_lists(struct show *s);
 
 void show_inspect_sessions(struct show *s);
 void clear_inspect_sessions(struct show *s);
+void show_nat_translations(struct show *s);
+void clear_nat_translations(struct show *s);
 
 void show_class_map(struct show *s);
 void show_policy_map(struct show *s);

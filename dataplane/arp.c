@@ -8,6 +8,7 @@
 
 #include "fib.h"
 #include "link.h"
+#include "nat.h"
 #include "neigh.h"
 #include "slowpath.h"
 #include "worker.h"
@@ -95,8 +96,10 @@ static bool is_neighbour(const struct dp_if *ifp, const struct cv_addr *a)
 static void arp_handle(struct worker *w, const struct dp_if *ifp, const struct rte_arp_hdr *h)
 {
 	struct cv_addr sender = addr_of(h->arp_data.arp_sip), target = addr_of(h->arp_data.arp_tip);
-	/* Our loopback addresses of this VRF are reachable through this link too. */
-	bool for_us = iface_owns(ifp, &target) || fib_is_local(ifp->vrf_id, &target);
+	/* Our loopback addresses of this VRF are reachable through this link too, and what NAT gives to inside hosts.
+	 */
+	bool for_us = iface_owns(ifp, &target) || fib_is_local(ifp->vrf_id, &target) ||
+		      (ifp->nat == CV_NAT_OUTSIDE && nat_owns(target.b));
 	bool reply = h->arp_opcode == rte_cpu_to_be_16(RTE_ARP_OP_REPLY);
 	struct neigh_news news = {.if_id = ifp->id,
 		.addr = sender,

@@ -13,6 +13,7 @@
 #include "fib.h"
 #include "iface.h"
 #include "ipsec.h"
+#include "nat.h"
 #include "neigh.h"
 #include "port.h"
 #include "punt.h"
@@ -27,7 +28,7 @@
 
 /* Order of prepare and publish: what others refer to comes first. */
 const struct dp_module *const dp_modules[] = {&platform_module, &vrf_module, &port_module, &acl_module, &iface_module,
-	&tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module, &conn_module, NULL};
+	&tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module, &conn_module, &nat_module, NULL};
 
 static struct command_conf conf;
 static struct cv_chan *chan;
@@ -80,6 +81,11 @@ static const struct dp_module *owner_of(uint16_t type)
 	case CV_CMD_CONN_SET:
 	case CV_CMD_CONN_DEL:
 		return &conn_module;
+	case CV_CMD_NAT_RULE_SET:
+	case CV_CMD_NAT_RULE_DEL:
+	case CV_CMD_NAT_STATIC_SET:
+	case CV_CMD_NAT_STATIC_DEL:
+		return &nat_module;
 	default:
 		return NULL;
 	}

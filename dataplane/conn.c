@@ -90,6 +90,11 @@ struct conn *conn_find(const struct conn_tuple *t, unsigned *dir)
 	return NULL;
 }
 
+struct conn *conn_at(uint32_t index)
+{
+	return &entry[index];
+}
+
 static void link_in(struct conn *c, unsigned dir)
 {
 	uint32_t *head = &chain[bucket_of(&c->tuple[dir])];
@@ -265,7 +270,7 @@ struct conn *conn_add(const struct conn *like)
 	c->index = i;
 	c->state = 0;
 	c->begun_s = c->used_s = dp_uptime_s();
-	c->waits = true;
+	c->there = c->waits = true;
 	half_append(c);
 	count++;
 	link_in(c, 1);
@@ -279,9 +284,9 @@ void conn_remove(struct conn *c)
 	unlink_from(c, 1);
 	half_take(c);
 	count--;
-	c->index = 0; /* of nothing that is in the table; readers do not look at it */
+	c->there = false;
 	c->newer = gone;
-	gone = (uint32_t)(c - entry);
+	gone = c->index;
 }
 
 static void readers_done(void *arg)
@@ -318,7 +323,7 @@ void conn_tick(void)
 		at = at >= high ? 1 : at + 1;
 		struct conn *c = &entry[at];
 
-		if (!c->index)
+		if (!c->there)
 			continue;
 		if (too_old(c))
 			conn_remove(c);
@@ -331,7 +336,7 @@ void conn_tick(void)
 void conn_judge(bool (*stays)(const struct conn *c))
 {
 	for (uint32_t i = 1; i <= high; i++)
-		if (entry[i].index && !stays(&entry[i]))
+		if (entry[i].there && !stays(&entry[i]))
 			conn_remove(&entry[i]);
 	recycle();
 }
@@ -341,7 +346,7 @@ uint32_t conn_clear(uint16_t flags)
 	uint32_t n = 0;
 
 	for (uint32_t i = 1; i <= high; i++)
-		if (entry[i].index && (entry[i].flags & flags) == flags) {
+		if (entry[i].there && (entry[i].flags & flags) == flags) {
 			conn_remove(&entry[i]);
 			n++;
 		}
@@ -461,7 +466,7 @@ void conn_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 	for (uint64_t i = req->cursor ? req->cursor : 1; i <= high; i++) {
 		const struct conn *c = &entry[i];
 
-		if (!c->index || (c->flags & req->scope) != req->scope)
+		if (!c->there || (c->flags & req->scope) != req->scope)
 			continue;
 		if (out->n == room) {
 			out->next = i;

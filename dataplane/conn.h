@@ -32,11 +32,12 @@ struct conn {
 	uint32_t used_s;	    /* uptime of the last packet; any worker */
 	uint16_t state;		    /* CONN_S_*; any worker */
 	uint16_t flags;		    /* CV_CONN_F_* */
+	uint32_t index;		    /* the same for as long as there are readers */
 	/* main */
-	uint32_t index;
 	uint32_t begun_s;
 	uint32_t older, newer;	/* among those that are not open yet; newer: the next that waits to be free */
 	uint32_t if_in, if_out; /* of the originator's packets */
+	bool there;		/* in the table */
 	bool waits;		/* among those that are not open yet */
 } __rte_cache_aligned;
 
@@ -44,6 +45,8 @@ extern const struct dp_module conn_module;
 
 /* Any thread: the connection one of whose tuples this is, and which one; NULL = none. */
 struct conn *conn_find(const struct conn_tuple *t, unsigned *dir);
+/* Any thread: the connection of a number that conn_find() has led to since the reader's last quiescent point. */
+struct conn *conn_at(uint32_t index);
 /* Any thread: bring what conn_find() will read closer. */
 void conn_prefetch(const struct conn_tuple *t);
 /* Worker or main: a packet of the connection has come. tcp_flags: of a TCP packet, else 0. */

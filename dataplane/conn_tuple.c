@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conn_tuple.h"
 
+#include <rte_icmp.h>
+#include <rte_tcp.h>
+
 #include "iphdr.h"
 
 #define ICMP_HDR 8u
@@ -113,4 +116,111 @@ enum conn_what conn_tuple_read(const struct rte_mbuf *m, struct conn_tuple *t)
 	if (unlikely(is_icmp(t)) && len - off >= ICMP_HDR && is_error(ip + off, ip6))
 		return read_quote(ip + off + ICMP_HDR, len - off - ICMP_HDR, ip6, t) ? CONN_ERROR : CONN_NONE;
 	return read_ports(ip + off, len - off, t) ? CONN_PACKET : CONN_NONE;
+}
+
+/* ---- writing ---- */
+
+/* Take the words of n bytes out of a checksum, and put others in: RFC 1624, equation 3. n is even, and so is the place
+ * of both in what the checksum covers. */
+static uint16_t checksum_change(uint16_t sum, const void *out, const void *in, uint32_t n)
+{
+	uint32_t s = (uint16_t)~sum;
+
+	s += (uint16_t)~rte_raw_cksum(out, n);
+	s += rte_raw_cksum(in, n);
+	s = (s & 0xffff) + (s >> 16);
+	return (uint16_t) ~(s + (s >> 16));
+}
+
+/* What of a packet a checksum over addresses and ports covers. */
+struct cover {
+	uint32_t src, dst;
+	uint16_t sport, dport;
+};
+
+static struct cover cover_of(const struct conn_tuple *t)
+{
+	struct cover c = {.sport = t->sport, .dport = t->dport};
+
+	memcpy(&c.src, t->src, 4);
+	memcpy(&c.dst, t->dst, 4);
+	return c;
+}
+
+static void write_header(uint8_t *ip, const struct cover *is, const struct cover *to)
+{
+	struct rte_ipv4_hdr *h = (struct rte_ipv4_hdr *)ip;
+
+	h->hdr_checksum = checksum_change(h->hdr_checksum, is, to, 8);
+	memcpy(&h->src_addr, &to->src, 4);
+	memcpy(&h->dst_addr, &to->dst, 4);
+}
+
+/* Ports or identifier and the checksum, in n bytes behind the IP header. */
+static void write_l4(uint8_t *l4, uint32_t n, uint8_t proto, const struct cover *is, const struct cover *to)
+{
+	const uint32_t sum_at = proto == IPPROTO_TCP   ? offsetof(struct rte_tcp_hdr, cksum)
+				: proto == IPPROTO_UDP ? offsetof(struct rte_udp_hdr, dgram_cksum)
+						       : offsetof(struct rte_icmp_hdr, icmp_cksum);
+	const bool udp = proto == IPPROTO_UDP;
+	uint16_t sum = 0;
+
+	if (!has_ports(proto) && proto != IPPROTO_ICMP)
+		return;
+	if (sum_at + sizeof(sum) <= n)
+		memcpy(&sum, l4 + sum_at, sizeof(sum));
+	if (proto == IPPROTO_ICMP) { /* no pseudo-header: the identifier alone */
+		const bool request = l4[0] == ICMP4_REQUEST;
+		const uint16_t *id_is = request ? &is->sport : &is->dport;
+		const uint16_t *id_to = request ? &to->sport : &to->dport;
+
+		sum = checksum_change(sum, id_is, id_to, sizeof(*id_is));
+		memcpy(l4 + 4, id_to, sizeof(*id_to));
+	} else {
+		memcpy(l4, &to->sport, 4);
+		if (!(udp && sum == 0)) { /* none was computed (RFC 768) */
+			sum = checksum_change(sum, is, to, sizeof(*is));
+			sum = udp && sum == 0 ? UINT16_MAX : sum;
+		}
+	}
+	if (sum_at + sizeof(sum) <= n)
+		memcpy(l4 + sum_at, &sum, sizeof(sum));
+}
+
+/* The packet in an error: what is changed in it changes the error's own checksum, too. */
+static void write_quote(uint8_t *icmp, uint32_t n, const struct conn_tuple *is, const struct conn_tuple *to)
+{
+	const struct conn_tuple q_is = conn_tuple_mirror(is), q_to = conn_tuple_mirror(to);
+	const struct cover c_is = cover_of(&q_is), c_to = cover_of(&q_to);
+	uint8_t *quote = icmp + ICMP_HDR, proto = 0, before[15 * 4 + 20];
+	struct rte_icmp_hdr *h = (struct rte_icmp_hdr *)icmp;
+	const uint32_t l4 = quote_l4(quote, n - ICMP_HDR, false, &proto);
+	const uint32_t avail = RTE_MIN(n - ICMP_HDR - l4, 20u), covered = (l4 + avail) & ~1u;
+
+	memcpy(before, quote, covered);
+	write_header(quote, &c_is, &c_to);
+	write_l4(quote + l4, avail & ~1u, proto, &c_is, &c_to);
+	h->icmp_cksum = checksum_change(h->icmp_cksum, before, quote, covered);
+}
+
+void conn_tuple_write(struct rte_mbuf *m, enum conn_what what, const struct conn_tuple *is, const struct conn_tuple *to)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *), *l4 = ip + meta->l4_off;
+	const uint32_t n = rte_pktmbuf_data_len(m) - meta->l4_off;
+	struct cover c_is = cover_of(is), c_to = cover_of(to);
+
+	if (what == CONN_PACKET) {
+		write_header(ip, &c_is, &c_to);
+		write_l4(l4, n, meta->l4_proto, &c_is, &c_to);
+		return;
+	}
+	write_quote(l4, n, is, to);
+	/* Who sends the error need not be an end of the connection: its address stays, unless it hides behind one. */
+	const struct rte_ipv4_hdr *h = (const struct rte_ipv4_hdr *)ip;
+	const struct cover outer_is = {.src = h->src_addr, .dst = h->dst_addr};
+	const struct cover outer_to = {.src = c_is.src == c_to.src ? h->src_addr : c_to.src,
+		.dst = c_is.dst == c_to.dst ? h->dst_addr : c_to.dst};
+
+	write_header(ip, &outer_is, &outer_to);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a packet says about the connection it belongs to. Every length is
+ * What a packet says about the connection it belongs to, and how that is written anew (RFC 3022). Every length is
  * checked here. Pure functions, any thread.
  */
 #ifndef DATAPLANE_CONN_TUPLE_H
@@ -53,5 +53,13 @@ static inline struct conn_tuple conn_tuple_mirror(const struct conn_tuple *t)
 	r.dport = t->sport;
 	return r;
 }
+
+/*
+ * An IPv4 packet whose tuple is `is` becomes one of tuple `to`: addresses, ports or identifier, and the checksums that
+ * cover them, incrementally (RFC 1624). Of an ICMP error, the address that `is` and `to` differ in, and the quoted
+ * packet, which becomes the mirror of `to`. is: what conn_tuple_read() said of this very packet.
+ */
+void conn_tuple_write(
+	struct rte_mbuf *m, enum conn_what what, const struct conn_tuple *is, const struct conn_tuple *to);
 
 #endif

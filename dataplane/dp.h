@@ -57,8 +57,9 @@ enum slow_reason {
 #define PKT_F_FILTERED 2048u  /* has passed the access list of the interface it leaves by, and waits for a neighbour */
 #define PKT_F_SCHEDULED 4096u /* has met the output policy (qos.h), with its hop still to be taken */
 #define PKT_F_TRACKED 8192u   /* belongs to a connection that knows of it, or to none (track.h) */
-#define PKT_F_ANSWER 16384u   /* of an inspected connection: no business of an inbound access list */
-#define PKT_F_GROUP 256u      /* received as a link-layer broadcast or multicast */
+#define PKT_F_TRANSLATED 32768u /* has other addresses or ports than its sender gave it */
+#define PKT_F_ANSWER 16384u	/* of an inspected connection: no business of an inbound access list */
+#define PKT_F_GROUP 256u	/* received as a link-layer broadcast or multicast */
 
 /* Per-packet metadata in the mbuf's private area; 64 bytes, one line. Valid from pipeline input to transmission. */
 struct pkt_meta {
@@ -151,7 +152,7 @@ struct dp_module {
 };
 
 /* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, tunnel-hop, fib, spd, sa, qos,
- * conn. Ends with NULL.
+ * conn, nat. Ends with NULL.
  */
 extern const struct dp_module *const dp_modules[];
 

@@ -57,6 +57,9 @@
 	X(HOLD_FAILED, "hold-failed", "waited for an SA that could not be negotiated")                                 \
 	/* connections */                                                                                              \
 	X(CONN_FULL, "connection-table-full", "begins a connection, but there are as many as there may be (VTI-39)")   \
+	X(NAT_PORTS, "nat-no-port", "to be translated, but no address and port is free (VTI-38)")                      \
+	X(NAT_PROTOCOL, "nat-protocol", "to be translated, but its protocol cannot share an address")                  \
+	X(NAT_UNKNOWN, "nat-unknown", "to be translated, but of no connection, and it does not begin one")             \
 	/* ESP in */                                                                                                   \
 	X(ESP_SHORT, "esp-malformed", "ESP packet too short or of a wrong length")                                     \
 	X(ESP_SPI, "esp-invalid-spi", "no SA for this SPI, address and VRF")                                           \

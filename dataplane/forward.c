@@ -302,6 +302,19 @@ static void trace_input(struct pkt_vec *v)
 
 static void route_and_send(struct worker *w, struct pkt_vec *v);
 
+/* What has another destination now is looked up again. */
+static void translate(struct worker *w, struct pkt_vec *v, const struct iface_view *view, struct summary *s)
+{
+	struct pkt_vec changed;
+
+	track_translate(w, v, view, &changed);
+	if (!changed.n)
+		return;
+	lookup_all(&changed, s);
+	memcpy(v->pkt + v->n, changed.pkt, changed.n * sizeof(changed.pkt[0]));
+	v->n += changed.n;
+}
+
 static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 {
 	struct stage_mark mark = stage_begin(w);
@@ -329,6 +342,8 @@ static void input_nested(struct worker *w, struct pkt_vec *v, unsigned nesting)
 		split_esp(v, &esp);
 	if (v->n && !nesting)
 		check_clear(w, v, &s);
+	if (v->n && unlikely(view->tracks))
+		translate(w, v, view, &s);
 	if ((s.kinds & (1u << FIB_LOCAL | 1u << FIB_BROADCAST)) || (s.flags & PKT_F_GROUP))
 		split_local(w, v, &esp, &tunnel);
 	stage_end(w, STAGE_IP_INPUT, n, mark);

@@ -13,6 +13,7 @@
 #include "pmtu.h"
 #include "slowpath.h"
 #include "trace.h"
+#include "track.h"
 #include "worker.h"
 
 #define TTL 64u
@@ -192,6 +193,7 @@ void icmp_error(struct worker *w, struct rte_mbuf *m, const struct icmp_error *e
 	unsigned hdr = (ip6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr)) + sizeof(struct icmp_err_hdr);
 	struct cv_addr to, own;
 
+	track_restore(m);
 	quote = quote < most ? quote : most;
 	sender_of(m, ip6, &to);
 	if (!may_answer(m, meta, e->type6 == ICMP6_TOO_BIG) || !error_source(m, &to, &own) || !take(&errors))

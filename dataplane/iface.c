@@ -213,6 +213,16 @@ static bool has_list(const struct dp_if *ifp)
 	return ifp->acl_in[0] || ifp->acl_in[1] || ifp->acl_out[0] || ifp->acl_out[1];
 }
 
+static uint32_t first_ipv4(const struct dp_if *ifp)
+{
+	uint32_t a = 0;
+
+	for (uint32_t i = 0; i < ifp->n_addr && !a; i++)
+		if (ifp->addr[i].addr.af == CV_AF_INET)
+			memcpy(&a, ifp->addr[i].addr.b, sizeof(a));
+	return a;
+}
+
 /* What follows from the configuration of the interface (and of its parent) and from its port. */
 static void derive(struct dp_if *ifp)
 {
@@ -235,7 +245,9 @@ static void derive(struct dp_if *ifp)
 	memcpy(ifp->acl_in, cfg->acl_in, sizeof(ifp->acl_in));
 	memcpy(ifp->acl_out, cfg->acl_out, sizeof(ifp->acl_out));
 	ifp->inspect = cfg->inspect;
-	ifp->stages_only = has_list(ifp) || ifp->inspect;
+	ifp->nat = cfg->nat;
+	ifp->addr4 = first_ipv4(ifp);
+	ifp->stages_only = has_list(ifp) || ifp->inspect || ifp->nat;
 	ifp->vlan_id = cfg->type == CV_IF_VLAN ? cfg->vlan_id : 0;
 	ifp->port_id = iface_has_port(ifp) ? eth->port_id : 0;
 	memset(ifp->mac, 0, sizeof(ifp->mac));
@@ -367,7 +379,7 @@ static int view_add(struct iface_view *v, const struct dp_if *ifp, char *text)
 	v->by_id[ifp->id] = ifp;
 	v->clamps |= ifp->mss4 || ifp->mss6;
 	v->filters |= has_list(ifp);
-	v->tracks |= ifp->inspect != 0;
+	v->tracks |= ifp->inspect || ifp->nat;
 	if (ifp->type == CV_IF_TUNNEL)
 		tunnel_enlist(v, ifp);
 	if (!iface_has_port(ifp))
@@ -463,7 +475,7 @@ static void iface_publish(void)
 			dp_defer(free, (void *)(uintptr_t)was);
 	}
 	flow_change_all();
-	track_if_changed();
+	track_changed();
 	host_publish();
 	if (old != &no_interfaces)
 		dp_defer(view_free, (void *)(uintptr_t)old);

@@ -31,6 +31,8 @@ struct dp_if {
 	bool host;			/* has a device on the Linux host (host.h) */
 	uint16_t acl_in[2], acl_out[2]; /* by family: IPv4, IPv6 (filter.h); 0 = none */
 	uint8_t inspect;		/* CV_INSPECT_* (track.h) */
+	uint8_t nat;			/* enum cv_nat_side */
+	uint32_t addr4;			/* its first IPv4 address, network order; 0 = none */
 	bool stages_only;	 /* no flow through it takes the fast path: a feature wants to see every packet */
 	struct cv_tunnel tunnel; /* TUNNEL */
 	/* below: main lcore only */

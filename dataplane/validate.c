@@ -9,6 +9,8 @@
 #include "cv_addr.h"
 #include "replay.h"
 
+#define PROTO_TCP 6
+#define PROTO_UDP 17
 #define PROTO_AH 51
 #define IF_MTU_MIN 68u /* RFC 791 */
 #define IPV6_MTU_MIN 1280u
@@ -648,6 +650,36 @@ static enum cv_err check_qos_attach(const void *body, char *text)
 	return CV_OK;
 }
 
+static enum cv_err check_nat_id(const void *body, char *text)
+{
+	const uint32_t id = *(const uint32_t *)body;
+	return id >= 1 && id < CV_NAT_MAX ? CV_OK : bad(text, "translation %u is not in 1..%u", id, CV_NAT_MAX - 1);
+}
+
+static enum cv_err check_nat_rule(const void *body, char *text)
+{
+	const struct cv_nat_rule *r = body;
+	if (r->vrf_id >= CV_VRF_MAX || r->acl_id == 0 || r->acl_id >= CV_ACL_MAX || r->if_id >= CV_IF_MAX)
+		return bad(text, "translation rule %u: VRF, access list or interface", r->rule_id);
+	if (!r->if_id && (r->first.af != CV_AF_INET || r->last.af != CV_AF_INET || !addr_ok(&r->first) ||
+				 !addr_ok(&r->last) || memcmp(r->first.b, r->last.b, 4) > 0))
+		return bad(text, "translation rule %u: pool", r->rule_id);
+	return check_nat_id(body, text);
+}
+
+static enum cv_err check_nat_static(const void *body, char *text)
+{
+	const struct cv_nat_static *s = body;
+	const bool ports = s->local_port && s->global_port, none = !s->local_port && !s->global_port;
+	if (s->vrf_id >= CV_VRF_MAX || s->if_id >= CV_IF_MAX)
+		return bad(text, "static translation %u: VRF or interface", s->static_id);
+	if (s->local.af != CV_AF_INET || !addr_ok(&s->local) || s->global.af != CV_AF_INET || !addr_ok(&s->global))
+		return bad(text, "static translation %u: addresses", s->static_id);
+	if (s->proto ? !ports || (s->proto != PROTO_TCP && s->proto != PROTO_UDP) : !none)
+		return bad(text, "static translation %u: ports", s->static_id);
+	return check_nat_id(body, text);
+}
+
 static bool timeout_ok(uint32_t s)
 {
 	return s >= 1 && s <= CV_CONN_TIMEOUT_MAX;
@@ -714,6 +746,10 @@ static const struct {
 	[CV_CMD_QOS_ATTACH_DEL] = {sizeof(uint32_t), check_qos_attach_del, true},
 	[CV_CMD_CONN_SET] = {sizeof(struct cv_conn_limits), check_conn_limits, true},
 	[CV_CMD_CONN_DEL] = {sizeof(uint32_t), NULL, true},
+	[CV_CMD_NAT_RULE_SET] = {sizeof(struct cv_nat_rule), check_nat_rule, true},
+	[CV_CMD_NAT_RULE_DEL] = {sizeof(uint32_t), check_nat_id, true},
+	[CV_CMD_NAT_STATIC_SET] = {sizeof(struct cv_nat_static), check_nat_static, true},
+	[CV_CMD_NAT_STATIC_DEL] = {sizeof(uint32_t), check_nat_id, true},
 };
 
 int validate_body_len(uint16_t type)

@@ -164,6 +164,11 @@ static uint8_t inspection(const char *way)
 	return (strcmp(way, "out") ? CFG_INSPECT_IN : 0) | (strcmp(way, "in") ? CFG_INSPECT_OUT : 0);
 }
 
+static enum cfg_nat_side nat_side(const char *side)
+{
+	return !side ? CFG_NAT_NONE : strcmp(side, "inside") ? CFG_NAT_OUTSIDE : CFG_NAT_INSIDE;
+}
+
 /* host_path: what an interface has that does not say it. */
 static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i, bool host_path)
 {
@@ -197,6 +202,7 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->mss6 = (uint16_t)tree_number(mss, "ipv6");
 	virtual_template(b, tree_child(n, "virtual-template"), i);
 	i->inspect = inspection(tree_text(n, "inspect"));
+	i->nat = nat_side(tree_text(n, "nat"));
 	i->policy_in = build_text(b, tree_child(n, "service-policy"), "input");
 	i->policy_out = build_text(b, tree_child(n, "service-policy"), "output");
 	i->output_rate = (uint32_t)tree_number(tree_child(n, "service-policy"), "output-rate");

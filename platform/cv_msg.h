@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 10u
+#define CV_MSG_VERSION 11u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -248,8 +248,9 @@ struct cv_if {
 enum cv_nat_side { CV_NAT_INSIDE = 1, CV_NAT_OUTSIDE = 2 };
 
 /*
- * Source translation of what goes from an inside to an outside interface (RFC 2663). Rules are looked at by seq; the
- * first whose access list permits the packet translates it, and what none permits keeps its address. IPv4.
+ * Source translation of what goes from an inside to an outside interface (RFC 2663): many connections share an address.
+ * Rules are looked at by seq; the first whose access list permits the packet translates it, and what none permits keeps
+ * its address. IPv4.
  */
 #define CV_NAT_MAX 1024u /* ids of rules, and of static entries: 1..CV_NAT_MAX-1 */
 struct cv_nat_rule {
@@ -258,8 +259,7 @@ struct cv_nat_rule {
 	uint32_t vrf_id; /* of the inside interface */
 	uint32_t if_id;	 /* to the address of this interface; 0 = to one of first..last */
 	uint16_t acl_id;
-	uint8_t overload; /* many connections share an address, told apart by ports */
-	uint8_t pad[5];
+	uint8_t pad[6];
 	struct cv_addr first, last;
 };
 /* An inside address that is known outside by another one, always; or one port of it. Begun from either side. */

@@ -59,6 +59,7 @@ RENDERER(render_pubkey_chain);
 RENDERER(render_certificates);
 /* render_firewall.c */
 RENDERER(render_inspect_sessions);
+RENDERER(render_nat_translations);
 /* render_qos.c */
 RENDERER(render_class_map);
 RENDERER(render_policy_map);

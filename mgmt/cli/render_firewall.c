@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Connections. */
+/* Connections and translations. */
 #include "render.h"
 
 static void end_cell(struct table *t, const json_t *o, const char *address, const char *port)
@@ -26,6 +26,31 @@ RENDERER(render_inspect_sessions)
 		table_cell(t, "%s", jtext(o, "state", "?"));
 		table_cell(t, "%s", hms(jint(o, "age"), age));
 		table_cell(t, "%s", hms(jint(o, "expires"), left));
+		table_cell(t, "%s", jvrf(o, "vrf"));
+	}
+	table_print(t, out);
+}
+
+RENDERER(render_nat_translations)
+{
+	static const char *const titles[] = {"Pro", "Inside global", "Inside local", "Outside", "Expires", "VRF"};
+	struct table *t = table_new(6, titles, "    - ");
+	char left[48];
+	json_t *o;
+	size_t i;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "translations"), i, o) {
+		table_cell(t, "%s", jtext(o, "protocol", "---"));
+		end_cell(t, o,
+			json_object_get(o, "inside_global_interface") ? "inside_global_interface" : "inside_global",
+			"inside_global_port");
+		end_cell(t, o, "inside_local", "inside_local_port");
+		if (jflag(o, "static"))
+			table_cell(t, "---");
+		else
+			end_cell(t, o, "outside", "outside_port");
+		table_cell(t, "%s", jflag(o, "static") ? "static" : hms(jint(o, "expires"), left));
 		table_cell(t, "%s", jvrf(o, "vrf"));
 	}
 	table_print(t, out);

@@ -149,6 +149,8 @@ static void interface_block(FILE *out, const json_t *i)
 	for (unsigned l = 0; l < sizeof(list) / sizeof(list[0]); l++)
 		if (json_object_get(i, list[l].key))
 			fprintf(out, "  %s is %s\n", list[l].text, jtext(i, list[l].key, "?"));
+	if (json_object_get(i, "nat"))
+		fprintf(out, "  Address translation: %s\n", jtext(i, "nat", "?"));
 	if (json_object_get(i, "inspect"))
 		fprintf(out, "  Inspection: %s\n", jtext(i, "inspect", "?"));
 	urpf_line(out, "IP", json_object_get(i, "reverse_path_ipv4"));

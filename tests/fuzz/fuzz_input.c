@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The dataplane's input: arbitrary frames through ether_input and everything behind it, on workers' stages and main's
- * handlers, with two ports, a VLAN in a second VRF, routes, an SPD and a pair of SAs. Nothing may crash, and no packet
- * buffer may be lost.
+ * handlers, with two ports, a VLAN in a second VRF, routes, an SPD and a pair of SAs, and now and then inspection and
+ * address translation. Nothing may crash, and no packet buffer may be lost.
  *
  * Input: a sequence of frames, each: one byte of flags, two bytes of length (big endian, 11 bits), then the frame.
  */
@@ -16,11 +16,14 @@
 #include <rte_ip.h>
 #include <rte_mempool.h>
 
+#include "acl.h"
+#include "conn.h"
 #include "cv_addr.h"
 #include "fast.h"
 #include "fib.h"
 #include "iface.h"
 #include "ipsec.h"
+#include "nat.h"
 #include "neigh.h"
 #include "pipeline.h"
 #include "port.h"
@@ -38,6 +41,7 @@
 #define F_CHECKSUM 4u /* make the IPv4 header checksum right */
 #define F_TIME 8u     /* half a second passes */
 #define F_TRACE 16u   /* trace the packet */
+#define F_TRACK 32u   /* from now on connections are inspected and translated; or no more */
 
 /* The leak checker does not see DPDK's memory, where the pointers are; this target counts packet buffers instead. */
 const char *__asan_default_options(void);
@@ -127,11 +131,48 @@ static void neighbour(uint32_t if_id, const char *a)
 	neigh_learn(worker_main(), &n);
 }
 
+static void commit(void)
+{
+	static const struct dp_module *const mods[] = {&vrf_module, &acl_module, &iface_module, &fib_module,
+		&spd_module, &sa_module, &conn_module, &nat_module};
+	char text[128] = "";
+
+	for (unsigned i = 0; i < sizeof(mods) / sizeof(mods[0]); i++)
+		must(!mods[i]->prepare || mods[i]->prepare(text) == 0, text);
+	for (unsigned i = 0; i < sizeof(mods) / sizeof(mods[0]); i++)
+		mods[i]->publish();
+}
+
+/* What the interfaces make use of once they are inside and outside. */
+static void translation(void)
+{
+	struct cv_acl_line line = {.ref = {.acl_id = 1, .counter = 1}, .seq = 1, .permit = 1};
+	struct cv_nat_rule r = {.rule_id = 1, .seq = 1, .acl_id = 1, .if_id = 2};
+	struct cv_nat_static s = {.static_id = 1, .local.af = CV_AF_INET, .global.af = CV_AF_INET};
+
+	stage(&acl_module, CV_CMD_ACL_SET, &(struct cv_acl){.acl_id = 1, .counter = 2});
+	cv_selector_any(&line.sel, CV_AF_INET);
+	stage(&acl_module, CV_CMD_ACL_LINE_SET, &line);
+	stage(&nat_module, CV_CMD_NAT_RULE_SET, &r);
+	must(cv_addr_parse("10.1.0.2", &s.local) == 0 && cv_addr_parse("192.0.2.50", &s.global) == 0, "static");
+	stage(&nat_module, CV_CMD_NAT_STATIC_SET, &s);
+}
+
+static void track(bool on)
+{
+	for (uint32_t id = 1; id <= 2; id++) {
+		struct cv_if c = iface_get(id)->cfg;
+
+		c.inspect = on ? CV_INSPECT_IN : 0;
+		c.nat = on ? (uint8_t)id : 0;
+		stage(&iface_module, CV_CMD_IF_SET, &c);
+	}
+	commit();
+}
+
 static void configure(void)
 {
-	const struct dp_module *mods[] = {&vrf_module, &iface_module, &fib_module, &spd_module, &sa_module};
 	struct cv_vrf vrf = {.vrf_id = 1, .name = "one"};
-	char text[128] = "";
 
 	stage(&vrf_module, CV_CMD_VRF_SET, &vrf);
 	interface(&(struct cv_if){.if_id = 1, .type = CV_IF_ETHERNET, .port_id = 0, .mtu = 1500, .admin_up = 1},
@@ -150,10 +191,8 @@ static void configure(void)
 	route("0.0.0.0/0", "192.0.2.2");
 	route("::/0", "fd02::2");
 	tunnel();
-	for (unsigned i = 0; i < 5; i++)
-		must(mods[i]->prepare(text) == 0, text);
-	for (unsigned i = 0; i < 5; i++)
-		mods[i]->publish();
+	translation();
+	commit();
 	neighbour(2, "192.0.2.2");
 	neighbour(1, "10.1.0.2");
 	neighbour(2, "fd02::2");
@@ -213,6 +252,8 @@ static void run_frame(uint8_t flags, const uint8_t *data, unsigned len)
 		memcpy(f, ports[flags & F_PORT].mac, 6);
 	if (flags & F_CHECKSUM)
 		fix_checksum(f, len);
+	if (flags & F_TRACK)
+		track(!iface_get(1)->nat);
 	if (flags & F_TRACE)
 		(void)trace_start(&(struct cv_cmd_trace){.n_packets = 1});
 	w->tsc = rte_rdtsc();

@@ -24,6 +24,7 @@
 #include "fib.h"
 #include "iface.h"
 #include "ipsec.h"
+#include "nat.h"
 #include "neigh.h"
 #include "pipeline.h"
 #include "port.h"
@@ -39,7 +40,7 @@ unsigned env_n_slow;
 
 static struct port ports[CV_PORT_MAX];
 static const struct dp_module *const modules[] = {&vrf_module, &acl_module, &iface_module, &tunnel_hop_module,
-	&fib_module, &spd_module, &sa_module, &qos_module, &conn_module};
+	&fib_module, &spd_module, &sa_module, &qos_module, &conn_module, &nat_module};
 #define N_MODULES (sizeof(modules) / sizeof(modules[0]))
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
@@ -101,7 +102,8 @@ void env_stage(uint16_t type, const void *body, int want)
 				    : type <= CV_CMD_SA_UPDATE	    ? &sa_module
 				    : type <= CV_CMD_QOS_ATTACH_DEL ? &qos_module
 				    : type <= CV_CMD_TUNNEL_HOP_DEL ? &tunnel_hop_module
-								    : &conn_module;
+				    : type <= CV_CMD_CONN_DEL	    ? &conn_module
+								    : &nat_module;
 	int rc = m->stage(type, body, text);
 
 	if (rc != want)
@@ -248,6 +250,14 @@ void env_inspect(uint32_t if_id, uint8_t how)
 	struct cv_if c = iface_get(if_id)->cfg;
 
 	c.inspect = how;
+	env_stage(CV_CMD_IF_SET, &c, 0);
+}
+
+void env_nat(uint32_t if_id, enum cv_nat_side side)
+{
+	struct cv_if c = iface_get(if_id)->cfg;
+
+	c.nat = (uint8_t)side;
 	env_stage(CV_CMD_IF_SET, &c, 0);
 }
 
@@ -432,6 +442,19 @@ void env_run_slow(void)
 		memmove(env_slow, env_slow + 1, --env_n_slow * sizeof(env_slow[0]));
 		dispatch(&s);
 	}
+}
+
+bool env_sums_ok(const struct rte_ipv4_hdr *ip)
+{
+	const uint32_t len = rte_be_to_cpu_16(ip->total_length) - (uint32_t)sizeof(*ip);
+	uint32_t sum = rte_raw_cksum(ip + 1, len);
+
+	if (ip->next_proto_id == IPPROTO_TCP || ip->next_proto_id == IPPROTO_UDP)
+		sum += rte_ipv4_phdr_cksum(ip, 0);
+	else if (ip->next_proto_id != IPPROTO_ICMP)
+		sum = UINT16_MAX;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == UINT16_MAX && rte_raw_cksum(ip, sizeof(*ip)) == UINT16_MAX;
 }
 
 void env_drain(void)

@@ -7,6 +7,8 @@
 #ifndef TESTS_UNIT_FWD_ENV_H
 #define TESTS_UNIT_FWD_ENV_H
 
+#include <rte_ip.h>
+
 #include "dp.h"
 #include "worker.h"
 
@@ -51,6 +53,8 @@ uint64_t env_acl_count(uint32_t counter);
 void env_filter(uint32_t if_id, uint16_t in, uint16_t out);
 /* What of a published interface is inspected, CV_INSPECT_*. */
 void env_inspect(uint32_t if_id, uint8_t how);
+/* The side of translation that a published interface is on. */
+void env_nat(uint32_t if_id, enum cv_nat_side side);
 /* Of a published interface, by family: largest packet, and largest TCP segment announced; 0 = the usual. */
 void env_sizes(uint32_t if_id, uint16_t mtu4, uint16_t mtu6, uint16_t mss4, uint16_t mss6);
 /* Route to prefix by gateway (interface 0 = recursive in gw_vrf). */
@@ -65,6 +69,8 @@ struct rte_mbuf *env_udp(const char *src, const char *dst, uint16_t sport, uint1
 struct rte_mbuf *env_tcp(const char *src, const char *dst, uint8_t flags, const uint8_t *options, unsigned n);
 /* The same for ICMP or ICMPv6 echo requests. */
 struct rte_mbuf *env_echo(const char *src, const char *dst, unsigned payload);
+/* Are the checksums of an IPv4 packet right, that of its header and that of TCP, UDP or ICMP in it? */
+bool env_sums_ok(const struct rte_ipv4_hdr *ip);
 /* Put an Ethernet header in front (to the MAC of the port's interface; vlan 0 = none) and receive it. */
 void env_receive(uint32_t port, uint16_t vlan, struct rte_mbuf *m);
 void env_frame(uint32_t port, uint16_t vlan, const uint8_t dst[6], struct rte_mbuf *m);

@@ -354,6 +354,63 @@ static void test_verify_source(void **state)
 		&err));
 }
 
+/* VTI-37, VTI-38, VTI-39: inspection, translation and the limits of connections; what makes no sense is refused. */
+static void test_firewall(void **state)
+{
+#define FIREWALL(rule, fixed, more)                                                                                    \
+	"{\"culvert-acl:access-lists\":{\"access-list\":[{\"name\":\"a\",\"line\":[{\"sequence\":10,\"action\":"       \
+	"\"permit\",\"source\":\"any\",\"destination\":\"any\"}]}]},"                                                  \
+	"\"ietf-interfaces:interfaces\":{\"interface\":["                                                              \
+	"{\"name\":\"in\",\"type\":\"iana-if-type:ethernetCsmacd\",\"culvert-platform:device\":\"net_null0\","         \
+	"\"culvert-firewall:nat\":\"inside\",\"culvert-firewall:inspect\":\"both\"},"                                  \
+	"{\"name\":\"out\",\"type\":\"iana-if-type:ethernetCsmacd\",\"culvert-platform:device\":\"net_null1\","        \
+	"\"culvert-firewall:nat\":\"outside\",\"ietf-ip:ipv4\":{\"address\":[{\"ip\":\"192.0.2.1\","                   \
+	"\"prefix-length\":24}]}}]},"                                                                                  \
+	"\"culvert-firewall:firewall\":{" more "\"nat\":{\"pool\":[{\"name\":\"p\",\"first\":\"10.0.0.1\",\"last\":"   \
+	"\"10.0.0.9\"},{\"name\":\"q\",\"first\":\"10.0.0.9\",\"last\":\"10.0.0.1\"}],"                                \
+	"\"source-rule\":[{\"sequence\":10,\"access-list\":\"a\"" rule "}],"                                           \
+	"\"static\":[{\"name\":\"s\",\"local-address\":\"10.1.0.9\"" fixed "}]}}}"
+#define POOL ",\"pool\":\"p\""
+#define GLOBAL ",\"global-address\":\"10.0.0.20\""
+	static const char *const refused[] = {FIREWALL(",\"pool\":\"q\"", GLOBAL, ""),
+		FIREWALL(",\"pool\":\"r\"", GLOBAL, ""), FIREWALL("", GLOBAL, ""),
+		FIREWALL(",\"interface\":\"in\"", GLOBAL, ""), FIREWALL(POOL, "", ""),
+		FIREWALL(POOL, ",\"interface\":\"out\"", ""), FIREWALL(POOL, GLOBAL ",\"protocol\":\"tcp\"", ""),
+		FIREWALL(POOL, GLOBAL ",\"local-port\":80", ""),
+		FIREWALL(POOL, GLOBAL, "\"connections\":{\"one-minute\":{\"high\":5,\"low\":6}},"),
+		FIREWALL(POOL, GLOBAL, "\"connections\":{\"one-minute\":{\"low\":6}},"),
+		FIREWALL(POOL, GLOBAL, "\"connections\":{\"timeout\":{\"udp\":0}},")};
+	struct cv_config *c = build_ok(FIREWALL(POOL, GLOBAL, "\"connections\":{\"max-incomplete\":{\"high\":9}},"));
+
+	(void)state;
+	assert_int_equal(c->interface[0].nat, CFG_NAT_INSIDE);
+	assert_int_equal(c->interface[0].inspect, CFG_INSPECT_IN | CFG_INSPECT_OUT);
+	assert_int_equal(c->interface[1].nat, CFG_NAT_OUTSIDE);
+	assert_int_equal(c->interface[1].inspect, 0);
+	assert_int_equal(c->connections.max_entries, 65536);
+	assert_int_equal(c->connections.tcp_syn_s, 30);
+	assert_int_equal(c->connections.half_open.high, 9);
+	assert_int_equal(c->connections.half_open.low, 9);
+	assert_int_equal(c->connections.one_minute.high, 0);
+	assert_ptr_equal(c->nat_rule[0].acl_ref, &c->acl[0]);
+	assert_true(c->acl[0].asked);
+	assert_string_equal(addr(&c->nat_rule[0].first), "10.0.0.1");
+	assert_string_equal(addr(&c->nat_rule[0].last), "10.0.0.9");
+	assert_string_equal(addr(&c->nat_static[0].global), "10.0.0.20");
+	config_unref(c);
+	c = build_ok(FIREWALL(
+		",\"interface\":\"out\"", ",\"interface\":\"out\",\"protocol\":\"udp\",\"local-port\":53", ""));
+	assert_ptr_equal(c->nat_rule[0].if_ref, &c->interface[1]);
+	assert_int_equal(c->nat_static[0].proto, 17);
+	assert_int_equal(c->nat_static[0].global_port, 53);
+	config_unref(c);
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct model_err err;
+
+		assert_null(build(refused[i], &err));
+	}
+}
+
 /* IPSEC-56: a dynamic map and two maps that include it. An entry that includes one says nothing else. */
 static void test_dynamic_map(void **state)
 {
@@ -718,6 +775,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_security_association),
 		cmocka_unit_test(test_access_group),
 		cmocka_unit_test(test_verify_source),
+		cmocka_unit_test(test_firewall),
 		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_dynamic_map),
 		cmocka_unit_test(test_additional_groups),

@@ -299,14 +299,51 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_SPD_RULE_SET, backwards, sel.dst.hi.b[0], 1);
 	BAD(CV_CMD_SPD_RULE_SET, rule, sel.src.lo.af, CV_AF_INET);
 	BAD(CV_CMD_DUMP, dump, kind, 0);
-	BAD(CV_CMD_DUMP, dump, kind, CV_DUMP_WORKER + 1);
+	BAD(CV_CMD_DUMP, dump, kind, CV_DUMP_CONN + 1);
 	BAD(CV_CMD_DUMP, dump, scope, CV_VRF_MAX);
 	BAD(CV_CMD_TRACE, trace, n_packets, 1025);
 	BAD(CV_CMD_TRACE, trace, if_id, CV_IF_MAX);
 	BAD(CV_CMD_CAPTURE, capture, n_packets, 10000001);
 	BAD(CV_CMD_CAPTURE, capture, if_id, 0);
-	BAD(CV_CMD_CLEAR, clear, what, 3);
+	BAD(CV_CMD_CLEAR, clear, what, 4);
 	BAD(CV_CMD_HOLD_DROP, hold, rule_id, 0);
+}
+
+static void connections_and_translation(void **state)
+{
+	struct cv_conn_limits limits = {.max_entries = 1,
+		.tcp_s = 1,
+		.tcp_syn_s = 1,
+		.tcp_fin_s = 1,
+		.udp_s = 1,
+		.icmp_s = 1,
+		.other_s = CV_CONN_TIMEOUT_MAX};
+	struct cv_nat_rule nat = {.rule_id = 1, .acl_id = 1, .first = addr("192.0.2.1"), .last = addr("192.0.2.2")};
+	struct cv_nat_static fixed = {
+		.static_id = CV_NAT_MAX - 1, .local = addr("10.0.0.1"), .global = addr("192.0.2.1")};
+
+	(void)state;
+	FINE(CV_CMD_CONN_SET, limits, max_entries, CV_CONN_MAX);
+	BAD(CV_CMD_CONN_SET, limits, max_entries, 0);
+	BAD(CV_CMD_CONN_SET, limits, max_entries, CV_CONN_MAX + 1);
+	BAD(CV_CMD_CONN_SET, limits, udp_s, 0);
+	BAD(CV_CMD_CONN_SET, limits, other_s, CV_CONN_TIMEOUT_MAX + 1);
+	BAD(CV_CMD_CONN_SET, limits, minute_low, 1);
+	FINE(CV_CMD_NAT_RULE_SET, nat, rule_id, CV_NAT_MAX - 1);
+	BAD(CV_CMD_NAT_RULE_SET, nat, rule_id, 0);
+	BAD(CV_CMD_NAT_RULE_SET, nat, rule_id, CV_NAT_MAX);
+	BAD(CV_CMD_NAT_RULE_SET, nat, acl_id, 0);
+	BAD(CV_CMD_NAT_RULE_SET, nat, if_id, CV_IF_MAX);
+	BAD(CV_CMD_NAT_RULE_SET, nat, vrf_id, CV_VRF_MAX);
+	BAD(CV_CMD_NAT_RULE_SET, nat, first, addr("2001:db8::1"));
+	BAD(CV_CMD_NAT_RULE_SET, nat, first, addr("192.0.2.3"));
+	FINE(CV_CMD_NAT_STATIC_SET, fixed, if_id, 1);
+	BAD(CV_CMD_NAT_STATIC_SET, fixed, static_id, 0);
+	BAD(CV_CMD_NAT_STATIC_SET, fixed, static_id, CV_NAT_MAX);
+	BAD(CV_CMD_NAT_STATIC_SET, fixed, proto, 6); /* no ports */
+	BAD(CV_CMD_NAT_STATIC_SET, fixed, local_port, 80);
+	BAD(CV_CMD_NAT_STATIC_SET, fixed, local, addr("2001:db8::1"));
+	BAD(CV_CMD_NAT_STATIC_SET, fixed, vrf_id, CV_VRF_MAX);
 }
 
 static void security_associations(void **state)
@@ -404,6 +441,7 @@ int main(void)
 		cmocka_unit_test_setup(every_wrong_length_is_refused, fill),
 		cmocka_unit_test_setup(unknown_types_and_versions_are_refused, fill),
 		cmocka_unit_test_setup(numbers_out_of_range_are_refused, fill),
+		cmocka_unit_test_setup(connections_and_translation, fill),
 		cmocka_unit_test_setup(security_associations, fill),
 		cmocka_unit_test_setup(names_and_devices, fill),
 	};

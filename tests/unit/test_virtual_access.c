@@ -221,7 +221,8 @@ static void configured_route_comes_first(void **state)
 	assert_int_equal(state_of(r).routes, with.routes);
 }
 
-/* VTI-34: with the template's access lists; without them there is no interface (fail closed). */
+/* VTI-34, VTI-T9: with the template's access lists, without which there is no interface (fail closed), its inspection
+ * and its side of address translation. */
 static void interface_has_the_filters_of_its_template(void **state)
 {
 	struct fixture *f = *state;
@@ -230,10 +231,14 @@ static void interface_has_the_filters_of_its_template(void **state)
 	struct cv_if ifc;
 
 	c->interface[2].acl4.in = c->acl[0].name;
+	c->interface[2].inspect = CFG_INSPECT_IN;
+	c->interface[2].nat = CFG_NAT_INSIDE;
 	bring_up_with(f, side(0), c);
 	assert_true(fakedp_if_by_id(r->dp, assert_clone(r, 1400), &ifc));
 	assert_int_not_equal(ifc.acl_in[0], 0);
 	assert_int_equal(ifc.acl_out[0], 0);
+	assert_int_equal(ifc.inspect, CV_INSPECT_IN);
+	assert_int_equal(ifc.nat, CV_NAT_INSIDE);
 	assert_string_equal(apply(f, r, next), "");
 	WAIT(f, clones(f, r) == 0);
 	assert_int_equal(state_of(r).sas, 0);

@@ -3,9 +3,12 @@
 import json
 import sys
 
+from lab import config as cfg
 from lab import talker
 from lab.core import SOURCE, require, speed, wait_until
-from lab.topology import HOST_A, HOST_B
+from lab.gateway import Culvert
+from lab.ikedaemons import Conn, StrongSwan
+from lab.topology import GW_WAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site
 
 from cases.tunnel import Tunnel
 
@@ -107,3 +110,93 @@ def inspection(lab):
     culvert.cli("clear", "ip", "inspect", "sessions")
     require(ask(lab, "host-b", "udp", HOST_A[4], f"from={PORT + 1}", seconds=2, port=5000) == "timeout", "let in after clear")
     require("Inspection: in" in culvert.cli("show", "interfaces", "lan").stdout, "inspection in show")
+
+
+INTERNET = "198.51.100.9"
+
+
+def internet(lab, site):
+    """A host beside the peer on the outside network, with an address that only a route leads to; pool and gateway are reached
+    through the gateway."""
+    lab.namespace("inet")
+    lab.veth("wan", "inet0", "inet", "eth0")
+    lab.silent("wan", "inet0")
+    lab.run("wan", "ip", "link", "set", "inet0", "master", "outside")
+    lab.address("inet", "lo", f"{INTERNET}/32")
+    lab.address("inet", "eth0", "192.0.2.99/24")
+    lab.run("inet", "ip", "route", "add", "10.2.100.0/24", "via", GW_WAN[4], "src", INTERNET)
+    lab.run("inet", "ip", "route", "add", f"{GW_WAN[4]}/32", "dev", "eth0", "src", INTERNET)
+    serve(lab, "inet")
+    return site
+
+
+def translation(lab):
+    """VTI-T5, VTI-37, VTI-38, VTI-O2: docs/examples/nat.json as written. What the other site sends through the tunnel to the internet leaves
+    with an address of the pool, and what answers it passes the outside list; new connections from outside do not, except
+    to the port that a static entry and a line of the list let in. ESP and IKE are not translated, ping of the router works, ICMP errors
+    find the host that they are for."""
+    def example(running):
+        running.clear()
+        running.update(json.loads((SOURCE / "docs/examples/nat.json").read_text()))
+    t = Tunnel(lab, change=example).wait_line("up", 40)
+    culvert = t.culvert
+    internet(lab, t.site)
+    serve(lab, "host-b")
+    t.peer.sh("ip route add 198.51.100.0/24 dev ipsec0")
+    for kind in ("tcp", "udp"):
+        ask_until(lab, "10.2.100.1 5000", "host-b", kind, INTERNET, "from=5000")
+    require(ask(lab, "host-b", "udp", INTERNET, "from=4500").startswith("10.2.100.1 "), "VTI-O2: the line above it is for everything")
+    require(ask(lab, "host-b", "udp", INTERNET, "from=5001", "size=3000") == "10.2.100.1 5001", "fragments")
+    lab.run("host-b", "ping", "-n", "-c", "3", "-i", "0.2", "-W", str(2 * speed()), INTERNET)
+    ask_until(lab, "ECONNREFUSED", "host-b", "udp", INTERNET, port=9)
+    ask_until(lab, "EHOSTUNREACH", "host-b", "udp", INTERNET, "ttl=2")  # ours, at the end of the tunnel
+    shown = culvert.show("ip", "nat", "translations")["translations"]
+    tcp = [x for x in shown if x.get("protocol") == "tcp" and x.get("inside_local_port") == 5000 and x.get("outside") == INTERNET]
+    require(shown[0].get("static") and tcp and tcp[0]["inside_global"] == "10.2.100.1" and tcp[0]["inside_local"] == HOST_B[4], f"{shown}")
+    require("10.2.100.1:5000" in culvert.cli("show", "ip", "nat", "translations").stdout, "the translation in show")
+    require(ask(lab, "inet", "tcp", GW_WAN[4], seconds=2) == "timeout", "new TCP to the outside address")
+    require(ask(lab, "inet", "udp", "10.2.100.1", "from=7000", port=5000, seconds=2) == "timeout", "somebody else to a port that is open")
+    require(t.drops().get("access-list-in", 0) >= 2, f"{t.drops()}")
+    ask_until(lab, f"{INTERNET} 6000", "inet", "tcp", GW_WAN[4], "from=6000", port=8080)
+    lab.run("inet", "ping", "-n", "-c", "2", "-i", "0.2", "-W", str(2 * speed()), GW_WAN[4])
+    t.site.ping(4, 3, "host-b", 0.05)  # not to the outside interface: as it is
+    culvert.cli("clear", "ip", "nat", "translations")
+    require(not [x for x in culvert.show("ip", "nat", "translations")["translations"] if x.get("inside_local_port") == 5000], "cleared")
+
+
+def before_crypto(lab):
+    """IPSEC-T15, IPSEC-4, IPSEC-76: the crypto map's interface is NAT outside. The flow that the NAT list denies is encrypted with AES-256 as it
+    is; another host is translated by a static entry first, and its outside address is what the crypto list, the SA and the peer see, in
+    both directions; the rest leaves in clear, with the interface's address."""
+    site = Site(lab)
+    peer = site.boot_peer("strongswan")
+    known = "10.9.0.20"
+    config = cfg.vpn(NEXT_HOP[4], 2, esp="aes256-cbc-sha256-128")
+    cfg.interface(config, "wan")["culvert-firewall:nat"] = "outside"
+    cfg.interface(config, "lan")["culvert-firewall:nat"] = "inside"
+    lists = config["culvert-acl:access-lists"]["access-list"]
+    lists[0]["line"].append({"sequence": 20, "action": "permit", "source": f"{known}/32", "destination": REMOTE[4]})
+    lists.append({"name": "110", "line": [
+        {"sequence": 10, "action": "deny", "source": LAN[4], "destination": REMOTE[4]},
+        {"sequence": 20, "action": "permit", "source": LAN[4], "destination": "any"}]})
+    config["culvert-firewall:firewall"] = {"nat": {
+        "source-rule": [{"sequence": 10, "access-list": "110", "interface": "wan"}],
+        "static": [{"name": "second", "local-address": "10.1.0.20", "global-address": known}]}}
+    StrongSwan(peer, Conn(local=NEXT_HOP[4], remote=GW_WAN[4], psk=cfg.PSK, local_ts=[REMOTE[4]], remote_ts=[LAN[4], f"{known}/32"],
+                          local_id=NEXT_HOP[4], remote_id=GW_WAN[4], esp="aes256-sha256")).start()
+    culvert = Culvert(lab).start(config)
+    lab.address("host-a", "eth0", "10.1.0.20/24")
+    peer.background(f"python3 {talker.__file__} serve {PORT}", "talker.log")
+    for ns in ("host-a", "host-b"):
+        serve(lab, ns)
+    ask_until(lab, f"{HOST_A[4]} 5000", "host-a", "udp", HOST_B[4], "from=5000")
+    ask_until(lab, f"{known} 5001", "host-a", "udp", HOST_B[4], "from=5001", "src=10.1.0.20")
+    ask_until(lab, f"{HOST_B[4]} 5002", "host-b", "tcp", known, "from=5002")
+    ask_until(lab, f"{HOST_B[4]} 5003", "host-b", "tcp", HOST_A[4], "from=5003")
+    ask_until(lab, f"{GW_WAN[4]} 5004", "host-a", "tcp", NEXT_HOP[4], "from=5004")
+    require(ask(lab, "host-a", "udp", NEXT_HOP[4], "from=5004", "size=3000") == f"{GW_WAN[4]} 5004", "fragments in clear")
+    flows = [f for s in culvert.show("crypto", "session")["sessions"] for f in s["flows"] if f.get("active_sas")]
+    require({f["local"] for f in flows} == {LAN[4], f"{known}/32"}, f"{flows}")
+    require(all(f["in"]["packets"] and f["out"]["packets"] for f in flows), f"{flows}")
+    require("PFS (Y/N): N" in culvert.cli("show", "crypto", "map").stdout, "the map in show")
+    require("second" in [x.get("name") for x in culvert.show("ip", "nat", "translations")["translations"]], "the static entry in show")

@@ -3,10 +3,9 @@
 """Says to whoever asks by TCP or UDP what address and port the question came from.
 
     talker.py serve PORT
-    talker.py ask tcp|udp HOST PORT SECONDS [ttl=N] [from=PORT] [size=BYTES] [hold]
+    talker.py ask tcp|udp HOST PORT SECONDS [ttl=N] [src=ADDRESS] [from=PORT] [size=BYTES]
 
-ask prints the answer; or, when it is refused, times out or is told of an error, the name of that. hold: TCP keeps the connection
-and goes on asking, a question for each line of standard input."""
+ask prints the answer; or, when it is refused, times out or is told of an error, the name of that."""
 import errno
 import socket
 import sys
@@ -52,7 +51,7 @@ def question(s, size):
 
 
 def ask(kind, host, port, seconds, *options):
-    value = dict(o.split("=") for o in options if "=" in o)
+    value = dict(o.split("=") for o in options)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as s:
         s.settimeout(float(seconds))
         if kind == "udp":
@@ -61,12 +60,10 @@ def ask(kind, host, port, seconds, *options):
             s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(value["ttl"]))
         if "from" in value:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind(("", int(value["from"])))
+            s.bind((value.get("src", ""), int(value["from"])))
         try:
             s.connect((host, int(port)))
             print(question(s, int(value.get("size", 1))), flush=True)
-            for _ in sys.stdin if "hold" in options else ():
-                print(question(s, 1), flush=True)
         except TimeoutError:
             print("timeout", flush=True)
         except OSError as e:
