@@ -66,7 +66,7 @@ static void work(uv_work_t *req)
 
 	for (unsigned k = 0; k < KINDS && !m->why[0]; k++)
 		if (m->wanted[k] && pki_rsa_generate(m->path[k], m->bits, m->why) && !m->why[0])
-			snprintf(m->why, sizeof(m->why), "%s: failed", m->path[k]);
+			snprintf(m->why, sizeof(m->why), "%.200s: failed", m->path[k]);
 }
 
 static int into_candidate(struct store *s, const struct rsa_making *m, struct model_err *err)
