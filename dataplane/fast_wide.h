@@ -62,10 +62,11 @@ FAST_WIDE_INLINE void wide_rows(__m256i a, __m256i b, __m256i c, __m256i d, __m2
 FAST_WIDE_INLINE void wide_scatter(__m256i v, void *p0, void *p1, void *p2, void *p3)
 {
 	const __m128i low = _mm256_castsi256_si128(v), high = _mm256_extracti128_si256(v, 1);
+	const long long v1 = _mm_extract_epi64(low, 1), v3 = _mm_extract_epi64(high, 1);
 	_mm_storel_epi64(p0, low);
-	_mm_storeh_pd(p1, _mm_castsi128_pd(low));
+	memcpy(p1, &v1, sizeof(v1));
 	_mm_storel_epi64(p2, high);
-	_mm_storeh_pd(p3, _mm_castsi128_pd(high));
+	memcpy(p3, &v3, sizeof(v3));
 }
 
 FAST_WIDE_INLINE void wide_pointers(__m256i v, void *p[static WIDE])
