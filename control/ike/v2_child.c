@@ -603,7 +603,7 @@ void v2_child_failed(struct v2_sa *sa, struct v2_child *c, const char *reason)
 		cv_warn("ike", "rekeying of IPsec SA 0x%08x failed: %s", old->p.spi_in, reason);
 		old->state = IKE_CHILD_ESTABLISHED; /* lives until its hard limit */
 		if (old->lost)
-			ike_child_remove(old, 0); /* there is nothing left to live: traffic asks for a new one */
+			v2_child_delete(old); /* there is nothing left to live: traffic asks for a new one */
 	}
 	c->c.req = NULL;
 	ike_child_remove(&c->c, 0);
