@@ -63,6 +63,9 @@ struct cv_config *config_new(void)
 	c->ike_enabled = true;
 	c->cookie_threshold = 500;
 	c->cookie_rate = 1000;
+	c->puzzle_threshold = CFG_PUZZLE_NEVER;
+	c->puzzle_difficulty = 16;
+	c->puzzle_solve_max = 18;
 	c->half_open_max = 10000;
 	c->cac.scale = 100;
 	c->cac.poll_s = 1;

@@ -622,6 +622,8 @@ struct cfg_nat_static {
 	const struct cfg_interface *if_ref;
 };
 
+#define CFG_PUZZLE_NEVER UINT32_MAX
+
 struct cv_config {
 	char *hostname;
 	bool allow_legacy;
@@ -632,6 +634,9 @@ struct cv_config {
 	bool invalid_spi_recovery; /* ISPI-2: negotiate with a peer that sends on an SPI we do not know */
 	uint32_t cookie_rate; /* first messages a second above which cookies are demanded; 0 = whatever their rate */
 	uint32_t cookie_threshold; /* half-open SAs above which cookies are demanded (RFC 7296 2.6) */
+	uint32_t puzzle_threshold; /* ... and puzzles (RFC 8019); CFG_PUZZLE_NEVER */
+	uint8_t puzzle_difficulty; /* zero bits that we ask for; 0 = the initiator chooses */
+	uint8_t puzzle_solve_max;  /* zero bits at most that we work for as initiator; 0 = we solve none */
 	uint32_t half_open_max;
 	bool ike_capture; /* messages of IKE may be captured together with the keys that decrypt them */
 	struct cfg_cac cac;

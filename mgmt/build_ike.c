@@ -441,6 +441,10 @@ bool build_ike(struct build *b, const struct lyd_node *tree)
 	b->c->ike_capture = tree_flag(ike, "allow-decrypted-capture");
 	b->c->cookie_threshold = (uint32_t)tree_number(ike, "cookie-threshold");
 	b->c->cookie_rate = (uint32_t)tree_number(ike, "cookie-rate");
+	if (tree_child(ike, "puzzle-threshold"))
+		b->c->puzzle_threshold = (uint32_t)tree_number(ike, "puzzle-threshold");
+	b->c->puzzle_difficulty = (uint8_t)tree_number(ike, "puzzle-difficulty");
+	b->c->puzzle_solve_max = (uint8_t)tree_number(ike, "puzzle-solve-max");
 	b->c->half_open_max = (uint32_t)tree_number(ike, "half-open-max");
 	b->c->no_default_policy = !tree_flag(ike, "default-policies");
 	admission(b, tree_child(ike, "call-admission"));

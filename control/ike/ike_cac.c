@@ -108,6 +108,42 @@ bool ike_cac_wants_proof(const struct ike *ike)
 	return rate_exceeded(ike) || ike->n_half_open >= u32_min(ike->cfg->cookie_threshold, room / 2 + room % 2);
 }
 
+/* ---- puzzles: above the first number of half-open SAs, in the room up to the second ---- */
+
+#define WORK_LEAST 8u /* zero bits wanted of who may choose: when puzzles begin, and that many more at the limit */
+
+struct work_range {
+	uint32_t from, to;
+};
+
+static struct work_range work_range(const struct ike *ike)
+{
+	uint32_t room = u32_min(room_for_strangers(ike), CAPACITY);
+	return (struct work_range){u32_min(ike->cfg->puzzle_threshold, room - room / 4), room};
+}
+
+bool ike_cac_wants_work(const struct ike *ike)
+{
+	return ike->cfg->puzzle_threshold != CFG_PUZZLE_NEVER && ike->n_half_open >= work_range(ike).from;
+}
+
+unsigned ike_cac_work(const struct ike *ike)
+{
+	struct work_range r = work_range(ike);
+	uint32_t in = u32_min(ike->n_half_open, r.to) - u32_min(r.from, ike->n_half_open);
+	return WORK_LEAST + (r.to > r.from ? WORK_LEAST * in / (r.to - r.from) : WORK_LEAST);
+}
+
+/* One in two when puzzles begin, nobody from the middle of the range on: the rest is for those who work. */
+bool ike_cac_lottery(const struct ike *ike, uint32_t lot)
+{
+	struct work_range r = work_range(ike);
+	uint32_t middle = r.from + (r.to - r.from) / 2;
+	if (ike->n_half_open >= middle)
+		return false;
+	return (uint64_t)lot * (r.to - r.from) < (uint64_t)(middle - ike->n_half_open) << 32;
+}
+
 /* SAs with the address, as far as they matter here; the walk ends when both counts have reached their bound. */
 static void count_peer(
 	struct ike *ike, const struct ike_path *path, unsigned *active, unsigned *half_open, bool *direct)

@@ -73,6 +73,12 @@ struct ike_htab {
 	X(tx_messages)                                                                                                 \
 	X(tx_retransmits)                                                                                              \
 	X(cookies_sent)                                                                                                \
+	X(puzzles_sent)                                                                                                \
+	X(puzzles_solved)                                                                                              \
+	X(puzzles_wrong)                                                                                               \
+	X(puzzles_excused)                                                                                             \
+	X(puzzles_worked)                                                                                              \
+	X(puzzles_declined)                                                                                            \
 	X(half_open_refused)                                                                                           \
 	X(sa_initiated)                                                                                                \
 	X(sa_responded)                                                                                                \
@@ -159,6 +165,7 @@ struct ike {
 	uint8_t cookie_secret[2][32]; /* IKEv2 cookies: current and previous (RFC 7296 2.6) */
 	uint32_t cookie_version;
 	uint64_t cookie_changed_ms;
+	uint64_t spent[1024]; /* cookies whose puzzles have been solved for an SA (v2_cookie.c) */
 };
 
 void ike_enter(struct ike *ike);
@@ -408,6 +415,12 @@ void ike_sa_closing(struct ike_sa *sa);
 bool ike_cac_admit(struct ike *ike, const struct ike_path *path, bool initiator);
 /* Must an initiator prove its address first (RFC 7296 2.6)? Long before any limit could refuse a customer. */
 bool ike_cac_wants_proof(const struct ike *ike);
+/* Must it also have solved a puzzle (RFC 8019)? Only where the configuration says so. */
+bool ike_cac_wants_work(const struct ike *ike);
+/* Zero bits that are enough now, where the initiator chose how hard to work. */
+unsigned ike_cac_work(const struct ike *ike);
+/* Is an initiator without work let in (RFC 8019 7.1)? By lot, of which the cookie has drawn `lot`, and by load. */
+bool ike_cac_lottery(const struct ike *ike, uint32_t lot);
 /* A first message has come without proof: counted, for their rate demands proof as well. */
 void ike_cac_stranger(struct ike *ike);
 void ike_cac_config(struct ike *ike); /* the configuration has changed */

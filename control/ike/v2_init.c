@@ -6,10 +6,8 @@
 
 #include "v2_int.h"
 
-#define HALF_OPEN_MS 30000     /* a responder forgets a peer that does not authenticate */
-#define COOKIE_SECRET_MS 60000 /* a cookie is good for one to two of these */
-#define COOKIE_LEN 36	       /* version and HMAC-SHA-256 */
-#define INIT_TRIES_MAX 4       /* cookie and wrong group, each perhaps twice */
+#define HALF_OPEN_MS 30000 /* a responder forgets a peer that does not authenticate */
+#define INIT_TRIES_MAX 4   /* cookie and wrong group, each perhaps twice */
 
 /* ---- NAT detection (RFC 7296 2.23) ---- */
 
@@ -62,54 +60,31 @@ bool v2_detect_nat(struct v2_sa *sa, const struct v2_msg *m, const struct ike_pa
 	return true;
 }
 
-/* ---- cookies: no state until the peer has proved its address (RFC 7296 2.6) ---- */
+/* ---- answers without state: cookie demand, wrong group, no proposal ---- */
 
-static void cookie_turn(struct ike *ike)
+void v2_stateless_begin(struct v2_enc *e, uint8_t *buf, size_t size, const struct v2_msg *m)
 {
-	uint64_t now = ike_now(ike);
-	if (now - ike->cookie_changed_ms < COOKIE_SECRET_MS)
+	struct v2_hdr h = m->h;
+	h.flags = V2_FLAG_RESPONSE;
+	v2_enc_header(e, buf, size, &h);
+}
+
+void v2_stateless_send(struct ike *ike, const struct ike_path *path, bool natt, struct v2_enc *e)
+{
+	if (v2_enc_finish(e) != 0)
 		return;
-	memcpy(ike->cookie_secret[1], ike->cookie_secret[0], sizeof(ike->cookie_secret[0]));
-	ikec_random(ike->cookie_secret[0], sizeof(ike->cookie_secret[0]));
-	ike->cookie_version++;
-	ike->cookie_changed_ms = now;
+	ike->stats.tx_messages++;
+	ike->ops.send(ike->ctx, path, natt, e->buf, e->len);
 }
 
-static bool cookie_make(const struct ike *ike, unsigned age, const struct ike_path *path, const struct v2_msg *m,
-	uint8_t out[COOKIE_LEN])
-{
-	uint32_t version = ike->cookie_version - age;
-	struct ikec_iov iov[5] = {{m->nonce.p, m->nonce.len}, {path->remote.b, 16}, {&path->rport, 2},
-		{m->h.spi_i, IKE_SPI_LEN}, {&path->vrf, sizeof(path->vrf)}};
-	memcpy(out, &version, sizeof(version));
-	return ikec_prf(IKE_PRF_HMAC_SHA256, ike->cookie_secret[age], 32, iov, 5, out + sizeof(version)) == 0;
-}
-
-static bool cookie_good(struct ike *ike, const struct ike_path *path, const struct v2_msg *m)
-{
-	const struct v2_notify *n = v2_find_notify(m, V2_N_COOKIE);
-	uint8_t want[COOKIE_LEN];
-	cookie_turn(ike);
-	for (unsigned age = 0; n && n->data.len == COOKIE_LEN && age < 2; age++)
-		if (cookie_make(ike, age, path, m, want) && cv_secret_cmp(want, n->data.p, COOKIE_LEN) == 0)
-			return true;
-	return false;
-}
-
-/* An answer without state: cookie demand, wrong group, no proposal. */
 static void answer_stateless(struct ike *ike, const struct ike_path *path, bool natt, const struct v2_msg *m,
 	uint16_t type, const void *data, size_t len)
 {
 	uint8_t buf[256];
 	struct v2_enc e;
-	struct v2_hdr h = m->h;
-	h.flags = V2_FLAG_RESPONSE;
-	v2_enc_header(&e, buf, sizeof(buf), &h);
+	v2_stateless_begin(&e, buf, sizeof(buf), m);
 	v2_enc_notify(&e, type, data, len);
-	if (v2_enc_finish(&e) != 0)
-		return;
-	ike->stats.tx_messages++;
-	ike->ops.send(ike->ctx, path, natt, buf, e.len);
+	v2_stateless_send(ike, path, natt, &e);
 }
 
 /* ---- responder ---- */
@@ -274,20 +249,6 @@ static bool repeated(struct ike *ike, const struct ike_path *path, const struct 
 	return true;
 }
 
-static bool wants_cookie(struct ike *ike, const struct ike_path *path, bool natt, const struct v2_msg *m)
-{
-	uint8_t cookie[COOKIE_LEN];
-	if (!v2_find_notify(m, V2_N_COOKIE))
-		ike_cac_stranger(ike);
-	if (!ike_cac_wants_proof(ike) || cookie_good(ike, path, m))
-		return false;
-	if (cookie_make(ike, 0, path, m, cookie)) {
-		ike->stats.cookies_sent++;
-		answer_stateless(ike, path, natt, m, V2_N_COOKIE, cookie, sizeof(cookie));
-	}
-	return true;
-}
-
 void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, struct v2_msg *m)
 {
 	static const uint8_t zero[IKE_SPI_LEN];
@@ -300,7 +261,7 @@ void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, st
 		ike->stats.rx_malformed++;
 		return;
 	}
-	if (repeated(ike, path, m) || wants_cookie(ike, path, natt, m))
+	if (repeated(ike, path, m) || v2_cookie_demanded(ike, path, natt, m))
 		return;
 	if (m->critical) {
 		answer_stateless(ike, path, natt, m, V2_N_UNSUPPORTED_CRITICAL_PAYLOAD, &m->critical, 1);
@@ -321,13 +282,15 @@ void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, st
 		answer_stateless(ike, path, natt, m, V2_N_INVALID_KE_PAYLOAD, g, 2);
 		return;
 	}
-	if (ike_cac_admit(ike, path, false))
-		respond_start(ike, path, natt, m, p, &suite, prop.num);
+	if (!ike_cac_admit(ike, path, false))
+		return;
+	v2_cookie_spend(ike, m);
+	respond_start(ike, path, natt, m, p, &suite, prop.num);
 }
 
 /* ---- initiator ---- */
 
-static void send_init_request(struct v2_sa *sa)
+void v2_init_send(struct v2_sa *sa)
 {
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
@@ -337,6 +300,8 @@ static void send_init_request(struct v2_sa *sa)
 	v2_enc_header(&e, buf, sizeof(buf), &h);
 	if (sa->setup->cookie_len)
 		v2_enc_notify(&e, V2_N_COOKIE, sa->setup->cookie, sa->setup->cookie_len);
+	if (sa->setup->solution_len)
+		v2_enc_blob(&e, V2_PL_PS, sa->setup->solution, sa->setup->solution_len);
 	v2_enc_ike_sa(&e, p, NULL, 0);
 	v2_enc_ke(&e, sa->setup->dh);
 	v2_enc_blob(&e, V2_PL_NONCE, sa->setup->ni.b, sa->setup->ni.len);
@@ -378,7 +343,7 @@ static void initiate_done(struct ike_job *j)
 	}
 	ikec_dh_free(sa->setup->dh);
 	sa->setup->dh = job->dh;
-	send_init_request(sa);
+	v2_init_send(sa);
 }
 
 static void make_key_pair(struct v2_sa *sa)
@@ -415,16 +380,18 @@ static void retry_init(struct v2_sa *sa, const struct v2_msg *m)
 {
 	const struct v2_notify *cookie = v2_find_notify(m, V2_N_COOKIE);
 	const struct v2_notify *ke = v2_find_notify(m, V2_N_INVALID_KE_PAYLOAD);
+	const struct v2_notify *puzzle = v2_find_notify(m, V2_N_PUZZLE);
 	const struct v2_notify *err = v2_find_error(m);
+	if (sa->setup->puzzle || (puzzle && !cookie)) { /* at work already; or malformed (RFC 8019 7.1.2) */
+		sa->sa.ike->stats.rx_unexpected++;
+		return;
+	}
 	if (++sa->setup->init_tries > INIT_TRIES_MAX) {
 		ike_sa_destroy(&sa->sa, "peer keeps refusing IKE_SA_INIT");
 		return;
 	}
 	if (cookie && cookie->data.len > 0 && cookie->data.len <= sizeof(sa->setup->cookie)) {
-		memcpy(sa->setup->cookie, cookie->data.p, cookie->data.len);
-		sa->setup->cookie_len = (uint8_t)cookie->data.len;
-		v2_request_stop(sa, &sa->setup->init);
-		send_init_request(sa);
+		v2_cookie_take(sa, cookie->data, puzzle);
 		return;
 	}
 	if (ke && ke->data.len == 2 && v2_group_offered(sa->sa.profile, v2_get16(ke->data.p)) &&
@@ -488,6 +455,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 	if (!job)
 		return;
 	v2_request_stop(sa, &sa->setup->init);
+	v2_puzzle_forget(&sa->setup->puzzle); /* somebody had forged it: the peer has answered without */
 	sa->suite = suite;
 	memcpy(sa->sa.spi_r, m->h.spi_r, IKE_SPI_LEN);
 	v2_nonce_take(&sa->setup->nr, m->nonce);

@@ -148,8 +148,10 @@ struct v2_answer {
 };
 TAILQ_HEAD(v2_answer_list, v2_answer);
 
-#define V2_OTHER_MAX 8u	  /* addresses of a peer beside the one in use */
-#define V2_WINDOW_MAX 64u /* requests; what a peer claims beyond it is not used */
+#define V2_COOKIE_MAX 64u   /* RFC 7296 2.6 */
+#define V2_SOLUTION_MAX 64u /* of ours: four keys */
+#define V2_OTHER_MAX 8u	    /* addresses of a peer beside the one in use */
+#define V2_WINDOW_MAX 64u   /* requests; what a peer claims beyond it is not used */
 
 /* An identity in the length that it has. */
 struct v2_id {
@@ -165,8 +167,11 @@ struct v2_setup {
 	struct v2_buf init_req, init_resp; /* for AUTH (RFC 7296 2.15) and for repeating the answer */
 	struct v2_request init;		   /* IKE_SA_INIT, which is no task */
 	struct v2_proof_keys proof;
-	uint8_t cookie[64];
+	uint8_t cookie[V2_COOKIE_MAX];
 	uint8_t cookie_len;
+	struct v2_puzzle *puzzle; /* being solved */
+	uint8_t solution[V2_SOLUTION_MAX];
+	uint8_t solution_len;	   /* 0 = none */
 	enum ike_group want_group; /* initiator: of our KE payload */
 	unsigned init_tries;
 	struct ike_id id_local, id_peer;
@@ -458,6 +463,37 @@ int v2_nonce_cmp(const struct v2_nonce *a, const struct v2_nonce *b);
 struct ike_sa *v2_initiate(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path);
 void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, struct v2_msg *m);
 void v2_init_response(struct v2_sa *sa, struct v2_msg *m);
+
+/* The first message, with what the peer has asked for meanwhile: cookie, solution, group. */
+void v2_init_send(struct v2_sa *sa);
+/* An answer to a request that is given no state: begin, notifies, send. */
+void v2_stateless_begin(struct v2_enc *e, uint8_t *buf, size_t size, const struct v2_msg *m);
+void v2_stateless_send(struct ike *ike, const struct ike_path *path, bool natt, struct v2_enc *e);
+
+/* ---- v2_cookie.c: cookies (RFC 7296 2.6) and when puzzles are demanded (RFC 8019) ---- */
+
+/* Responder: must this first message come again with a cookie, or with work as well? Then that has been said. */
+bool v2_cookie_demanded(struct ike *ike, const struct ike_path *path, bool natt, const struct v2_msg *m);
+/* Responder: m is given an SA; its solution is good for no other. */
+void v2_cookie_spend(struct ike *ike, const struct v2_msg *m);
+/*
+ * Initiator: the peer wants this cookie back (at most V2_COOKIE_MAX bytes), and perhaps a puzzle solved. The first
+ * message goes out again, at once or when the puzzle is solved.
+ */
+void v2_cookie_take(struct v2_sa *sa, struct v2_view cookie, const struct v2_notify *puzzle);
+
+/* ---- v2_puzzle.c: puzzles (RFC 8019 7.1.3) ---- */
+
+struct v2_puzzle; /* being solved */
+/* The zero bits that a solution has for a cookie: the least of its four keys. -1: it is none. */
+int v2_puzzle_bits(enum ike_prf prf, struct v2_view cookie, struct v2_view solution);
+/*
+ * Search on the pool; sa keeps the search in *held until then() is called, with an empty solution where there is none,
+ * and forgets it when it loses interest.
+ */
+void v2_puzzle_solve(struct v2_sa *sa, struct v2_puzzle **held, enum ike_prf prf, uint8_t bits, struct v2_view cookie,
+	void (*then)(struct v2_sa *sa, struct v2_view solution));
+void v2_puzzle_forget(struct v2_puzzle **held);
 
 /* NAT detection (RFC 7296 2.23). force: tell the peer of a NAT that is not there. */
 void v2_enc_nat(struct v2_enc *e, const struct v2_hdr *h, const struct ike_path *path, bool force);

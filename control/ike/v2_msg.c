@@ -183,6 +183,8 @@ static const char *use_payload(struct v2_msg *m, uint8_t type, bool critical, st
 		return once(&m->auth, b, 4);
 	case V2_PL_NONCE:
 		return valid_nonce(b) ? once(&m->nonce, b, 0) : "bad Nonce payload";
+	case V2_PL_PS:
+		return b.len ? once(&m->ps, b, 0) : "bad Puzzle Solution payload";
 	case V2_PL_NOTIFY:
 		return use_notify(m, b);
 	case V2_PL_DELETE:

@@ -38,6 +38,7 @@ enum v2_payload {
 	V2_PL_CP = 47,
 	V2_PL_EAP = 48,
 	V2_PL_SKF = 53,
+	V2_PL_PS = 54, /* Puzzle Solution (RFC 8019 8.2) */
 };
 
 enum v2_notify_type {
@@ -79,6 +80,7 @@ enum v2_notify_type {
 	V2_N_AUTH_LIFETIME = 16403, /* RFC 4478 */
 	V2_N_IKEV2_FRAGMENTATION_SUPPORTED = 16430,
 	V2_N_SIGNATURE_HASH_ALGORITHMS = 16431,
+	V2_N_PUZZLE = 16434,  /* RFC 8019 8.1 */
 	V2_N_USE_PPK = 16435, /* RFC 8784 */
 	V2_N_PPK_IDENTITY = 16436,
 	V2_N_NO_PPK_AUTH = 16437,
@@ -168,7 +170,7 @@ struct v2_msg {
 	struct v2_hdr h;
 	const uint8_t *raw;
 	size_t raw_len;
-	struct v2_view sa, ke, idi, idr, auth, nonce, tsi, tsr;
+	struct v2_view sa, ke, idi, idr, auth, nonce, tsi, tsr, ps;
 	uint16_t ke_group; /* with ke */
 	uint8_t auth_method;
 	struct v2_view sk;	       /* body of the encrypted payload: IV, ciphertext, ICV */

@@ -117,6 +117,8 @@ static void configure(void)
 	struct cv_config *c = cfg = config_new();
 	c->half_open_max = 1000;
 	c->cookie_threshold = 2;
+	c->puzzle_threshold = 3;
+	c->puzzle_difficulty = 1;
 	c->keyring = config_alloc(c, 1, sizeof(*c->keyring));
 	c->n_keyring = 1;
 	c->keyring->name = "keys";

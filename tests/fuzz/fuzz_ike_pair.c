@@ -70,12 +70,14 @@ static void replay(struct net *net, uint8_t arg)
 }
 
 /*
- * IKEv2 with what may come between IKE_SA_INIT and IKE_AUTH: additional key exchanges, a post-quantum key. Rekeys and
- * further children have additional key exchanges, too (IKE_FOLLOWUP_KE).
+ * IKEv2 with what may come between IKE_SA_INIT and IKE_AUTH: additional key exchanges, a post-quantum key; and with
+ * puzzles before it. Rekeys and further children have additional key exchanges, too (IKE_FOLLOWUP_KE).
  */
 static void layered(struct cv_config *c, unsigned node)
 {
 	struct cfg_ike_profile *p = c->ike_profile;
+	c->puzzle_threshold = node ? CFG_PUZZLE_NEVER : 0;
+	c->puzzle_difficulty = 2;
 	struct cfg_ike_proposal *o = c->ike_proposal = config_alloc(c, 3, sizeof(*o)); /* and the built-in ones */
 	c->n_ike_proposal = 1;
 	p->proposal = config_alloc(c, 1, sizeof(*p->proposal));

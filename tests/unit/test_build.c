@@ -139,7 +139,15 @@ static void test_empty(void **state)
 	assert_true(c->ike_enabled);
 	assert_int_equal(c->cookie_threshold, 500);
 	assert_int_equal(c->cookie_rate, 1000);
+	assert_true(c->puzzle_threshold == CFG_PUZZLE_NEVER);
+	assert_int_equal(c->puzzle_difficulty, 16);
+	assert_int_equal(c->puzzle_solve_max, 18);
 	assert_int_equal(c->n_interface, 0);
+	config_unref(c);
+	c = build_ok("{\"culvert-ike:ike\":{\"puzzle-threshold\":0,\"puzzle-difficulty\":0,\"puzzle-solve-max\":24}}");
+	assert_int_equal(c->puzzle_threshold, 0);
+	assert_int_equal(c->puzzle_difficulty, 0);
+	assert_int_equal(c->puzzle_solve_max, 24);
 	config_unref(c);
 }
 

@@ -370,6 +370,92 @@ static void customers_in_a_flood(void **state)
 	net_free(net);
 }
 
+/* ---- puzzles (RFC 8019) ---- */
+
+static uint8_t answer[512]; /* the hub's last */
+static size_t answer_len;
+
+static bool watch_hub(struct net *net, unsigned from, uint8_t *data, size_t len)
+{
+	if (!from && len <= sizeof(answer)) {
+		memcpy(answer, data, len);
+		answer_len = len;
+	}
+	return capture(net, from, data, len);
+}
+
+static void with_puzzles(struct cv_config *c, unsigned node)
+{
+	tweak(c, node);
+	if (node == 2) /* knows no puzzles */
+		c->puzzle_solve_max = 0;
+	if (node)
+		return;
+	c->cookie_threshold = 0;
+	c->cookie_rate = 0;
+	c->puzzle_threshold = 16;
+	c->puzzle_difficulty = 8;
+}
+
+/* The captured message from `path` with the cookie that the hub's answer demands in front of it. */
+static void return_cookie(struct net *net, const struct ike_path *path)
+{
+	uint8_t b[sizeof(captured) + 128];
+	size_t cookie = (size_t)(answer[30] << 8 | answer[31]), len = captured_len + cookie;
+	assert_true(answer_len >= 28 + cookie && cookie < 128);
+	memcpy(b, captured, 28);
+	memcpy(b + 28, answer + 28, cookie);
+	memcpy(b + 28 + cookie, captured + 28, captured_len - 28);
+	b[28] = captured[16]; /* the chain: header, Notify, what was there */
+	b[16] = 41;
+	b[26] = (uint8_t)(len >> 8);
+	b[27] = (uint8_t)len;
+	net_inject(net, 0, path, b, len);
+}
+
+/*
+ * 4000 requests from addresses that are real: they return their cookies, but do no work. They get half of the places
+ * above the threshold at most; a customer who solves puzzles gets in at once, one who does not when it is over.
+ */
+static void bots_do_not_work(void **state)
+{
+	(void)state;
+	limits = (struct cfg_cac){0};
+	half_open_max = 64;
+	struct net *net = net_new(16, CFG_IKEV2, with_puzzles);
+	net->filter = watch_hub;
+	captured_len = 0;
+	connect_spoke(net, 15); /* below the threshold: a cookie is enough, and captured is without it */
+	assert_int_equal(counter(net, 0, "puzzles_sent"), 0);
+	struct ike_path path = {.local = net->node[0].addr, .lport = 500, .rport = 500};
+	for (unsigned i = 0; i < 4000; i++) {
+		captured[0] = (uint8_t)(i >> 8), captured[1] = (uint8_t)i;
+		path.remote = net->node[3 + i % 12].addr;
+		answer_len = 0;
+		net_inject(net, 0, &path, captured, captured_len);
+		return_cookie(net, &path);
+		net_deliver(net, UINT32_MAX);
+		assert_true(stats(net, 0).negotiating <= 16 + (64 - 16) / 2);
+	}
+	assert_true(stats(net, 0).negotiating > 16);
+	assert_true(counter(net, 0, "puzzles_sent") > 4000);
+	assert_true(counter(net, 0, "puzzles_excused") > 0);
+	assert_int_equal(counter(net, 0, "puzzles_solved"), 0);
+	connect_spoke(net, 1);
+	assert_int_equal(stats(net, 0).active, 2);
+	assert_int_equal(counter(net, 0, "puzzles_solved"), 1);
+	assert_int_equal(counter(net, 1, "puzzles_worked"), 1);
+	net_acquire(net, 2, 0);
+	net_deliver(net, UINT32_MAX);
+	net_run(net, 60000);
+	net_acquire(net, 2, 0);
+	net_deliver(net, UINT32_MAX);
+	net_run(net, 60000);
+	assert_int_equal(stats(net, 0).active, 3);
+	assert_int_equal(stats(net, 0).negotiating, 0);
+	net_free(net);
+}
+
 static void flood_v1(void **state)
 {
 	(void)state;
@@ -395,6 +481,7 @@ int main(void)
 		cmocka_unit_test(flood_v2),
 		cmocka_unit_test(cookies_by_rate),
 		cmocka_unit_test(customers_in_a_flood),
+		cmocka_unit_test(bots_do_not_work),
 		cmocka_unit_test(flood_v1),
 		cmocka_unit_test(flood_v1_strangers),
 	};

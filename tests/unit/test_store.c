@@ -71,6 +71,8 @@ static const struct {
 	{"out of range", "\"type\": \"iana-if-type:softwareLoopback\"",
 		"\"type\": \"iana-if-type:softwareLoopback\", \"culvert-platform:mtu\": 70000",
 		"/ietf-interfaces:interfaces/interface[name='loopback0']/culvert-platform:mtu", "576..9216"},
+	{"too hard a puzzle", "\"culvert-ike:ike\": {", "\"culvert-ike:ike\": { \"puzzle-difficulty\": 25,",
+		"/culvert-ike:ike/puzzle-difficulty", "0..24"},
 	{"unknown algorithm", "\"aes128-gcm16\" }", "\"des\" }",
 		"/culvert-ipsec:ipsec/transform-set[name='gcm']/algorithm", "aes256-cbc-sha256-128"},
 	{"legacy algorithm", "\"aes128-gcm16\" }", "\"aes128-cbc-sha1-96\" }",
