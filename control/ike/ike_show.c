@@ -179,12 +179,13 @@ bool ike_sa_of_message(struct ike *ike, const uint8_t *data, size_t len, struct 
 {
 	if (len < IKE_HDR_LEN || (data[17] >> 4 != 1 && data[17] >> 4 != 2))
 		return false;
-	const uint8_t *spi_i = data, *spi_r = data + IKE_SPI_LEN;
+	uint8_t spi[2][IKE_SPI_LEN]; /* initiator's, responder's */
+	memcpy(spi, data, sizeof(spi));
 	const struct ike_version *v = data[17] >> 4 == 1 ? &ike_v1 : &ike_v2;
-	const struct ike_sa *sa = ike_sa_by_spi(ike, v, spi_i);
-	if (!sa || memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0)
-		sa = ike_sa_by_spi(ike, v, spi_r);
-	if (!sa || memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0)
+	const struct ike_sa *sa = ike_sa_by_spi(ike, v, spi[0]);
+	if (!sa || memcmp(sa->spi_i, spi[0], IKE_SPI_LEN) != 0)
+		sa = ike_sa_by_spi(ike, v, spi[1]);
+	if (!sa || memcmp(sa->spi_i, spi[0], IKE_SPI_LEN) != 0)
 		return false;
 	out->version = (uint8_t)v->major;
 	memcpy(out->spi, ike_sa_local_spi(sa), IKE_SPI_LEN);
