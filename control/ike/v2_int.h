@@ -266,14 +266,13 @@ static inline struct v2_child *v2_child_of(struct ike_child *c)
 {
 	return (struct v2_child *)c;
 }
-
-/* ---- v2_crypt.c ---- */
-
 /* A pair that the peer has made at our request and that is not installed here yet. */
 static inline bool v2_child_dangling(const struct ike_child *c)
 {
 	return c->p.initiator && c->p.spi_out && c->state < IKE_CHILD_ESTABLISHED;
 }
+
+/* ---- v2_crypt.c ---- */
 
 /* Lengths of the suite's keys into k. */
 void v2_key_lengths(const struct v2_suite *s, struct v2_keys *k);

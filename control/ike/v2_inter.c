@@ -18,18 +18,8 @@ struct v2_inter {
 	unsigned n;		       /* exchanges */
 	struct v2_keys before;	       /* those that protected the last exchange */
 	uint8_t auth[2][IKEC_PRF_MAX]; /* IntAuth_i and IntAuth_r so far */
-};
-
-struct inter_job {
-	struct ike_job j;
-	struct v2_answer *answer; /* responder */
-	enum ike_group group;
-	struct ikec_dh *dh; /* NULL: make one */
-	uint8_t peer[IKEC_DH_PUB_MAX];
-	size_t peer_len; /* 0: make the key pair only */
-	uint8_t shared[IKEC_DH_PUB_MAX];
-	size_t shared_len;
-	int err;
+	struct v2_ke *ke;	       /* work on the pool */
+	struct v2_answer *answer;      /* responder: waits for it */
 };
 
 bool v2_inter_wanted(const struct cfg_ike_profile *p)
@@ -49,8 +39,10 @@ void v2_inter_begin(struct v2_sa *sa)
 
 void v2_inter_fini(struct v2_sa *sa)
 {
-	if (sa->inter)
+	if (sa->inter) {
+		v2_ke_forget(&sa->inter->ke);
 		cv_secret_zero(sa->inter, sizeof(*sa->inter));
+	}
 	free(sa->inter);
 	sa->inter = NULL;
 }
@@ -127,45 +119,22 @@ size_t v2_inter_octets(const struct v2_sa *sa, uint8_t out[V2_INTER_OCTETS_MAX])
 
 /* ---- key exchanges ---- */
 
-static void inter_work(struct ike_job *j)
+/* The one that is due; see v2_ke_run(). */
+static void run(struct v2_sa *sa, struct ikec_dh *dh, struct v2_view peer, void (*then)(void *of, struct v2_ke *ke))
 {
-	struct inter_job *job = (struct inter_job *)j;
-	job->err = ikec_ke(job->group, &job->dh, job->peer, job->peer_len, job->shared, &job->shared_len);
-}
-
-static void run(struct v2_sa *sa, struct ikec_dh *dh, struct v2_view peer, struct v2_answer *answer,
-	void (*done)(struct ike_job *j))
-{
-	struct inter_job *job = calloc(1, sizeof(*job));
-	if (!job)
-		abort();
-	job->j.work = inter_work;
-	job->j.done = done;
-	job->answer = answer;
-	job->group = sa->suite.addke[sa->inter->done];
-	job->dh = dh;
-	if (peer.p)
-		memcpy(job->peer, peer.p, peer.len);
-	job->peer_len = peer.p ? peer.len : 0;
-	ike_job_run(sa->sa.ike, &sa->sa, &job->j);
-}
-
-static void job_fini(struct inter_job *job)
-{
-	ikec_dh_free(job->dh);
-	cv_secret_zero(job->shared, sizeof(job->shared));
+	v2_ke_run(sa, &sa->inter->ke, sa, sa->suite.addke[sa->inter->done], dh, peer, then);
 }
 
 /* The exchange is over: SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr), all keys anew (RFC 9370 2.2.2). */
-static int exchange_done(struct v2_sa *sa, const struct inter_job *job)
+static int exchange_done(struct v2_sa *sa, const struct v2_ke *ke)
 {
 	sa->inter->before = sa->keys;
 	sa->inter->n++;
-	if (!job)
+	if (!ke)
 		return 0;
 	sa->inter->done++;
-	return v2_derive(sa, job->shared, job->shared_len, sa->inter->before.d, sa->inter->before.d_len, sa->suite.prf,
-		V2_EMPTY);
+	return v2_derive(
+		sa, ke->shared, ke->shared_len, sa->inter->before.d, sa->inter->before.d_len, sa->suite.prf, V2_EMPTY);
 }
 
 /* The KE payload that is due. */
@@ -178,31 +147,29 @@ static bool right_ke(const struct v2_sa *sa, const struct v2_msg *m)
 
 /* ---- responder ---- */
 
-static void answer(struct v2_sa *sa, struct v2_answer *a, const struct inter_job *job)
+static void answer(struct v2_sa *sa, struct v2_answer *a, const struct v2_ke *ke)
 {
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
 	struct v2_hdr h;
 	v2_header(sa, &h, V2_IKE_INTERMEDIATE, a->msgid, true);
 	v2_resp_begin(sa, a, &e, buf);
-	if (job)
-		v2_enc_ke(&e, job->dh);
+	if (ke)
+		v2_enc_ke(&e, ke->dh);
 	if (note_own(sa, &h, &e) != 0)
 		e.bad = true;
 	v2_respond(sa, a, &e);
-	if (!sa->sa.dead && exchange_done(sa, job) != 0)
+	if (!sa->sa.dead && exchange_done(sa, ke) != 0)
 		ike_sa_destroy(&sa->sa, "cannot derive keys");
 }
 
-static void answer_done(struct ike_job *j)
+static void answer_shared(void *of, struct v2_ke *ke)
 {
-	struct inter_job *job = (struct inter_job *)j;
-	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
-	if (sa && job->err)
+	struct v2_sa *sa = of;
+	if (ke->err)
 		ike_sa_destroy(&sa->sa, "bad value from peer in an additional key exchange");
-	else if (sa)
-		answer(sa, job->answer, job);
-	job_fini(job);
+	else
+		answer(sa, sa->inter->answer, ke);
 }
 
 void v2_inter_request(struct v2_sa *sa, struct v2_msg *m)
@@ -213,7 +180,8 @@ void v2_inter_request(struct v2_sa *sa, struct v2_msg *m)
 		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
 		ike_sa_destroy(&sa->sa, "invalid IKE_INTERMEDIATE from peer");
 	} else if (due) {
-		run(sa, NULL, m->ke, m->answer, answer_done);
+		sa->inter->answer = m->answer;
+		run(sa, NULL, m->ke, answer_shared);
 	} else {
 		answer(sa, m->answer, NULL); /* for something that we do not know: nothing to say to it */
 	}
@@ -230,15 +198,13 @@ static void inter_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 		e->bad = true;
 }
 
-static void shared_done(struct ike_job *j)
+static void own_shared(void *of, struct v2_ke *ke)
 {
-	struct inter_job *job = (struct inter_job *)j;
-	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
-	if (sa && (job->err || exchange_done(sa, job) != 0))
+	struct v2_sa *sa = of;
+	if (ke->err || exchange_done(sa, ke) != 0)
 		ike_sa_destroy(&sa->sa, "bad value from peer in an additional key exchange");
-	else if (sa)
+	else
 		v2_inter_next(sa);
-	job_fini(job);
 }
 
 static void inter_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m)
@@ -252,7 +218,7 @@ static void inter_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 		ike_sa_destroy(&sa->sa, err ? v2_notify_name(err->type) : "invalid response from peer");
 		return;
 	}
-	run(sa, dh, m->ke, NULL, shared_done);
+	run(sa, dh, m->ke, own_shared);
 }
 
 static const struct v2_task_ops inter_task = {
@@ -262,21 +228,19 @@ static const struct v2_task_ops inter_task = {
 	.response = inter_response,
 };
 
-static void pair_done(struct ike_job *j)
+static void pair_made(void *of, struct v2_ke *ke)
 {
-	struct inter_job *job = (struct inter_job *)j;
-	struct v2_sa *sa = j->sa ? v2_of(j->sa) : NULL;
-	if (sa && job->err) {
+	struct v2_sa *sa = of;
+	if (ke->err) {
 		ike_sa_destroy(&sa->sa, "Diffie-Hellman group not available");
-	} else if (sa) {
-		struct v2_task *t = v2_task_new(&inter_task);
-		t->group = job->group;
-		t->dh = job->dh;
-		job->dh = NULL;
-		v2_task_keep(sa, t);
-		v2_task_send(sa, t);
+		return;
 	}
-	job_fini(job);
+	struct v2_task *t = v2_task_new(&inter_task);
+	t->group = ke->group;
+	t->dh = ke->dh;
+	ke->dh = NULL;
+	v2_task_keep(sa, t);
+	v2_task_send(sa, t);
 }
 
 void v2_inter_next(struct v2_sa *sa)
@@ -284,5 +248,5 @@ void v2_inter_next(struct v2_sa *sa)
 	if (v2_inter_complete(sa))
 		v2_auth_start(sa);
 	else
-		run(sa, NULL, (struct v2_view){0}, NULL, pair_done);
+		run(sa, NULL, V2_EMPTY, pair_made);
 }
