@@ -19,19 +19,27 @@ def matches(culvert, name):
     return {0: acl.get("implicit_deny", 0), **{line["sequence"]: line.get("matches", 0) for line in acl["lines"]}}
 
 
+def instead(config):
+    """A change of Tunnel's configuration: it is this one."""
+    def change(running):
+        running.clear()
+        running.update(config)
+    return change
+
+
+def example(name):
+    return json.loads((SOURCE / f"docs/examples/{name}.json").read_text())
+
+
 def outside_and_tunnel(lab):
     """IPSEC-T17, IKE-5, IPSEC-2: an inbound list without permits for IKE and ESP: no SA, and the filter counts. Then docs/examples/filter.json as
     written, and the SA comes up. VTI-5: the tunnel's lists see clear packets, in and out, while the outside list sees ESP."""
-    config = json.loads((SOURCE / "docs/examples/filter.json").read_text())
+    config = example("filter")
     closed = json.loads(json.dumps(config))
     for acl in closed["culvert-acl:access-lists"]["access-list"]:
         if acl["name"] == "outside":
             del acl["line"][:3]
-
-    def start_closed(running):
-        running.clear()
-        running.update(closed)
-    t = Tunnel(lab, change=start_closed)
+    t = Tunnel(lab, change=instead(closed))
     culvert = t.culvert
     wait_until(lambda: matches(culvert, "outside")[0] >= 2, 20, "answers of IKE to be denied")
     t.daemon.initiate(timeout=4, check=False)
@@ -85,10 +93,7 @@ def inspection(lab):
     """VTI-37, VTI-39, VTI-40: docs/examples/inspect.json as written. What a host behind the router begins through the tunnel is
     answered past the tunnel's inbound list, TCP, UDP, ping, fragments and ICMP errors; what the other end begins is not let in;
     what is forgotten is answered no more."""
-    def example(running):
-        running.clear()
-        running.update(json.loads((SOURCE / "docs/examples/inspect.json").read_text()))
-    t = Tunnel(lab, change=example).wait_line("up", 40)
+    t = Tunnel(lab, change=instead(example("inspect"))).wait_line("up", 40)
     culvert = t.culvert
     for ns in ("host-a", "host-b"):
         serve(lab, ns)
@@ -135,10 +140,7 @@ def translation(lab):
     with an address of the pool, and what answers it passes the outside list; new connections from outside do not, except
     to the port that a static entry and a line of the list let in. ESP and IKE are not translated, ping of the router works, ICMP errors
     find the host that they are for."""
-    def example(running):
-        running.clear()
-        running.update(json.loads((SOURCE / "docs/examples/nat.json").read_text()))
-    t = Tunnel(lab, change=example).wait_line("up", 40)
+    t = Tunnel(lab, change=instead(example("nat"))).wait_line("up", 40)
     culvert = t.culvert
     internet(lab, t.site)
     serve(lab, "host-b")
