@@ -87,15 +87,8 @@ static void message_1(struct v1_sa *v, struct v1_dh *d)
 {
 	struct v1_out o;
 	uint8_t id[V1_ID_HEAD + IKE_ID_MAX];
-	v->mm->busy = false;
-	if (d->err) {
-		v1_fail(v, "Diffie-Hellman failed");
+	if (!v1_begin_ke(v, d))
 		return;
-	}
-	v->mm->dh = d->dh;
-	d->dh = NULL;
-	v1_own_ke(&v->mm->ke_i, v->mm->dh);
-	v1_nonce_new(&v->mm->ni);
 	v1_begin(v, &o, V1_EX_AGGRESSIVE, 0, 0);
 	if (!v1_offer(v, &o, v->group)) {
 		v1_fail(v, "no policy for aggressive mode");

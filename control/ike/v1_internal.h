@@ -379,10 +379,11 @@ void v1_mm_free(struct v1_sa *v);
 bool v1_keep_sai(struct v1_mm *mm, const uint8_t *p, size_t len);
 /* The whole SA payload of an initiator, kept for the hashes. */
 bool v1_offer(struct v1_sa *v, struct v1_out *o, enum ike_group group);
-void v1_own_ke(struct v1_ke *ke, const struct ikec_dh *dh);
 void v1_nonce_new(struct v1_buf *nonce);
 /* Write KE and nonce; read those of the peer. */
 void v1_put_ke(struct v1_out *o, const struct v1_ke *ke, const struct v1_buf *nonce);
+/* Initiator: our key pair is there: its public value, and a nonce. False: the SA has failed. */
+bool v1_begin_ke(struct v1_sa *v, struct v1_dh *d);
 /* The answer to the peer's public value is there: ours, and a nonce. False: the peer's was bad, the SA has failed. */
 bool v1_answer_ke(struct v1_sa *v, const struct v1_dh *d, struct v1_ke *ke, struct v1_buf *nonce);
 bool v1_take_ke(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struct v1_buf *nonce);

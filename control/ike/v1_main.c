@@ -95,15 +95,8 @@ static bool take_exchange(struct v1_sa *v, const struct v1_msg *m, struct v1_ke 
 static void message_3(struct v1_sa *v, struct v1_dh *d)
 {
 	struct v1_out o;
-	v->mm->busy = false;
-	if (d->err) {
-		v1_fail(v, "Diffie-Hellman failed");
+	if (!v1_begin_ke(v, d))
 		return;
-	}
-	v->mm->dh = d->dh;
-	d->dh = NULL;
-	v1_own_ke(&v->mm->ke_i, v->mm->dh);
-	v1_nonce_new(&v->mm->ni);
 	if (!put_exchange(v, &o, &v->mm->ke_i, &v->mm->ni))
 		return;
 	v->sa.state = V1_MM_SA_SETUP;

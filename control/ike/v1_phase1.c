@@ -54,7 +54,7 @@ struct v1_sa *v1_sa_new(struct ike *ike, const struct cfg_map_entry *entry, cons
 	return v;
 }
 
-void v1_own_ke(struct v1_ke *ke, const struct ikec_dh *dh)
+static void own_ke(struct v1_ke *ke, const struct ikec_dh *dh)
 {
 	ke->len = (uint16_t)ikec_group_pub_len(ikec_dh_group(dh));
 	memcpy(ke->p, ikec_dh_pub(dh), ke->len);
@@ -85,6 +85,20 @@ bool v1_take_ke(struct v1_sa *v, const struct v1_msg *m, struct v1_ke *ke, struc
 	return true;
 }
 
+bool v1_begin_ke(struct v1_sa *v, struct v1_dh *d)
+{
+	v->mm->busy = false;
+	if (d->err) {
+		v1_fail(v, "Diffie-Hellman failed");
+		return false;
+	}
+	v->mm->dh = d->dh;
+	d->dh = NULL;
+	own_ke(&v->mm->ke_i, v->mm->dh);
+	v1_nonce_new(&v->mm->ni);
+	return true;
+}
+
 bool v1_answer_ke(struct v1_sa *v, const struct v1_dh *d, struct v1_ke *ke, struct v1_buf *nonce)
 {
 	v->mm->busy = false;
@@ -92,7 +106,7 @@ bool v1_answer_ke(struct v1_sa *v, const struct v1_dh *d, struct v1_ke *ke, stru
 		v1_fail(v, "invalid Diffie-Hellman value from peer");
 		return false;
 	}
-	v1_own_ke(ke, d->dh);
+	own_ke(ke, d->dh);
 	v1_nonce_new(nonce);
 	return true;
 }

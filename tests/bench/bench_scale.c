@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "../unit/ike_net.h"
+#include "../unit/ike_proposals.h"
 #include "cv_chan.h"
 #include "udp.h"
 
@@ -123,7 +124,7 @@ static void configuration(FILE *f, unsigned n, unsigned limit)
 static void tweak(struct cv_config *c, unsigned node)
 {
 	(void)node;
-	ike_net_bench_proposal(c);
+	(void)ike_proposal_lean(c);
 	c->ike_profile->lifetime_s = IKE_LIFE_S;
 	c->ipsec_lifetime_s = 86400; /* no pair comes to its end when the clock jumps */
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../unit/ike_net.h"
+#include "../unit/ike_proposals.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -78,24 +79,7 @@ static void layered(struct cv_config *c, unsigned node)
 	struct cfg_ike_profile *p = c->ike_profile;
 	c->puzzle_threshold = node ? CFG_PUZZLE_NEVER : 0;
 	c->puzzle_difficulty = 2;
-	struct cfg_ike_proposal *o = c->ike_proposal = config_alloc(c, 3, sizeof(*o)); /* and the built-in ones */
-	c->n_ike_proposal = 1;
-	p->proposal = config_alloc(c, 1, sizeof(*p->proposal));
-	o->name = p->proposal[p->n_proposal++] = "layered";
-	o->encr = config_alloc(c, 1, sizeof(*o->encr));
-	o->encr[o->n_encr++] = (struct cfg_ike_encr){.encr = IKE_ENCR_AES_GCM16, .key_bits = 128};
-	o->prf = config_alloc(c, 1, sizeof(*o->prf));
-	o->prf[o->n_prf++] = IKE_PRF_HMAC_SHA256;
-	o->group = config_alloc(c, 1, sizeof(*o->group));
-	o->group[o->n_group++] = IKE_GROUP_CURVE25519;
-	o->addke = config_alloc(c, 2, sizeof(*o->addke));
-	o->addke[o->n_addke++] = IKE_GROUP_ECP256;
-	o->addke[o->n_addke++] = IKE_GROUP_CURVE448;
-	for (unsigned i = 0; i < c->map->n_entry; i++) {
-		c->map->entry[i].pfs = IKE_GROUP_CURVE25519;
-		c->map->entry[i].addke = o->addke;
-		c->map->entry[i].n_addke = o->n_addke;
-	}
+	ike_proposal_three_exchanges(c);
 	c->ppk = config_alloc(c, 1, sizeof(*c->ppk));
 	c->n_ppk = 1;
 	c->ppk->id = node ? "spoke" : "hub"; /* unknown to the other: NO_PPK_AUTH is looked at */

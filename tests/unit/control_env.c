@@ -210,7 +210,7 @@ struct cv_config *side(int n)
 	return c;
 }
 
-static void start_with(struct fixture *f, struct cv_config *left, struct cv_config *right)
+void start_with(struct fixture *f, struct cv_config *left, struct cv_config *right)
 {
 	struct cv_config *config[] = {left, right};
 

@@ -57,7 +57,9 @@ bool in_force(struct fixture *f, struct router *r);
 void start_with_gateway(struct fixture *f, struct router *r);
 /* Configuration of router n of two that have a tunnel with each other; not resolved. */
 struct cv_config *side(int n);
-/* Two routers with a side each, connected; no tunnel yet. */
+/* Two routers, connected, with these configurations, made from side(); no tunnel yet. */
+void start_with(struct fixture *f, struct cv_config *left, struct cv_config *right);
+/* The same with a side each, unchanged. */
 void start_both(struct fixture *f);
 /* A packet that needs an SA. */
 void trigger(struct router *r);

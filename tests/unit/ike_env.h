@@ -10,7 +10,5 @@ extern struct pair *p; /* freed by teardown */
 int teardown(void **state);
 /* Traffic of host 0 brings up one pair of SAs within a second. */
 void bring_up(void);
-/* Two additional key exchanges (RFC 9370) for the IKE SA, the children beside the first, and the rekeys of both. */
-void three_exchanges(struct cv_config *c);
 
 #endif

@@ -417,24 +417,3 @@ void net_inject(struct net *net, unsigned i, const struct ike_path *path, const 
 {
 	ike_input(net->node[i].ike, path, path->lport == 4500, data, len);
 }
-
-void ike_net_bench_proposal(struct cv_config *c)
-{
-	struct cfg_ike_proposal *p = config_alloc(c, 1, sizeof(*p));
-	c->ike_proposal = p;
-	c->n_ike_proposal = 1;
-	p->name = "bench";
-	p->encr = config_alloc(c, 1, sizeof(*p->encr));
-	p->encr[0].encr = IKE_ENCR_AES_GCM16;
-	p->encr[0].key_bits = 128;
-	p->n_encr = 1;
-	p->prf = config_alloc(c, 1, sizeof(*p->prf));
-	p->prf[0] = IKE_PRF_HMAC_SHA256;
-	p->n_prf = 1;
-	p->group = config_alloc(c, 1, sizeof(*p->group));
-	p->group[0] = IKE_GROUP_CURVE25519;
-	p->n_group = 1;
-	c->ike_profile->proposal = config_alloc(c, 1, sizeof(*c->ike_profile->proposal));
-	c->ike_profile->proposal[0] = "bench";
-	c->ike_profile->n_proposal = 1;
-}

@@ -54,8 +54,6 @@ struct net {
 	void *arg;
 };
 
-/* The one IKEv2 proposal of benchmarks: AES-GCM-128, HMAC-SHA2-256, Curve25519. c is not resolved yet. */
-void ike_net_bench_proposal(struct cv_config *c);
 /* n nodes; tweak (may be NULL) changes the configuration of a node before it is resolved. */
 struct net *net_new(unsigned n, enum cfg_ike_version version, void (*tweak)(struct cv_config *c, unsigned node));
 void net_free(struct net *net);

@@ -8,6 +8,7 @@
 #include <rte_udp.h>
 
 #include "fib.h"
+#include "unhex.h"
 
 struct esp_vector {
 	struct algo_suite suite;
@@ -18,16 +19,6 @@ struct esp_vector {
 };
 #include "esp_vectors.h"
 #define N_VECTORS (sizeof(esp_vectors) / sizeof(esp_vectors[0]))
-
-static size_t unhex(const char *s, uint8_t *out)
-{
-	size_t n = 0;
-	for (; s[0] && s[1]; s += 2) {
-		char two[3] = {s[0], s[1], 0};
-		out[n++] = (uint8_t)strtoul(two, NULL, 16);
-	}
-	return n;
-}
 
 static void vector_sa(const struct esp_vector *v, enum cv_sa_dir dir, struct cv_sa *sa)
 {

@@ -15,6 +15,7 @@
 #include "v2_int.h"
 
 #include "ike_env.h"
+#include "ike_proposals.h"
 
 #define FOLLOWUP 44
 
@@ -31,7 +32,7 @@ static bool watch(struct pair *q, int from, unsigned n, const uint8_t *data, siz
 static void both(struct cv_config *c, int host)
 {
 	(void)host;
-	three_exchanges(c);
+	ike_proposal_three_exchanges(c);
 }
 
 static void start(void (*tweak)(struct cv_config *c, int host))
@@ -140,7 +141,7 @@ static void rekeys(void **state)
 
 static void only_left(struct cv_config *c, int host)
 {
-	three_exchanges(c);
+	ike_proposal_three_exchanges(c);
 	if (host) {
 		c->map->entry->pfs = IKE_GROUP_NONE;
 		c->map->entry->n_addke = 0;

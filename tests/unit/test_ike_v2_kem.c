@@ -12,13 +12,14 @@
 #include <string.h>
 
 #include "ike_env.h"
+#include "ike_proposals.h"
 #include "ikecrypto.h"
 #include "kem_provider.h"
 
 static void with_kem(struct cv_config *c, int host)
 {
 	(void)host;
-	three_exchanges(c);
+	ike_proposal_three_exchanges(c);
 	c->ike_proposal->addke[1] = IKE_GROUP_MLKEM768;
 	c->map->entry->addke[0] = IKE_GROUP_MLKEM768;
 }

@@ -15,6 +15,7 @@
 #include "cv_addr.h"
 #include "ike_internal.h"
 #include "ike_env.h"
+#include "ike_proposals.h"
 
 /*
  * The whole suite runs three times, by its argument: the second time ("asynchronous") public-key work and the dataplane
@@ -31,7 +32,7 @@ static void with_window(struct cv_config *c, int host)
 	if (further)
 		further(c, host);
 	if (followups)
-		three_exchanges(c);
+		ike_proposal_three_exchanges(c);
 	c->ike_profile->window_size = window;
 }
 

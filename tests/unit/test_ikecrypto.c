@@ -10,20 +10,7 @@
 #include <cmocka.h>
 
 #include "ikecrypto.h"
-
-static size_t unhex(const char *s, uint8_t *out)
-{
-	size_t n = 0;
-	unsigned v;
-	for (; *s; s++) {
-		if (*s == ' ')
-			continue;
-		assert_int_equal(sscanf(s, "%2x", &v), 1);
-		out[n++] = (uint8_t)v;
-		s++;
-	}
-	return n;
-}
+#include "unhex.h"
 
 static void expect_hex(const uint8_t *got, const char *hex)
 {

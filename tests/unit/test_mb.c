@@ -13,20 +13,10 @@
 #include <openssl/provider.h>
 
 #include "provider.h"
+#include "unhex.h"
 
 static const struct crypto_provider *mb;
 static struct crypto_ctx *ctx;
-
-static size_t unhex(const char *s, uint8_t *out)
-{
-	size_t n = 0;
-	for (; s[0] && s[1]; s += 2) {
-		unsigned v = 0;
-		assert_int_equal(sscanf(s, "%2x", &v), 1);
-		out[n++] = (uint8_t)v;
-	}
-	return n;
-}
 
 static int session(struct algo_suite s, bool encrypt, const uint8_t *key, size_t len, struct crypto_session **out)
 {

@@ -8,6 +8,7 @@
 #include <rte_udp.h>
 
 #include "iphdr.h"
+#include "unhex.h"
 
 struct mode_vector {
 	uint8_t ipproto, encr, integ, mode;
@@ -18,16 +19,6 @@ struct mode_vector {
 };
 #include "mode_vectors.h"
 #define N_VECTORS (sizeof(mode_vectors) / sizeof(mode_vectors[0]))
-
-static size_t unhex(const char *s, uint8_t *out)
-{
-	size_t n = 0;
-	for (; s[0] && s[1]; s += 2) {
-		char two[3] = {s[0], s[1], 0};
-		out[n++] = (uint8_t)strtoul(two, NULL, 16);
-	}
-	return n;
-}
 
 /* Like the input stage: header checks first, which say where ESP or AH is. */
 static struct rte_mbuf *in(struct rte_mbuf *m)

@@ -121,19 +121,6 @@ static struct cv_config *named(bool second)
 	return c;
 }
 
-static void start_named(struct fixture *f, struct cv_config *left)
-{
-	struct cv_config *config[] = {left, side(1)};
-
-	for (int i = 0; i < 2; i++) {
-		f->r[i].dp = fakedp_new(f->r[i].sock);
-		router_start(f, &f->r[i]);
-		assert_string_equal(apply(f, &f->r[i], config[i]), "");
-		WAIT(f, in_force(f, &f->r[i]));
-	}
-	fakedp_connect(f->r[0].dp, f->r[1].dp);
-}
-
 /* A text of the entry in show crypto map: of itself, or of its name. "" = it is not there. */
 static const char *shown(struct fixture *f, const char *key, bool of_name)
 {
@@ -168,7 +155,7 @@ static void tunnel_to_a_name(void **state)
 	dns.address[0] = "192.0.2.1"; /* our own */
 	dns.address[1] = "192.0.2.2";
 	dns.address[2] = "192.0.2.99";
-	start_named(f, named(false));
+	start_with(f, named(false), side(1));
 	WAIT(f, is_at(f, "192.0.2.2"));
 	assert_string_equal(shown(f, "name", true), NAME);
 	tunnel(f);
@@ -186,7 +173,7 @@ static void key_of_the_name(void **state)
 	dns.address[0] = "192.0.2.2";
 	left->keyring[0].psk[0].peer = (struct cv_prefix){0};
 	left->keyring[0].psk[0].hostname = NAME;
-	start_named(f, left);
+	start_with(f, left, side(1));
 	WAIT(f, is_at(f, "192.0.2.2"));
 	tunnel(f);
 }
@@ -198,7 +185,7 @@ static void name_that_does_not_exist(void **state)
 	struct fixture *f = *state;
 	json_t *answer, *s;
 
-	start_named(f, named(false));
+	start_with(f, named(false), side(1));
 	WAIT(f, dns.asked);
 	WAIT(f, *shown(f, "error", true));
 	trigger(&f->r[0]);
@@ -224,7 +211,7 @@ static void other_peer_meanwhile(void **state)
 	char err[CFG_ERR_MAX];
 
 	left->map[0].entry[0].default_peer = left->map[0].entry[0].idle_to_default = true;
-	start_named(f, left);
+	start_with(f, left, side(1));
 	WAIT(f, *shown(f, "error", true));
 	tunnel(f);
 	assert_string_equal(shown(f, "current_peer", false), "192.0.2.2");
@@ -245,7 +232,7 @@ static void peer_that_moves(void **state)
 	uint64_t until;
 
 	dns.address[0] = "192.0.2.2";
-	start_named(f, named(false));
+	start_with(f, named(false), side(1));
 	WAIT(f, is_at(f, "192.0.2.2"));
 	tunnel(f);
 	dns.address[0] = "192.0.2.77";
@@ -266,7 +253,7 @@ static void silent_server(void **state)
 	struct fixture *f = *state;
 
 	dns.silent = true;
-	start_named(f, named(true));
+	start_with(f, named(true), side(1));
 	tunnel(f);
 	assert_string_equal(apply(f, &f->r[0], side(0)), ""); /* the name is gone, its question still open */
 	assert_int_equal(state_of(&f->r[0]).sas, 2);
