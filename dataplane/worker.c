@@ -15,6 +15,9 @@
 #include "qos.h"
 #include "tx.h"
 
+/* Packets taken from a queue before they are worked on: what more of them need (headers, flow, SA, counters) does not
+ * stay in the first cache, with fewer the lanes of a multi-buffer cipher stay empty (docs/benchmarks.md). */
+#define RX_VEC (2u * DP_BURST)
 #define IDLE_ROUNDS 300u   /* empty rounds before an adaptive worker naps */
 #define NAP_NS 50000	   /* short enough that 512 descriptors hold what arrives meanwhile at 10 Mpps */
 #define INACTIVE_NS 500000 /* a worker that is switched off looks this often whether it is wanted */
@@ -29,21 +32,21 @@ static void nap(long ns)
 	(void)nanosleep(&ts, NULL);
 }
 
-/* One queue, up to a whole vector as long as bursts come full. */
+/* One queue, up to RX_VEC as long as bursts come full. */
 static uint32_t rx_vector(const struct worker_rxq *q, struct rte_mbuf **pkts)
 {
 	uint32_t n = 0, got;
 	do {
 		got = rte_eth_rx_burst(q->eth, q->queue, pkts + n, DP_BURST);
 		n += got;
-	} while (got == DP_BURST && n + DP_BURST <= DP_VEC);
+	} while (got == DP_BURST && n < RX_VEC);
 	return n;
 }
 
 static uint32_t poll_rx(struct worker *w)
 {
 	const struct worker_rxqs *rxqs = __atomic_load_n(&w->rxqs, __ATOMIC_ACQUIRE);
-	struct rte_mbuf *pkts[DP_VEC];
+	struct rte_mbuf *pkts[RX_VEC];
 	uint32_t total = 0;
 	if (unlikely(rxqs == NULL))
 		return 0;
