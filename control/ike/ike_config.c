@@ -152,6 +152,19 @@ static void reqs_after(struct ike *ike)
 	}
 }
 
+/* Do the IKEv2 profiles that entries have differ in how their peers prove themselves? */
+static bool mixed_auth(const struct cv_config *cfg)
+{
+	unsigned kinds = 0;
+	for (unsigned m = 0; m < cfg->n_map; m++)
+		for (unsigned i = 0; i < cfg->map[m].n_entry; i++) {
+			const struct cfg_ike_profile *p = cfg->map[m].entry[i].profile_ref;
+			if (p && p->version == CFG_IKEV2)
+				kinds |= 1u << p->remote_auth;
+		}
+	return kinds & (kinds - 1);
+}
+
 void ike_set_config(struct ike *ike, struct cv_config *cfg)
 {
 	struct cv_config *old = ike->cfg;
@@ -173,6 +186,7 @@ void ike_set_config(struct ike *ike, struct cv_config *cfg)
 	}
 	ike_leave(ike);
 	ike_cac_config(ike);
+	ike->mixed_auth = mixed_auth(cfg);
 	ike_peers_config(ike);
 	ike_learned_free(ike);
 	if (old)

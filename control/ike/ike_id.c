@@ -88,18 +88,21 @@ int ike_id_own(const struct cv_config *cfg, const struct cfg_ike_profile *p, con
 }
 
 void ike_tp_choose(struct pki_tp **own, const struct cfg_ike_profile *p, unsigned keys,
-	bool (*asked)(const void *msg, const struct pki_tp *tp), const void *msg)
+	unsigned (*rank)(const void *of, const struct pki_tp *tp), const void *of)
 {
-	struct pki_tp *first = NULL, *wanted = NULL;
-	for (unsigned i = 0; i < p->n_trust_point && !wanted; i++) {
+	struct pki_tp *best = NULL;
+	unsigned best_rank = 0;
+	for (unsigned i = 0; i < p->n_trust_point; i++) {
 		if (!(keys & 1u << pki_tp_key(p->trust[i])))
 			continue;
-		first = first ? first : p->trust[i];
-		wanted = asked(msg, p->trust[i]) ? p->trust[i] : NULL;
+		unsigned r = rank(of, p->trust[i]);
+		if (!best || r > best_rank) {
+			best = p->trust[i];
+			best_rank = r;
+		}
 	}
-	wanted = wanted ? wanted : first;
 	pki_tp_unref(*own);
-	*own = wanted ? pki_tp_ref(wanted) : NULL;
+	*own = best ? pki_tp_ref(best) : NULL;
 }
 
 bool ike_id_addr(const struct ike_id *id, struct cv_addr *a)

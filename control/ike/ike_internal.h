@@ -159,6 +159,7 @@ struct ike {
 	uint64_t v1_refused_ms;	     /* when a refusal was last logged */
 	struct ike_pool *pools;	     /* v1_modecfg.c */
 	struct v1_lore *lore;	     /* v1_learn.c */
+	bool mixed_auth;	     /* IKEv2 profiles differ in how their peers prove themselves (v2_methods.c) */
 	struct ike_current *current; /* sorted; ike_peers.c */
 	unsigned n_current;
 	uint64_t next_sa_id;
@@ -468,13 +469,13 @@ void ike_id_local(
 int ike_id_own(const struct cv_config *cfg, const struct cfg_ike_profile *p, const struct cv_addr *local,
 	const struct pki_tp *signs, struct ike_id *out);
 /*
- * The trust point of the profile whose certificate we show: the first of a wanted kind whose CA the peer has asked for,
- * else the first of a wanted kind, for a peer that names none of our CAs may still know the one we have.
- * keys: 1 << enum pki_key of the kinds wanted. asked(msg, tp): does the message request a certificate of tp's CA?
+ * The trust point of the profile whose certificate we show: of those of a wanted kind the first of the highest rank, be
+ * that 0, for a peer that names none of our CAs may still know the one we have.
+ * keys: 1 << enum pki_key of the kinds wanted. rank(of, tp): how well does it suit what the peer has asked for?
  * *own loses its reference and gets one to the choice; NULL = none.
  */
 void ike_tp_choose(struct pki_tp **own, const struct cfg_ike_profile *p, unsigned keys,
-	bool (*asked)(const void *msg, const struct pki_tp *tp), const void *msg);
+	unsigned (*rank)(const void *of, const struct pki_tp *tp), const void *of);
 /* Does the identity of a peer in this front VRF fit one of the profile's match statements (VRF-25, 27)? False when it
  * has none. */
 bool ike_id_matches(const struct cfg_ike_profile *p, uint32_t fvrf, const struct ike_id *id);

@@ -108,15 +108,15 @@ void v1_put_certreq(const struct v1_sa *v, struct v1_out *o)
 		}
 }
 
-static bool asked_for(const void *msg, const struct pki_tp *tp)
+static unsigned asked_for(const void *msg, const struct pki_tp *tp)
 {
 	const struct v1_msg *m = msg;
 	const struct v1_payload *r;
 	for (unsigned i = 0; m && (r = v1_find(m, V1_PL_CERT_REQ, i)); i++)
 		if (r->body.p[0] == CERT_X509 &&
 			pki_tp_issued_by_name(tp, (struct pki_blob){r->body.p + 1, r->body.len - 1}))
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m)

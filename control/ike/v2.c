@@ -83,6 +83,8 @@ static void setup_free(struct v2_sa *sa)
 	v2_buf_free(&s->init_req);
 	v2_buf_free(&s->init_resp);
 	v2_buf_free(&s->own_auth);
+	v2_buf_free(&s->peer_cas);
+	v2_buf_free(&s->peer_methods);
 	v2_ppk_fini(sa);
 	pki_tp_unref(s->own_tp);
 	cv_secret_zero(&s->proof, sizeof(s->proof));

@@ -71,6 +71,7 @@ static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	v2_certreq_of(sa->sa.profile, &ids);
 	v2_enc_certreq(e, &ids);
 	v2_buf_free(&ids);
+	v2_enc_methods_auth(e, sa);
 	if (first_contact(sa))
 		v2_enc_notify(e, V2_N_INITIAL_CONTACT, NULL, 0);
 	if (enc_own_auth(sa, e) != 0) {

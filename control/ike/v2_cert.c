@@ -54,21 +54,28 @@ void v2_enc_certreq(struct v2_enc *e, const struct v2_buf *ids)
 	v2_enc_end(e);
 }
 
-/* Has the peer asked for a certificate of this trust point's CA? */
-static bool asked_for(const void *msg, const struct pki_tp *tp)
+/*
+ * How good is it to show the certificate of tp: one whose signature the peer has announced to understand (RFC 9593)
+ * before one whose CA it has asked for.
+ */
+static unsigned rank(const void *of, const struct pki_tp *tp)
 {
-	const struct v2_msg *m = msg;
-	for (unsigned i = 0; i < m->n_certreq; i++)
-		for (size_t k = 0; k + PKI_KEYID_LEN <= m->certreq[i].len; k += PKI_KEYID_LEN)
-			if (pki_tp_issued_by(tp, m->certreq[i].p + k))
-				return true;
-	return false;
+	const struct v2_sa *sa = of;
+	const struct v2_buf *cas = &sa->setup->peer_cas;
+	bool asked = false;
+	for (size_t k = 0; k < cas->len && !asked; k += PKI_KEYID_LEN)
+		asked = pki_tp_issued_by(tp, cas->p + k);
+	return 2u * v2_method_announced(sa, tp) + asked;
 }
 
 void v2_choose_cert(struct v2_sa *sa, const struct v2_msg *m)
 {
+	v2_take_certreqs(sa, m);
+	v2_take_methods(sa, m);
 	if (sa->sa.profile->local_auth == CFG_METHOD_SIGNATURE)
-		ike_tp_choose(&sa->setup->own_tp, sa->sa.profile, ~(1u << PKI_KEY_NONE), asked_for, m);
+		ike_tp_choose(&sa->setup->own_tp, sa->sa.profile, ~(1u << PKI_KEY_NONE), rank, sa);
+	else if (v2_methods_lack_psk(sa))
+		cv_notice("ike", "the peer does not announce that it takes preshared keys, which the profile has");
 }
 
 int v2_id_local(struct v2_sa *sa)
@@ -88,77 +95,26 @@ void v2_enc_certs(struct v2_enc *e, const struct v2_sa *sa)
 	}
 }
 
-/* ---- how to sign ---- */
+/* ---- how the peer has signed ---- */
 
-struct how {
-	uint8_t method;
-	enum pki_scheme scheme;
-	enum pki_hash hash;
-};
-
-static bool peer_hash(const struct v2_sa *sa, enum pki_hash h)
-{
-	return sa->setup->peer_hashes & (1u << h);
-}
-
-/* The hash that suits the key, else another one that the peer takes as well; 0 = none. */
-static enum pki_hash common_hash(const struct v2_sa *sa, enum pki_hash best)
-{
-	static const enum pki_hash all[] = {PKI_HASH_SHA256, PKI_HASH_SHA384, PKI_HASH_SHA512};
-	if (peer_hash(sa, best))
-		return best;
-	for (unsigned i = 0; i < 3; i++)
-		if (peer_hash(sa, all[i]))
-			return all[i];
-	return 0;
-}
-
-/* RFC 7427 when the peer has told its hashes (RFC 8247: RSA then with PSS), else the methods of RFC 7296 and 4754. */
-static bool choose_how(const struct v2_sa *sa, enum pki_key key, struct how *out)
-{
-	static const struct {
-		enum pki_key key;
-		struct how classic;
-		enum pki_scheme scheme; /* with RFC 7427 */
-		enum pki_hash best;
-	} map[] = {
-		{PKI_KEY_RSA, {V2_AUTH_RSA, PKI_RSA_PKCS1, PKI_HASH_SHA1}, PKI_RSA_PSS, PKI_HASH_SHA256},
-		{PKI_KEY_EC256, {V2_AUTH_ECDSA256, PKI_ECDSA_CONCAT, PKI_HASH_SHA256}, PKI_ECDSA, PKI_HASH_SHA256},
-		{PKI_KEY_EC384, {V2_AUTH_ECDSA384, PKI_ECDSA_CONCAT, PKI_HASH_SHA384}, PKI_ECDSA, PKI_HASH_SHA384},
-		{PKI_KEY_EC521, {V2_AUTH_ECDSA521, PKI_ECDSA_CONCAT, PKI_HASH_SHA512}, PKI_ECDSA, PKI_HASH_SHA512},
-		{PKI_KEY_ED25519, {0, 0, 0}, PKI_EDDSA, PKI_HASH_IDENTITY},
-		{PKI_KEY_ED448, {0, 0, 0}, PKI_EDDSA, PKI_HASH_IDENTITY},
-	};
-	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
-		if (map[i].key != key)
-			continue;
-		enum pki_hash hash = map[i].scheme != PKI_EDDSA	  ? common_hash(sa, map[i].best)
-				     : peer_hash(sa, map[i].best) ? map[i].best
-								  : 0;
-		*out = hash ? (struct how){V2_AUTH_DIGITAL, map[i].scheme, hash} : map[i].classic;
-		return out->method != 0;
-	}
-	return false;
-}
-
-/* How the peer has signed: what its AUTH payload says, held against what we have offered. */
-static bool how_signed(const struct v2_sa *sa, const struct v2_msg *m, struct how *out, struct v2_view *sig)
+/* What its AUTH payload says, held against what we have offered. */
+static bool how_signed(const struct v2_sa *sa, const struct v2_msg *m, struct v2_how *out, struct v2_view *sig)
 {
 	*sig = m->auth;
 	out->method = m->auth_method;
 	switch (m->auth_method) {
 	case V2_AUTH_RSA:
 		/* SHA-1: only from a peer that knows nothing better */
-		*out = (struct how){V2_AUTH_RSA, PKI_RSA_PKCS1, PKI_HASH_SHA1};
+		*out = (struct v2_how){V2_AUTH_RSA, PKI_RSA_PKCS1, PKI_HASH_SHA1, PKI_KEY_RSA};
 		return !sa->setup->peer_hashes;
 	case V2_AUTH_ECDSA256:
-		*out = (struct how){V2_AUTH_ECDSA256, PKI_ECDSA_CONCAT, PKI_HASH_SHA256};
+		*out = (struct v2_how){V2_AUTH_ECDSA256, PKI_ECDSA_CONCAT, PKI_HASH_SHA256, PKI_KEY_EC256};
 		return true;
 	case V2_AUTH_ECDSA384:
-		*out = (struct how){V2_AUTH_ECDSA384, PKI_ECDSA_CONCAT, PKI_HASH_SHA384};
+		*out = (struct v2_how){V2_AUTH_ECDSA384, PKI_ECDSA_CONCAT, PKI_HASH_SHA384, PKI_KEY_EC384};
 		return true;
 	case V2_AUTH_ECDSA521:
-		*out = (struct how){V2_AUTH_ECDSA521, PKI_ECDSA_CONCAT, PKI_HASH_SHA512};
+		*out = (struct v2_how){V2_AUTH_ECDSA521, PKI_ECDSA_CONCAT, PKI_HASH_SHA512, PKI_KEY_EC521};
 		return true;
 	case V2_AUTH_DIGITAL:
 		break;
@@ -187,14 +143,14 @@ struct cert_job {
 	bool verify, sign;
 	struct pki_tp *trust[TRUST_MAX];
 	unsigned n_trust;
-	struct how theirs;
+	struct v2_how theirs;
 	struct v2_view sig;
 	struct ike_id id;
 	struct v2_buf octets; /* what the peer has signed */
 	struct pki_peer *peer;
 	/* ours */
 	struct pki_tp *own;
-	struct how how;
+	struct v2_how how;
 	struct v2_buf own_octets, own_octets_no_ppk; /* the second only with an optional post-quantum key */
 	uint8_t own_sig[1 + 255 + PKI_SIG_MAX], own_sig_no_ppk[1 + 255 + PKI_SIG_MAX];
 	size_t own_len, own_len_no_ppk;
@@ -298,7 +254,7 @@ static const char *prepare_sign(struct v2_sa *sa, struct cert_job *job)
 	uint8_t body[4 + IKE_ID_MAX];
 	if (!sa->setup->own_tp)
 		return "no certificate of our own";
-	if (!choose_how(sa, pki_tp_key(sa->setup->own_tp), &job->how))
+	if (!v2_method_choose(sa, sa->setup->own_tp, &job->how))
 		return "the peer takes no signature of our key";
 	if (v2_auth_octets(sa, sa->sa.initiator, body, v2_id_body(&sa->setup->id_local, body), &job->own_octets) != 0)
 		return "cannot compute what we sign";

@@ -136,6 +136,7 @@ static void send_init_response(struct v2_sa *sa, const struct init_job *job)
 		v2_enc_notify(&e, V2_N_USE_PPK, NULL, 0);
 	if (sa->inter)
 		v2_enc_notify(&e, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL, 0);
+	v2_enc_methods_init(&e, sa);
 	if (v2_enc_finish(&e) != 0) {
 		ike_sa_destroy(&sa->sa, "cannot build a response");
 		return;
@@ -225,6 +226,7 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	sa->setup->use_ppk = v2_ppk_announced(p, m);
 	if (v2_inter_wanted(p) && v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED))
 		v2_inter_begin(sa);
+	v2_methods_begin(sa, p);
 	job->j.work = respond_work;
 	job->j.done = respond_done;
 	job->group = suite->group;

@@ -177,10 +177,16 @@ struct v2_setup {
 	struct ike_id id_local, id_peer;
 
 	/* signatures (v2_cert.c) */
+	struct v2_buf peer_cas; /* key ids of the CAs in its CERTREQs */
 	uint16_t peer_hashes;	/* bit per hash algorithm that the peer takes; 0 = it does not know RFC 7427 */
 	struct pki_tp *own_tp;	/* whose key signs; a reference */
 	struct v2_buf own_auth; /* our AUTH data, signed ahead of the message that carries it */
 	uint8_t own_auth_method;
+
+	/* announced methods (v2_methods.c) */
+	struct v2_buf peer_methods;	   /* as received; empty = the peer has announced none */
+	enum cfg_ike_method peer_may;	   /* responder: what we announce */
+	bool peer_may_both, methods_later; /* later: in the last IKE_INTERMEDIATE */
 
 	/* post-quantum preshared keys (v2_ppk.c) */
 	bool use_ppk;		  /* both ends have announced them */
@@ -320,7 +326,7 @@ void v2_take_hash_algorithms(struct v2_sa *sa, const struct v2_msg *m);
 void v2_certreq_of(const struct cfg_ike_profile *p, struct v2_buf *out);
 void v2_enc_certreq(struct v2_enc *e, const struct v2_buf *ids);
 void v2_enc_certs(struct v2_enc *e, const struct v2_sa *sa);
-/* Settle sa->own_tp by the CERTREQs of m. */
+/* Settle sa->own_tp by what m and the messages before it ask for: CERTREQs, announced methods. */
 void v2_choose_cert(struct v2_sa *sa, const struct v2_msg *m);
 /* Settle sa->id_local; -EINVAL when our certificate has no usable subject. */
 int v2_id_local(struct v2_sa *sa);
@@ -331,6 +337,35 @@ int v2_id_local(struct v2_sa *sa);
  */
 void v2_cert_run(struct v2_sa *sa, const struct v2_msg *m, bool check_peer, bool sign_own,
 	void (*then)(struct v2_sa *sa, struct v2_msg *m, const char *why));
+
+/* ---- v2_methods.c: announced authentication methods (RFC 9593) ---- */
+
+/* A way to sign. key: the only kind it is for; NONE = all that the scheme is for. */
+struct v2_how {
+	uint8_t method; /* of the AUTH payload */
+	enum pki_scheme scheme;
+	enum pki_hash hash;
+	enum pki_key key;
+};
+/* Responder: settle what to announce, and when; IKE_INTERMEDIATE is agreed on or not. */
+void v2_methods_begin(struct v2_sa *sa, const struct cfg_ike_profile *p);
+/*
+ * What we take, as notify: in the responder's answer to IKE_SA_INIT; in the last IKE_INTERMEDIATE when it was put off;
+ * and in the initiator's IKE_AUTH.
+ */
+void v2_enc_methods_init(struct v2_enc *e, const struct v2_sa *sa);
+void v2_enc_methods_inter(struct v2_enc *e, struct v2_sa *sa);
+void v2_enc_methods_auth(struct v2_enc *e, const struct v2_sa *sa);
+/* What m says of the peer's CAs and methods; without a word in it what was said before stands. */
+void v2_take_certreqs(struct v2_sa *sa, const struct v2_msg *m);
+void v2_take_methods(struct v2_sa *sa, const struct v2_msg *m);
+/* How to sign with the key of tp: as announced where that can be done, else by what is known of the peer besides.
+ * False: it takes none of our signatures. */
+bool v2_method_choose(const struct v2_sa *sa, const struct pki_tp *tp, struct v2_how *out);
+/* Has the peer announced a method that the key of tp can do? */
+bool v2_method_announced(const struct v2_sa *sa, const struct pki_tp *tp);
+/* Has it announced methods, and preshared keys are none of them? */
+bool v2_methods_lack_psk(const struct v2_sa *sa);
 
 /* ---- v2_frag.c: messages in fragments (RFC 7383) ---- */
 

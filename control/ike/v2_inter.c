@@ -156,6 +156,8 @@ static void answer(struct v2_sa *sa, struct v2_answer *a, const struct v2_ke *ke
 	v2_resp_begin(sa, a, &e, buf);
 	if (ke)
 		v2_enc_ke(&e, ke->dh);
+	if (sa->inter->done + (ke != NULL) == sa->suite.n_addke)
+		v2_enc_methods_inter(&e, sa);
 	if (note_own(sa, &h, &e) != 0)
 		e.bad = true;
 	v2_respond(sa, a, &e);
@@ -218,6 +220,7 @@ static void inter_response(struct v2_sa *sa, struct v2_task *t, struct v2_msg *m
 		ike_sa_destroy(&sa->sa, err ? v2_notify_name(err->type) : "invalid response from peer");
 		return;
 	}
+	v2_choose_cert(sa, m);
 	run(sa, dh, m->ke, own_shared);
 }
 
