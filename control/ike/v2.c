@@ -78,6 +78,7 @@ static void setup_free(struct v2_sa *sa)
 	if (!s)
 		return;
 	v2_request_stop(sa, &s->init);
+	v2_init_undoubt(sa);
 	v2_puzzle_forget(&s->puzzle);
 	ikec_dh_free(s->dh);
 	v2_buf_free(&s->init_req);

@@ -8,6 +8,8 @@
 
 #define HALF_OPEN_MS 30000 /* a responder forgets a peer that does not authenticate */
 #define INIT_TRIES_MAX 4   /* cookie and wrong group, each perhaps twice */
+#define DOUBT_MIN_MS 20u   /* how long an answer that anybody can write waits for a better one */
+#define DOUBT_MAX_MS 250u
 
 /* ---- NAT detection (RFC 7296 2.23) ---- */
 
@@ -323,6 +325,7 @@ void v2_init_send(struct v2_sa *sa)
 	}
 	v2_buf_set(&sa->setup->init_req, buf, e.len);
 	sa->sa.state = V2_INIT_SENT;
+	sa->setup->init_sent_ms = ike_now(sa->sa.ike);
 	v2_buf_set(&sa->setup->init.out, buf, e.len);
 	v2_request_send(sa, &sa->setup->init);
 }
@@ -412,6 +415,47 @@ static void retry_init(struct v2_sa *sa, const struct v2_msg *m)
 	ike_sa_destroy(&sa->sa, "invalid response from peer");
 }
 
+/*
+ * A refusal, or the demand for a cookie or another group, is not authenticated, and whoever sees our message can be
+ * faster than the peer (RFC 7296 2.4, 2.21.1). It waits as long as it took to come, so that the peer's own answer to
+ * the same message goes before it; one at a time, so that many of them do not use up our tries.
+ */
+static void doubt_fire(struct ike *ike, struct ike_timer *t)
+{
+	struct v2_setup *s = IKE_CONTAINER(t, struct v2_setup, doubt);
+	struct v2_buf b = s->doubted;
+	struct v2_msg m;
+	const char *why;
+	(void)ike;
+	s->doubted = (struct v2_buf){0};
+	if (v2_parse_header(b.p, b.len, &m) == 0 &&
+		v2_parse_payloads(&m, m.h.next, b.p + IKE_HDR_LEN, b.len - IKE_HDR_LEN, false, &why) == 0)
+		retry_init(s->init.sa, &m);
+	v2_buf_free(&b);
+}
+
+static void doubt(struct v2_sa *sa, const struct v2_msg *m)
+{
+	struct v2_setup *s = sa->setup;
+	uint64_t took = ike_now(sa->sa.ike) - s->init_sent_ms;
+	if (s->doubted.p) {
+		sa->sa.ike->stats.rx_unexpected++;
+		return;
+	}
+	v2_buf_set(&s->doubted, m->raw, m->raw_len);
+	if (s->doubted.p)
+		v2_set_timer(sa, &s->doubt, doubt_fire,
+			took < DOUBT_MIN_MS   ? DOUBT_MIN_MS
+			: took > DOUBT_MAX_MS ? DOUBT_MAX_MS
+					      : took);
+}
+
+void v2_init_undoubt(struct v2_sa *sa)
+{
+	ike_timer_stop(sa->sa.ike, &sa->setup->doubt);
+	v2_buf_free(&sa->setup->doubted);
+}
+
 static void shared_work(struct ike_job *j)
 {
 	struct init_job *job = (struct init_job *)j;
@@ -441,7 +485,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 		return;
 	}
 	if (!m->sa.p || !m->ke.p || !m->nonce.p) {
-		retry_init(sa, m);
+		doubt(sa, m);
 		return;
 	}
 	v2_parse_sa(m->sa, &answer);
@@ -458,6 +502,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 		return;
 	v2_request_stop(sa, &sa->setup->init);
 	v2_puzzle_forget(&sa->setup->puzzle); /* somebody had forged it: the peer has answered without */
+	v2_init_undoubt(sa);
 	sa->suite = suite;
 	memcpy(sa->sa.spi_r, m->h.spi_r, IKE_SPI_LEN);
 	v2_nonce_take(&sa->setup->nr, m->nonce);

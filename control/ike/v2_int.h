@@ -174,6 +174,9 @@ struct v2_setup {
 	uint8_t solution_len;	   /* 0 = none */
 	enum ike_group want_group; /* initiator: of our KE payload */
 	unsigned init_tries;
+	uint64_t init_sent_ms;
+	struct v2_buf doubted; /* an answer that anybody may have written, until `doubt` fires (v2_init.c) */
+	struct ike_timer doubt;
 	struct ike_id id_local, id_peer;
 
 	/* signatures (v2_cert.c) */
@@ -497,6 +500,8 @@ int v2_nonce_cmp(const struct v2_nonce *a, const struct v2_nonce *b);
 struct ike_sa *v2_initiate(struct ike *ike, const struct cfg_map_entry *entry, const struct ike_path *path);
 void v2_init_request(struct ike *ike, const struct ike_path *path, bool natt, struct v2_msg *m);
 void v2_init_response(struct v2_sa *sa, struct v2_msg *m);
+/* Forget an answer that waits for a better one. */
+void v2_init_undoubt(struct v2_sa *sa);
 
 /* The first message, with what the peer has asked for meanwhile: cookie, solution, group. */
 void v2_init_send(struct v2_sa *sa);

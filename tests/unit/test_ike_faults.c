@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Both versions of IKE, two engines against each other: reboots in the middle of an exchange, and clocks that jump. */
+/*
+ * Both versions of IKE, two engines against each other: reboots in the middle of an exchange, clocks that jump, and
+ * refusals that somebody on the path has written.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <string.h>
 
 #include "ike_env.h"
 
 #define HOUR_MS 3600000ull
+#define HDR_LEN 28u /* of an IKE message */
 #define FAULT_TEST(f) cmocka_unit_test_teardown(f, teardown)
 
 static enum cfg_ike_version version;
@@ -120,9 +125,68 @@ static void clock_jumps(void **state)
 	}
 }
 
+/* Somebody between the two sees the first message and is faster than the peer: this notify, n times. */
+static uint16_t forged_type;
+static uint8_t forged_data[16];
+static size_t forged_len;
+static unsigned n_forged;
+static bool forge_refusal(struct pair *q, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	uint8_t b[HDR_LEN + 8 + sizeof(forged_data)] = {0};
+	(void)n, (void)len;
+	if (from != 1 || data[18] != 34 || n_forged == 8)
+		return true;
+	struct ike_path path = {.local = q->h[0].addr, .remote = q->h[1].addr, .lport = 500, .rport = 500};
+	memcpy(b, data, 8); /* the initiator's SPI */
+	b[16] = 41;
+	b[17] = 0x20;
+	b[18] = 34;
+	b[19] = 0x20;
+	b[27] = (uint8_t)(HDR_LEN + 8 + forged_len);
+	b[31] = (uint8_t)(8 + forged_len);
+	b[34] = (uint8_t)(forged_type >> 8);
+	b[35] = (uint8_t)forged_type;
+	memcpy(b + 36, forged_data, forged_len);
+	while (n_forged < 8) {
+		n_forged++;
+		ike_input(q->h[0].ike, &path, false, b, HDR_LEN + 8 + forged_len);
+	}
+	return true;
+}
+
+/*
+ * RFC 7296 2.6, 2.21.1: what is not authenticated waits for the peer's own answer to the same message, which then
+ * counts. The AUTH of both ends would not fit if a demanded cookie had made another first message of it.
+ */
+static void forged_refusals(void **state)
+{
+	static const struct {
+		uint16_t type;
+		uint8_t data[16];
+		size_t len;
+	} forged[] = {{14, {0}, 0}, {16390, "no such cookie", 14}, {17, {0, 14}, 2}, {7, {0}, 0}, {24, {0}, 0}};
+	(void)state;
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+		forged_type = forged[i].type;
+		forged_len = forged[i].len;
+		memcpy(forged_data, forged[i].data, sizeof(forged_data));
+		n_forged = 0;
+		p = pair_new(CFG_IKEV2, NULL);
+		p->filter = forge_refusal;
+		p->delay_ms = 40;
+		pair_acquire(p, 0, 0);
+		pair_run(p, 2000);
+		assert_int_equal(n_forged, 8);
+		assert_true(pair_children_agree(p, 1));
+		assert_int_equal(p->h[0].acquire_failures, 0);
+		assert_int_equal(pair_stat(p, 0, "sa_initiated"), 1);
+		teardown(NULL);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		FAULT_TEST(reboot_mid_exchange), FAULT_TEST(reboot_mid_rekey), FAULT_TEST(clock_jumps)};
+	const struct CMUnitTest tests[] = {FAULT_TEST(reboot_mid_exchange), FAULT_TEST(reboot_mid_rekey),
+		FAULT_TEST(clock_jumps), FAULT_TEST(forged_refusals)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
