@@ -311,7 +311,8 @@ unsigned ike_clear(struct ike *ike, const struct ike_match *m)
 	{
 		if (sa->dead || sa->id > last || !match_sa(m, sa))
 			continue;
-		sa->v->sa_delete(sa, "cleared by operator");
+		(m->alone && sa->v->sa_delete_alone ? sa->v->sa_delete_alone : sa->v->sa_delete)(
+			sa, "cleared by operator");
 		n++;
 	}
 	ike_leave(ike);

@@ -221,6 +221,7 @@ struct ike_match {
 	uint16_t rport;
 	int fvrf, ivrf;	   /* -1 = any */
 	uint32_t child_id; /* only this child; 0 = whole SAs */
+	bool alone;	   /* of IKEv1 the IKE SAs only: their children stay (VTI-T11) */
 };
 unsigned ike_clear(struct ike *ike, const struct ike_match *m);
 

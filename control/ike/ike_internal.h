@@ -347,6 +347,8 @@ struct ike_version {
 	void (*sa_rekey)(struct ike_sa *sa); /* soft lifetime of the IKE SA */
 	/* Tell the peer (best effort) and destroy; reason is static text or NULL for an orderly end. */
 	void (*sa_delete)(struct ike_sa *sa, const char *reason);
+	/* The same, but its children stay; NULL where they cannot. */
+	void (*sa_delete_alone)(struct ike_sa *sa, const char *reason);
 	/* Zero and free what the version hangs on the SA; the SA itself is the engine's to free. Sends nothing. */
 	void (*sa_fini)(struct ike_sa *sa);
 	void (*child_fini)(struct ike_child *c); /* may be NULL */

@@ -170,7 +170,8 @@ static void start_successor(struct ike_sa *sa)
 			v1_of(o)->rekey_of = sa->id;
 			return;
 		}
-	n = sa->entry ? v1_start(ike, sa->entry, &sa->path, sa->natt, &sa->peer) : NULL;
+	/* who came to a virtual template comes again by himself (VTI-29) */
+	n = sa->entry && !sa->entry->map->template ? v1_start(ike, sa->entry, &sa->path, sa->natt, &sa->peer) : NULL;
 	if (n)
 		n->rekey_of = sa->id;
 	else if (sa->state == V1_QM_IDLE && sa->hard_ms)
@@ -297,6 +298,13 @@ void v1_deleted_by_peer(struct v1_sa *v)
 	}
 }
 
+/* As when the peer does it: its IPsec SAs stay, they have lifetimes of their own. */
+static void end_alone(struct v1_sa *v)
+{
+	v1_send_delete_sa(v);
+	v1_deleted_by_peer(v);
+}
+
 static void sa_delete(struct ike_sa *sa, const char *reason)
 {
 	struct v1_sa *v = v1_of(sa);
@@ -309,12 +317,19 @@ static void sa_delete(struct ike_sa *sa, const char *reason)
 		return;
 	}
 	if (sa->hard_ms && ike_now(sa->ike) >= sa->hard_ms && has_children(v)) {
-		v1_send_delete_sa(v);
-		v1_deleted_by_peer(v);
+		end_alone(v);
 		return;
 	}
 	tell_peer(v);
 	ike_sa_destroy(sa, reason);
+}
+
+static void sa_delete_alone(struct ike_sa *sa, const char *reason)
+{
+	if (sa->state == V1_QM_IDLE && has_children(v1_of(sa)))
+		end_alone(v1_of(sa));
+	else
+		sa_delete(sa, reason);
 }
 
 /* ---- children ---- */
@@ -736,6 +751,7 @@ const struct ike_version ike_v1 = {
 	.child_delete = child_delete,
 	.sa_rekey = sa_rekey,
 	.sa_delete = sa_delete,
+	.sa_delete_alone = sa_delete_alone,
 	.sa_fini = sa_fini,
 	.child_fini = v1_child_gone,
 	.state_name = state_name,

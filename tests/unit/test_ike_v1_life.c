@@ -248,6 +248,23 @@ static void clear_session(void **state)
 	}
 }
 
+/* VTI-T11, VTI-24: the IKE SA alone is deleted. Both ends keep the pair of SAs; traffic goes on by it. */
+static void clear_ike_sa_alone(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(NULL);
+		bring_up();
+		struct ike_match m = {.fvrf = -1, .ivrf = -1, .alone = true};
+		assert_int_equal(ike_clear(p->h[i].ike, &m), 1);
+		traffic_for(60000);
+		nothing_lost();
+		assert_int_equal(pair_n_children(p, 0), 1);
+		assert_true(pair_children_agree(p, 1));
+		teardown(NULL);
+	}
+}
+
 /* The peer reboots and begins anew: INITIAL-CONTACT clears the old SAs (VRF-42). */
 static void initial_contact(void **state)
 {
@@ -343,6 +360,7 @@ int main(void)
 		V1_TEST(rekey_refused),
 		V1_TEST(clear_child),
 		V1_TEST(clear_session),
+		V1_TEST(clear_ike_sa_alone),
 		V1_TEST(initial_contact),
 		V1_TEST(peer_forgot),
 		V1_TEST(control_restart),
