@@ -101,6 +101,8 @@ void config_warn_shared_peers(struct config_check *k);
 
 /* config_tunnel.c: NULL when there is none; before the references are resolved. */
 const struct cfg_ipsec_profile *config_ipsec_profile(const struct cv_config *c, const char *name);
+/* NULL = there is none of that name, nor of none. */
+const struct cfg_policy_map *config_policy_map(const struct cv_config *c, const char *name);
 /* config_template.c: what a virtual template needs. */
 int config_check_template(struct config_check *k, const struct cfg_interface *i);
 /* One IKE SA does not serve a template and something else (VTI-9). */

@@ -8,6 +8,14 @@
 #define BURST_MIN 1500u
 #define CLASSES_MAX (CV_QOS_CLASSES - 1)
 
+const struct cfg_policy_map *config_policy_map(const struct cv_config *c, const char *name)
+{
+	for (unsigned i = 0; name && c && i < c->n_policy_map; i++)
+		if (!strcmp(c->policy_map[i].name, name))
+			return &c->policy_map[i];
+	return NULL;
+}
+
 static int check_class_map(struct config_check *k, const struct cfg_class_map *m)
 {
 	if (!m->every && !m->n_acl && !m->dscp && !m->precedence && !m->n_interface && !m->n_protocol)
@@ -135,12 +143,12 @@ static int check_policy_map(struct config_check *k, struct cfg_policy_map *p)
 
 static int check_interface(struct config_check *k, const struct cfg_interface *i, unsigned *n)
 {
-	*n += (i->policy_in != NULL) + (i->policy_out != NULL);
-	if ((i->policy_in || i->policy_out) && (i->type == CFG_IF_LOOPBACK || i->type == CFG_IF_TEMPLATE))
+	if (i->type != CFG_IF_TEMPLATE) /* its clones take what is left */
+		*n += (i->policy_in != NULL) + (i->policy_out != NULL);
+	if ((i->policy_in || i->policy_out) && i->type == CFG_IF_LOOPBACK)
 		return check_fail(k,
-			PATH_IF
-			"/culvert-qos:service-policy: not on a loopback or a virtual template (whose clones would "
-			"not have it); an Ethernet, VLAN or tunnel interface",
+			PATH_IF "/culvert-qos:service-policy: not on a loopback; an Ethernet, VLAN or tunnel "
+				"interface, or a virtual template",
 			i->name);
 	if (i->policy_in_ref && i->policy_in_ref->queues)
 		return check_fail(k,

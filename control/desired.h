@@ -85,6 +85,16 @@ const struct cv_spd_rule *desired_add_rule(
 void desired_remove_rule(struct desired *d, uint32_t rule_id);
 /* The interface as the dataplane has it, without port, parent and VLAN; i->id is its number. m is zeroed. */
 void desired_interface(struct cv_if *m, const struct cfg_interface *i);
+/*
+ * A policy map on an interface in one direction, with its slot in *m: i->id is the interface's number, p->id that of
+ * the policy, 0 = the configuration has it nowhere. False when no slot is free; the slot's key is then and otherwise
+ * in key, for ids_release().
+ */
+#define DESIRED_SLOT_KEY_MAX 192
+bool desired_policy(struct cv_qos_attach *m, struct ids *ids, const struct cfg_interface *i,
+	const struct cfg_policy_map *p, enum cv_qos_dir dir, char key[static DESIRED_SLOT_KEY_MAX]);
+/* Which one is on an interface in that direction, NULL = none. */
+const struct cv_qos_attach *desired_policy_on(const struct desired *d, uint32_t if_id, enum cv_qos_dir dir);
 /* Any object that no configuration names; body is copied. Returns it as it stands in the list, where none with its key
  * may be yet. */
 const void *desired_put(struct desired *d, enum obj_kind kind, const void *body, size_t len, const char *label);

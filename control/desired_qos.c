@@ -347,29 +347,43 @@ static uint64_t hash_classes(const struct cfg_policy_map *p)
 	return h;
 }
 
-static int put_attachment(struct build *b, const struct cfg_interface *i, const struct cfg_policy_map *p,
-	enum cv_qos_dir dir, uint32_t *slot)
+bool desired_policy(struct cv_qos_attach *m, struct ids *ids, const struct cfg_interface *i,
+	const struct cfg_policy_map *p, enum cv_qos_dir dir, char key[static DESIRED_SLOT_KEY_MAX])
 {
-	struct cv_qos_attach *m;
-	char key[KEY_MAX];
-	int r;
-
-	if (!p)
-		return 0;
-	desired_path(b, PATH_IF "/culvert-qos:service-policy/%s", i->name, dir == CV_QOS_INPUT ? "input" : "output");
-	snprintf(key, sizeof(key), "%u|%u|%s|%016llx", i->id, dir, p->name, (unsigned long long)hash_classes(p));
-	r = desired_number(b, ID_QOS_SLOT, key, slot);
-	if (r)
-		return r;
-	m = desired_add(b, OBJ_QOS_ATTACH, sizeof(*m));
-	m->slot = *slot;
-	m->if_id = i->id;
-	m->policy_id = p->id;
-	m->dir = (uint16_t)dir;
+	*m = (struct cv_qos_attach){.if_id = i->id, .policy_id = p->id, .dir = (uint16_t)dir};
+	snprintf(key, DESIRED_SLOT_KEY_MAX, "%u|%u|%.128s|%016llx", i->id, dir, p->name,
+		(unsigned long long)hash_classes(p));
 	if (dir == CV_QOS_OUTPUT && (p->queues || i->output_rate))
 		m->flags = CV_QOS_F_QUEUES;
 	if (dir == CV_QOS_OUTPUT)
 		m->rate = i->output_rate * UINT64_C(1000);
+	return !ids_get(ids, ID_QOS_SLOT, key, &m->slot);
+}
+
+const struct cv_qos_attach *desired_policy_on(const struct desired *d, uint32_t if_id, enum cv_qos_dir dir)
+{
+	for (unsigned i = 0; d && i < d->n_obj; i++) {
+		const struct cv_qos_attach *m = d->obj[i].body;
+
+		if (d->obj[i].kind == OBJ_QOS_ATTACH && m->if_id == if_id && m->dir == dir)
+			return m;
+	}
+	return NULL;
+}
+
+static int put_attachment(struct build *b, const struct cfg_interface *i, const struct cfg_policy_map *p,
+	enum cv_qos_dir dir, uint32_t *slot)
+{
+	char key[DESIRED_SLOT_KEY_MAX];
+	struct cv_qos_attach m;
+
+	if (!p || i->type == CFG_IF_TEMPLATE)
+		return 0;
+	desired_path(b, PATH_IF "/culvert-qos:service-policy/%s", i->name, dir == CV_QOS_INPUT ? "input" : "output");
+	if (!desired_policy(&m, b->ids, i, p, dir, key))
+		return desired_fail(b, "no number is free for one more");
+	*slot = m.slot;
+	memcpy(desired_add(b, OBJ_QOS_ATTACH, sizeof(m)), &m, sizeof(m));
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "cv_addr.h"
 #include "cv_log.h"
 #include "show_priv.h"
+#include "virtual_access.h"
 
 /* ---- clear crypto ---- */
 
@@ -38,7 +39,7 @@ void clear_session(struct show *s)
 
 void clear_isakmp(struct show *s)
 {
-	struct ike_match m = {.fvrf = -1, .ivrf = -1};
+	struct ike_match m = {.fvrf = -1, .ivrf = -1, .alone = true};
 	struct cv_addr remote;
 
 	if (arg_addr(s, "remote", &remote))
@@ -138,6 +139,34 @@ static void base_acl(struct stats_base *b, const struct cv_stats_segment *seg, c
 		b->acl[a->line[i].counter] = sum_acl(seg, a->line[i].counter);
 }
 
+struct cleared {
+	struct control *c;
+	const struct cfg_interface *only; /* NULL = all */
+	const struct cv_stats_segment *seg;
+	struct stats_base *base;
+};
+
+/* An interface, and the policy maps on it. */
+static void base_interface(const struct cleared *x, const struct cfg_interface *i)
+{
+	static const enum cv_qos_dir dir[] = {CV_QOS_INPUT, CV_QOS_OUTPUT};
+
+	if ((x->only && x->only != i) || !i->id)
+		return;
+	sum_if_counters(x->seg, i->id, &x->base->ifc[i->id % CV_IF_MAX]);
+	for (unsigned k = 0; k < 2; k++) {
+		const struct cv_qos_attach *m = desired_policy_on(x->c->desired, i->id, dir[k]);
+
+		if (m)
+			sum_qos(x->seg, m->slot, x->base->qos[m->slot % CV_QOS_SLOTS]);
+	}
+}
+
+static void base_clone(void *arg, const struct virtual_access_info *i)
+{
+	base_interface(arg, i->interface);
+}
+
 /* Workers are never disturbed: the reader remembers where it starts to count. */
 void clear_counters(struct show *s)
 {
@@ -152,12 +181,11 @@ void clear_counters(struct show *s)
 		return;
 	}
 	b = base_for(s->c, seg);
-	for (unsigned i = 0; s->c->running && i < s->c->running->n_interface; i++) {
-		const struct cfg_interface *ifc = &s->c->running->interface[i];
+	struct cleared x = {.c = s->c, .only = only, .seg = seg, .base = b};
 
-		if (!only || only == ifc)
-			sum_if_counters(seg, ifc->id, &b->ifc[ifc->id % CV_IF_MAX]);
-	}
+	for (unsigned i = 0; s->c->running && i < s->c->running->n_interface; i++)
+		base_interface(&x, &s->c->running->interface[i]);
+	virtual_access_each(s->c->virtual_access, base_clone, &x);
 	if (!only) {
 		sum_drops(seg, b->drops);
 		sum_events(seg, b->events);

@@ -159,15 +159,14 @@ int ids_claim(struct ids *ids, enum id_kind kind, const char *key, uint32_t id)
 	if (known) {
 		if ((uint32_t)json_integer_value(known) != id)
 			return -EBUSY;
-		if (!json_object_get(t->mark, key))
-			json_object_set_new(t->mark, key, json_integer(MARK_KEPT));
+		json_object_set_new(t->mark, key, json_integer(MARK_KEPT));
 		return 0;
 	}
 	if (n >= range[kind].count || is_used(t, n))
 		return -EBUSY;
 	set_used(t, n, true);
 	json_object_set_new(t->id, key, json_integer(id));
-	json_object_set_new(t->mark, key, json_integer(MARK_KEPT)); /* it is in use, whatever becomes of the round */
+	json_object_set_new(t->mark, key, json_integer(MARK_KEPT));
 	return 0;
 }
 

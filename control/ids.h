@@ -23,7 +23,8 @@ void ids_close(struct ids *ids);
 void ids_begin(struct ids *ids);
 /* The number of key, a new one if it has none. 0 or -ENOSPC. */
 int ids_get(struct ids *ids, enum id_kind kind, const char *key, uint32_t *id);
-/* Give key this very number. 0, or -EBUSY: it has another, or the number is another key's or out of range. */
+/* Give key this very number, whatever becomes of the round. 0, or -EBUSY: it has another, or the number is another
+ * key's or out of range. */
 int ids_claim(struct ids *ids, enum id_kind kind, const char *key, uint32_t id);
 /* Let go of a key between rounds. */
 void ids_release(struct ids *ids, enum id_kind kind, const char *key);

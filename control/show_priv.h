@@ -25,6 +25,7 @@ struct stats_base {
 	uint64_t drops[CV_DROP_MAX];
 	uint64_t events[CV_EVENT_MAX];
 	uint64_t acl[CV_ACL_COUNTERS];
+	struct cv_qos_counters qos[CV_QOS_SLOTS][CV_QOS_CLASSES];
 };
 
 /* ---- building JSON: a member without a value is left out ---- */
@@ -70,6 +71,8 @@ void sum_drops(const struct cv_stats_segment *seg, uint64_t out[static CV_DROP_M
 void sum_events(const struct cv_stats_segment *seg, uint64_t out[static CV_EVENT_MAX]);
 /* One counter of access lists. */
 uint64_t sum_acl(const struct cv_stats_segment *seg, uint32_t counter);
+/* The classes of a policy map on an interface, show_qos.c. */
+void sum_qos(const struct cv_stats_segment *seg, uint32_t slot, struct cv_qos_counters out[static CV_QOS_CLASSES]);
 const struct stats_base *show_base(const struct control *c); /* NULL = nothing was cleared */
 
 /* Handlers: each answers exactly once. */

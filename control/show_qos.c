@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "dscp.h"
+#include "config_priv.h"
 #include "show_priv.h"
+#include "virtual_access.h"
 
 static void add_text(json_t *list, const char *kind, const char *value)
 {
@@ -211,7 +213,7 @@ void show_policy_map(struct show *s)
 /* ---- on interfaces ---- */
 
 /* Every member of the structure is a 64-bit counter. */
-static void sum_qos(const struct cv_stats_segment *seg, uint32_t slot, struct cv_qos_counters out[CV_QOS_CLASSES])
+void sum_qos(const struct cv_stats_segment *seg, uint32_t slot, struct cv_qos_counters out[static CV_QOS_CLASSES])
 {
 	const size_t n = CV_QOS_CLASSES * sizeof(*out) / sizeof(uint64_t);
 
@@ -219,6 +221,24 @@ static void sum_qos(const struct cv_stats_segment *seg, uint32_t slot, struct cv
 	for (unsigned w = 0; seg && w < CV_WRITERS && w <= seg->n_workers; w++)
 		for (size_t i = 0; i < n; i++)
 			((uint64_t *)out)[i] += ((const uint64_t *)seg->writer[w].qos[slot % CV_QOS_SLOTS])[i];
+}
+
+/* Since the operator set the counters to zero. How many wait is so now, and how many have waited at most is what a
+ * worker remembers; a counter that began anew since then is below its base. */
+static void since_clear(const struct control *c, uint32_t slot, struct cv_qos_counters n[static CV_QOS_CLASSES])
+{
+	const struct stats_base *base = show_base(c);
+
+	for (unsigned k = 0; base && k < CV_QOS_CLASSES; k++) {
+		const uint64_t depth = n[k].depth, depth_max = n[k].depth_max;
+		uint64_t *value = (uint64_t *)&n[k];
+		const uint64_t *from = (const uint64_t *)&base->qos[slot % CV_QOS_SLOTS][k];
+
+		for (size_t i = 0; i < sizeof(n[k]) / sizeof(*value); i++)
+			value[i] -= from[i] <= value[i] ? from[i] : 0;
+		n[k].depth = depth;
+		n[k].depth_max = depth_max;
+	}
 }
 
 static void add_attachment(struct show *s, const struct cfg_interface *i, const struct cfg_policy_map *p, uint32_t slot,
@@ -230,6 +250,7 @@ static void add_attachment(struct show *s, const struct cfg_interface *i, const 
 	if (!p)
 		return;
 	sum_qos(dpclient_stats(s->c->dp), slot, n);
+	since_clear(s->c, slot, n);
 	o = json_object();
 	set_str(o, "interface", i->name);
 	set_str(o, "direction", direction);
@@ -240,25 +261,59 @@ static void add_attachment(struct show *s, const struct cfg_interface *i, const 
 	json_array_append_new(s->list, o);
 }
 
+/* What is on a clone stands in the objects of the dataplane; the classes are those of the policy map as it is now. */
+static uint32_t slot_on_clone(const struct control *c, const struct cfg_interface *i, enum cv_qos_dir dir)
+{
+	const struct cv_qos_attach *m = desired_policy_on(c->desired, i->id, dir);
+
+	return m ? m->slot : 0;
+}
+
+struct wanted {
+	struct show *s;
+	const struct cfg_interface *only;
+	bool input, output;
+};
+
+static void add_clone(void *arg, const struct virtual_access_info *i)
+{
+	const struct wanted *x = arg;
+	const struct control *c = x->s->c;
+	struct cfg_interface ifc = *i->interface;
+
+	if (x->only && x->only != i->interface)
+		return;
+	ifc.policy_in_slot = slot_on_clone(c, &ifc, CV_QOS_INPUT);
+	ifc.policy_out_slot = slot_on_clone(c, &ifc, CV_QOS_OUTPUT);
+	if (x->input && ifc.policy_in_slot)
+		add_attachment(x->s, &ifc, config_policy_map(c->running, ifc.policy_in), ifc.policy_in_slot, "input");
+	if (x->output && ifc.policy_out_slot)
+		add_attachment(
+			x->s, &ifc, config_policy_map(c->running, ifc.policy_out), ifc.policy_out_slot, "output");
+}
+
 void show_policy_map_interface(struct show *s)
 {
 	const struct cv_config *c = s->c->running;
 	const bool input = arg_flag(s, "input"), output = arg_flag(s, "output");
+	struct wanted x = {.s = s, .input = input || !output, .output = output || !input};
 	const struct cfg_interface *only;
 
 	if (arg_interface(s, &only))
 		return;
+	x.only = only;
 	s->list = set_array(s->out, "interfaces");
 	for (unsigned i = 0; c && i < c->n_interface; i++) {
 		const struct cfg_interface *ifc = &c->interface[i];
 
-		if (only && only != ifc)
+		if ((only && only != ifc) || ifc->type == CFG_IF_TEMPLATE)
 			continue;
-		if (input || !output)
+		if (x.input)
 			add_attachment(s, ifc, ifc->policy_in_ref, ifc->policy_in_slot, "input");
-		if (output || !input)
+		if (x.output)
 			add_attachment(s, ifc, ifc->policy_out_ref, ifc->policy_out_slot, "output");
 	}
+	virtual_access_each(s->c->virtual_access, add_clone, &x);
 	show_answer(s);
 }
 
@@ -277,10 +332,10 @@ static json_t *engine_queue(const struct cfg_policy_class *k, const struct cv_qo
 }
 
 /* The worker is the engine (LLQ-4): its queues, of each interface. */
-static void add_worker(struct show *s, const struct cv_stats_segment *seg, unsigned w, const struct cfg_interface *i)
+static void add_worker(struct show *s, const struct cv_stats_segment *seg, unsigned w, const struct cfg_interface *i,
+	const struct cfg_policy_map *p, uint32_t slot)
 {
-	const struct cfg_policy_map *p = i->policy_out_ref;
-	const struct cv_qos_counters *n = seg->writer[w].qos[i->policy_out_slot % CV_QOS_SLOTS];
+	const struct cv_qos_counters *n = seg->writer[w].qos[slot % CV_QOS_SLOTS];
 	json_t *o = json_object(), *list;
 
 	set_str(o, "engine", s->c->info.provider);
@@ -293,16 +348,31 @@ static void add_worker(struct show *s, const struct cv_stats_segment *seg, unsig
 	json_array_append_new(s->list, o);
 }
 
-void show_engine_qos(struct show *s)
+static void add_workers(struct show *s, const struct cfg_interface *i, const struct cfg_policy_map *p, uint32_t slot)
 {
 	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
+
+	if (!p || !slot || !(p->queues || i->output_rate))
+		return;
+	for (unsigned w = 1; seg && w <= seg->n_workers && w < CV_WRITERS; w++)
+		add_worker(s, seg, w, i, p, slot);
+}
+
+static void add_clone_workers(void *arg, const struct virtual_access_info *i)
+{
+	struct show *s = arg;
+
+	add_workers(s, i->interface, config_policy_map(s->c->running, i->interface->policy_out),
+		slot_on_clone(s->c, i->interface, CV_QOS_OUTPUT));
+}
+
+void show_engine_qos(struct show *s)
+{
 	const struct cv_config *c = s->c->running;
 
 	s->list = set_array(s->out, "engines");
-	for (unsigned i = 0; seg && c && i < c->n_interface; i++)
-		for (unsigned w = 1; w <= seg->n_workers && w < CV_WRITERS; w++)
-			if (c->interface[i].policy_out_ref &&
-				(c->interface[i].policy_out_ref->queues || c->interface[i].output_rate))
-				add_worker(s, seg, w, &c->interface[i]);
+	for (unsigned i = 0; c && i < c->n_interface; i++)
+		add_workers(s, &c->interface[i], c->interface[i].policy_out_ref, c->interface[i].policy_out_slot);
+	virtual_access_each(s->c->virtual_access, add_clone_workers, s);
 	show_answer(s);
 }

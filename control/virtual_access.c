@@ -25,7 +25,8 @@ struct access {
 	struct ike_path path;
 	struct cv_selector sel;
 	struct cv_addr inner;
-	struct cv_route route; /* n_nh 0 = there is none */
+	struct cv_route route;			  /* n_nh 0 = there is none */
+	char policy_key[2][DESIRED_SLOT_KEY_MAX]; /* of the slots of its policy maps, in and out; "" = it has none */
 	unsigned n_pair;
 	bool carried; /* a carry has judged it; else it came since */
 	bool alive;   /* while the table is looked through: it has no pair, but an IKE SA */
@@ -60,6 +61,8 @@ static void access_free(struct access *a)
 {
 	filter_free(&a->ifc.acl4);
 	filter_free(&a->ifc.acl6);
+	free((void *)(uintptr_t)a->ifc.policy_in);
+	free((void *)(uintptr_t)a->ifc.policy_out);
 	free((void *)(uintptr_t)a->ifc.description);
 	free((void *)(uintptr_t)a->ifc.vrf);
 	free((void *)(uintptr_t)a->tunnel.vrf);
@@ -203,6 +206,9 @@ static struct access *make_clone(struct virtual_access_table *t, const struct cf
 	a->ifc.vrf = own(from->vrf);
 	a->ifc.acl4 = own_filter(&from->acl4);
 	a->ifc.acl6 = own_filter(&from->acl6);
+	a->ifc.policy_in = own(from->policy_in);
+	a->ifc.policy_out = own(from->policy_out);
+	a->ifc.policy_in_ref = a->ifc.policy_out_ref = NULL;
 	a->tunnel.vrf = own(from->tunnel->vrf);
 	a->tunnel.profile = own(from->tunnel->profile);
 	a->ifc.vrf_ref = a->tunnel.vrf_ref = NULL;
@@ -272,9 +278,50 @@ static const struct spd_ref *scope_of(const struct desired *d, const struct cfg_
 	return NULL;
 }
 
-/* Interface, rule and route into d, and with send to the dataplane. False: d has no place for them. */
-static bool put_in(
-	struct virtual_access_table *t, struct desired *d, struct access *a, const struct cfg_map_entry *e, bool send)
+/*
+ * The policy map of one direction (VTI-34). One that nothing in cfg uses any more is not in the dataplane, and the
+ * clone goes on without; nor is its own slot's number lost when a round of numbers is taken back that it came in.
+ */
+static void put_policy(struct virtual_access_table *t, struct desired *d, struct access *a, const struct cv_config *cfg,
+	enum cv_qos_dir dir, bool send)
+{
+	const bool out = dir == CV_QOS_OUTPUT;
+	const struct cfg_policy_map *p = config_policy_map(cfg, out ? a->ifc.policy_out : a->ifc.policy_in);
+	char *key = a->policy_key[out];
+	struct cv_qos_attach m;
+
+	if (!p || !p->id)
+		return;
+	if (!desired_policy(&m, t->c->ids, &a->ifc, p, dir, key)) {
+		cv_warn("control", "%s: no number is left for its policy map %s: it has none", a->name, p->name);
+		return;
+	}
+	if (send)
+		(void)ids_claim(t->c->ids, ID_QOS_SLOT, key, m.slot);
+	desired_put(d, OBJ_QOS_ATTACH, &m, sizeof(m), a->name);
+	if (send)
+		send_set(t->c, OBJ_QOS_ATTACH, &m, sizeof(m));
+}
+
+static void take_policy(
+	struct virtual_access_table *t, struct desired *d, const struct access *a, enum cv_qos_dir dir, bool send)
+{
+	const struct cv_qos_attach *on =
+		a->policy_key[dir == CV_QOS_OUTPUT][0] ? desired_policy_on(d, a->body.if_id, dir) : NULL;
+	struct cv_qos_attach m;
+
+	if (!on)
+		return;
+	m = *on;
+	desired_take(d, OBJ_QOS_ATTACH, &m.slot);
+	if (send)
+		send_delete(t->c, OBJ_QOS_ATTACH, &m);
+}
+
+/* Interface, rule, route and policy maps, which are cfg's, into d, and with send to the dataplane. False: d has no
+ * place for them. */
+static bool put_in(struct virtual_access_table *t, struct desired *d, struct access *a, const struct cv_config *cfg,
+	const struct cfg_map_entry *e, bool send)
 {
 	const struct spd_ref *s = d ? scope_of(d, e) : NULL;
 
@@ -301,6 +348,8 @@ static bool put_in(
 		send_set(t->c, OBJ_IF, &a->body, sizeof(a->body));
 		send_set(t->c, OBJ_RULE, &rule, sizeof(rule));
 	}
+	put_policy(t, d, a, cfg, CV_QOS_INPUT, send);
+	put_policy(t, d, a, cfg, CV_QOS_OUTPUT, send);
 	if (a->route.n_nh)
 		settle_route(t, d, &a->route, send);
 	return true;
@@ -316,6 +365,8 @@ static void take_out(struct virtual_access_table *t, struct desired *d, struct a
 	if (a->route.n_nh)
 		settle_route(t, d, &a->route, send);
 	desired_remove_rule(d, a->rule_id);
+	take_policy(t, d, a, CV_QOS_INPUT, send);
+	take_policy(t, d, a, CV_QOS_OUTPUT, send);
 	if (!send)
 		return;
 	if (r)
@@ -330,6 +381,8 @@ static void destroy(struct virtual_access_table *t, struct access *a)
 	take_out(t, t->c->desired, a, true);
 	take_out(t, t->c->apply.desired, a, false);
 	TAILQ_REMOVE(&t->all, a, link);
+	ids_release(t->c->ids, ID_QOS_SLOT, a->policy_key[0]);
+	ids_release(t->c->ids, ID_QOS_SLOT, a->policy_key[1]);
 	id_key(key, a->body.if_id);
 	ids_release(t->c->ids, ID_IF, key);
 	access_free(a);
@@ -355,7 +408,7 @@ void virtual_access_take(struct virtual_access_table *t, struct child *ch, const
 			return;
 		}
 		a = make_clone(t, p->entry, p, number);
-		if (!put_in(t, t->c->desired, a, p->entry, true)) {
+		if (!put_in(t, t->c->desired, a, t->c->running, p->entry, true)) {
 			destroy(t, a);
 			return;
 		}
@@ -448,7 +501,7 @@ void virtual_access_carry(struct virtual_access_table *t, struct desired *d, con
 		/* else it leaves, and its SAs with its rule */
 		if (e && vrf_is(cfg, a->ifc.vrf, a->body.vrf_id) && filters_stand(d, &a->body) &&
 			claim(t, a->body.if_id))
-			put_in(t, d, a, e, false);
+			put_in(t, d, a, cfg, e, false);
 	}
 }
 
@@ -460,7 +513,8 @@ void virtual_access_adopted(struct virtual_access_table *t)
 		const struct cfg_map_entry *e = config_entry_find(t->c->running, a->map, 65535);
 
 		if (e && !a->carried && !stands_in(t->c->desired, a))
-			put_in(t, t->c->desired, a, e, false); /* it came after the transaction had begun */
+			put_in(t, t->c->desired, a, t->c->running, e,
+				false); /* it came after the transaction had begun */
 	}
 }
 

@@ -52,6 +52,9 @@ static const struct kind {
 	{CV_CMD_ROUTE_SET, CV_CMD_ROUTE_DEL, sizeof(struct cv_route_ref), "route"},
 	{CV_CMD_SPD_SET, CV_CMD_SPD_DEL, 4, "spd"},
 	{CV_CMD_SPD_RULE_SET, CV_CMD_SPD_RULE_DEL, sizeof(struct cv_spd_rule_ref), "rule"},
+	{CV_CMD_QOS_CLASS_SET, CV_CMD_QOS_CLASS_DEL, sizeof(struct cv_qos_class_ref), "class"},
+	{CV_CMD_QOS_RULE_SET, CV_CMD_QOS_RULE_DEL, sizeof(struct cv_qos_rule_ref), "qos-rule"},
+	{CV_CMD_QOS_ATTACH_SET, CV_CMD_QOS_ATTACH_DEL, 4, "policy"},
 	{CV_CMD_SA_ADD, CV_CMD_SA_DEL, 8, "sa"}, /* index and SPI */
 };
 
@@ -539,6 +542,16 @@ bool fakedp_if_by_id(struct fakedp *f, uint32_t if_id, struct cv_if *out)
 bool fakedp_route_by(struct fakedp *f, uint32_t if_id, struct cv_route *out)
 {
 	return first_that(f, CV_CMD_ROUTE_SET, is_route_by, if_id, out, sizeof(*out));
+}
+
+static bool is_policy_on(const void *body, uint32_t *if_id)
+{
+	return ((const struct cv_qos_attach *)body)->if_id == *if_id;
+}
+
+bool fakedp_policy_on(struct fakedp *f, uint32_t if_id, struct cv_qos_attach *out)
+{
+	return first_that(f, CV_CMD_QOS_ATTACH_SET, is_policy_on, if_id, out, sizeof(*out));
 }
 
 void fakedp_last(struct fakedp *f, char *buf, size_t size)

@@ -48,6 +48,8 @@ bool fakedp_rule_by_id(struct fakedp *f, uint32_t rule_id, struct cv_spd_rule *o
 bool fakedp_if_by_id(struct fakedp *f, uint32_t if_id, struct cv_if *out);
 /* The route whose first next hop is this interface. */
 bool fakedp_route_by(struct fakedp *f, uint32_t if_id, struct cv_route *out);
+/* The policy map on an interface. */
+bool fakedp_policy_on(struct fakedp *f, uint32_t if_id, struct cv_qos_attach *out);
 /* Commands of the last committed transaction, "route -rule ..." */
 void fakedp_last(struct fakedp *f, char *buf, size_t size);
 struct cv_stats_segment *fakedp_stats(struct fakedp *f);

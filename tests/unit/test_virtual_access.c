@@ -244,6 +244,74 @@ static void interface_has_the_filters_of_its_template(void **state)
 	assert_int_equal(state_of(r).sas, 0);
 }
 
+/* The template has policy map "limit" on the way out; of another class it is another one, with a slot of its own. */
+static struct cv_config *limited(const char *cls)
+{
+	struct cv_config *c = hub(false);
+
+	c->class_map = config_alloc(c, 1, sizeof(*c->class_map));
+	c->class_map[c->n_class_map++] = (struct cfg_class_map){.name = cls, .every = true};
+	c->policy_map = config_alloc(c, 1, sizeof(*c->policy_map));
+	c->policy_map[0].name = "limit";
+	c->policy_map[0].cls = config_alloc(c, 1, sizeof(*c->policy_map[0].cls));
+	c->policy_map[0].cls[0] = (struct cfg_policy_class){.name = cls,
+		.police = {.rate = 2000000, .action = {CFG_POLICE_TRANSMIT, CFG_POLICE_DROP, CFG_POLICE_DROP}}};
+	c->policy_map[0].n_cls = c->n_policy_map = 1;
+	c->interface[2].policy_out = "limit";
+	return c;
+}
+
+/* Packets of the only class that the only policy map on an interface has counted. */
+static json_int_t class_packets(struct fixture *f, struct router *r, const char *name)
+{
+	char request[128];
+
+	snprintf(request, sizeof(request), "{\"show\": \"policy-map interface\", \"interface\": \"%s\"}", name);
+	json_t *a = ask(f, r, request, true), *list = json_object_get(a, "interfaces");
+	assert_int_equal(json_array_size(list), 1);
+	json_t *cls = json_array_get(json_object_get(json_array_get(list, 0), "classes"), 0);
+	json_int_t n = json_integer_value(json_object_get(cls, "packets"));
+	json_decref(a);
+	return n;
+}
+
+/* VTI-34, VTI-T10: with the template's policy map, in a slot of its own, which comes and goes with it, is shown,
+ * follows the policy map, and is left off when nothing has that any more. `clear counters` begins anew. */
+static void interface_has_the_policy_of_its_template(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_qos_attach on, again;
+	char name[CV_NAME_MAX];
+
+	bring_up_with(f, side(0), limited("all"));
+	uint32_t id = assert_clone(r, 1400);
+
+	assert_true(fakedp_policy_on(r->dp, id, &on));
+	assert_int_equal(on.dir, CV_QOS_OUTPUT);
+	assert_int_not_equal(on.slot, 0);
+	snprintf(name, sizeof(name), "Virtual-Access%u", id);
+	fakedp_stats(r->dp)->writer[1].qos[on.slot][1].packets = 7;
+	assert_int_equal(class_packets(f, r, name), 7);
+	json_decref(ask(f, r, "{\"clear\": \"counters\"}", false));
+	assert_int_equal(class_packets(f, r, name), 0);
+	fakedp_stats(r->dp)->writer[1].qos[on.slot][1].packets = 9;
+	assert_int_equal(class_packets(f, r, name), 2);
+	assert_string_equal(apply(f, r, limited("everything")), "");
+	assert_true(fakedp_policy_on(r->dp, id, &again));
+	assert_int_not_equal(again.slot, on.slot); /* its classes are others */
+	assert_int_equal(assert_clone(r, 1400), id);
+	json_decref(ask(f, &f->r[0], "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, clones(f, r) == 0 && !fakedp_policy_on(r->dp, id, &on));
+	trigger(&f->r[0]);
+	WAIT(f, state_of(r).sas == 2 && child_established(f, r));
+	id = assert_clone(r, 1400);
+	assert_true(fakedp_policy_on(r->dp, id, &on));
+	assert_string_equal(apply(f, r, hub(false)), ""); /* no policy map at all */
+	assert_int_equal(assert_clone(r, 1400), id);
+	assert_false(fakedp_policy_on(r->dp, id, &on));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +322,7 @@ int main(void)
 		TEST(interface_leaves_with_its_profile),
 		TEST(configured_route_comes_first),
 		TEST(interface_has_the_filters_of_its_template),
+		TEST(interface_has_the_policy_of_its_template),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

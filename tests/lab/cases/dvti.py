@@ -8,6 +8,9 @@ from lab.gateway import Culvert
 from lab.ikedaemons import Conn, StrongSwan
 from lab.topology import GW_WAN, HOST_A, LAN, NEXT_HOP, REMOTE, Site
 
+from cases.filter import INTERNET, PORT, ask, internet
+from cases.tunnel import SENDER
+
 INNER = "10.2.9.1"
 LOGIN = {"xauth-lab": {"id": "alice", "secret": '"correct horse"'}}
 
@@ -52,13 +55,16 @@ class Hub:
         return self.culvert.cli("show", "ip", "route", *words).stdout
 
 
+CLIENT = {"version": 1, "local_ts": ["dynamic"], "remote_ts": ["0.0.0.0/0"], "extra": {
+    "connection": {"vips": "0.0.0.0", "local-xauth": {"auth": "xauth", "xauth_id": "alice"}}, "secrets": LOGIN,
+    "charon": {"install_virtual_ip": "yes"}}}
+
+
 def client_v1(lab):
     """VTI-T6 without Easy VPN groups, VTI-T11: strongSwan logs in (Xauth), gets an address (mode configuration) and, only then, an interface
     (VTI-22 to VTI-25) from the address it came to (VTI-29) with a route to its own (VTI-30). It stays, without
     line protocol and route, while the IKE SA lives alone, and goes with that. A failed login makes none, ever."""
-    hub = Hub(lab, example(), version=1, local_ts=["dynamic"], remote_ts=["0.0.0.0/0"], extra={
-        "connection": {"vips": "0.0.0.0", "local-xauth": {"auth": "xauth", "xauth_id": "alice"}}, "secrets": LOGIN,
-        "charon": {"install_virtual_ip": "yes"}})
+    hub = Hub(lab, example(), **CLIENT)
     culvert = hub.culvert
     require(not hub.clones(), "nobody has come yet")
     hub.daemon.initiate()
@@ -148,3 +154,61 @@ def client_v2(lab):
     hub.daemon.terminate()
     hub.wait_none("the interface to go with its session")
     require(name not in hub.routes("vrf", "red"), hub.routes("vrf", "red"))
+
+
+def with_features(config):
+    """What VTI-T5 and VTI-T4 have on a tunnel, on the template."""
+    nat = json.loads((SOURCE / "docs/examples/nat.json").read_text())
+    qos = json.loads((SOURCE / "docs/examples/qos.json").read_text())
+    config["culvert-acl:access-lists"] = nat["culvert-acl:access-lists"]
+    config["culvert-firewall:firewall"] = nat["culvert-firewall:firewall"]
+    config["culvert-qos:qos"] = qos["culvert-qos:qos"]
+    statics = config["ietf-routing:routing"]["control-plane-protocols"]["control-plane-protocol"][0]["static-routes"]
+    statics["ietf-ipv4-unicast-routing:ipv4"]["route"].append(
+        {"destination-prefix": "198.51.100.0/24", "next-hop": {"next-hop-address": "192.0.2.99"}})
+    cfg.interface(config, "wan").update({"culvert-acl:access-group": {"ipv4": {"in": "outside"}}, "culvert-firewall:nat": "outside"})
+    cfg.interface(config, "Virtual-Template1").update({
+        "culvert-firewall:inspect": "in", "culvert-firewall:nat": "inside", "culvert-qos:service-policy": {"output": "limit"}})
+    return config
+
+
+def features(lab):
+    """VTI-T9, VTI-T10, VTI-T11: the clone inspects, translates and polices. The client's TCP to the internet leaves with an address of the
+    pool and is answered past the outside list, new TCP from there is not let in; of what the network behind the router sends to the client
+    at twice the rate, the rate arrives. When the IKE SA alone is deleted, the interface stays and carries; with the IPsec SAs it goes."""
+    hub = Hub(lab, with_features(example()), **CLIENT)
+    culvert = hub.culvert
+    internet(lab, hub.site)
+    hub.daemon.initiate()
+    name = hub.wait_clone()
+    hub.peer.sh(f"ip route replace {LAN[4]} via {GW_WAN[4]} src {INNER}; ip route replace 198.51.100.0/24 via {GW_WAN[4]} src {INNER}; "
+                f"for i in $(seq 20); do ping -n -c 1 -W 1 -I {INNER} {HOST_A[4]} && break; done")
+    talker = SOURCE / "tests/lab/lab/talker.py"
+
+    def heard(kind):
+        return hub.peer.sh(f"python3 {talker} ask {kind} {INTERNET} {PORT} 4 from=5000 src={INNER}", check=False).strip()
+    for kind in ("tcp", "udp"):
+        wait_until(lambda k=kind: heard(k) == "10.2.100.1 5000", 30, f"an answer to translated {kind}")
+    shown = culvert.show("ip", "nat", "translations")["translations"]
+    require([x for x in shown if x.get("inside_local") == INNER and x["inside_global"] == "10.2.100.1"], f"{shown}")
+    require(ask(lab, "inet", "tcp", GW_WAN[4], seconds=2) == "timeout", "new TCP to the outside address")
+    text = culvert.cli("show", "interfaces", name).stdout
+    require("Inspection: in" in text and "Address translation: inside" in text, text)
+    # VTI-T10
+    culvert.cli("clear", "counters")
+    done = lab.run("host-a", "python3", "-c", SENDER, INNER, 5001, 4000000, 3, 1228)
+    seconds, sent = (float(word) for word in done.stdout.split())
+    shown = culvert.show("policy-map", "interface", name)["interfaces"]
+    require(len(shown) == 1 and shown[0]["direction"] == "output" and shown[0]["policy"] == "limit", f"{shown}")
+    police = shown[0]["classes"][0]["police"]
+    passed, over = police["conform"]["bytes"], police["exceed"]["bytes"]
+    require(passed < 62500 + 250000 * (seconds + 1) and over > 0.2 * sent and passed + over >= 0.95 * sent, f"{sent} {seconds} {police}")
+    # VTI-T11, VTI-24; nobody begins anew from here (VTI-29)
+    culvert.cli("clear", "crypto", "isakmp")
+    require(hub.clones()[0]["sa_pairs"] == 1 and hub.clone(name)["link"] == "up" and INNER in hub.routes(), f"{hub.clones()}")
+    before = hub.clone(name)["tx_packets"]
+    lab.run("host-a", "ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", INNER, check=False)
+    require(hub.clone(name)["tx_packets"] >= before + 3, f"{hub.clone(name)}")
+    culvert.cli("clear", "crypto", "sa")
+    hub.wait_none("the interface to go with its last SA")
+    require(INNER not in hub.routes() and not culvert.show("policy-map", "interface")["interfaces"], hub.routes())
