@@ -387,10 +387,6 @@ static void retry_init(struct v2_sa *sa, const struct v2_msg *m)
 	const struct v2_notify *ke = v2_find_notify(m, V2_N_INVALID_KE_PAYLOAD);
 	const struct v2_notify *puzzle = v2_find_notify(m, V2_N_PUZZLE);
 	const struct v2_notify *err = v2_find_error(m);
-	if (sa->setup->puzzle || (puzzle && !cookie)) { /* at work already; or malformed (RFC 8019 7.1.2) */
-		sa->sa.ike->stats.rx_unexpected++;
-		return;
-	}
 	if (++sa->setup->init_tries > INIT_TRIES_MAX) {
 		ike_sa_destroy(&sa->sa, "peer keeps refusing IKE_SA_INIT");
 		return;
@@ -438,7 +434,8 @@ static void doubt(struct v2_sa *sa, const struct v2_msg *m)
 {
 	struct v2_setup *s = sa->setup;
 	uint64_t took = ike_now(sa->sa.ike) - s->init_sent_ms;
-	if (s->doubted.p) {
+	bool malformed = v2_find_notify(m, V2_N_PUZZLE) && !v2_find_notify(m, V2_N_COOKIE); /* RFC 8019 7.1.2 */
+	if (s->doubted.p || s->puzzle || malformed) {
 		sa->sa.ike->stats.rx_unexpected++;
 		return;
 	}
