@@ -75,15 +75,50 @@ size_t ikec_integ_len(enum ike_integ integ)
 	return r ? r->icv_len : 0;
 }
 
+struct library_row {
+	enum ike_encr encr; /* AES-GCM of any tag length: IKE_ENCR_AES_GCM16 */
+	const char *cipher;
+	uint8_t key_len; /* bytes */
+};
+static const struct library_row library[] = {
+	{IKE_ENCR_3DES, "DES-EDE3-CBC", 24},
+	{IKE_ENCR_AES_CBC, "AES-128-CBC", 16},
+	{IKE_ENCR_AES_CBC, "AES-192-CBC", 24},
+	{IKE_ENCR_AES_CBC, "AES-256-CBC", 32},
+	{IKE_ENCR_AES_CTR, "AES-128-CTR", 16},
+	{IKE_ENCR_AES_CTR, "AES-192-CTR", 24},
+	{IKE_ENCR_AES_CTR, "AES-256-CTR", 32},
+	{IKE_ENCR_AES_GCM16, "AES-128-GCM", 16},
+	{IKE_ENCR_AES_GCM16, "AES-192-GCM", 24},
+	{IKE_ENCR_AES_GCM16, "AES-256-GCM", 32},
+	{IKE_ENCR_CHACHA20_POLY1305, "ChaCha20-Poly1305", 32},
+};
+
 /* Fetching an algorithm takes locks and string look-ups: done once per process. */
 #define N_HASH (sizeof(hashes) / sizeof(hashes[0]))
+#define N_CIPHER (sizeof(library) / sizeof(library[0]))
 static EVP_MD *fetched[N_HASH];
+static EVP_CIPHER *fetched_cipher[N_CIPHER];
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
 static void fetch_all(void)
 {
 	for (size_t i = 0; i < N_HASH; i++)
 		fetched[i] = EVP_MD_fetch(NULL, hashes[i].digest, NULL);
+	for (size_t i = 0; i < N_CIPHER; i++)
+		fetched_cipher[i] = EVP_CIPHER_fetch(NULL, library[i].cipher, NULL);
+}
+
+/* NULL: no such cipher, or not with a key of that length. */
+static const EVP_CIPHER *cipher_of(enum ike_encr encr, size_t key_len)
+{
+	if (encr == IKE_ENCR_AES_GCM8 || encr == IKE_ENCR_AES_GCM12)
+		encr = IKE_ENCR_AES_GCM16;
+	pthread_once(&fetch_once, fetch_all);
+	for (size_t i = 0; i < N_CIPHER; i++)
+		if (library[i].encr == encr && library[i].key_len == key_len)
+			return fetched_cipher[i];
+	return NULL;
 }
 
 static const EVP_MD *digest_of(const struct hash_row *h)
@@ -234,27 +269,11 @@ size_t ikec_key_len(enum ike_encr encr, uint16_t key_bits)
 	return c ? (c->fixed_key ? c->fixed_key : key_bits / 8u) + c->salt_len : 0;
 }
 
-static const EVP_CIPHER *cbc_cipher(enum ike_encr encr, size_t key_len)
-{
-	if (encr == IKE_ENCR_3DES)
-		return key_len == 24 ? EVP_des_ede3_cbc() : NULL;
-	if (encr != IKE_ENCR_AES_CBC)
-		return NULL;
-	switch (key_len) {
-	case 16:
-		return EVP_aes_128_cbc();
-	case 24:
-		return EVP_aes_192_cbc();
-	case 32:
-		return EVP_aes_256_cbc();
-	}
-	return NULL;
-}
-
 int ikec_cbc(
 	enum ike_encr encr, bool encrypt, const void *key, size_t key_len, const uint8_t *iv, uint8_t *data, size_t len)
 {
-	const EVP_CIPHER *cipher = cbc_cipher(encr, key_len);
+	bool cbc = encr == IKE_ENCR_3DES || encr == IKE_ENCR_AES_CBC;
+	const EVP_CIPHER *cipher = cbc ? cipher_of(encr, key_len) : NULL;
 	int n = 0;
 	if (!cipher)
 		return -ENOTSUP;
@@ -267,26 +286,13 @@ int ikec_cbc(
 	return ok ? 0 : -EIO;
 }
 
-static const EVP_CIPHER *ctr_cipher(size_t key_len)
-{
-	switch (key_len) {
-	case 16:
-		return EVP_aes_128_ctr();
-	case 24:
-		return EVP_aes_192_ctr();
-	case 32:
-		return EVP_aes_256_ctr();
-	}
-	return NULL;
-}
-
 #define SALT 4u /* of every counter mode and AEAD: nonce bytes that come with the key */
 
 /* RFC 5930 2: nonce from the key, IV, and a block counter that starts at 1. Encryption and decryption are the same. */
 static int ctr(const uint8_t *key, size_t key_len_with_salt, const uint8_t *iv, uint8_t *data, size_t len)
 {
 	size_t key_len = key_len_with_salt < SALT ? 0 : key_len_with_salt - SALT;
-	const EVP_CIPHER *cipher = ctr_cipher(key_len);
+	const EVP_CIPHER *cipher = cipher_of(IKE_ENCR_AES_CTR, key_len);
 	uint8_t block[16] = {0};
 	int n = 0;
 	if (!cipher)
@@ -311,27 +317,12 @@ int ikec_crypt(
 					: ikec_cbc(encr, encrypt, key, key_len, iv, data, len);
 }
 
-static const EVP_CIPHER *aead_cipher(enum ike_encr encr, size_t key_len)
-{
-	if (encr == IKE_ENCR_CHACHA20_POLY1305)
-		return key_len == 32 ? EVP_chacha20_poly1305() : NULL;
-	switch (key_len) {
-	case 16:
-		return EVP_aes_128_gcm();
-	case 24:
-		return EVP_aes_192_gcm();
-	case 32:
-		return EVP_aes_256_gcm();
-	}
-	return NULL;
-}
-
 int ikec_aead(enum ike_encr encr, bool encrypt, const void *key, size_t key_len_with_salt, const uint8_t iv[8],
 	const void *aad, size_t aad_len, uint8_t *data, size_t len, uint8_t *tag)
 {
 	size_t key_len = key_len_with_salt < SALT ? 0 : key_len_with_salt - SALT;
 	int tag_len = (int)ikec_tag_len(encr), n = 0;
-	const EVP_CIPHER *cipher = tag_len ? aead_cipher(encr, key_len) : NULL;
+	const EVP_CIPHER *cipher = tag_len ? cipher_of(encr, key_len) : NULL;
 	uint8_t nonce[SALT + 8];
 	if (!cipher)
 		return -ENOTSUP;
@@ -355,8 +346,58 @@ int ikec_aead(enum ike_encr encr, bool encrypt, const void *key, size_t key_len_
 	return err;
 }
 
+/*
+ * Random numbers are drawn in advance: a call of the generator takes locks, look-ups and a system call (has the process
+ * forked?), which cost as much for 4 bytes as for all of these, and a handshake has six. What is handed out is zeroed.
+ */
+struct drawn {
+	uint8_t bytes[512];
+	size_t left; /* at the end of bytes */
+};
+static _Thread_local struct drawn drawn_public, drawn_secret;
+
+/* The child has the parent's: neither may hand out what the other does. */
+static void forget_drawn(void)
+{
+	drawn_public.left = drawn_secret.left = 0;
+}
+
+static void watch_forks(void)
+{
+	if (pthread_atfork(NULL, NULL, forget_drawn) != 0)
+		abort();
+}
+
+static void refill(struct drawn *d, int (*generate)(unsigned char *out, int len))
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, watch_forks);
+	if (generate(d->bytes, sizeof(d->bytes)) != 1)
+		abort(); /* no key, nonce or SPI may ever come from anything else */
+	d->left = sizeof(d->bytes);
+}
+
+static void hand_out(struct drawn *d, int (*generate)(unsigned char *out, int len), uint8_t *out, size_t len)
+{
+	while (len) {
+		if (!d->left)
+			refill(d, generate);
+		size_t n = len < d->left ? len : d->left;
+		uint8_t *from = d->bytes + sizeof(d->bytes) - d->left;
+		memcpy(out, from, n);
+		cv_secret_zero(from, n);
+		d->left -= n;
+		out += n;
+		len -= n;
+	}
+}
+
 void ikec_random(void *out, size_t len)
 {
-	if (len && (len > INT32_MAX || RAND_bytes(out, (int)len) != 1))
-		abort(); /* no key, nonce or SPI may ever come from anything else */
+	hand_out(&drawn_public, RAND_bytes, out, len);
+}
+
+void ikec_random_secret(void *out, size_t len)
+{
+	hand_out(&drawn_secret, RAND_priv_bytes, out, len);
 }

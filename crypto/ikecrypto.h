@@ -80,7 +80,9 @@ void ikec_dh_free(struct ikec_dh *dh); /* zeroes */
 int ikec_ke(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t peer_len, uint8_t *secret,
 	size_t *secret_len);
 
-/* Cryptographic random bytes; aborts the process when the generator fails. */
+/* Cryptographic random bytes; aborts the process when the generator fails. Any thread. */
 void ikec_random(void *out, size_t len);
+/* The same from another generator, none of whose bytes anybody is ever shown: private values. */
+void ikec_random_secret(void *out, size_t len);
 
 #endif

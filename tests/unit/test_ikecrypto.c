@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -359,6 +361,50 @@ static void bad_public_values(void **state)
 	ikec_dh_free(dh);
 }
 
+/* No number is handed out twice: not over many lengths, and not by two processes after a fork. */
+static void never_repeated(void (*draw)(void *out, size_t len))
+{
+	uint8_t got[300][300], mine[16], theirs[16];
+	int p[2], status;
+	for (size_t n = 8; n < 300; n++) {
+		draw(got[n], n);
+		for (size_t m = 8; m < n; m++)
+			assert_memory_not_equal(got[n], got[m], 8);
+	}
+	draw(mine, 1); /* some are left over */
+	assert_int_equal(pipe(p), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	draw(mine, sizeof(mine));
+	if (!child)
+		_exit(write(p[1], mine, sizeof(mine)) != sizeof(mine));
+	assert_int_equal(read(p[0], theirs, sizeof(theirs)), sizeof(theirs));
+	assert_memory_not_equal(mine, theirs, 8);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void random_is_never_repeated(void **state)
+{
+	(void)state;
+	never_repeated(ikec_random);
+	never_repeated(ikec_random_secret);
+}
+
+/* A cipher is no cipher of another kind (RFC 7296 3.3.2). */
+static void kinds_are_kept_apart(void **state)
+{
+	uint8_t key[36] = {0}, iv[16] = {0}, data[16] = {0}, tag[16];
+	(void)state;
+	assert_int_equal(ikec_crypt(IKE_ENCR_AES_GCM16, true, key, 16, iv, data, 16), -ENOTSUP);
+	assert_int_equal(ikec_cbc(IKE_ENCR_AES_CTR, true, key, 16, iv, data, 16), -ENOTSUP);
+	assert_int_equal(ikec_cbc(IKE_ENCR_AES_CBC, true, key, 20, iv, data, 16), -ENOTSUP);
+	assert_int_equal(ikec_aead(IKE_ENCR_AES_CTR, true, key, 20, iv, NULL, 0, data, 16, tag), -ENOTSUP);
+	assert_int_equal(ikec_aead(IKE_ENCR_CHACHA20_POLY1305, true, key, 20, iv, NULL, 0, data, 16, tag), -ENOTSUP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +423,8 @@ int main(void)
 		cmocka_unit_test(x448_vector),
 		cmocka_unit_test(all_groups_agree),
 		cmocka_unit_test(bad_public_values),
+		cmocka_unit_test(random_is_never_repeated),
+		cmocka_unit_test(kinds_are_kept_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
