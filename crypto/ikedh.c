@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Diffie-Hellman: MODP groups by modular exponentiation (all are safe primes, generator 2), ECP groups, X25519 and X448
- * by OpenSSL's EVP. ML-KEM stands beside them, as far as the linked OpenSSL has it.
+ * Diffie-Hellman: MODP groups by modular exponentiation (all are safe primes, generator 2), ECP groups and X448 by
+ * OpenSSL's EVP. X25519 and ML-KEM have files of their own, ML-KEM as far as the linked OpenSSL has it.
  */
 #include "ikecrypto.h"
 
@@ -19,16 +19,17 @@
 
 #include "cv_secret.h"
 #include "ikekem.h"
+#include "ikex25519.h"
 
-enum dh_kind { DH_MODP, DH_ECP, DH_MONTGOMERY, DH_KEM };
+enum dh_kind { DH_MODP, DH_ECP, DH_X25519, DH_X448, DH_KEM };
 struct dh_row {
 	enum ike_group group;
 	enum dh_kind kind;
 	uint16_t len;		    /* of one field element, or of the encapsulation key: bytes */
 	uint16_t exp_bits;	    /* MODP: private exponent, at least twice the group's strength (RFC 3526 8) */
 	BIGNUM *(*prime)(BIGNUM *); /* MODP */
-	const char *curve;	    /* ECP, MONTGOMERY; KEM: its name */
-	int nid;		    /* ECP: of the curve; MONTGOMERY: of the key type */
+	const char *curve;	    /* ECP, X448; KEM: its name */
+	int nid;		    /* ECP: of the curve; X448: of the key type */
 	uint16_t text_len;	    /* KEM: of the ciphertext */
 };
 static const struct dh_row rows[] = {
@@ -43,8 +44,8 @@ static const struct dh_row rows[] = {
 	{IKE_GROUP_ECP256, DH_ECP, 32, 0, NULL, "P-256", NID_X9_62_prime256v1, 0},
 	{IKE_GROUP_ECP384, DH_ECP, 48, 0, NULL, "P-384", NID_secp384r1, 0},
 	{IKE_GROUP_ECP521, DH_ECP, 66, 0, NULL, "P-521", NID_secp521r1, 0},
-	{IKE_GROUP_CURVE25519, DH_MONTGOMERY, 32, 0, NULL, "X25519", EVP_PKEY_X25519, 0},
-	{IKE_GROUP_CURVE448, DH_MONTGOMERY, 56, 0, NULL, "X448", EVP_PKEY_X448, 0},
+	{IKE_GROUP_CURVE25519, DH_X25519, IKEX25519_LEN, 0, NULL, NULL, 0, 0},
+	{IKE_GROUP_CURVE448, DH_X448, 56, 0, NULL, "X448", EVP_PKEY_X448, 0},
 	{IKE_GROUP_MLKEM512, DH_KEM, 800, 0, NULL, "ML-KEM-512", 0, 768}, /* FIPS 203 8 */
 	{IKE_GROUP_MLKEM768, DH_KEM, 1184, 0, NULL, "ML-KEM-768", 0, 1088},
 	{IKE_GROUP_MLKEM1024, DH_KEM, 1568, 0, NULL, "ML-KEM-1024", 0, 1568},
@@ -52,8 +53,9 @@ static const struct dh_row rows[] = {
 
 struct ikec_dh {
 	const struct dh_row *row;
-	BIGNUM *x;	/* MODP private value */
-	EVP_PKEY *pkey; /* ECP, MONTGOMERY, KEM; NULL for a KEM's answer */
+	BIGNUM *x;		  /* MODP private value */
+	EVP_PKEY *pkey;		  /* ECP, X448, KEM; NULL for a KEM's answer */
+	uint8_t k[IKEX25519_LEN]; /* X25519 private value */
 	uint8_t pub[IKEC_DH_PUB_MAX];
 };
 
@@ -197,7 +199,7 @@ static int ec_new(struct ikec_dh *dh, const uint8_t *priv, size_t len)
 {
 	uint8_t *enc = NULL;
 	int err = 0;
-	if (dh->row->kind == DH_MONTGOMERY)
+	if (dh->row->kind == DH_X448)
 		dh->pkey = priv ? EVP_PKEY_new_raw_private_key(dh->row->nid, NULL, priv, len)
 				: EVP_PKEY_Q_keygen(NULL, NULL, dh->row->curve);
 	else if (priv)
@@ -215,6 +217,33 @@ static int ec_new(struct ikec_dh *dh, const uint8_t *priv, size_t len)
 	return err;
 }
 
+static int x25519_new(struct ikec_dh *dh, const uint8_t *priv, size_t len)
+{
+	if (!priv)
+		ikec_random_secret(dh->k, sizeof(dh->k));
+	else if (len == sizeof(dh->k))
+		memcpy(dh->k, priv, len);
+	else
+		return -EINVAL;
+	return ikex25519(dh->k, NULL, dh->pub);
+}
+
+static int dh_fill(struct ikec_dh *dh, const uint8_t *priv, size_t len)
+{
+	switch (dh->row->kind) {
+	case DH_MODP:
+		return modp_new(dh, priv, len);
+	case DH_X25519:
+		return x25519_new(dh, priv, len);
+	case DH_KEM:
+		return priv ? -ENOTSUP : ikekem_new(dh->row->curve, &dh->pkey, dh->pub, dh->row->len);
+	case DH_ECP:
+	case DH_X448:
+		break;
+	}
+	return ec_new(dh, priv, len);
+}
+
 static int dh_make(enum ike_group g, const uint8_t *priv, size_t len, struct ikec_dh **out)
 {
 	const struct dh_row *row = dh_row(g);
@@ -225,10 +254,7 @@ static int dh_make(enum ike_group g, const uint8_t *priv, size_t len, struct ike
 	if (!dh)
 		return -ENOMEM;
 	dh->row = row;
-	int err = row->kind == DH_MODP	? modp_new(dh, priv, len)
-		  : row->kind != DH_KEM ? ec_new(dh, priv, len)
-		  : priv		? -ENOTSUP
-					: ikekem_new(row->curve, &dh->pkey, dh->pub, row->len);
+	int err = dh_fill(dh, priv, len);
 	if (err) {
 		ikec_dh_free(dh);
 		return err;
@@ -251,7 +277,7 @@ int ikec_dh_from_private(enum ike_group g, const uint8_t *priv, size_t len, stru
 static EVP_PKEY *ec_peer(const struct ikec_dh *dh, const uint8_t *peer)
 {
 	uint8_t enc[1 + 2 * 66] = {0x04};
-	if (dh->row->kind == DH_MONTGOMERY)
+	if (dh->row->kind == DH_X448)
 		return EVP_PKEY_new_raw_public_key(dh->row->nid, NULL, peer, dh->row->len);
 	EVP_PKEY *k = EVP_PKEY_new();
 	memcpy(enc + 1, peer, pub_len(dh->row));
@@ -268,7 +294,7 @@ static int ec_shared(const struct ikec_dh *dh, const uint8_t *peer, uint8_t *sec
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(dh->pkey, NULL);
 	size_t len = dh->row->len;
 	int err = -EINVAL;
-	/* X25519, X448: the library refuses values that lead to an all-zero secret (RFC 8031 2) */
+	/* X448: the library refuses values that lead to an all-zero secret (RFC 8031 2) */
 	if (k && ctx && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, k) == 1 &&
 		EVP_PKEY_derive(ctx, secret, &len) == 1 && len == dh->row->len)
 		err = 0;
@@ -319,7 +345,9 @@ int ikec_dh_shared(struct ikec_dh *dh, const uint8_t *peer, size_t peer_len, uin
 			       : -EINVAL;
 	if (peer_len != pub_len(dh->row))
 		return -EINVAL;
-	int err = dh->row->kind == DH_MODP ? modp_shared(dh, peer, secret) : ec_shared(dh, peer, secret);
+	int err = dh->row->kind == DH_MODP     ? modp_shared(dh, peer, secret)
+		  : dh->row->kind == DH_X25519 ? ikex25519(dh->k, peer, secret)
+					       : ec_shared(dh, peer, secret);
 	if (!err)
 		*secret_len = dh->row->len;
 	return err;

@@ -96,9 +96,9 @@ static void measure_end(enum cause c, uint64_t t)
 		return r;                                                                                              \
 	}
 
-WRAP(DH, int, ikec_dh_new, (enum ike_group g, struct ikec_dh **dh), (g, dh))
-WRAP(DH, int, ikec_dh_shared, (struct ikec_dh * dh, const uint8_t *peer, size_t len, uint8_t *secret, size_t *n),
-	(dh, peer, len, secret, n))
+WRAP(DH, int, ikec_ke,
+	(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t len, uint8_t *secret, size_t *n),
+	(g, dh, peer, len, secret, n))
 WRAP(PRF, int, ikec_prf,
 	(enum ike_prf prf, const void *key, size_t len, const struct ikec_iov *iov, int n, uint8_t *out),
 	(prf, key, len, iov, n, out))
