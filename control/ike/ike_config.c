@@ -78,7 +78,7 @@ static const struct cfg_map_entry *entry_after(
 	if (n->map->template)
 		return ike->ops.entry_serves(ike->ctx, &sa->path, n) ? n : NULL;
 	if (ike->ops.local_addr(ike->ctx, n, &sa->peer, &local, &vrf) != 0 || vrf != sa->path.vrf ||
-		(!cv_addr_eq(&local, &sa->path.local) && !sa->movable))
+		(!cv_addr_eq(&local, &sa->path.local) && !sa->mobike))
 		return NULL;
 	return n;
 }
@@ -110,7 +110,7 @@ static void readdress(struct ike *ike, struct ike_sa *sa)
 {
 	struct cv_addr local;
 	uint32_t vrf;
-	if (sa->movable && sa->entry && ike->ops.local_addr(ike->ctx, sa->entry, &sa->peer, &local, &vrf) == 0 &&
+	if (sa->mobike && sa->entry && ike->ops.local_addr(ike->ctx, sa->entry, &sa->peer, &local, &vrf) == 0 &&
 		!cv_addr_eq(&local, &sa->path.local))
 		sa->v->readdress(sa, &local);
 }

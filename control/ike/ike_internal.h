@@ -202,7 +202,7 @@ struct ike_sa {
 	bool natt;		    /* on port 4500: messages carry the marker */
 	bool nat_local, nat_remote; /* a NAT before us, before the peer */
 	bool encap;		    /* children use UDP encapsulation */
-	bool mobike;		    /* addresses change by request of the end that began (RFC 4555) */
+	bool mobike;		    /* addresses change, as the end that began decides (RFC 4555) */
 	bool movable;		    /* ... and that is us */
 	const struct cfg_ike_profile *profile;
 	const struct cfg_map_entry *entry; /* the entry it was set up for; NULL while a responder does not know */
@@ -354,7 +354,7 @@ struct ike_version {
 	void (*child_fini)(struct ike_child *c); /* may be NULL */
 	/* An authenticated ESP packet came from a new place: path is already changed. May be NULL. */
 	void (*moved)(struct ike_sa *sa);
-	/* The configuration has given this end of a movable SA another address. */
+	/* The configuration has given this end of an SA with MOBIKE another address. */
 	void (*readdress)(struct ike_sa *sa, const struct cv_addr *local);
 	const char *(*state_name)(const struct ike_sa *sa);
 	/* The identities of the two ends; len 0 = not known yet. */

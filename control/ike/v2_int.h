@@ -121,6 +121,7 @@ struct v2_task {
 	bool delete_ike; /* delete of the whole SA */
 	bool window;	 /* informational: announce our window */
 	bool update;	 /* MOBIKE: informational: UPDATE_SA_ADDRESSES, from `sent_on` */
+	bool addresses;	 /* MOBIKE: informational: all that are ours (RFC 4555 3.6), from `sent_on` */
 	struct ike_path sent_on;
 	uint8_t cookie2[16]; /* informational: return routability check; all zero = none */
 	uint16_t notify;     /* informational: send this notify */

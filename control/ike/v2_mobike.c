@@ -3,7 +3,8 @@
  * MOBIKE (RFC 4555): the end that set up the IKE SA decides which addresses it uses and tells the other; keys and SPIs
  * stay. As that end we move when our own address changes, when the peer stops answering at one of several addresses,
  * and when a NAT between us has changed its mind. As the other end we follow, and let IPsec SAs follow once the peer
- * has shown that it can be reached there (3.7). Only tunnel mode can move.
+ * has shown that it can be reached there (3.7); when our own address changes we tell it from the new one (3.6). Only
+ * tunnel mode can move.
  */
 #include <string.h>
 
@@ -19,17 +20,21 @@ static void enc_addr(struct v2_enc *e, const struct cv_addr *a)
 		v2_enc_notify(e, V2_N_ADDITIONAL_IP4_ADDRESS, a->b, 4);
 }
 
-/* The addresses at which this end can be reached beside the one in use. */
-static void enc_others(struct v2_sa *sa, struct v2_enc *e)
+/* The addresses at which this end can be reached beside the one in use. Returns how many. */
+static unsigned enc_others(struct v2_sa *sa, struct v2_enc *e)
 {
 	struct ike *ike = sa->sa.ike;
 	struct cv_addr a[V2_OTHER_MAX];
 	unsigned n = ike->ops.local_addrs && sa->sa.entry
 			     ? ike->ops.local_addrs(ike->ctx, sa->sa.entry, sa->sa.path.vrf, a, V2_OTHER_MAX)
 			     : 0;
+	unsigned others = 0;
 	for (unsigned i = 0; i < n; i++)
-		if (!cv_addr_eq(&a[i], &sa->sa.path.local))
+		if (!cv_addr_eq(&a[i], &sa->sa.path.local)) {
 			enc_addr(e, &a[i]);
+			others++;
+		}
+	return others;
 }
 
 void v2_enc_mobike(struct v2_sa *sa, struct v2_enc *e)
@@ -49,8 +54,8 @@ void v2_others_set(struct v2_sa *sa, const struct cv_addr *other, unsigned n)
 		memcpy(sa->other, other, n * sizeof(*other));
 }
 
-/* A list replaces the one before; a message without any of the notifies says nothing. */
-static void take_others(struct v2_sa *sa, const struct v2_msg *m)
+/* A list replaces the one before; a message without any of the notifies says nothing: false. */
+static bool take_others(struct v2_sa *sa, const struct v2_msg *m)
 {
 	struct cv_addr other[V2_OTHER_MAX];
 	unsigned n_other = 0;
@@ -69,6 +74,7 @@ static void take_others(struct v2_sa *sa, const struct v2_msg *m)
 	}
 	if (list)
 		v2_others_set(sa, other, n_other);
+	return list;
 }
 
 void v2_take_mobike(struct v2_sa *sa, const struct v2_msg *m)
@@ -113,13 +119,31 @@ static void arrived(struct v2_sa *sa)
 	ike_sa_moved(&sa->sa);
 }
 
+/* To the end that decides: these are our addresses, and the one that this comes from is in use. */
+static void queue_addresses(struct v2_sa *sa)
+{
+	struct v2_task *t;
+	TAILQ_FOREACH (t, &sa->tasks, link)
+		if (t->addresses)
+			return;
+	t = v2_task_new(&v2_info_task);
+	t->addresses = true;
+	v2_task_queue_first(sa, t);
+}
+
 void v2_readdress(struct ike_sa *base, const struct cv_addr *local)
 {
 	struct v2_sa *sa = v2_of(base);
 	if (base->phase != IKE_PHASE_ESTABLISHED)
 		return;
 	base->path.local = *local;
-	start_moving(sa);
+	if (base->movable) {
+		start_moving(sa);
+	} else {
+		sa->moving = true;
+		v2_requests_again(sa);
+		queue_addresses(sa);
+	}
 	ike_sa_save(base);
 }
 
@@ -155,6 +179,8 @@ void v2_mobike_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	t->sent_on = sa->sa.path;
 	if (t->update)
 		v2_enc_notify(e, V2_N_UPDATE_SA_ADDRESSES, NULL, 0);
+	if (t->addresses && !enc_others(sa, e))
+		v2_enc_notify(e, V2_N_NO_ADDITIONAL_ADDRESSES, NULL, 0);
 	/* a liveness check also asks whether a NAT has changed its mapping (RFC 4555 3.8) */
 	if (sa->sa.movable && (t->update || t->dpd) && nat_traversal(sa))
 		v2_enc_nat(e, &h, &sa->sa.path, sa->sa.profile->force_encaps);
@@ -199,12 +225,23 @@ static void update_answered(struct v2_sa *sa, struct v2_task *t, const struct v2
 	arrived(sa);
 }
 
+/* The end that decides knows our address: what we send goes out from there, whatever it decides. */
+static void addresses_answered(struct v2_sa *sa, const struct v2_task *t)
+{
+	if (same_path(&t->sent_on, &sa->sa.path))
+		arrived(sa);
+	else if (sa->moving)
+		queue_addresses(sa); /* changed once more meanwhile */
+}
+
 bool v2_mobike_response(struct v2_sa *sa, struct v2_task *t, const struct v2_msg *m)
 {
 	static const uint8_t none[sizeof(t->cookie2)];
 	const struct v2_notify *n = v2_find_notify(m, V2_N_COOKIE2);
 	if (t->update)
 		update_answered(sa, t, m);
+	else if (t->addresses)
+		addresses_answered(sa, t);
 	else if (t->dpd && sa->sa.movable && mapping_changed(sa, m))
 		queue_update(sa);
 	if (memcmp(t->cookie2, none, sizeof(none)) == 0)
@@ -233,14 +270,20 @@ static bool nats_respected(const struct v2_msg *m)
 	       v2_get16(n->data.p + 2 * alen) == m->path->rport && v2_get16(n->data.p + 2 * alen + 2) == m->path->lport;
 }
 
-static bool acceptable(const struct v2_sa *sa, const struct ike_path *path)
+static bool tunnels_only(const struct v2_sa *sa)
 {
-	const struct ike *ike = sa->sa.ike;
 	const struct ike_child *c;
 	TAILQ_FOREACH (c, &sa->sa.children, link)
 		if (c->p.transport)
 			return false;
-	return sa->sa.entry && path->vrf == sa->sa.path.vrf && ike->ops.entry_serves(ike->ctx, path, sa->sa.entry);
+	return true;
+}
+
+static bool acceptable(const struct v2_sa *sa, const struct ike_path *path)
+{
+	const struct ike *ike = sa->sa.ike;
+	return tunnels_only(sa) && sa->sa.entry && path->vrf == sa->sa.path.vrf &&
+	       ike->ops.entry_serves(ike->ctx, path, sa->sa.entry);
 }
 
 /* Take the new addresses; the error notify instead, or 0. An update that a later one has overtaken is only answered. */
@@ -262,11 +305,32 @@ static uint16_t take_update(struct v2_sa *sa, const struct v2_msg *m, bool *move
 	return 0;
 }
 
+/*
+ * RFC 4555 3.6: the other end says its addresses, from one that is not in use. It would not if it could use that one:
+ * we decide for it.
+ */
+static void peer_moved(struct v2_sa *sa, const struct ike_path *seen)
+{
+	struct ike *ike = sa->sa.ike;
+	struct ike_path path = sa->sa.path;
+	if (cv_addr_eq(&path.remote, &seen->remote) || !sa->sa.entry || !tunnels_only(sa))
+		return;
+	path.remote = seen->remote;
+	path.rport = seen->rport;
+	if (ike->ops.local_addr(ike->ctx, sa->sa.entry, &path.remote, &path.local, &path.vrf) != 0 ||
+		path.vrf != sa->sa.path.vrf)
+		return;
+	sa->sa.path = path;
+	ike_sa_link(&sa->sa);
+	start_moving(sa);
+}
+
 bool v2_mobike_request(struct v2_sa *sa, const struct v2_msg *m, struct v2_enc *e)
 {
 	const struct v2_notify *cookie = v2_find_notify(m, V2_N_COOKIE2);
 	bool moved = false;
-	take_others(sa, m);
+	if (take_others(sa, m) && sa->sa.movable)
+		peer_moved(sa, m->path);
 	if (cookie && cookie->data.len >= 8 && cookie->data.len <= 64)
 		v2_enc_notify(e, V2_N_COOKIE2, cookie->data.p, cookie->data.len);
 	uint16_t error = 0;
@@ -293,6 +357,8 @@ void v2_mobike_resume(struct v2_sa *sa)
 {
 	if (sa->moving && sa->sa.movable)
 		queue_update(sa);
-	else if (sa->moving)
+	else if (sa->moving) {
 		v2_mobike_follow(sa);
+		queue_addresses(sa); /* perhaps it was we who had moved */
+	}
 }

@@ -139,6 +139,51 @@ static void initiator_moves(void **state)
 	}
 }
 
+/*
+ * The other end gets another address: it says so from there (RFC 4555 3.6), and the end that set the tunnel up decides
+ * that this is where it is. Here, too, everything is lost now and then.
+ */
+static void responder_moves(void **state)
+{
+	(void)state;
+	for (unsigned loss = 0; loss < 40; loss += 10) {
+		start(true, true);
+		p->rng = loss + 5;
+		up();
+		uint32_t spi = pair_newest(p, 0)->p.spi_in;
+		for (unsigned n = 0; n < 4; n++) {
+			char addr[32];
+			snprintf(addr, sizeof(addr), "192.0.2.%u", 30 + n);
+			p->loss = loss;
+			readdress(1, addr);
+			pair_run(p, loss ? 20000 : 200);
+			p->loss = 0;
+			moved_to(spi, "192.0.2.1", addr, false);
+		}
+		v2_sa_rekey(TAILQ_FIRST(&p->h[0].ike->sas)); /* who decides does not change by it */
+		pair_run(p, 40000);
+		readdress(1, "192.0.2.98");
+		pair_run(p, 1000);
+		assert_true(cv_addr_eq(&pair_newest(p, 0)->p.path.remote, &p->h[1].addr));
+		assert_true(pair_children_agree(p, 1));
+		finish(NULL);
+	}
+}
+
+/* Both at once: what the one says is heard where the other no longer is, until liveness finds them together. */
+static void both_move(void **state)
+{
+	(void)state;
+	start(true, true);
+	assert_int_equal(cv_addr_parse("198.51.100.2", &p->h[1].second), 0);
+	up();
+	uint32_t spi = pair_newest(p, 0)->p.spi_in;
+	readdress(1, "192.0.2.30");
+	readdress(0, "192.0.2.10");
+	pair_run(p, 150000); /* by way of the second address, which has stayed */
+	moved_to(spi, "192.0.2.10", "192.0.2.30", false);
+}
+
 /* Without MOBIKE at either end another address means another IKE SA. */
 static void without_it_a_new_sa(void **state)
 {
@@ -245,16 +290,18 @@ static void return_routability(void **state)
 static void restarts(void **state)
 {
 	(void)state;
-	for (int host = 0; host < 2; host++)
+	for (unsigned which = 0; which < 4; which++)
 		for (unsigned ms = 0; ms < 60; ms += 5) {
+			bool responder = which & 2;
 			start(true, true);
 			up();
 			uint32_t spi = pair_newest(p, 0)->p.spi_in;
-			readdress(0, "192.0.2.10");
+			readdress(responder, responder ? "192.0.2.30" : "192.0.2.10");
 			pair_run(p, ms);
-			pair_restart(p, host);
+			pair_restart(p, which & 1);
 			pair_run(p, 40000);
-			moved_to(spi, "192.0.2.10", "192.0.2.2", false);
+			moved_to(spi, responder ? "192.0.2.1" : "192.0.2.10", responder ? "192.0.2.30" : "192.0.2.2",
+				false);
 			finish(NULL);
 		}
 }
@@ -262,7 +309,8 @@ static void restarts(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, finish)
-	const struct CMUnitTest tests[] = {T(negotiated), T(initiator_moves), T(without_it_a_new_sa),
-		T(nat_comes_and_goes), T(failover), T(transport_mode_stays), T(return_routability), T(restarts)};
+	const struct CMUnitTest tests[] = {T(negotiated), T(initiator_moves), T(responder_moves), T(both_move),
+		T(without_it_a_new_sa), T(nat_comes_and_goes), T(failover), T(transport_mode_stays),
+		T(return_routability), T(restarts)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

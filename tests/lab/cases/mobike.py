@@ -32,7 +32,8 @@ def _outer_addresses(vpn):
 def peer_roams(lab):
     """
     The road warrior: strongSwan set the tunnel up and loses its IPv4 address, so that it goes on from its IPv6 address to
-    the one that Culvert has told it of; then gets another IPv4 address and loses IPv6. Culvert follows.
+    the one that Culvert has told it of; then gets another IPv4 address and loses IPv6. Culvert follows. At the end a commit
+    gives Culvert another address, of which it tells the peer from there.
     """
     # else the address of its inner interface is another way out, which may be quicker
     vpn = Vpn(lab, 2, conn={"mobike": True, "local": "%any", "extra": {"charon": {"interfaces_use": "vec0"}}})
@@ -53,6 +54,20 @@ def peer_roams(lab):
         _same_tunnel(before, after)
         vpn.site.ping(4, 5, "host-a", 0.05, 1000)
         vpn.site.ping(4, 5, "host-b", 0.05, 1000)
+    _commit_another_address(vpn, MOVED_PEER)
+    _same_tunnel(before, _ike_sa(vpn))
+
+
+def _commit_another_address(vpn, peer):
+    """Our interface gets it, our SAs and those of the peer, which is at that address, have it."""
+    config = copy.deepcopy(vpn.config())
+    cfg.interface(config, "wan")["ietf-ip:ipv4"]["address"][0]["ip"] = MOVED_US
+    vpn.culvert.commit(config)
+    wait_until(lambda: _outer_addresses(vpn) == (MOVED_US, peer), 20, "our SAs to have the new address")
+    wait_until(lambda: MOVED_US in vpn.peer.sh("ip xfrm state"), 20, "the peer to follow")
+    after = _ike_sa(vpn)
+    require((after["local"], after["remote"]) == (MOVED_US, peer), after)
+    vpn.require_traffic(sizes=(56, 1200))
 
 
 def we_move(lab):
@@ -60,14 +75,6 @@ def we_move(lab):
     vpn = Vpn(lab, 2, conn={"mobike": True})
     vpn.up("initiator").require_traffic(sizes=(56, 1200))
     before = _ike_sa(vpn)
-    config = copy.deepcopy(vpn.config())
-    addresses = cfg.interface(config, "wan")["ietf-ip:ipv4"]["address"]
-    addresses[0]["ip"] = MOVED_US
-    vpn.culvert.commit(config)
-    wait_until(lambda: _outer_addresses(vpn) == (MOVED_US, NEXT_HOP[4]), 20, "our SAs to have the new address")
-    wait_until(lambda: MOVED_US in vpn.peer.sh("ip xfrm state"), 20, "the peer to follow")
-    after = _ike_sa(vpn)
-    require(after["local"] == MOVED_US, after)
-    _same_tunnel(before, after)
-    vpn.require_traffic(sizes=(56, 1200))
+    _commit_another_address(vpn, NEXT_HOP[4])
+    _same_tunnel(before, _ike_sa(vpn))
     require(vpn.daemon.ike_count() == 1 and vpn.daemon.child_count() == 1, vpn.daemon.sas())
