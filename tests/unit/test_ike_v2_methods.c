@@ -12,6 +12,7 @@
 
 #include "cert_env.h"
 #include "ike_env.h"
+#include "ike_proposals.h"
 
 static enum cfg_ike_method method;	 /* of both hosts */
 static const char *first_key, *then_key; /* of both hosts' trust points; NULL = there is no second */
@@ -60,7 +61,7 @@ static void configure(struct cv_config *c, int i)
 	c->ike_profile->local_auth = c->ike_profile->remote_auth = method;
 	c->ike_profile->n_match = 0;
 	if (addke)
-		three_exchanges(c);
+		ike_proposal_three_exchanges(c);
 }
 
 static struct v2_sa *sa_of(int i)
