@@ -201,14 +201,22 @@ static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op, const str
 		s->encrypt ? op->icv : tag, s->icv_len);
 }
 
-/* In registers, without a branch that depends on where the difference is. Behind a shorter ICV there is room to read.
- */
-static inline void gcm_judge(struct crypto_op *op, const uint8_t *tag)
+/* The bits of what differs between the ICV of a packet and the one that was computed, 0: nothing. In registers, without
+ * a branch that depends on where the difference is. Behind a shorter ICV there is room to read. */
+static inline uint32_t gcm_differs(const struct crypto_op *op, const uint8_t *tag, uint32_t icv_mask)
 {
 	__m128i want = _mm_loadu_si128((const __m128i *)op->icv), got = _mm_load_si128((const __m128i *)tag);
-	uint32_t equal = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(want, got));
-	bool same = !(~equal & ((1u << op->session->icv_len) - 1));
-	op->status = same ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
+	return ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(want, got)) & icv_mask;
+}
+
+static inline uint32_t icv_mask(const struct crypto_session *s)
+{
+	return (1u << s->icv_len) - 1u;
+}
+
+static inline void gcm_judge(struct crypto_op *op, const uint8_t *tag)
+{
+	op->status = gcm_differs(op, tag, icv_mask(op->session)) ? CRYPTO_AUTH_FAILED : CRYPTO_OK;
 }
 
 /* A job came back from the manager. user_data2 is where its ICV was put. */
@@ -398,11 +406,41 @@ static void other_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i
 			job_submit(c, &op[i], s, c->tag[i]);
 }
 
+/* Operations i to end - 1 have been decrypted by one AES-GCM session. True when all are CRYPTO_OK. */
+static bool gcm_judge_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned end)
+{
+	const uint32_t mask = icv_mask(op[i].session);
+	uint32_t bad = 0;
+	for (; i < end; i++) {
+		const uint32_t differs = gcm_differs(&op[i], c->tag[i], mask);
+		if (__builtin_expect(differs != 0, 0))
+			op[i].status = CRYPTO_AUTH_FAILED;
+		bad |= differs;
+	}
+	return !bad;
+}
+
+/* What became of n operations. True when all are CRYPTO_OK. */
+static bool judge_all(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
+{
+	bool good = true;
+	for (unsigned i = 0, end; i < n; i = end) {
+		const struct crypto_session *s = op[i].session;
+		for (end = i + 1; end < n && op[end].session == s;)
+			end++;
+		if (s->gcm && !s->encrypt)
+			good &= gcm_judge_all(c, op, i, end);
+		else
+			for (unsigned k = i; k < end; k++)
+				good &= op[k].status == CRYPTO_OK;
+	}
+	return good;
+}
+
 static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 {
 	const struct crypto_session *ahead = NULL;
-	bool decrypted = false, others = false;
-	uint32_t bad = 0;
+	bool judge = false;
 	for (unsigned i = 0; i < n && i < MB_KEYS_AHEAD; i++)
 		if (op[i].session != ahead)
 			session_prefetch(ahead = op[i].session);
@@ -410,21 +448,14 @@ static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 		const struct crypto_session *s = op[i].session;
 		for (end = i + 1; end < n && op[end].session == s;)
 			end++;
-		if (s->gcm) {
-			decrypted |= !s->encrypt;
+		judge |= !s->gcm || !s->encrypt;
+		if (s->gcm)
 			gcm_run_all(c, op, i, end, n);
-		} else {
-			others = true;
+		else
 			other_run_all(c, op, i, end);
-		}
 	}
 	flush(c);
-	for (unsigned i = 0; decrypted && i < n; i++)
-		if (op[i].session->gcm && !op[i].session->encrypt)
-			gcm_judge(&op[i], c->tag[i]);
-	for (unsigned i = 0; (decrypted || others) && i < n; i++)
-		bad |= op[i].status;
-	return !bad;
+	return !judge || judge_all(c, op, n);
 }
 
 static const char *mb_describe(void)

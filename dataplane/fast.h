@@ -72,6 +72,7 @@ _Static_assert(sizeof(struct fast_line) == 64, "one cache line");
 
 #define FAST_PIPELINE UINT16_MAX    /* in where[], op_slot[]: no slot, for the pipeline */
 #define FAST_TAKEN (UINT16_MAX - 1) /* in where[]: an operation on received ESP has it */
+#define FAST_IN_UDP UINT64_MAX	    /* in esp_len[]: ESP is behind a UDP header */
 
 struct fast_worker {
 	uint32_t line_mask;
@@ -95,6 +96,10 @@ struct fast_worker {
 	uint32_t n_esp, n_op;
 	struct rte_mbuf *esp[DP_VEC];
 	uint16_t esp_at[DP_VEC];
+	uint8_t *esp_ip[DP_VEC];   /* outer IP header; of it and behind it: */
+	uint64_t esp_addr[DP_VEC]; /* source and destination */
+	uint64_t esp_head[DP_VEC]; /* SPI and sequence number, network order */
+	uint64_t esp_len[DP_VEC];  /* of the IP packet; FAST_IN_UDP */
 	uint16_t op_slot[DP_VEC];
 	bool fresh[DP_VEC];
 	struct pkt_vec inner; /* out of an SA, for the pipeline */
@@ -241,7 +246,9 @@ static inline bool fast_knows(const struct sa *sa)
 	return sa->kind <= SA_ESP_TUNNEL && sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_NESTED);
 }
 
-/* The kind that has code of its own. */
+/* The kind that has code of its own, and what is in front of its inner packets: IPv4 header, SPI, sequence number, IV.
+ */
+#define PLAIN_HEAD 36u
 static inline bool fast_plain(const struct sa *sa)
 {
 	return sa->kind == SA_ESP_PLAIN && !(sa->flags & SA_F_UDP);

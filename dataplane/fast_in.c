@@ -12,15 +12,6 @@
 #define PAD_MAX 16u			   /* more than alignment needs goes the long way */
 #define ECN_MASK 3u
 
-/* SPI and sequence number of the i-th packet, in host order. */
-static inline uint64_t spi_seq(const struct fast_worker *f, uint32_t i)
-{
-	uint64_t head;
-	const uint8_t *ip = rte_pktmbuf_mtod_offset(f->esp[i], uint8_t *, sizeof(struct rte_ether_hdr));
-	memcpy(&head, ip + fast_esp_off(ip), sizeof(head)); /* behind a packet there is room to read */
-	return rte_bswap64(head);
-}
-
 /* Ask for the state of an inbound SA, and for the word of its replay window that a number is in. */
 static inline void prefetch_state(struct worker *w, const struct sa *sa, uint32_t seq)
 {
@@ -34,24 +25,25 @@ static void find_sas(struct worker *w)
 {
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
-	const struct sa *last = NULL;
+	const struct sa *sa = NULL;
+	uint32_t last = ~(uint32_t)f->esp_head[0];
 	for (uint32_t i = 0; i < f->n_esp; i++) {
-		const struct sa *sa = sa_get((uint32_t)(spi_seq(f, i) >> 32));
+		const uint32_t spi = (uint32_t)f->esp_head[i];
+		if (unlikely(spi != last)) {
+			last = spi;
+			sa = sa_get(rte_be_to_cpu_32(spi));
+			if (sa)
+				esp_prefetch_sa(sa);
+		}
 		iw->sa[i] = sa;
-		if (likely(sa == last))
-			continue;
-		last = sa;
-		if (sa)
-			esp_prefetch_sa(sa);
 	}
-	last = NULL;
+	sa = NULL;
 	for (uint32_t i = 0; i < f->n_esp; i++) {
-		const struct sa *sa = iw->sa[i];
-		if (likely(sa == last))
+		if (likely(iw->sa[i] == sa))
 			continue;
-		last = sa;
+		sa = iw->sa[i];
 		if (sa && sa->dir == CV_SA_IN)
-			prefetch_state(w, sa, (uint32_t)spi_seq(f, i));
+			prefetch_state(w, sa, (uint32_t)rte_be_to_cpu_64(f->esp_head[i]));
 	}
 }
 
@@ -119,40 +111,111 @@ static inline bool prepare_any(
 	return prepare_other(iw, sa, ends, ip, n_op);
 }
 
+/* The i-th ESP packet is the pipeline's. */
+static void leave_esp(struct fast_worker *f, uint32_t i, uint64_t *bytes)
+{
+	f->where[f->esp_at[i]] = FAST_PIPELINE;
+	*bytes -= f->esp[i]->pkt_len;
+}
+
+/* Operations for n packets with the SPI of one SA, from the i-th on. */
+struct opening {
+	struct fast_worker *f;
+	struct ipsec_worker *iw;
+	const struct sa *sa;
+	uint64_t ends; /* the SA's, as in esp_addr[] */
+	uint32_t i, n, n_op;
+};
+
+/*
+ * The next four, of an SA that is fast_plain(): prepare() for each, where their numbers are higher than any so far
+ * (top), so that no window has to be asked. False: they are not all like that.
+ */
+FAST_WIDE_INLINE bool prepare_four(struct opening *o, __m256i top)
+{
+	const struct fast_worker *f = o->f;
+	const struct sa *sa = o->sa;
+	struct ipsec_worker *iw = o->iw;
+	struct crypto_op *op = &iw->op[o->n_op];
+	const uint32_t fixed = L4_OFF + ESP_HDR_LEN + 8 + sa->icv_len;
+	const __m256i head = wide_load(&f->esp_head[o->i]);
+	const __m256i seq = wide_bswap32(head, 4);
+	const __m256i body = _mm256_sub_epi64(wide_load(&f->esp_len[o->i]), wide_set(fixed));
+	const __m256i wrong = _mm256_or_si256(
+		_mm256_or_si256(wide_and(_mm256_xor_si256(head, wide_set(rte_cpu_to_be_32(sa->spi))), UINT32_MAX),
+			_mm256_xor_si256(wide_load(&f->esp_addr[o->i]), wide_set(o->ends))),
+		wide_and(body, 3));
+	const __m256i good = _mm256_and_si256(_mm256_and_si256(wide_is(wrong, 0), _mm256_cmpgt_epi64(seq, top)),
+		_mm256_cmpgt_epi64(body, _mm256_setzero_si256()));
+	if (unlikely(wide_mask(good) != WIDE_ALL))
+		return false;
+	const __m256i data = _mm256_add_epi64(wide_load(&f->esp_ip[o->i]), wide_set(PLAIN_HEAD));
+	__m256i row[WIDE];
+	wide_rows(wide_set((uintptr_t)sa->session), data, _mm256_add_epi64(data, body), body, row);
+	for (uint32_t k = 0; k < WIDE; k++) {
+		const __m128i esp = half_load(f->esp_ip[o->i + k] + L4_OFF); /* SPI, number, IV */
+		wide_store(&op[k], row[k]);
+		_mm_store_si128((__m128i *)op[k].nonce, _mm_insert_epi32(_mm_srli_si128(esp, 4), (int)sa->salt, 0));
+		_mm_store_si128((__m128i *)op[k].aad, esp); /* 8 bytes of it count */
+	}
+	wide_store(&iw->seq[o->n_op], seq);
+	wide_store(&iw->sa[o->n_op], wide_set((uintptr_t)sa));
+	wide_store(&iw->pkt[o->n_op], wide_load(&f->esp[o->i]));
+	return true;
+}
+_Static_assert(offsetof(struct crypto_op, nonce) == 32, "the row in front of it is one store");
+
+/* As many of them as can be done four at a time. */
+FAST_WIDE static void prepare_wide(struct opening *o)
+{
+	const struct replay *r = o->sa->in.replay;
+	const __m256i top = wide_set(r->window ? __atomic_load_n(&r->top, __ATOMIC_RELAXED) : UINT64_MAX); /* or -1 */
+	while (o->n >= WIDE && prepare_four(o, top)) {
+		o->i += WIDE;
+		o->n -= WIDE;
+		o->n_op += WIDE;
+	}
+}
+
+static void prepare_run(struct opening *o, uint64_t *bytes)
+{
+	const bool plain = fast_plain(o->sa);
+	while (o->n) {
+		if (likely(plain && o->f->wide))
+			prepare_wide(o);
+		for (uint32_t end = o->i + RTE_MIN(o->n, WIDE); o->i < end; o->i++, o->n--) {
+			struct rte_mbuf *m = o->f->esp[o->i];
+			if (unlikely(!prepare_any(o->iw, o->sa, plain, o->ends, o->f->esp_ip[o->i], o->n_op))) {
+				leave_esp(o->f, o->i, bytes);
+				continue;
+			}
+			o->iw->sa[o->n_op] = o->sa;
+			o->iw->pkt[o->n_op++] = m;
+		}
+	}
+}
+
 /* Operations for all ESP received. iw->sa holds what the SPIs found, and from its start on the SAs of the operations,
  * which are never more. */
 static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
 {
 	struct fast_worker *f = w->fast;
-	struct ipsec_worker *iw = w->ipsec;
-	const struct sa *last = NULL;
-	uint64_t ends = 0;
-	bool good = false, plain = false;
-	uint32_t n_op = 0;
-	for (uint32_t i = 0; i < f->n_esp; i++) {
-		const struct sa *sa = iw->sa[i];
-		struct rte_mbuf *m = f->esp[i];
-		uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, sizeof(struct rte_ether_hdr));
-		if (unlikely(sa != last)) {
-			last = sa;
-			good = can(sa, ifp, f->fib_generation);
-			if (good) {
-				uint32_t local, remote;
-				plain = fast_plain(sa);
-				memcpy(&local, sa->in.local, 4);
-				memcpy(&remote, sa->in.remote, 4);
-				ends = (uint64_t)local << 32 | remote;
-			}
-		}
-		if (unlikely(!good || !prepare_any(iw, sa, plain, ends, ip, n_op))) {
-			f->where[f->esp_at[i]] = FAST_PIPELINE;
-			*bytes -= m->pkt_len;
+	struct opening o = {.f = f, .iw = w->ipsec};
+	while (o.i < f->n_esp) {
+		uint32_t local, remote;
+		o.sa = o.iw->sa[o.i];
+		o.n = esp_run_length(o.iw->sa, o.i, f->n_esp);
+		if (unlikely(!can(o.sa, ifp, f->fib_generation))) {
+			for (; o.n; o.n--)
+				leave_esp(f, o.i++, bytes);
 			continue;
 		}
-		iw->sa[n_op] = sa;
-		iw->pkt[n_op++] = m;
+		memcpy(&local, o.sa->in.local, 4);
+		memcpy(&remote, o.sa->in.remote, 4);
+		o.ends = (uint64_t)local << 32 | remote;
+		prepare_run(&o, bytes);
 	}
-	f->n_op = n_op;
+	f->n_op = o.n_op;
 }
 
 enum inner { INNER_FLOW, INNER_LONG_WAY, INNER_OTHER };
@@ -218,24 +281,26 @@ static inline void find_slot(struct finding *s, uint32_t i)
 	fast_slot_fill(f, s->n_slot++, s->iw->pkt[i], op->data, h, FAST_DECAPPED | s->last->index, len);
 }
 
-/* Are the four from i on new, and of one SA? */
+/* Are the four from i on new, and of one SA or all of the kind that is fast_plain()? */
 static inline bool four_alike(const struct finding *s, uint32_t i)
 {
 	const struct sa *const *sa = &s->iw->sa[i];
 	static const bool all[WIDE] = {true, true, true, true};
-	return !memcmp(&s->f->fresh[i], all, sizeof(all)) && sa[0] == sa[1] && sa[0] == sa[2] && sa[0] == sa[3];
+	return !memcmp(&s->f->fresh[i], all, sizeof(all)) &&
+	       ((sa[0] == sa[1] && sa[0] == sa[2] && sa[0] == sa[3]) ||
+		       (fast_plain(sa[0]) && fast_plain(sa[1]) && fast_plain(sa[2]) && fast_plain(sa[3])));
 }
 
-/* find_slot() for four packets of one SA that inner_kind() would say INNER_FLOW about, with TCP or UDP in them. False:
- * they are not. */
+/* find_slot() for four packets that are four_alike() and that inner_kind() would say INNER_FLOW about, with TCP or UDP
+ * in them. False: they are not. */
 FAST_WIDE_INLINE bool find_four(struct finding *s, uint32_t i, __m256i *longest)
 {
 	struct fast_worker *f = s->f;
 	const struct crypto_op *op = &s->iw->op[i];
 	const void *const row[WIDE] = {&op[0], &op[1], &op[2], &op[3]};
 	const void *const ip[WIDE] = {op[0].data, op[1].data, op[2].data, op[3].data};
-	const struct sa *sa = s->iw->sa[i];
-	const uint32_t head = esp_head(sa);
+	const struct sa *const *sa = &s->iw->sa[i];
+	const uint32_t head = esp_head(sa[0]);
 	__m256i icv, size;
 	uint64_t end[WIDE];
 	uint8_t marks = 0;
@@ -269,7 +334,9 @@ FAST_WIDE_INLINE bool find_four(struct finding *s, uint32_t i, __m256i *longest)
 		return false;
 	const uint64_t at = UINT64_C(0x0003000200010000) + s->n_slot * UINT64_C(0x0001000100010001);
 	memcpy(&f->op_slot[i], &at, sizeof(at));
-	wide_slots(f, s->n_slot, &h, wide_set(FAST_DECAPPED | sa->index), ip, wide_load(&s->iw->pkt[i]), len);
+	const __m256i index = _mm256_setr_epi64x(sa[0]->index, sa[1]->index, sa[2]->index, sa[3]->index);
+	wide_slots(
+		f, s->n_slot, &h, _mm256_or_si256(index, wide_set(FAST_DECAPPED)), ip, wide_load(&s->iw->pkt[i]), len);
 	*longest = _mm256_max_epu32(*longest, len);
 	s->n_slot += WIDE;
 	return true;
@@ -300,6 +367,22 @@ static void find_slots(struct worker *w)
 	f->n_slot = s.n_slot;
 }
 
+/* Take the numbers of a run, and move the window on. */
+static inline void take_run(struct fast_worker *f, struct ipsec_worker *iw, uint32_t i, uint32_t n, bool good)
+{
+	struct replay *r = iw->sa[i]->in.replay;
+	bool *fresh = &f->fresh[i];
+	uint64_t top = 0;
+	if (likely(n == 1 && good))
+		fresh[0] = replay_mark_one(r, iw->seq[i]);
+	else
+		esp_take_numbers(iw, iw->sa[i], i, n, good, fresh);
+	for (uint32_t k = 0; k < n; k++)
+		top = likely(fresh[k]) ? RTE_MAX(top, iw->seq[i + k]) : top;
+	if (likely(top))
+		replay_advance(r, top);
+}
+
 void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
 {
 	struct fast_worker *f = w->fast;
@@ -311,7 +394,7 @@ void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
 	const bool good = esp_crypt(w, f->n_op);
 	for (uint32_t i = 0; i < f->n_op; i += n) {
 		n = esp_run_length(iw->sa, i, f->n_op);
-		esp_take_numbers(iw, iw->sa[i], i, n, good, &f->fresh[i]);
+		take_run(f, iw, i, n, good);
 	}
 	find_slots(w);
 	stage_end(w, STAGE_ESP_IN, f->n_op, mark);
@@ -342,16 +425,13 @@ static void long_way(struct worker *w, const struct dp_if *ifp, struct esp_run *
 }
 
 /* A run of which every packet is new and has a slot whose flow is known. */
-static inline void count_run(
-	const struct fast_worker *f, const struct ipsec_worker *iw, struct esp_run *run, uint32_t i, uint32_t n)
+static inline void count_run(const struct fast_worker *f, struct esp_run *run, uint32_t i, uint32_t n)
 {
 	const uint32_t *len = &f->slot_len[f->n_clear + i];
 	uint32_t bytes = 0;
 	run->packets = n;
-	for (uint32_t k = 0; k < n; k++) {
+	for (uint32_t k = 0; k < n; k++)
 		bytes += len[k];
-		run->top = RTE_MAX(run->top, iw->seq[i + k]);
-	}
 	run->bytes = bytes;
 }
 
@@ -367,13 +447,11 @@ void fast_in_finish(struct worker *w, const struct dp_if *ifp, bool all_known)
 		struct esp_run run = {.sa = iw->sa[i]};
 		n = esp_run_length(iw->sa, i, f->n_op);
 		if (likely(whole)) {
-			count_run(f, iw, &run, i, n);
+			count_run(f, &run, i, n);
 			esp_run_close(w, &run, now_s);
 			continue;
 		}
 		for (uint32_t k = i; k < i + n; k++) {
-			if (likely(f->fresh[k]) && iw->seq[k] > run.top)
-				run.top = iw->seq[k];
 			const uint32_t at = f->op_slot[k];
 			if (likely(at != FAST_PIPELINE && f->slot[at].verdict)) {
 				run.packets++;

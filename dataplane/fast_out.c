@@ -8,8 +8,6 @@
 #include "neigh.h"
 #include "tx.h"
 
-#define PLAIN_HEAD 36u /* outer IP header, SPI, sequence number, IV */
-
 /* What the frames of one SA that is fast_plain() have in common. */
 struct frame_template {
 	__m128i l2;
@@ -86,15 +84,13 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 {
 	const struct wide_mbufs v = wide_mbufs(f, i);
 	uint8_t *const *data = v.ip;
-	const __m256i swap32 = _mm256_setr_epi8(3, 2, 1, 0, -1, -1, -1, -1, 11, 10, 9, 8, -1, -1, -1, -1, 3, 2, 1, 0,
-		-1, -1, -1, -1, 11, 10, 9, 8, -1, -1, -1, -1);
 	__m256i a, b, row[WIDE];
 	wide_gather((const void *const *)data, 0, &a, &b);
 	const __m256i inner_len = _mm256_cvtepu32_epi64(half_load(&f->slot_len[i]));
 	const __m256i body = wide_and(_mm256_add_epi64(inner_len, wide_set(ESP_TRAILER_LEN + 3)), ~UINT64_C(3));
 	const __m256i len = _mm256_add_epi64(body, wide_set(PLAIN_HEAD + t->icv_len));
 	const __m256i number = _mm256_add_epi64(wide_set(seq), _mm256_setr_epi64x(0, 1, 2, 3));
-	const __m256i seq_be = _mm256_shuffle_epi8(number, swap32);
+	const __m256i seq_be = wide_bswap32(number, 0);
 	/* the outer header: what changes, and the sum over all (RFC 1071) */
 	const __m256i tos = wide_and(_mm256_srli_epi64(a, 8), 0xff), total = wide_bswap16(len, 0),
 		      id = wide_bswap16(_mm256_add_epi64(number, wide_set(t->id)), 0),

@@ -25,14 +25,24 @@ static inline bool is_natt(struct ip4_words h, const uint8_t *ip)
 	return port == FAST_NATT_PORT && ip4_proto(h) == IPPROTO_UDP;
 }
 
-/* The i-th packet of the vector is the k-th that may be ESP for us. */
-static inline uint16_t take_esp(struct fast_worker *f, struct rte_mbuf *m, uint32_t i, uint32_t k, const uint8_t *ip)
+/* Ask for where the SA of an SPI (network order) is to be found. */
+static inline void prefetch_spi(uint32_t spi)
 {
-	uint32_t spi;
-	memcpy(&spi, ip + fast_esp_off(ip), sizeof(spi)); /* behind a packet there is room to read */
 	rte_prefetch0(&sa_table[rte_be_to_cpu_32(spi) & (CV_SA_MAX - 1u)]);
+}
+
+/* The i-th packet of the vector, of len bytes, is the k-th that may be ESP for us. */
+static inline uint16_t take_esp(
+	struct fast_worker *f, struct rte_mbuf *m, uint32_t i, uint32_t k, uint8_t *ip, uint32_t len)
+{
+	memcpy(&f->esp_head[k], ip + fast_esp_off(ip),
+		sizeof(f->esp_head[k])); /* behind a packet there is room to read */
+	memcpy(&f->esp_addr[k], ip + 12, sizeof(f->esp_addr[k]));
+	f->esp_len[k] = ip[9] == IPPROTO_UDP ? FAST_IN_UDP : len;
+	f->esp_ip[k] = ip;
 	f->esp_at[k] = (uint16_t)i;
 	f->esp[k] = m;
+	prefetch_spi((uint32_t)f->esp_head[k]);
 	return FAST_TAKEN;
 }
 
@@ -42,6 +52,7 @@ struct sorting {
 	uint64_t mac, bytes; /* of the interface; of what is no longer the pipeline's */
 	uint32_t from;	     /* interface */
 	uint32_t n_slot, n_esp, longest;
+	uint32_t spi; /* the last that was taken four at a time, network order */
 };
 
 /* The i-th frame. False: what follows may be of the same flow, and has to go with it through the pipeline. */
@@ -63,13 +74,13 @@ static __rte_always_inline bool sort_one(struct sorting *s, struct rte_mbuf *m, 
 	if (fast_to_clamp(f, h, ip))
 		return false;
 	if (unlikely(is_natt(h, ip))) {
-		f->where[i] = take_esp(f, m, i, s->n_esp++, ip);
+		f->where[i] = take_esp(f, m, i, s->n_esp++, ip, len);
 	} else if (fast_flow_ok(h)) {
 		s->longest = RTE_MAX(s->longest, len);
 		f->where[i] = (uint16_t)s->n_slot;
 		fast_slot_fill(f, s->n_slot++, m, ip, h, s->from, len);
 	} else if (ip4_proto(h) == IPPROTO_ESP) {
-		f->where[i] = take_esp(f, m, i, s->n_esp++, ip);
+		f->where[i] = take_esp(f, m, i, s->n_esp++, ip, len);
 	} else {
 		return true;
 	}
@@ -102,6 +113,28 @@ static __rte_always_inline void sort_rest(struct sorting *s, struct rte_mbuf *co
 struct wide_sums {
 	__m256i bytes, longest;
 };
+
+/* take_esp() for packets i to i + 3. */
+FAST_WIDE_INLINE void take_four(
+	struct sorting *s, struct rte_mbuf *const *m, const void *const *ip, uint32_t i, const struct wide_ip4 *h)
+{
+	struct fast_worker *f = s->f;
+	const uint32_t k = s->n_esp;
+	const uint64_t at = UINT64_C(0x0003000200010000) + i * UINT64_C(0x0001000100010001),
+		       taken = FAST_TAKEN * UINT64_C(0x0001000100010001);
+	memcpy(&f->where[i], &taken, sizeof(taken));
+	memcpy(&f->esp_at[k], &at, sizeof(at));
+	wide_store(&f->esp[k], wide_load(m));
+	wide_store(&f->esp_ip[k], wide_load(ip));
+	wide_store(&f->esp_addr[k], h->addr);
+	wide_store(&f->esp_head[k], h->behind);
+	wide_store(&f->esp_len[k], h->len);
+	s->n_esp += WIDE;
+	if (likely(wide_mask(wide_is(wide_and(h->behind, UINT32_MAX), s->spi)) == WIDE_ALL))
+		return;
+	for (uint32_t j = k; j < k + WIDE; j++)
+		prefetch_spi(s->spi = (uint32_t)f->esp_head[j]);
+}
 
 /* The i-th frame and the three behind it, when all are ESP, or all UDP or TCP. */
 FAST_WIDE_INLINE bool sort_four(struct sorting *s, struct wide_sums *sums, struct rte_mbuf *const *m, uint32_t i)
@@ -147,8 +180,7 @@ FAST_WIDE_INLINE bool sort_four(struct sorting *s, struct wide_sums *sums, struc
 		s->n_slot += WIDE;
 		sums->longest = _mm256_max_epu32(sums->longest, h.len);
 	} else if (wide_mask(_mm256_and_si256(good, wide_is(wide_and(h.b, 0xff00), IPPROTO_ESP << 8))) == WIDE_ALL) {
-		for (uint32_t k = 0; k < WIDE; k++)
-			f->where[i + k] = take_esp(f, m[k], i + k, s->n_esp++, ip[k]);
+		take_four(s, m, ip, i, &h);
 	} else {
 		return false;
 	}

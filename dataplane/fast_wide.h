@@ -110,6 +110,15 @@ FAST_WIDE_INLINE __m256i wide_bswap16(__m256i v, int at)
 					      z, z, z, z, z, lo2, hi2, z, z, z, z, z, z));
 }
 
+/* The same for the four bytes from at on; at is 0 or 4. */
+FAST_WIDE_INLINE __m256i wide_bswap32(__m256i v, int at)
+{
+	const char b = (char)at, z = (char)0x80;
+	return _mm256_shuffle_epi8(
+		v, _mm256_setr_epi8(b + 3, b + 2, b + 1, b, z, z, z, z, b + 11, b + 10, b + 9, b + 8, z, z, z, z, b + 3,
+			   b + 2, b + 1, b, z, z, z, z, b + 11, b + 10, b + 9, b + 8, z, z, z, z));
+}
+
 /* IPv4 headers of 20 bytes, and the four behind each. */
 struct wide_ip4 {
 	__m256i a, b;	/* version to fragment offset; TTL to source (struct ip4_words) */

@@ -139,6 +139,16 @@ static inline void replay_mark(struct replay *r, const uint64_t *seq, uint32_t n
 	}
 }
 
+/* The same for one number. */
+static inline bool replay_mark_one(struct replay *r, uint64_t seq)
+{
+	if (r->window == 0)
+		return true;
+	if (seq == 0 || seq + r->window <= __atomic_load_n(&r->top, __ATOMIC_RELAXED))
+		return false;
+	return !replay_set(r, (uint32_t)(seq >> REPLAY_BLOCK_SHIFT), UINT32_C(1) << (seq & 31u));
+}
+
 /* Move the window on to the highest number marked. Worker. */
 static inline void replay_advance(struct replay *r, uint64_t seq)
 {
@@ -150,8 +160,7 @@ static inline void replay_advance(struct replay *r, uint64_t seq)
 /* Both, for one packet. */
 static inline bool replay_update(struct replay *r, uint64_t seq)
 {
-	bool fresh;
-	replay_mark(r, &seq, 1, &fresh);
+	const bool fresh = replay_mark_one(r, seq);
 	if (fresh)
 		replay_advance(r, seq);
 	return fresh;
