@@ -99,6 +99,8 @@ void ike_proof_take(struct ike_sa *sa, const struct pki_peer *cert, const struct
 		sa->group = f && f->ou ? strdup(f->ou) : NULL;
 	if (sa->group && sa->profile)
 		cv_debug("ike", "profile %s assigns the peer the group %s", sa->profile->name, sa->group);
+	if (cert && sa->profile && !sa->profile->n_keyring) /* CERTMAP-14: no error */
+		cv_debug("ike", "profile %s has no keyring: no preshared key is looked for", sa->profile->name);
 }
 
 void ike_proof_copy(struct ike_sa *to, const struct ike_sa *from)

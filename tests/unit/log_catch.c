@@ -37,6 +37,25 @@ unsigned log_count(const char *word)
 	return n;
 }
 
+bool log_in_order(const char *one, const char *other)
+{
+	char line[2048];
+	unsigned n = 0, at[2] = {0, 0};
+
+	fflush(stderr);
+	FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		n++;
+		if (!at[0] && strstr(line, one))
+			at[0] = n;
+		if (!at[1] && strstr(line, other))
+			at[1] = n;
+	}
+	fclose(f);
+	return at[0] && at[0] < at[1];
+}
+
 void log_release(void)
 {
 	fflush(stderr);

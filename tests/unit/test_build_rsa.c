@@ -132,6 +132,47 @@ static void three(void **state)
 	free(text);
 }
 
+/*
+ * IKE-T1, IKE-24: two policies, of one of which most is left to the defaults; these are today's, and no third one is
+ * behind them (docs/requirements.md).
+ */
+static void two_policies(void **state)
+{
+	struct model_err err;
+	char *pair = pair_text(), *text;
+	int n = asprintf(&text,
+		"{\"culvert-platform:platform\": {\"allow-legacy\": true}, \"culvert-pki:pki\": {%s},"
+		" \"culvert-ike:ike\": {\"policy\": ["
+		"{\"priority\": 20, \"authentication\": \"pre-share\", \"lifetime\": 10000},"
+		"{\"priority\": 15, \"encryption\": \"3des\", \"hash\": \"md5\", \"authentication\": \"rsa-sig\","
+		" \"group\": \"group2\", \"lifetime\": 5000}]}}",
+		pair);
+	assert_true(n > 0);
+	struct cv_config *c = build(text, &err);
+
+	(void)state;
+	if (!c)
+		fail_msg("%s: %s", err.path, err.text);
+	const struct cfg_ike_policy *p = c->ike_policy;
+	assert_int_equal(c->n_ike_policy, 2);
+	assert_int_equal(p[0].priority, 15);
+	assert_int_equal(p[0].encr, IKE_ENCR_3DES);
+	assert_int_equal(p[0].hash, IKE_PRF_HMAC_MD5);
+	assert_int_equal(p[0].auth, CFG_AUTH_RSA_SIG);
+	assert_int_equal(p[0].group, IKE_GROUP_MODP1024);
+	assert_int_equal(p[0].lifetime_s, 5000);
+	assert_int_equal(p[1].priority, 20);
+	assert_int_equal(p[1].encr, IKE_ENCR_AES_CBC);
+	assert_int_equal(p[1].key_bits, 256);
+	assert_int_equal(p[1].hash, IKE_PRF_HMAC_SHA256);
+	assert_int_equal(p[1].auth, CFG_AUTH_PSK);
+	assert_int_equal(p[1].group, IKE_GROUP_MODP2048);
+	assert_int_equal(p[1].lifetime_s, 10000);
+	config_unref(c);
+	free(pair);
+	free(text);
+}
+
 static void refused(const char *entries, const char *pki, bool legacy, const char *path, const char *why)
 {
 	struct model_err err;
@@ -206,6 +247,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three),
+		cmocka_unit_test(two_policies),
 		cmocka_unit_test(mistakes),
 		cmocka_unit_test(beside_a_ca),
 	};

@@ -11,10 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cv_addr.h"
+#include "cv_log.h"
 #include "cert_env.h"
 #include "ike_env.h"
+#include "log_catch.h"
 
 static EVP_PKEY *key[2];
 static enum cfg_ike_version version;
@@ -237,6 +240,43 @@ static void map_selects(void **state)
 		assert_string_equal(pair_show(p, 1, "certificate_map"), "cert_map 10");
 		assert_string_equal(pair_show(p, 1, "peer_group"), "new_group");
 	}
+}
+
+/*
+ * CERTMAP-14: what is logged, in this order: the profile, its group, and that a profile without a keyring ends the
+ * search for a preshared key, which is no error.
+ */
+static void without_keyring(struct cv_config *c, int i)
+{
+	configure(c, i);
+	c->ike_profile[c->n_ike_profile - 1].n_keyring = 0;
+}
+
+static void logged_in_order(void **state)
+{
+	static const char chosen[] = "fits map cert_map 10: profile green",
+			  group[] = "profile green assigns the peer the group",
+			  search[] = "profile green has no keyring";
+	char dir[] = "/tmp/ike_certmap.XXXXXX";
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	p_needs_map = true;
+	BOTH_VERSIONS
+	{
+		teardown(NULL);
+		log_catch(dir);
+		cv_log_set_level(CV_LOG_DEBUG);
+		p = pair_new(version, without_keyring);
+		pair_acquire(p, 0, 0);
+		pair_run(p, 1000);
+		cv_log_set_level(CV_LOG_WARNING);
+		bool ok = log_in_order(chosen, group) && log_in_order(group, search);
+		log_release();
+		assert_true(ok);
+		assert_true(pair_children_agree(p, 1));
+		assert_string_equal(pair_show(p, 1, "profile"), "green");
+	}
+	rmdir(dir);
 }
 
 /* CERTMAP-7, CERTMAP-T5, CERTMAP-Q2: the map wins over an identity that matches another profile, and over the OU. */
@@ -598,8 +638,8 @@ static void identity_changes(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
-	const struct CMUnitTest tests[] = {T(map_selects), T(map_overrides), T(group_by_identity), T(group_matches_ou),
-		T(map_order), T(nothing_fits), T(judged_by_the_chosen), T(initiator_expects),
+	const struct CMUnitTest tests[] = {T(map_selects), T(logged_in_order), T(map_overrides), T(group_by_identity),
+		T(group_matches_ou), T(map_order), T(nothing_fits), T(judged_by_the_chosen), T(initiator_expects),
 		T(maps_are_for_certificates), T(one_profile_per_map), T(bound_profile), T(identity_dn),
 		T(identity_fqdn), T(identity_of_the_called), T(claimed_name), T(identity_survives_rekey),
 		T(identity_changes)};

@@ -126,12 +126,71 @@ static void in_a_front_vrf(void **state)
 	match_vrf = NULL;
 }
 
+/*
+ * VRF-39: first the identity selects the profile, then that profile's keyrings are asked for the key. What another
+ * profile, or the address, would have had does not count.
+ */
+static bool key_elsewhere;
+static void two_profiles(struct cv_config *c, int host)
+{
+	static const char *const names[] = {"p", "vpn2-ra"}, *const ids[] = {"a.example.org", "b.example.org"},
+				 *const rings[] = {"keys", "others"};
+	struct cfg_ike_profile *q = config_alloc(c, 2, sizeof(*q));
+	struct cfg_map_entry *e = config_alloc(c, 2, sizeof(*e));
+	struct cfg_keyring *k = config_alloc(c, 2, sizeof(*k));
+	c->ike_profile->aggressive = c->ike_profile->aggressive_psk = true; /* IKEv1: else the address has to do */
+	if (!host) {
+		c->ike_profile->local_id = (struct cfg_identity){.type = CFG_ID_FQDN, .text = ids[1]};
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		bool right = key_elsewhere ? i == 0 : i == 1;
+		k[i] = c->keyring[0];
+		k[i].name = rings[i];
+		k[i].psk = config_alloc(c, 1, sizeof(*k[i].psk));
+		k[i].psk[0] = c->keyring[0].psk[0];
+		k[i].psk[0].key = config_secret(c, right ? "secret" : "another", right ? 6 : 7);
+		k[i].psk[0].key_len = right ? 6 : 7;
+		q[i] = *c->ike_profile;
+		q[i].name = names[i];
+		q[i].keyring = config_alloc(c, 1, sizeof(*q[i].keyring));
+		q[i].keyring[0] = rings[i];
+		q[i].match = config_alloc(c, 1, sizeof(*q[i].match));
+		q[i].match[0] = (struct cfg_identity){.type = CFG_ID_FQDN, .text = ids[i]};
+		q[i].n_match = 1;
+		e[i] = c->map->entry[0];
+		e[i].seq = 10 + 10u * (unsigned)i;
+		e[i].ike_profile = names[i];
+	}
+	c->keyring = k;
+	c->ike_profile = q;
+	c->map->entry = e;
+	c->n_keyring = c->n_ike_profile = c->map->n_entry = 2;
+}
+
+static void profile_before_key(void **state)
+{
+	(void)state;
+	for (int version = CFG_IKEV1; version <= CFG_IKEV2; version++)
+		for (int i = 0; i < 2; i++) {
+			key_elsewhere = i;
+			p = pair_new(version, two_profiles);
+			pair_acquire(p, 0, 0);
+			pair_run(p, 3000);
+			assert_int_equal(pair_n_children(p, 1), !key_elsewhere);
+			if (!key_elsewhere)
+				assert_string_equal(pair_show(p, 1, "profile"), "vpn2-ra");
+			teardown(NULL);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(each_form, teardown),
 		cmocka_unit_test_teardown(own_identity, teardown),
 		cmocka_unit_test_teardown(in_a_front_vrf, teardown),
+		cmocka_unit_test_teardown(profile_before_key, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,6 +259,31 @@ static void inner_address(void **state)
 	}
 }
 
+/* IKE-61: the map's profile speaks for all its entries: both ways, one way, or, as by default, not at all. */
+static void tweak_map(struct cv_config *c, int host)
+{
+	tweak_pool(c, host);
+	c->map->ike_profile = c->map->entry->ike_profile;
+	c->map->entry->ike_profile = NULL;
+	if (host && push) /* neither */
+		c->ike_profile->config_initiate = false;
+}
+
+static void for_a_whole_map(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		push = i;
+		first = "10.1.0.5";
+		start(tweak_map);
+		pair_acquire(p, 0, 0);
+		pair_run(p, 65000);
+		assert_string_equal(pair_show(p, 0, "profile"), "p");
+		assert_string_equal(pair_show(p, 0, "inner_address"), i ? "" : "10.1.0.5");
+		teardown(NULL);
+	}
+}
+
 static bool asks;
 static void tweak_either_way(struct cv_config *c, int host)
 {
@@ -399,6 +424,7 @@ int main(void)
 		V1_TEST(not_answered),
 		V1_TEST(inner_address),
 		V1_TEST(both_ways),
+		V1_TEST(for_a_whole_map),
 		V1_TEST(foreign_address),
 		V1_TEST(address_stays),
 		V1_TEST(push_not_answered),
