@@ -70,6 +70,14 @@ struct fast_line {
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct fast_line) == 64, "one cache line");
 
+/* Slots side by side that go into one SA. */
+struct fast_run {
+	const struct sa *sa;
+	uint64_t seq;		      /* of the first */
+	uint64_t bytes;		      /* of frames, for the interface */
+	uint32_t slot, first, n, adj; /* its slot, its operation */
+};
+
 #define FAST_PIPELINE UINT16_MAX    /* in where[], op_slot[]: no slot, for the pipeline */
 #define FAST_TAKEN (UINT16_MAX - 1) /* in where[]: an operation on received ESP has it */
 #define FAST_IN_UDP UINT64_MAX	    /* in esp_len[]: ESP is behind a UDP header */
@@ -103,13 +111,8 @@ struct fast_worker {
 	uint16_t op_slot[DP_VEC];
 	bool fresh[DP_VEC];
 	struct pkt_vec inner; /* out of an SA, for the pipeline */
-	/* sent ESP: operations of one adjacency */
 	uint32_t n_run;
-	struct {
-		const struct sa *sa;
-		uint32_t first, n, adj;
-		uint64_t bytes;
-	} run[DP_VEC];
+	struct fast_run run[DP_VEC];
 	struct fast_line line[]; /* line_mask + 1 */
 } __rte_cache_aligned;
 
@@ -280,9 +283,10 @@ static inline uint32_t fast_out_len(const struct sa *sa, uint32_t len)
 {
 	return esp_head(sa) + ((len + ESP_TRAILER_LEN + sa->pad_mask) & ~(uint32_t)sa->pad_mask) + sa->icv_len;
 }
-/* n slots from i on go into one SA: operations from n_op on. Returns how many there are then. */
+/* n slots from i on go into one SA: they get their numbers, and operations from n_op on. Returns how many there are
+ * then. Nothing else is written for all SAs of a vector: the atomic addition waits for what has been written before. */
 uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op);
-/* Encrypt and transmit. */
+/* Encapsulate, encrypt and transmit. */
 void fast_out_finish(struct worker *w, uint32_t n_op);
 
 #endif

@@ -78,9 +78,60 @@ static uint64_t plain_all(const struct frame_template *t, const struct fast_work
 	return outer;
 }
 
-/* encapsulate() for slots i to i + 3. Returns the four lengths. */
+/* The same of the SAs of four packets, which go out by one adjacency. */
+struct wide_template {
+	__m256i ip[2], dst_spi, cksum, id, salt, df_and, df_or, icv_len, session;
+	__m128i l2;
+	uint32_t if_id;
+};
+
+FAST_WIDE_INLINE struct wide_template wide_template_one(const struct frame_template *t)
+{
+	return (struct wide_template){
+		.ip = {wide_set(t->ip[0]), wide_set(t->ip[1])},
+		.dst_spi = wide_set(t->dst_spi),
+		.cksum = wide_set(t->cksum),
+		.id = wide_set(t->id),
+		.salt = wide_set(t->salt),
+		.df_and = wide_set(t->df_and),
+		.df_or = wide_set(t->df_or),
+		.icv_len = wide_set(t->icv_len),
+		.session = wide_set((uintptr_t)t->session),
+		.l2 = t->l2,
+		.if_id = t->if_id,
+	};
+}
+
+/* sa: four. l2, if_id: of the adjacency. */
+FAST_WIDE_INLINE struct wide_template wide_template_of(const struct sa *const *sa, __m128i l2, uint32_t if_id)
+{
+	const void *const *p = (const void *const *)sa;
+	struct wide_template t = {.l2 = l2, .if_id = if_id};
+	__m256i salt, flags, unused;
+	wide_gather(p, offsetof(struct sa, spi), &t.id, &t.session);
+	wide_gather(p, offsetof(struct sa, state), &unused, &salt);
+	wide_gather(p, offsetof(struct sa, outer_len), &flags, &unused);
+	wide_gather(p, offsetof(struct sa, cksum), &t.cksum, &unused);
+	wide_gather(p, offsetof(struct sa, tmpl), &t.ip[0], &t.ip[1]);
+	wide_gather(p, offsetof(struct sa, tmpl) + 16, &t.dst_spi, &unused);
+	t.id = wide_and(t.id, UINT32_MAX);
+	t.cksum = wide_and(t.cksum, UINT32_MAX);
+	t.icv_len = wide_and(_mm256_srli_epi64(salt, 48), 0xff);
+	t.salt = wide_and(salt, UINT32_MAX);
+	flags = wide_and(_mm256_srli_epi64(flags, 16), SA_F_DF_CLEAR | SA_F_DF_SET);
+	t.df_and = wide_and(wide_is(flags, 0), RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
+	t.df_or = wide_and(wide_is(flags, SA_F_DF_SET), RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
+	return t;
+}
+_Static_assert(offsetof(struct sa, session) == offsetof(struct sa, spi) + 8 &&
+		       offsetof(struct sa, salt) == offsetof(struct sa, state) + 8 &&
+		       offsetof(struct sa, icv_len) == offsetof(struct sa, salt) + 6 &&
+		       offsetof(struct sa, flags) == offsetof(struct sa, outer_len) + 2,
+	"wide_template_of() reads them together");
+
+/* encapsulate() for slots i to i + 3, which have these numbers. Returns the four lengths. */
 FAST_WIDE_INLINE __m256i encapsulate_four(
-	const struct frame_template *t, const struct fast_worker *f, uint32_t i, uint32_t seq, struct crypto_op *op)
+	const struct wide_template *t, const struct fast_worker *f, uint32_t i, __m256i number, struct crypto_op *op)
 {
 	const struct wide_mbufs v = wide_mbufs(f, i);
 	uint8_t *const *data = v.ip;
@@ -88,22 +139,21 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 	wide_gather((const void *const *)data, 0, &a, &b);
 	const __m256i inner_len = _mm256_cvtepu32_epi64(half_load(&f->slot_len[i]));
 	const __m256i body = wide_and(_mm256_add_epi64(inner_len, wide_set(ESP_TRAILER_LEN + 3)), ~UINT64_C(3));
-	const __m256i len = _mm256_add_epi64(body, wide_set(PLAIN_HEAD + t->icv_len));
-	const __m256i number = _mm256_add_epi64(wide_set(seq), _mm256_setr_epi64x(0, 1, 2, 3));
+	const __m256i len = _mm256_add_epi64(body, _mm256_add_epi64(t->icv_len, wide_set(PLAIN_HEAD)));
 	const __m256i seq_be = wide_bswap32(number, 0);
 	/* the outer header: what changes, and the sum over all (RFC 1071) */
 	const __m256i tos = wide_and(_mm256_srli_epi64(a, 8), 0xff), total = wide_bswap16(len, 0),
-		      id = wide_bswap16(_mm256_add_epi64(number, wide_set(t->id)), 0),
-		      off = _mm256_or_si256(wide_and(_mm256_srli_epi64(a, 48), t->df_and), wide_set(t->df_or));
-	__m256i sum = _mm256_add_epi64(_mm256_add_epi64(wide_set(t->cksum), _mm256_slli_epi64(tos, 8)),
+		      id = wide_bswap16(_mm256_add_epi64(number, t->id), 0),
+		      off = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi64(a, 48), t->df_and), t->df_or);
+	__m256i sum = _mm256_add_epi64(_mm256_add_epi64(t->cksum, _mm256_slli_epi64(tos, 8)),
 		_mm256_add_epi64(total, _mm256_add_epi64(id, off)));
 	sum = _mm256_add_epi64(wide_and(sum, 0xffff), _mm256_srli_epi64(sum, 16));
 	sum = _mm256_add_epi64(sum, _mm256_srli_epi64(sum, 16));
 	sum = _mm256_andnot_si256(sum, wide_set(0xffff));
-	const __m256i ip0 = _mm256_or_si256(_mm256_or_si256(wide_set(t->ip[0]), _mm256_slli_epi64(tos, 8)),
+	const __m256i ip0 = _mm256_or_si256(_mm256_or_si256(t->ip[0], _mm256_slli_epi64(tos, 8)),
 		_mm256_or_si256(_mm256_slli_epi64(total, 16),
 			_mm256_or_si256(_mm256_slli_epi64(id, 32), _mm256_slli_epi64(off, 48))));
-	const __m256i ip1 = _mm256_or_si256(wide_set(t->ip[1]), _mm256_slli_epi64(sum, 16));
+	const __m256i ip1 = _mm256_or_si256(t->ip[1], _mm256_slli_epi64(sum, 16));
 	/* the hop of the inner one (fast_take_hop()), and its trailer (esp_trailer_put()) */
 	const __m256i hop = wide_and(b, UINT32_MAX);
 	const __m256i again = _mm256_cmpgt_epi64(hop, wide_set(0xfffdffff));
@@ -115,7 +165,7 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 		_mm256_or_si256(filling, _mm256_sllv_epi64(_mm256_or_si256(pad, wide_set(IPPROTO_IPIP << 8)), bits));
 	for (uint32_t k = 0; k < WIDE; k++) /* two bytes more in front than the link-layer header has */
 		_mm_storeu_si128((__m128i *)(data[k] - PLAIN_HEAD - 16), t->l2);
-	wide_rows(ip0, ip1, wide_set(t->dst_spi), seq_be, row); /* and the first half of the IV, which is 0 */
+	wide_rows(ip0, ip1, t->dst_spi, seq_be, row); /* and the first half of the IV, which is 0 */
 	for (uint32_t k = 0; k < WIDE; k++)
 		wide_store(data[k] - PLAIN_HEAD, row[k]);
 	uint32_t iv[WIDE], hops[WIDE];
@@ -129,10 +179,10 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 		data[3] + f->slot_len[i + 3]);
 	/* the operations */
 	const __m256i ptr = wide_load(&f->slot_ip[i]);
-	wide_rows(wide_set((uintptr_t)t->session), ptr, _mm256_add_epi64(ptr, body), body, row);
+	wide_rows(t->session, ptr, _mm256_add_epi64(ptr, body), body, row);
 	for (uint32_t k = 0; k < WIDE; k++)
 		wide_store(&op[k], row[k]);
-	wide_rows(wide_set(t->salt), seq_be, _mm256_or_si256(wide_set(t->dst_spi >> 32), _mm256_slli_epi64(seq_be, 32)),
+	wide_rows(t->salt, seq_be, _mm256_or_si256(_mm256_srli_epi64(t->dst_spi, 32), _mm256_slli_epi64(seq_be, 32)),
 		_mm256_setzero_si256(), row);
 	for (uint32_t k = 0; k < WIDE; k++)
 		wide_store(op[k].nonce, row[k]);
@@ -141,17 +191,40 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 }
 
 /* plain_all() */
-FAST_WIDE static uint64_t plain_wide(const struct frame_template *t, const struct fast_worker *f, uint32_t i,
+FAST_WIDE static uint64_t plain_wide(const struct frame_template *one, const struct fast_worker *f, uint32_t i,
 	uint32_t n, uint32_t seq, struct crypto_op *op)
 {
+	const struct wide_template t = wide_template_one(one);
+	__m256i sum = _mm256_setzero_si256(), number = _mm256_add_epi64(wide_set(seq), _mm256_setr_epi64x(0, 1, 2, 3));
+	uint64_t outer[WIDE];
+	uint32_t k;
+	for (k = 0; k + WIDE <= n; k += WIDE, number = _mm256_add_epi64(number, wide_set(WIDE)))
+		sum = _mm256_add_epi64(sum, encapsulate_four(&t, f, i + k, number, &op[k]));
+	wide_store(outer, sum);
+	for (; k < n; k++)
+		outer[0] += encapsulate(one, f, i + k, seq + k, &op[k]);
+	return outer[0] + outer[1] + outer[2] + outer[3];
+}
+
+/* The same for slots whose SAs and numbers are in iw, by operation, the first of which is op_at: all fast_plain(), all
+ * by one adjacency. */
+FAST_WIDE static uint64_t plain_mixed(struct ipsec_worker *iw, const struct adj *a, const struct fast_worker *f,
+	uint32_t i, uint32_t n, uint32_t op_at)
+{
+	const __m128i l2 = fast_l2(a);
 	__m256i sum = _mm256_setzero_si256();
 	uint64_t outer[WIDE];
 	uint32_t k;
-	for (k = 0; k + WIDE <= n; k += WIDE)
-		sum = _mm256_add_epi64(sum, encapsulate_four(t, f, i + k, seq + k, &op[k]));
+	for (k = 0; k + WIDE <= n; k += WIDE) {
+		const struct wide_template t = wide_template_of(&iw->sa[op_at + k], l2, a->if_id);
+		sum = _mm256_add_epi64(
+			sum, encapsulate_four(&t, f, i + k, wide_load(&iw->seq[op_at + k]), &iw->op[op_at + k]));
+	}
 	wide_store(outer, sum);
-	for (; k < n; k++)
-		outer[0] += encapsulate(t, f, i + k, seq + k, &op[k]);
+	for (; k < n; k++) {
+		const struct frame_template t = template_of(iw->sa[op_at + k], a);
+		outer[0] += encapsulate(&t, f, i + k, (uint32_t)iw->seq[op_at + k], &iw->op[op_at + k]);
+	}
 	return outer[0] + outer[1] + outer[2] + outer[3];
 }
 _Static_assert(offsetof(struct crypto_op, status) == 28 && offsetof(struct crypto_op, nonce) == 32 &&
@@ -181,38 +254,82 @@ static uint64_t other_all(struct ipsec_worker *iw, const struct sa *sa, const st
 uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 {
 	struct fast_worker *f = w->fast;
-	struct ipsec_worker *iw = w->ipsec;
+	struct fast_run *run = &f->run[f->n_run++];
 	const uint64_t verdict = f->slot[i].verdict;
-	const uint32_t adj = FAST_ADJ(verdict);
 	const struct sa *sa = sa_get(FAST_SA(verdict));
-	struct cv_sa_counters *c = esp_counters(w, sa);
-	const struct adj *a = &adj_table[adj];
-	uint64_t bytes = 0, outer, seq;
+	uint64_t bytes = 0;
 	enum drop_reason why;
 	for (uint32_t k = 0; sa->flags & SA_F_BYTE_LIMIT && k < n; k++)
 		bytes += f->slot_len[i + k];
-	uint32_t good = esp_out_numbers(w, sa, n, bytes, &seq, &why);
+	const uint32_t good = esp_out_numbers(w, sa, n, bytes, &run->seq, &why);
 	for (uint32_t k = good; k < n; k++)
 		dp_drop1(w, f->slot_m[i + k], why);
-	memcpy(&iw->pkt[n_op], &f->slot_m[i], good * sizeof(iw->pkt[0]));
-	uint32_t inner = 0;
-	for (uint32_t k = 0; k < good; k++)
-		inner += f->slot_len[i + k];
-	if (likely(fast_plain(sa))) {
-		const struct frame_template t = template_of(sa, a);
-		outer = f->wide && good >= WIDE ? plain_wide(&t, f, i, good, (uint32_t)seq, &iw->op[n_op])
-						: plain_all(&t, f, i, good, (uint32_t)seq, &iw->op[n_op]);
-	} else
-		outer = other_all(iw, sa, a, f, i, good, seq, n_op);
-	c->packets += good;
-	c->bytes += inner;
-	c->last_used_s = dp_uptime_s();
-	f->run[f->n_run].first = n_op;
-	f->run[f->n_run].n = good;
-	f->run[f->n_run].adj = adj;
-	f->run[f->n_run].sa = sa;
-	f->run[f->n_run++].bytes = outer + good * sizeof(struct rte_ether_hdr);
+	run->sa = sa;
+	run->adj = FAST_ADJ(verdict);
+	run->slot = i;
+	run->first = n_op;
+	run->n = good;
 	return n_op + good;
+}
+
+/* Runs from r on that are encapsulated together: of SAs that are fast_plain(), slots side by side, one adjacency. Their
+ * SAs and numbers go to iw. Returns where they end. */
+static uint32_t mix_runs(const struct fast_worker *f, struct ipsec_worker *iw, uint32_t r)
+{
+	const struct fast_run *run = &f->run[r];
+	do {
+		for (uint32_t k = 0; k < f->run[r].n; k++) {
+			iw->sa[f->run[r].first + k] = f->run[r].sa;
+			iw->seq[f->run[r].first + k] = f->run[r].seq + k;
+		}
+		r++;
+	} while (r < f->n_run && f->run[r].slot == f->run[r - 1].slot + f->run[r - 1].n && f->run[r].adj == run->adj &&
+		 fast_plain(f->run[r].sa));
+	return r;
+}
+
+/* Encapsulate run r, and those that can be with it. Returns which is the next. */
+static uint32_t encapsulate_runs(struct worker *w, uint32_t r)
+{
+	struct fast_worker *f = w->fast;
+	struct ipsec_worker *iw = w->ipsec;
+	struct fast_run *run = &f->run[r];
+	const struct adj *a = &adj_table[run->adj];
+	uint32_t end = r + 1, n = run->n;
+	if (unlikely(!fast_plain(run->sa))) {
+		run->bytes = other_all(iw, run->sa, a, f, run->slot, n, run->seq, run->first);
+	} else if (f->wide && n < WIDE && end < f->n_run) {
+		end = mix_runs(f, iw, r);
+		n = f->run[end - 1].first + f->run[end - 1].n - run->first;
+		run->bytes = plain_mixed(iw, a, f, run->slot, n, run->first);
+	} else {
+		const struct frame_template t = template_of(run->sa, a);
+		run->bytes = (f->wide ? plain_wide : plain_all)(
+			&t, f, run->slot, n, (uint32_t)run->seq, &iw->op[run->first]);
+	}
+	run->bytes += n * sizeof(struct rte_ether_hdr);
+	for (uint32_t k = r + 1; k < end; k++)
+		f->run[k].bytes = 0; /* they count for one interface */
+	return end;
+}
+
+/* Count what goes into the SAs, and put the packets beside their operations. */
+static void count_runs(struct worker *w)
+{
+	struct fast_worker *f = w->fast;
+	struct rte_mbuf **pkt = w->ipsec->pkt;
+	const uint32_t now_s = dp_uptime_s();
+	for (const struct fast_run *run = f->run; run < f->run + f->n_run; run++) {
+		struct cv_sa_counters *c = esp_counters(w, run->sa);
+		uint32_t inner = 0;
+		for (uint32_t k = 0; k < run->n; k++) {
+			pkt[run->first + k] = f->slot_m[run->slot + k];
+			inner += f->slot_len[run->slot + k];
+		}
+		c->packets += run->n;
+		c->bytes += inner;
+		c->last_used_s = now_s;
+	}
 }
 
 /* Packets the provider could not encrypt are dropped. Returns how many are left. */
@@ -236,6 +353,9 @@ void fast_out_finish(struct worker *w, uint32_t n_op)
 {
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
+	for (uint32_t r = 0; r < f->n_run;)
+		r = encapsulate_runs(w, r);
+	count_runs(w);
 	const bool all_good = esp_crypt(w, n_op);
 	for (uint32_t r = 0, end; r < f->n_run; r = end) {
 		const uint32_t first = f->run[r].first;
