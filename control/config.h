@@ -77,8 +77,11 @@ struct cfg_tunnel {
 	bool no_initiate;		  /* the peer begins (VTI-29) */
 	bool has_key, checksum, sequence; /* GRE */
 	uint32_t key;
-	uint8_t ttl;	      /* of outer packets; not of IPsec tunnels */
-	uint16_t keepalive_s; /* between keepalives, 0 = none */
+	uint8_t ttl;   /* of outer packets, 0 = that inside; not of IPsec tunnels */
+	bool has_dscp; /* else outer packets have the DSCP inside */
+	uint8_t dscp;
+	uint32_t transmit_kbps, receive_kbps; /* what it is worth; limits nothing. 0 = not said */
+	uint16_t keepalive_s;		      /* between keepalives, 0 = none */
 	uint8_t keepalive_retries;
 	const struct cfg_vrf *vrf_ref;
 };

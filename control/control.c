@@ -9,6 +9,7 @@
 
 #include "control_priv.h"
 #include "cv_log.h"
+#include "if_rates.h"
 #include "ike_capture.h"
 #include "virtual_access.h"
 
@@ -34,6 +35,7 @@ static void free_parts(struct control *c)
 	child_table_free(c->children);
 	session_table_free(c->sessions);
 	virtual_access_free(c->virtual_access);
+	if_rates_free(c->if_rates);
 	show_base_free(c->base);
 	event_history_free(c->events);
 	if (c->vault)
@@ -72,6 +74,7 @@ static int make_parts(struct control *c, const struct control_opts *opts)
 	c->children = child_table_new(c);
 	c->sessions = session_table_new(c);
 	c->virtual_access = virtual_access_new(c);
+	c->if_rates = if_rates_new();
 	c->spi = spi_memory_new();
 	c->peer_names = peer_names_new();
 	c->aaa = aaa_new(&aaa_net_ops, c);

@@ -16,6 +16,7 @@
 #include "load.h"
 #include "session.h"
 
+struct if_rates;
 struct ike_capture;
 struct stats_base;
 struct peer_names;
@@ -74,6 +75,7 @@ struct control {
 	struct cv_pkt out;
 	/* counters cleared by the operator: a baseline that show subtracts */
 	struct stats_base *base;
+	struct if_rates *if_rates;
 	struct load load;
 	struct debug debug;
 	struct ike_capture *ike_capture; /* NULL = none running */

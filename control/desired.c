@@ -195,8 +195,9 @@ static void build_tunnel(struct cv_tunnel *m, const struct cfg_tunnel *t)
 	m->inner_af = what[t->mode].inner_af;
 	m->flags = (t->profile ? CV_TUNNEL_F_PROTECTED : 0) | (t->has_key ? CV_TUNNEL_F_KEY : 0) |
 		   (t->checksum ? CV_TUNNEL_F_CHECKSUM : 0) | (t->sequence ? CV_TUNNEL_F_SEQUENCE : 0) |
-		   (config_is_multipoint(t) ? CV_TUNNEL_F_MULTIPOINT : 0);
-	m->ttl = t->ttl ? t->ttl : 255;
+		   (config_is_multipoint(t) ? CV_TUNNEL_F_MULTIPOINT : 0) | (t->has_dscp ? CV_TUNNEL_F_DSCP : 0);
+	m->ttl = t->ttl;
+	m->dscp = t->dscp;
 	m->key = t->key;
 	m->front_vrf = vrf_id(t->vrf_ref);
 	m->src = t->source;

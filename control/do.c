@@ -154,6 +154,7 @@ static void base_interface(const struct cleared *x, const struct cfg_interface *
 	if ((x->only && x->only != i) || !i->id)
 		return;
 	sum_if_counters(x->seg, i->id, &x->base->ifc[i->id % CV_IF_MAX]);
+	x->base->cleared_ms[i->id % CV_IF_MAX] = host_now_ms(x->c);
 	for (unsigned k = 0; k < 2; k++) {
 		const struct cv_qos_attach *m = desired_policy_on(x->c->desired, i->id, dir[k]);
 

@@ -9,6 +9,7 @@
 #include "control_priv.h"
 #include "cv_addr.h"
 #include "cv_log.h"
+#include "if_rates.h"
 #include "ike_capture.h"
 #include "udp.h"
 #include "virtual_access.h"
@@ -396,13 +397,14 @@ static void on_prepare(uv_prepare_t *h)
 {
 	struct control *c = h->data;
 	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), names = peer_names_run(c),
-		       capture = ike_capture_run(c), linger, aaa, access, ike;
+		       capture = ike_capture_run(c), rates = if_rates_run(c), linger, aaa, access, ike;
 
 	wait = session_run(c->sessions);
 	wait = idle < wait ? idle : wait;
 	wait = replay < wait ? replay : wait;
 	wait = names < wait ? names : wait;
 	wait = capture < wait ? capture : wait;
+	wait = rates < wait ? rates : wait;
 	linger = child_run_linger(c->children, host_now_ms(c));
 	aaa = aaa_run(c->aaa);
 	access = virtual_access_run(c->virtual_access);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cv_addr.h"
+#include "if_rates.h"
 #include "show_priv.h"
 #include "virtual_access.h"
 
@@ -124,9 +125,16 @@ static json_t *tunnel_object(const struct cfg_tunnel *t)
 	set_str(o, "profile", t->profile);
 	if (config_is_multipoint(t))
 		hops_array(set_array(o, "next_hops"), t);
-	if (!t->ttl)
+	if (t->mode == CFG_TUNNEL_IPSEC_IPV4 || t->mode == CFG_TUNNEL_IPSEC_IPV6)
 		return o;
-	set_int(o, "ttl", t->ttl);
+	if (t->ttl)
+		set_int(o, "ttl", t->ttl);
+	else
+		set_str(o, "ttl", "inherit");
+	if (t->has_dscp)
+		set_dscp_value(o, "dscp", t->dscp);
+	else
+		set_str(o, "dscp", "inherit");
 	if (t->has_key)
 		set_int(o, "key", t->key);
 	if (t->keepalive_s) {
@@ -203,7 +211,7 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 	}
 }
 
-static void if_counters(const struct control *c, const struct cfg_interface *i, json_t *o)
+static void if_counters(struct control *c, const struct cfg_interface *i, json_t *o)
 {
 	const struct cv_stats_segment *seg = dpclient_stats(c->dp);
 	const struct stats_base *base = show_base(c);
@@ -223,6 +231,10 @@ static void if_counters(const struct control *c, const struct cfg_interface *i, 
 	COUNTER(tx_errors);
 	COUNTER(tx_drops);
 #undef COUNTER
+	if (base && base->cleared_ms[i->id % CV_IF_MAX])
+		set_int(o, "cleared_s", (host_now_ms(c) - base->cleared_ms[i->id % CV_IF_MAX]) / 1000);
+	if_rates_show(c, i, o);
+	set_str(o, "queueing", i->policy_out ? i->policy_out : "fifo");
 }
 
 static void on_if(void *arg, const void *entry, size_t size)
@@ -250,7 +262,7 @@ static void on_if(void *arg, const void *entry, size_t size)
 	}
 }
 
-json_t *interface_entry(const struct control *c, const struct cfg_interface *i)
+json_t *interface_entry(struct control *c, const struct cfg_interface *i)
 {
 	json_t *o = json_object();
 

@@ -22,6 +22,7 @@ struct show {
 struct stats_base {
 	uint64_t instance;
 	struct cv_if_counters ifc[CV_IF_MAX];
+	uint64_t cleared_ms[CV_IF_MAX]; /* 0 = never */
 	uint64_t drops[CV_DROP_MAX];
 	uint64_t events[CV_EVENT_MAX];
 	uint64_t acl[CV_ACL_COUNTERS];
@@ -33,6 +34,7 @@ void set_str(json_t *o, const char *key, const char *value);
 void set_int(json_t *o, const char *key, uint64_t value);
 /* "dscp": names or numbers of a set; nothing when it is empty. */
 void set_dscp(json_t *o, uint64_t set);
+void set_dscp_value(json_t *o, const char *key, uint8_t dscp); /* its name, or the number; show_qos.c */
 void set_flag(json_t *o, const char *key, bool value);
 void set_addr(json_t *o, const char *key, const struct cv_addr *a);
 void set_vrf(const struct control *c, json_t *o, const char *key, uint32_t vrf_id);
@@ -82,7 +84,7 @@ void show_engine(struct show *s);
 void show_interfaces(struct show *s);
 void show_vtemplate(struct show *s); /* show_vtemplate.c */
 /* One interface as configured, and its counters. */
-json_t *interface_entry(const struct control *c, const struct cfg_interface *i);
+json_t *interface_entry(struct control *c, const struct cfg_interface *i);
 void show_arp(struct show *s);
 void show_nd(struct show *s);
 void show_ip_route(struct show *s);

@@ -70,7 +70,7 @@ void show_class_map(struct show *s)
 
 static const char *const colours[] = {"conform", "exceed", "violate"};
 
-static void set_dscp_value(json_t *o, const char *key, uint8_t dscp)
+void set_dscp_value(json_t *o, const char *key, uint8_t dscp)
 {
 	const char *name = dscp_name(dscp);
 

@@ -348,7 +348,7 @@ static enum drop_reason refuse(struct rte_mbuf *m, const struct dp_if *ifp)
 }
 
 /* Outer IPv4 header. DF as inside (RFC 2003 3.1): the path MTU is the sender's business then; IPv6 is never cut. */
-static void put_ip4(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos, bool df, uint32_t len)
+static void put_ip4(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos, uint8_t ttl, bool df, uint32_t len)
 {
 	const struct cv_tunnel *t = &y->ifp->tunnel;
 	static __thread uint16_t id;
@@ -359,14 +359,14 @@ static void put_ip4(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos,
 		.total_length = rte_cpu_to_be_16((uint16_t)len),
 		.packet_id = rte_cpu_to_be_16(++id),
 		.fragment_offset = df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0,
-		.time_to_live = t->ttl,
+		.time_to_live = ttl,
 		.next_proto_id = proto};
 	memcpy(&ip->src_addr, t->src.b, 4);
 	memcpy(&ip->dst_addr, y->dst->b, 4);
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 }
 
-static void put_ip6(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos, uint32_t len)
+static void put_ip6(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos, uint8_t ttl, uint32_t len)
 {
 	const struct cv_tunnel *t = &y->ifp->tunnel;
 	struct rte_ipv6_hdr *ip = (void *)p;
@@ -374,19 +374,22 @@ static void put_ip6(uint8_t *p, const struct way *y, uint8_t proto, uint8_t tos,
 	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(*ip)));
 	ip->proto = proto;
-	ip->hop_limits = t->ttl;
+	ip->hop_limits = ttl;
 	memcpy(ip->src_addr, t->src.b, 16);
 	memcpy(ip->dst_addr, y->dst->b, 16);
 }
 
-/* Header in front: the inner packet's class of service goes outside (RFC 6040, normal mode). */
+/* Header in front: ECN of the inner packet goes outside (RFC 6040, normal mode), and so do DSCP (RFC 2983, uniform
+ * model) and TTL where the tunnel has none of its own. */
 static void encapsulate(const struct way *y, struct rte_mbuf *m)
 {
 	const struct cv_tunnel *t = &y->ifp->tunnel;
 	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *in = rte_pktmbuf_mtod(m, const uint8_t *);
 	const bool v4 = in[0] >> 4 == 4, df = v4 ? in[6] & 0x40 : true;
-	const uint8_t tos = v4 ? in[1] : (uint8_t)(in[0] << 4 | in[1] >> 4);
+	const uint8_t inner_tos = v4 ? in[1] : (uint8_t)(in[0] << 4 | in[1] >> 4);
+	const uint8_t tos = t->flags & CV_TUNNEL_F_DSCP ? (uint8_t)(t->dscp << 2 | (inner_tos & ECN_MASK)) : inner_tos;
+	const uint8_t ttl = t->ttl ? t->ttl : v4 ? in[8] : in[7];
 	const uint32_t inner_len = rte_pktmbuf_data_len(m);
 	const uint8_t proto = t->mode == CV_TUNNEL_GRE ? IPPROTO_GRE : v4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)y->head);
@@ -401,9 +404,9 @@ static void encapsulate(const struct way *y, struct rte_mbuf *m)
 		gre_write(p + ip_len, t, v4 ? CV_AF_INET : CV_AF_INET6, seq, inner_len);
 	}
 	if (outer4)
-		put_ip4(p, y, proto, tos, df, m->data_len);
+		put_ip4(p, y, proto, tos, ttl, df, m->data_len);
 	else
-		put_ip6(p, y, proto, tos, m->data_len);
+		put_ip6(p, y, proto, tos, ttl, m->data_len);
 	meta->vrf = t->front_vrf;
 	meta->flags = (meta->flags & PKT_F_TRACED) | PKT_F_LOCAL_OUT | (outer4 ? 0 : PKT_F_IP6);
 	meta->adj = y->adj;

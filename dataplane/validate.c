@@ -165,10 +165,10 @@ static enum cv_err check_tunnel(const struct cv_tunnel *t, char *text)
 {
 	if (t->mode < CV_TUNNEL_IPSEC || t->mode > CV_TUNNEL_IPIP)
 		return bad(text, "unknown tunnel mode %u", t->mode);
-	if ((t->flags & ~31u) != 0 || (t->mode != CV_TUNNEL_GRE && (t->flags & ~CV_TUNNEL_F_PROTECTED) != 0))
-		return bad(text, "tunnel flags 0x%x", t->flags);
-	if (t->ttl == 0)
-		return bad(text, "a tunnel's TTL is 1..255");
+	const uint8_t anywhere = CV_TUNNEL_F_PROTECTED | (t->mode == CV_TUNNEL_IPSEC ? 0 : CV_TUNNEL_F_DSCP);
+
+	if ((t->flags & ~63u) != 0 || (t->mode != CV_TUNNEL_GRE && (t->flags & ~anywhere) != 0) || t->dscp > 63)
+		return bad(text, "tunnel flags 0x%x, DSCP %u", t->flags, t->dscp);
 	if (t->mode == CV_TUNNEL_GRE ? t->inner_af != CV_AF_NONE
 				     : t->inner_af != CV_AF_INET && t->inner_af != CV_AF_INET6)
 		return bad(text, "address family %u inside the tunnel", t->inner_af);

@@ -108,6 +108,7 @@ static bool tunnel_hops(struct build *b, const struct lyd_node *n, struct cfg_tu
 static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interface *i)
 {
 	const struct lyd_node *source = tree_child(n, "source-address"), *protection = tree_child(n, "protection");
+	const char *dscp = tree_text(n, "dscp"), *ttl = tree_text(n, "ttl");
 	struct cfg_tunnel *t;
 
 	if (!n)
@@ -118,7 +119,12 @@ static bool tunnel(struct build *b, const struct lyd_node *n, struct cfg_interfa
 	t->key = (uint32_t)tree_number(n, "key");
 	t->checksum = tree_flag(n, "checksum");
 	t->sequence = tree_flag(n, "sequence");
-	t->ttl = (uint8_t)tree_number(n, "ttl");
+	t->ttl = (uint8_t)(ttl ? strtoul(ttl, NULL, 10) : 0); /* "inherit" is 0 */
+	t->has_dscp = dscp && strcmp(dscp, "inherit");
+	if (t->has_dscp)
+		t->dscp = build_dscp(dscp);
+	t->transmit_kbps = (uint32_t)tree_number(n, "transmit-bandwidth");
+	t->receive_kbps = (uint32_t)tree_number(n, "receive-bandwidth");
 	t->keepalive_s = (uint16_t)tree_number(tree_child(n, "keepalive"), "interval");
 	t->keepalive_retries = (uint8_t)tree_number(tree_child(n, "keepalive"), "retries");
 	t->source_if = build_text(b, n, "source-interface");

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 11u
+#define CV_MSG_VERSION 13u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -176,22 +176,23 @@ enum cv_tunnel_mode {
 	CV_TUNNEL_GRE,	     /* RFC 2784, 2890: both families */
 	CV_TUNNEL_IPIP,	     /* the inner packet itself: RFC 2003 (IPv4), RFC 4213 (IPv6) */
 };
-#define CV_TUNNEL_F_PROTECTED 1u   /* outer packets go by the SAs of the tunnel, and come by no other way */
-#define CV_TUNNEL_F_KEY 2u	   /* GRE: with a key, and only those with this key are ours */
-#define CV_TUNNEL_F_CHECKSUM 4u	   /* GRE: send a checksum; one that comes is checked anyway */
-#define CV_TUNNEL_F_SEQUENCE 8u	   /* GRE: send sequence numbers; drop what comes late or without one */
+#define CV_TUNNEL_F_PROTECTED 1u /* outer packets go by the SAs of the tunnel, and come by no other way */
+#define CV_TUNNEL_F_KEY 2u	 /* GRE: with a key, and only those with this key are ours */
+#define CV_TUNNEL_F_CHECKSUM 4u	 /* GRE: send a checksum; one that comes is checked anyway */
+#define CV_TUNNEL_F_SEQUENCE 8u	 /* GRE: send sequence numbers; drop what comes late or without one */
+#define CV_TUNNEL_F_DSCP 32u
 #define CV_TUNNEL_F_MULTIPOINT 16u /* GRE: several other ends, struct cv_tunnel_hop says where; dst is zero */
 struct cv_tunnel {
 	uint8_t mode;		   /* enum cv_tunnel_mode */
 	uint8_t inner_af;	   /* CV_AF_* of what it carries; CV_AF_NONE = both (GRE) */
 	uint8_t flags;		   /* CV_TUNNEL_F_* */
-	uint8_t ttl;		   /* of outer packets, 1..255; GRE, IPIP */
+	uint8_t ttl;		   /* of outer packets, 0 = that inside; GRE, IPIP */
 	uint32_t front_vrf;	   /* where outer packets are routed (VTI-15) */
 	uint32_t key;		   /* CV_TUNNEL_F_KEY; host order */
 	struct cv_addr src, dst;   /* outer addresses of what we send */
 	uint16_t keepalive_s;	   /* GRE over IPv4: seconds between keepalives, 0 = none */
 	uint8_t keepalive_retries; /* without an answer, then line protocol is down */
-	uint8_t pad;
+	uint8_t dscp;		   /* CV_TUNNEL_F_DSCP: of outer packets, 0..63; else that inside */
 };
 /* Where an address behind a multipoint tunnel is (DMVPN-1, NHRP's mapping). */
 struct cv_tunnel_hop_ref {

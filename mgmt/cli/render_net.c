@@ -54,6 +54,15 @@ RENDERER(render_engine)
 	}
 }
 
+/* A word or a number. */
+static void value(FILE *out, const json_t *v)
+{
+	if (json_is_string(v))
+		fputs(json_string_value(v), out);
+	else
+		fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+}
+
 static void tunnel_lines(FILE *out, const json_t *t)
 {
 	const json_t *hop;
@@ -74,14 +83,23 @@ static void tunnel_lines(FILE *out, const json_t *t)
 			jtext(hop, "nbma_address", "?"), jflag(hop, "multicast") ? ", multicast" : "");
 	fprintf(out, "  Tunnel protocol/transport %s, tunnel VRF: %s\n", jtext(t, "protocol", "?"), jvrf(t, "vrf"));
 	if (json_object_get(t, "key"))
-		fprintf(out, "  Key %lld\n", jint(t, "key"));
+		fprintf(out, "  Key 0x%llX, sequencing %s\n", jint(t, "key"),
+			jflag(t, "sequence") ? "enabled" : "disabled");
+	else
+		fprintf(out, "  Key disabled, sequencing %s\n", jflag(t, "sequence") ? "enabled" : "disabled");
+	if (json_object_get(t, "ttl")) {
+		fputs("  Tunnel TTL ", out);
+		value(out, json_object_get(t, "ttl"));
+		fputs(", DSCP ", out);
+		value(out, json_object_get(t, "dscp"));
+		fputc('\n', out);
+	}
+	fprintf(out, "  Checksumming of packets %s\n", jflag(t, "checksum") ? "enabled" : "disabled");
 	if (json_object_get(t, "keepalive"))
 		fprintf(out, "  Keepalive set (%lld sec), retries %lld\n", jint(t, "keepalive"),
 			jint(t, "keepalive_retries"));
-	if (json_object_get(t, "ttl"))
-		fprintf(out, "  Sequencing %s, checksumming of packets %s, tunnel TTL %lld\n",
-			jflag(t, "sequence") ? "enabled" : "disabled", jflag(t, "checksum") ? "enabled" : "disabled",
-			jint(t, "ttl"));
+	else
+		fputs("  Keepalive not set\n", out);
 	if (json_object_get(t, "profile"))
 		fprintf(out, "  Tunnel protection via IPsec (profile \"%s\")%s\n", jtext(t, "profile", ""),
 			jflag(t, "responder_only") ? ", never initiates" : "");
@@ -92,6 +110,43 @@ static void urpf_line(FILE *out, const char *family, const json_t *u)
 	if (u)
 		fprintf(out, "  %s verify source reachable-via %s%s\n", family, jtext(u, "reachable_via", "?"),
 			jflag(u, "allow_default") ? ", allow default" : "");
+}
+
+/* The manuals' "Last input 00:00:05, output never", in seconds exact to five. */
+static void ago(FILE *out, const char *what, const json_t *o, const char *key)
+{
+	char text[48];
+
+	fprintf(out, "%s %s", what, json_object_get(o, key) ? hms(jint(o, key), text) : "never");
+}
+
+static void rate(FILE *out, const json_t *i, const char *way)
+{
+	const json_t *o = json_object_get(i, way);
+
+	fprintf(out, "  5 minute %s rate %lld bits/sec, %lld packets/sec\n", way, jint(o, "bits_per_second"),
+		jint(o, "packets_per_second"));
+}
+
+/* How much it carries, of what it is worth (VTI-T1). */
+static void rate_lines(FILE *out, const json_t *i)
+{
+	const json_t *in = json_object_get(i, "input"), *output = json_object_get(i, "output");
+
+	if (!in)
+		return;
+	if (json_object_get(in, "bandwidth_kbps")) {
+		fprintf(out, "  Tunnel transmit bandwidth %lld (kbps), txload %lld/255\n",
+			jint(output, "bandwidth_kbps"), jint(output, "load"));
+		fprintf(out, "  Tunnel receive bandwidth %lld (kbps), rxload %lld/255\n", jint(in, "bandwidth_kbps"),
+			jint(in, "load"));
+	}
+	ago(out, "  Last input", in, "last_s");
+	ago(out, ", output", output, "last_s");
+	ago(out, "\n  Last clearing of \"show interface\" counters", i, "cleared_s");
+	fprintf(out, "\n  Queueing strategy: %s\n", jtext(i, "queueing", "fifo"));
+	rate(out, i, "input");
+	rate(out, i, "output");
 }
 
 static void interface_block(FILE *out, const json_t *i)
@@ -156,6 +211,7 @@ static void interface_block(FILE *out, const json_t *i)
 	urpf_line(out, "IP", json_object_get(i, "reverse_path_ipv4"));
 	urpf_line(out, "IPv6", json_object_get(i, "reverse_path_ipv6"));
 	tunnel_lines(out, tunnel);
+	rate_lines(out, i);
 	fprintf(out, "     %lld packets input, %lld bytes, %lld errors, %lld drops\n", jint(i, "rx_packets"),
 		jint(i, "rx_bytes"), jint(i, "rx_errors"), jint(i, "rx_drops"));
 	fprintf(out, "     %lld packets output, %lld bytes, %lld errors, %lld drops\n", jint(i, "tx_packets"),

@@ -5,6 +5,7 @@
 #include <rte_ip.h>
 
 #include "cv_addr.h"
+#include "events.h"
 #include "fib.h"
 #include "keepalive.h"
 #include "tunnel.h"
@@ -359,6 +360,90 @@ static void goes_and_comes_back(void **state)
 	assert_int_equal(worker_main()->stats->ifc[TUNNEL].rx_packets, 4);
 }
 
+/* TTL and DSCP of the tunnel's own, or those inside; ECN is always that inside (RFC 2983, RFC 6040 4.1), either family
+ * outside. */
+static void header_is_its_own_or_inherited(void **state)
+{
+	struct pkt_vec outer;
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++) {
+		const bool own_ttl = i & 1, own_dscp = i & 2, v6 = i & 4;
+		const uint8_t ecn = i & 8 ? 2 : 3, inner_ttl = 33;
+
+		make_plain(CV_TUNNEL_IPIP, CV_AF_INET, own_dscp ? CV_TUNNEL_F_DSCP : 0);
+		tunnel.tunnel.ttl = own_ttl ? 77 : 0;
+		tunnel.tunnel.dscp = 10;
+		if (v6) {
+			rig_addr(&tunnel.tunnel.src, "2001:db8::1");
+			rig_addr(&tunnel.tunnel.dst, "2001:db8::2");
+		}
+		rig_interface(&tunnel);
+		struct rte_mbuf *m = routed(CV_AF_INET, TUNNEL, 200);
+		struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+
+		ip->type_of_service = (uint8_t)(46 << 2 | ecn);
+		ip->time_to_live = inner_ttl;
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		assert_int_equal(send_in(m, &outer), 1);
+		const uint8_t *p = rte_pktmbuf_mtod(outer.pkt[0], const uint8_t *);
+		const uint8_t tos = v6 ? (uint8_t)(p[0] << 4 | p[1] >> 4) : p[1];
+
+		assert_int_equal(p[0] >> 4, v6 ? 6 : 4);
+		assert_int_equal(tos, (own_dscp ? 10 : 46) << 2 | ecn);
+		assert_int_equal(v6 ? p[7] : p[8], own_ttl ? 77 : inner_ttl);
+		free_vec(&outer);
+	}
+}
+
+/* RFC 6040 figure 4, every combination of both fields, both families inside: what comes in, or that it is dropped; and
+ * those that nobody makes are counted. */
+static void congestion_outside_comes_in(void **state)
+{
+	enum { NOT = 0, ECT1 = 1, ECT0 = 2, CE = 3, DROP = 4 };
+	static const uint8_t want[4][4] = {/* inner, outer */
+		[NOT] = {[NOT] = NOT, [ECT0] = NOT, [ECT1] = NOT, [CE] = DROP},
+		[ECT0] = {[NOT] = ECT0, [ECT0] = ECT0, [ECT1] = ECT1, [CE] = CE},
+		[ECT1] = {[NOT] = ECT1, [ECT0] = ECT1, [ECT1] = ECT1, [CE] = CE},
+		[CE] = {[NOT] = CE, [ECT0] = CE, [ECT1] = CE, [CE] = CE}};
+	static const bool unused[4][4] = {
+		[NOT] = {[ECT0] = true, [ECT1] = true, [CE] = true}, [ECT1] = {[ECT0] = true}, [CE] = {[ECT1] = true}};
+	const uint64_t *event = &worker_main()->stats->events[EVENT_ECN_UNUSED];
+	struct pkt_vec outer, inner;
+
+	(void)state;
+	for (unsigned i = 0; i < 32; i++) {
+		const uint8_t in = i & 3, out = i >> 2 & 3, af = i & 16 ? CV_AF_INET6 : CV_AF_INET;
+		const uint64_t before = *event;
+
+		make_plain(CV_TUNNEL_GRE, CV_AF_NONE, 0);
+		struct rte_mbuf *m = routed(af, TUNNEL, 200);
+		uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
+
+		if (af == CV_AF_INET6) {
+			p[1] = (uint8_t)((p[1] & 0xcf) | in << 4);
+		} else {
+			p[1] = (uint8_t)((p[1] & ~3) | in);
+			memset(p + 10, 0, 2);
+			((struct rte_ipv4_hdr *)p)->hdr_checksum = rte_ipv4_cksum((struct rte_ipv4_hdr *)p);
+		}
+		assert_int_equal(send_in(m, &outer), 1);
+		struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(outer.pkt[0], struct rte_ipv4_hdr *);
+		assert_int_equal(ip->type_of_service & 3, in); /* 4.1, normal mode */
+		ip->type_of_service = (uint8_t)((ip->type_of_service & ~3) | out);
+		assert_int_equal(come_back(outer.pkt[0], &inner), want[in][out] == DROP ? 0 : 1);
+		assert_int_equal(*event - before, unused[in][out]);
+		if (want[in][out] == DROP)
+			continue;
+		p = rte_pktmbuf_mtod(inner.pkt[0], uint8_t *);
+		assert_int_equal(af == CV_AF_INET6 ? p[1] >> 4 & 3 : p[1] & 3, want[in][out]);
+		assert_true(af == CV_AF_INET6 || rte_ipv4_cksum((struct rte_ipv4_hdr *)p) == 0 ||
+			    rte_raw_cksum(p, 20) == 0xffff);
+		free_vec(&inner);
+	}
+}
+
 static void refuses_other_keys_and_old_numbers(void **state)
 {
 	struct pkt_vec outer, inner;
@@ -676,6 +761,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(goes_and_comes_back, fresh),
+		cmocka_unit_test_setup(header_is_its_own_or_inherited, fresh),
+		cmocka_unit_test_setup(congestion_outside_comes_in, fresh),
 		cmocka_unit_test_setup(refuses_other_keys_and_old_numbers, fresh),
 		cmocka_unit_test_setup(refuses_clear_packets_of_a_protected_tunnel, fresh),
 		cmocka_unit_test_setup(leaves_room_for_its_header, fresh),

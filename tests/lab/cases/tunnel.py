@@ -102,9 +102,13 @@ def vti(lab, version):
     capture.require_only_esp(20)
     text = t.culvert.cli("show", "interfaces", "tunnel0").stdout
     for line in ("tunnel0 is up, line protocol is up", "Tunnel source 192.0.2.1 (wan), destination 192.0.2.2",
-                 "Tunnel protocol/transport IPsec/IP", 'Tunnel protection via IPsec (profile "P1")'):
+                 "Tunnel protocol/transport IPsec/IP", 'Tunnel protection via IPsec (profile "P1")', "MTU 1500 bytes", "Hardware is tunnel",
+                 "Internet address is 10.99.0.1/30", "Key disabled, sequencing disabled", "Checksumming of packets disabled",
+                 "Keepalive not set", "Tunnel transmit bandwidth 8000 (kbps), txload ", "Tunnel receive bandwidth 8000 (kbps), rxload ",
+                 "Last clearing of \"show interface\" counters never", "Queueing strategy: fifo", "5 minute input rate ", "5 minute output rate "):
         require(line in text, text)
-    counted = t.interface()
+    counted = wait_until(lambda: (i := t.interface()) and "last_s" in i["input"] and "last_s" in i["output"] and i, 15, "what it carries")
+    require(counted["input"]["bits_per_second"] and counted["output"]["bits_per_second"], f"{counted}")
     require(counted["rx_packets"] >= 14 and counted["tx_packets"] >= 14, f"{counted}")
     session = t.culvert.show("crypto", "session")["sessions"][0]
     flow = session["flows"][0]
@@ -197,7 +201,7 @@ PLAIN = [
     ("gre-ipv4", {"key": 7, "checksum": True, "sequence": True}, "type gre key 7 csum seq", (4, 6), 4),
     ("ipip", {}, "type ipip", (4,), 4),
     ("ipv6ip", {}, "type sit", (6,), 4),
-    ("gre-ipv6", {"ttl": 9}, "type ip6gre encaplimit none", (4, 6), 6),
+    ("gre-ipv6", {"ttl": "inherit", "dscp": "af21"}, "type ip6gre encaplimit none", (4, 6), 6),
 ]
 
 
