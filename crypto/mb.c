@@ -378,63 +378,65 @@ static unsigned mb_collect(struct crypto_ctx *c, struct crypto_op **ops, unsigne
 	return n;
 }
 
-/* Operations i to end - 1 of n, all of one AES-GCM session. What follows from that is looked at once, and the keys of
- * the next are asked for. */
-static void gcm_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned end, unsigned n)
+/* Operations of n from i on, as long as they are AES-GCM. Returns where they end. The keys of the next are asked for,
+ * and what follows from a session is looked at where it changes. */
+static unsigned gcm_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned n, bool *decrypted)
 {
 	const struct crypto_session *s = op[i].session, *ahead = s;
-	const aes_gcm_enc_dec_t gcm = s->gcm;
-	const uint64_t aad_len = s->aad_len, icv_len = s->icv_len;
-	const bool encrypt = s->encrypt;
-	for (; i < end; i++) {
-		if (i + MB_KEYS_AHEAD >= end && i + MB_KEYS_AHEAD < n && op[i + MB_KEYS_AHEAD].session != ahead)
+	aes_gcm_enc_dec_t gcm = s->gcm;
+	uint64_t aad_len = s->aad_len, icv_len = s->icv_len;
+	bool encrypt = s->encrypt;
+	*decrypted |= !encrypt;
+	for (; i < n; i++) {
+		if (i + MB_KEYS_AHEAD < n && op[i + MB_KEYS_AHEAD].session != ahead)
 			session_prefetch(ahead = op[i + MB_KEYS_AHEAD].session);
+		if (op[i].session != s) {
+			s = op[i].session;
+			if (!s->gcm)
+				break;
+			gcm = s->gcm;
+			aad_len = s->aad_len;
+			icv_len = s->icv_len;
+			encrypt = s->encrypt;
+			*decrypted |= !encrypt;
+		}
 		op[i].status = CRYPTO_OK; /* gcm_judge has the last word when decrypting */
 		gcm(&s->gcm_key, &c->gcm, op[i].data, op[i].data, op[i].data_len, op[i].nonce, op[i].aad, aad_len,
 			encrypt ? op[i].icv : c->tag[i], icv_len);
 	}
+	return i;
 }
 
 /* The same for the other kinds. */
-static void other_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned end)
+static unsigned other_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned n)
 {
-	const struct crypto_session *s = op[i].session;
-	for (; i < end; i++)
+	for (; i < n && !op[i].session->gcm; i++) {
+		const struct crypto_session *s = op[i].session;
 		if (s->gmac_init)
 			gmac_run(c, &op[i], s, c->tag[i]);
 		else
 			job_submit(c, &op[i], s, c->tag[i]);
-}
-
-/* Operations i to end - 1 have been decrypted by one AES-GCM session. True when all are CRYPTO_OK. */
-static bool gcm_judge_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned end)
-{
-	const uint32_t mask = icv_mask(op[i].session);
-	uint32_t bad = 0;
-	for (; i < end; i++) {
-		const uint32_t differs = gcm_differs(&op[i], c->tag[i], mask);
-		if (__builtin_expect(differs != 0, 0))
-			op[i].status = CRYPTO_AUTH_FAILED;
-		bad |= differs;
 	}
-	return !bad;
+	return i;
 }
 
-/* What became of n operations. True when all are CRYPTO_OK. */
+/* What became of n operations, when those that AES-GCM has decrypted have been judged. True when all are CRYPTO_OK. */
 static bool judge_all(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 {
-	bool good = true;
-	for (unsigned i = 0, end; i < n; i = end) {
-		const struct crypto_session *s = op[i].session;
-		for (end = i + 1; end < n && op[end].session == s;)
-			end++;
-		if (s->gcm && !s->encrypt)
-			good &= gcm_judge_all(c, op, i, end);
-		else
-			for (unsigned k = i; k < end; k++)
-				good &= op[k].status == CRYPTO_OK;
+	const struct crypto_session *s = NULL;
+	bool judged = false;
+	uint32_t bad = 0, mask = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (op[i].session != s) {
+			s = op[i].session;
+			judged = s->gcm && !s->encrypt;
+			mask = icv_mask(s);
+		}
+		if (judged && __builtin_expect(gcm_differs(&op[i], c->tag[i], mask) != 0, 0))
+			op[i].status = CRYPTO_AUTH_FAILED;
+		bad |= op[i].status;
 	}
-	return good;
+	return !bad;
 }
 
 static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
@@ -444,15 +446,13 @@ static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 	for (unsigned i = 0; i < n && i < MB_KEYS_AHEAD; i++)
 		if (op[i].session != ahead)
 			session_prefetch(ahead = op[i].session);
-	for (unsigned i = 0, end; i < n; i = end) {
-		const struct crypto_session *s = op[i].session;
-		for (end = i + 1; end < n && op[end].session == s;)
-			end++;
-		judge |= !s->gcm || !s->encrypt;
-		if (s->gcm)
-			gcm_run_all(c, op, i, end, n);
-		else
-			other_run_all(c, op, i, end);
+	for (unsigned i = 0; i < n;) {
+		if (op[i].session->gcm) {
+			i = gcm_run_all(c, op, i, n, &judge);
+		} else {
+			i = other_run_all(c, op, i, n);
+			judge = true;
+		}
 	}
 	flush(c);
 	return !judge || judge_all(c, op, n);

@@ -118,81 +118,138 @@ static void leave_esp(struct fast_worker *f, uint32_t i, uint64_t *bytes)
 	*bytes -= f->esp[i]->pkt_len;
 }
 
-/* Operations for n packets with the SPI of one SA, from the i-th on. */
+/* Where an SA's packets come from and go to, as in esp_addr[]. */
+static inline uint64_t ends_of(const struct sa *sa)
+{
+	uint32_t local, remote;
+	memcpy(&local, sa->in.local, 4);
+	memcpy(&remote, sa->in.remote, 4);
+	return (uint64_t)local << 32 | remote;
+}
+
+/* Numbers above this one are known to be new, as a signed number. */
+static inline uint64_t top_of(const struct sa *sa)
+{
+	const struct replay *r = sa->in.replay;
+	return r->window ? __atomic_load_n(&r->top, __ATOMIC_RELAXED) : UINT64_MAX;
+}
+
+/* Operations for n packets from the i-th on, whose SAs, in iw, can do. */
 struct opening {
 	struct fast_worker *f;
 	struct ipsec_worker *iw;
-	const struct sa *sa;
-	uint64_t ends; /* the SA's, as in esp_addr[] */
 	uint32_t i, n, n_op;
 };
 
-/*
- * The next four, of an SA that is fast_plain(): prepare() for each, where their numbers are higher than any so far
- * (top), so that no window has to be asked. False: they are not all like that.
- */
-FAST_WIDE_INLINE bool prepare_four(struct opening *o, __m256i top)
+/* What is asked of the SAs of four packets, which are fast_plain(). */
+struct wide_sas {
+	__m256i spi, ends, top, icv_len, session; /* SPI in network order */
+	uint32_t salt[WIDE];
+};
+
+FAST_WIDE_INLINE struct wide_sas wide_sas_one(const struct sa *sa)
+{
+	return (struct wide_sas){.spi = wide_set(rte_cpu_to_be_32(sa->spi)),
+		.ends = wide_set(ends_of(sa)),
+		.top = wide_set(top_of(sa)),
+		.icv_len = wide_set(sa->icv_len),
+		.session = wide_set((uintptr_t)sa->session),
+		.salt = {sa->salt, sa->salt, sa->salt, sa->salt}};
+}
+
+FAST_WIDE_INLINE struct wide_sas wide_sas_of(const struct sa *const *sa)
+{
+	const void *const *p = (const void *const *)sa;
+	struct wide_sas v = {.salt = {sa[0]->salt, sa[1]->salt, sa[2]->salt, sa[3]->salt}};
+	__m256i local, remote, unused;
+	wide_gather(p, offsetof(struct sa, spi), &v.spi, &v.session);
+	wide_gather(p, offsetof(struct sa, in.local), &local, &unused);
+	wide_gather(p, offsetof(struct sa, in.remote), &remote, &unused);
+	v.spi = wide_bswap32(v.spi, 0);
+	v.ends = _mm256_or_si256(_mm256_slli_epi64(local, 32), wide_and(remote, UINT32_MAX));
+	v.top = _mm256_setr_epi64x(
+		(long long)top_of(sa[0]), (long long)top_of(sa[1]), (long long)top_of(sa[2]), (long long)top_of(sa[3]));
+	v.icv_len = _mm256_setr_epi64x(sa[0]->icv_len, sa[1]->icv_len, sa[2]->icv_len, sa[3]->icv_len);
+	return v;
+}
+_Static_assert(offsetof(struct sa, session) == offsetof(struct sa, spi) + 8, "wide_sas_of() reads them together");
+
+/* prepare() for the next four, where their numbers are so high that no window has to be asked. False: they are not all
+ * like that. */
+FAST_WIDE_INLINE bool prepare_four(struct opening *o, const struct wide_sas *sas)
 {
 	const struct fast_worker *f = o->f;
-	const struct sa *sa = o->sa;
 	struct ipsec_worker *iw = o->iw;
 	struct crypto_op *op = &iw->op[o->n_op];
-	const uint32_t fixed = L4_OFF + ESP_HDR_LEN + 8 + sa->icv_len;
 	const __m256i head = wide_load(&f->esp_head[o->i]);
 	const __m256i seq = wide_bswap32(head, 4);
-	const __m256i body = _mm256_sub_epi64(wide_load(&f->esp_len[o->i]), wide_set(fixed));
-	const __m256i wrong = _mm256_or_si256(
-		_mm256_or_si256(wide_and(_mm256_xor_si256(head, wide_set(rte_cpu_to_be_32(sa->spi))), UINT32_MAX),
-			_mm256_xor_si256(wide_load(&f->esp_addr[o->i]), wide_set(o->ends))),
+	const __m256i body =
+		_mm256_sub_epi64(wide_load(&f->esp_len[o->i]), _mm256_add_epi64(sas->icv_len, wide_set(PLAIN_HEAD)));
+	const __m256i wrong = _mm256_or_si256(_mm256_or_si256(wide_and(_mm256_xor_si256(head, sas->spi), UINT32_MAX),
+						      _mm256_xor_si256(wide_load(&f->esp_addr[o->i]), sas->ends)),
 		wide_and(body, 3));
-	const __m256i good = _mm256_and_si256(_mm256_and_si256(wide_is(wrong, 0), _mm256_cmpgt_epi64(seq, top)),
+	const __m256i good = _mm256_and_si256(_mm256_and_si256(wide_is(wrong, 0), _mm256_cmpgt_epi64(seq, sas->top)),
 		_mm256_cmpgt_epi64(body, _mm256_setzero_si256()));
 	if (unlikely(wide_mask(good) != WIDE_ALL))
 		return false;
 	const __m256i data = _mm256_add_epi64(wide_load(&f->esp_ip[o->i]), wide_set(PLAIN_HEAD));
 	__m256i row[WIDE];
-	wide_rows(wide_set((uintptr_t)sa->session), data, _mm256_add_epi64(data, body), body, row);
+	wide_rows(sas->session, data, _mm256_add_epi64(data, body), body, row);
 	for (uint32_t k = 0; k < WIDE; k++) {
 		const __m128i esp = half_load(f->esp_ip[o->i + k] + L4_OFF); /* SPI, number, IV */
 		wide_store(&op[k], row[k]);
-		_mm_store_si128((__m128i *)op[k].nonce, _mm_insert_epi32(_mm_srli_si128(esp, 4), (int)sa->salt, 0));
+		_mm_store_si128((__m128i *)op[k].nonce, _mm_insert_epi32(_mm_srli_si128(esp, 4), (int)sas->salt[k], 0));
 		_mm_store_si128((__m128i *)op[k].aad, esp); /* 8 bytes of it count */
 	}
 	wide_store(&iw->seq[o->n_op], seq);
-	wide_store(&iw->sa[o->n_op], wide_set((uintptr_t)sa));
+	wide_store(&iw->sa[o->n_op], wide_load(&iw->sa[o->i]));
 	wide_store(&iw->pkt[o->n_op], wide_load(&f->esp[o->i]));
+	o->i += WIDE;
+	o->n -= WIDE;
+	o->n_op += WIDE;
 	return true;
 }
 _Static_assert(offsetof(struct crypto_op, nonce) == 32, "the row in front of it is one store");
 
-/* As many of them as can be done four at a time. */
+/* As many as can be done four at a time, of one SA and of several. */
 FAST_WIDE static void prepare_wide(struct opening *o)
 {
-	const struct replay *r = o->sa->in.replay;
-	const __m256i top = wide_set(r->window ? __atomic_load_n(&r->top, __ATOMIC_RELAXED) : UINT64_MAX); /* or -1 */
-	while (o->n >= WIDE && prepare_four(o, top)) {
-		o->i += WIDE;
-		o->n -= WIDE;
-		o->n_op += WIDE;
+	const struct wide_sas sas = wide_sas_one(o->iw->sa[o->i]);
+	while (o->n >= WIDE && prepare_four(o, &sas))
+		;
+}
+FAST_WIDE static void prepare_mixed(struct opening *o)
+{
+	while (o->n >= WIDE) {
+		const struct wide_sas sas = wide_sas_of(&o->iw->sa[o->i]);
+		if (unlikely(!prepare_four(o, &sas)))
+			return;
 	}
 }
 
-static void prepare_run(struct opening *o, uint64_t *bytes)
+static void prepare_one(struct opening *o, uint64_t *bytes)
 {
-	const bool plain = fast_plain(o->sa);
-	while (o->n) {
-		if (likely(plain && o->f->wide))
-			prepare_wide(o);
-		for (uint32_t end = o->i + RTE_MIN(o->n, WIDE); o->i < end; o->i++, o->n--) {
-			struct rte_mbuf *m = o->f->esp[o->i];
-			if (unlikely(!prepare_any(o->iw, o->sa, plain, o->ends, o->f->esp_ip[o->i], o->n_op))) {
-				leave_esp(o->f, o->i, bytes);
-				continue;
-			}
-			o->iw->sa[o->n_op] = o->sa;
-			o->iw->pkt[o->n_op++] = m;
-		}
+	const struct sa *sa = o->iw->sa[o->i];
+	if (likely(prepare_any(o->iw, sa, fast_plain(sa), ends_of(sa), o->f->esp_ip[o->i], o->n_op))) {
+		o->iw->sa[o->n_op] = sa;
+		o->iw->pkt[o->n_op++] = o->f->esp[o->i];
+	} else {
+		leave_esp(o->f, o->i, bytes);
 	}
+	o->i++;
+	o->n--;
+}
+
+/* The packets from the i-th on that are of one SA and, where these are few, of SAs of the same kind. */
+static uint32_t stretch(const struct opening *o, const struct dp_if *ifp)
+{
+	const struct sa *const *sa = o->iw->sa;
+	uint32_t n = esp_run_length(sa, o->i, o->f->n_esp);
+	if (likely(n >= WIDE) || !o->f->wide || !fast_plain(sa[o->i]))
+		return n;
+	while (o->i + n < o->f->n_esp && can(sa[o->i + n], ifp, o->f->fib_generation) && fast_plain(sa[o->i + n]))
+		n++;
+	return n;
 }
 
 /* Operations for all ESP received. iw->sa holds what the SPIs found, and from its start on the SAs of the operations,
@@ -202,18 +259,20 @@ static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *byt
 	struct fast_worker *f = w->fast;
 	struct opening o = {.f = f, .iw = w->ipsec};
 	while (o.i < f->n_esp) {
-		uint32_t local, remote;
-		o.sa = o.iw->sa[o.i];
-		o.n = esp_run_length(o.iw->sa, o.i, f->n_esp);
-		if (unlikely(!can(o.sa, ifp, f->fib_generation))) {
-			for (; o.n; o.n--)
-				leave_esp(f, o.i++, bytes);
+		const struct sa *sa = o.iw->sa[o.i];
+		if (unlikely(!can(sa, ifp, f->fib_generation))) {
+			leave_esp(f, o.i++, bytes);
 			continue;
 		}
-		memcpy(&local, o.sa->in.local, 4);
-		memcpy(&remote, o.sa->in.remote, 4);
-		o.ends = (uint64_t)local << 32 | remote;
-		prepare_run(&o, bytes);
+		const bool wide = f->wide && fast_plain(sa);
+		const bool one = esp_run_length(o.iw->sa, o.i, f->n_esp) >= WIDE;
+		o.n = stretch(&o, ifp);
+		while (o.n) {
+			if (likely(wide))
+				(one ? prepare_wide : prepare_mixed)(&o);
+			for (uint32_t k = RTE_MIN(o.n, WIDE); k; k--)
+				prepare_one(&o, bytes);
+		}
 	}
 	f->n_op = o.n_op;
 }
