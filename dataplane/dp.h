@@ -40,9 +40,9 @@ enum slow_reason {
 	SLOW_CONN, /* begins a connection, or is a fragment of one (track.h) */
 	SLOW_REASON_MAX
 };
-/* What main handles as SLOW_LOCAL comes by ways of its own (slow.c): IKE, neighbour discovery, fragments, routing
- * protocols and others for the Linux host, the rest. */
-#define SLOW_CLASSES (SLOW_REASON_MAX + 5)
+/* What main handles as SLOW_LOCAL comes by ways of its own (slow.c): first messages of IKE, other IKE, neighbour
+ * discovery, fragments, routing protocols and others for the Linux host, the rest. */
+#define SLOW_CLASSES (SLOW_REASON_MAX + 6)
 
 #define PKT_F_IP6 1u
 #define PKT_F_PROTECTED 2u  /* outer packet made by IPsec: never matched against an SPD again (VRF-13) */

@@ -23,7 +23,8 @@
 	X(REFUSED_FRAGMENT, "refused-fragment", "fragments of packets to this router")                                 \
 	X(REFUSED_ROUTING, "refused-routing", "packets of routing protocols to the Linux host")                        \
 	X(REFUSED_HOST, "refused-host", "other packets to the Linux host")                                             \
-	X(REFUSED_IKE, "refused-ike", "IKE packets")                                                                   \
+	X(REFUSED_IKE_FIRST, "refused-ike-first", "first messages of IKE without a cookie")                            \
+	X(REFUSED_IKE, "refused-ike", "other IKE packets")                                                             \
 	X(REFUSED_TTL, "refused-ttl", "packets whose sender was not told that their TTL ran out")                      \
 	X(REFUSED_UNREACH, "refused-unreachable", "packets whose sender was not told that there is no route")          \
 	X(REFUSED_MTU, "refused-mtu", "packets whose sender was not told that they are too big")                       \

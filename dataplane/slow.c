@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 #include <rte_errno.h>
@@ -21,9 +22,15 @@
 #define PROTO_OSPF 89u
 #define PROTO_PIM 103u
 #define PROTO_VRRP 112u
+#define IKE_HDR 28u
+#define IKE_SPI_R 8u /* of the IKE header (RFC 7296 3.1) */
+#define IKE_NEXT 16u
+#define IKE_NOTIFY 41u
+#define IKE_NOTIFY_TYPE (IKE_HDR + 6u)
+#define IKE_COOKIE 16390u
 /* Classes beside the reasons: a flood of pings, of fragments or to the host must not keep a tunnel from coming up, nor
- * a neighbour from being heard. */
-enum { SLOW_IKE = SLOW_REASON_MAX, SLOW_ND, SLOW_FRAGMENT, SLOW_ROUTING, SLOW_HOST };
+ * a neighbour from being heard; and strangers who begin must not keep out who is under way (RFC 7296 2.6). */
+enum { SLOW_IKE_FIRST = SLOW_REASON_MAX, SLOW_IKE, SLOW_ND, SLOW_FRAGMENT, SLOW_ROUTING, SLOW_HOST };
 _Static_assert(SLOW_HOST + 1 == SLOW_CLASSES, "a bucket per class");
 
 /* Packets per second and worker. What an attacker can cause from afar is cheap to refuse here and dear on main. */
@@ -37,6 +44,7 @@ static const uint32_t rate[SLOW_CLASSES] = {
 	[SLOW_ACQUIRE] = 20000,
 	[SLOW_INVALID_SPI] = 100,
 	[SLOW_CONN] = 50000,
+	[SLOW_IKE_FIRST] = 20000,
 	[SLOW_IKE] = 20000,
 	[SLOW_ND] = 5000,
 	[SLOW_FRAGMENT] = 20000,
@@ -54,6 +62,7 @@ static const uint8_t refused[SLOW_CLASSES] = {
 	[SLOW_ACQUIRE] = EVENT_REFUSED_ACQUIRE,
 	[SLOW_INVALID_SPI] = EVENT_REFUSED_SPI,
 	[SLOW_CONN] = EVENT_REFUSED_CONN,
+	[SLOW_IKE_FIRST] = EVENT_REFUSED_IKE_FIRST,
 	[SLOW_IKE] = EVENT_REFUSED_IKE,
 	[SLOW_ND] = EVENT_REFUSED_ND,
 	[SLOW_FRAGMENT] = EVENT_REFUSED_FRAGMENT,
@@ -86,6 +95,27 @@ static bool looks_like_ike(const struct rte_mbuf *m)
 		return false;
 	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, meta->l4_off);
 	return udp->dst_port == RTE_BE16(500) || udp->dst_port == RTE_BE16(4500);
+}
+
+/*
+ * Is it the first message of somebody who has proved nothing: no responder's SPI, no cookie, or no IKE header at all?
+ * The cookie is the first payload (RFC 7296 2.6). Whatever is claimed here is checked by culvertd.
+ */
+static bool looks_like_first_ike(const struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+	const struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, meta->l4_off);
+	/* behind port 4500 there is the marker first (RFC 3948 2.2) */
+	unsigned at = meta->l4_off + sizeof(*udp) + (udp->dst_port == RTE_BE16(4500) ? 4u : 0u);
+	uint64_t spi_r;
+	if (rte_pktmbuf_data_len(m) < at + IKE_HDR)
+		return true;
+	const uint8_t *ike = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
+	memcpy(&spi_r, ike + IKE_SPI_R, sizeof(spi_r));
+	if (spi_r != 0)
+		return false;
+	return ike[IKE_NEXT] != IKE_NOTIFY || rte_pktmbuf_data_len(m) < at + IKE_NOTIFY_TYPE + 2u ||
+	       (ike[IKE_NOTIFY_TYPE] << 8 | ike[IKE_NOTIFY_TYPE + 1]) != IKE_COOKIE;
 }
 
 /* From a neighbour, as nd_input() will demand. */
@@ -130,7 +160,7 @@ static unsigned local_class(const struct rte_mbuf *m)
 	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
 
 	if (looks_like_ike(m))
-		return SLOW_IKE;
+		return looks_like_first_ike(m) ? SLOW_IKE_FIRST : SLOW_IKE;
 	if (looks_like_nd(m))
 		return SLOW_ND;
 	if (meta->frag)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
 #include <cmocka.h>
@@ -110,6 +111,43 @@ static void slow_discard(void)
 	}
 }
 
+/* An IKE message to this port: with a responder's SPI, with a cookie, or neither. */
+static struct rte_mbuf *ike(uint16_t port, bool known, bool cookie)
+{
+	struct rte_mbuf *m = packet(port);
+	uint8_t *p = (uint8_t *)rte_pktmbuf_append(m, 68);
+	if (!p)
+		abort();
+	memset(p, 0, 68);
+	p += port == 4500 ? 4 : 0;
+	p[0] = 1; /* initiator's SPI */
+	p[15] = known;
+	p[16] = cookie ? 41 : 33;
+	p[28 + 6] = 16390 >> 8;
+	p[28 + 7] = 16390 & 255;
+	return m;
+}
+
+static void strangers_do_not_keep_out_who_is_under_way(void **state)
+{
+	(void)state;
+	slow_discard();
+	w->tsc += rte_get_tsc_hz();
+	uint64_t first = refused(EVENT_REFUSED_IKE_FIRST), rest = refused(EVENT_REFUSED_IKE);
+	for (uint16_t i = 0; i < 1000; i++)
+		dp_slow(w, ike(i & 1 ? 500 : 4500, false, false), SLOW_LOCAL);
+	assert_int_equal(refused(EVENT_REFUSED_IKE_FIRST), first + 1000 - 511); /* the ring is full */
+	for (unsigned i = 0; i < 100; i++) {
+		dp_slow(w, ike(500, true, false), SLOW_LOCAL);
+		dp_slow(w, ike(4500, true, false), SLOW_LOCAL);
+		dp_slow(w, ike(500, false, true), SLOW_LOCAL);
+		dp_slow(w, ike(4500, false, true), SLOW_LOCAL);
+	}
+	assert_int_equal(refused(EVENT_REFUSED_IKE), rest);
+	assert_int_equal(refused(EVENT_REFUSED_IKE_FIRST), first + 1000 - 511);
+	slow_discard();
+}
+
 /* One packet of a class, as it comes from a worker. */
 struct kind {
 	enum slow_reason why;
@@ -122,8 +160,8 @@ static const struct kind kinds[] = {
 	{SLOW_ARP, EVENT_REFUSED_ARP, 0, 0, 0, 0, 0},
 	{SLOW_NEIGH, EVENT_REFUSED_NEIGH, 17, 0, 64, 99, 0},
 	{SLOW_LOCAL, EVENT_REFUSED_ND, IPPROTO_ICMPV6, 135, 255, 0, 0},
-	{SLOW_LOCAL, EVENT_REFUSED_LOCAL, IPPROTO_ICMPV6, 128, 64, 0, 0}, /* a ping */
-	{SLOW_LOCAL, EVENT_REFUSED_IKE, IPPROTO_UDP, 0, 64, 500, 0},
+	{SLOW_LOCAL, EVENT_REFUSED_LOCAL, IPPROTO_ICMPV6, 128, 64, 0, 0},  /* a ping */
+	{SLOW_LOCAL, EVENT_REFUSED_IKE_FIRST, IPPROTO_UDP, 0, 64, 500, 0}, /* too short to be any other */
 	{SLOW_LOCAL, EVENT_REFUSED_FRAGMENT, IPPROTO_UDP, 0, 64, 500, 1},
 	{SLOW_ACQUIRE, EVENT_REFUSED_ACQUIRE, 17, 0, 64, 99, 0},
 	{SLOW_INVALID_SPI, EVENT_REFUSED_SPI, IPPROTO_ESP, 0, 64, 0, 0},
@@ -186,6 +224,7 @@ int main(void)
 		cmocka_unit_test(errors_are_limited_to_a_tenth_of_a_second_at_once),
 		cmocka_unit_test(a_flood_of_pings_does_not_keep_ike_out),
 		cmocka_unit_test(a_fragment_or_a_stump_is_not_taken_for_ike),
+		cmocka_unit_test(strangers_do_not_keep_out_who_is_under_way),
 		cmocka_unit_test(a_flood_of_one_kind_starves_no_other),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -72,7 +72,7 @@ def floods(lab):
     phases = [(("ttl", "unreachable", "mtu", "invalid-spi"), (neighbours, negotiation), {"ttl", "unreachable", "mtu", "invalid-spi"}),
               (("neighbour", "acquire", "fragment", "local"), (neighbours, negotiation), set()),
               (("arp", "nd"), (negotiation,), {"arp", "nd"}),
-              (("ike",), (neighbours,), set())]
+              (("ike-first",), (neighbours, negotiation), set())]
     for kinds, tasks, exceeded in phases:
         before = refused()
         with Flood(lab, router, kinds) as flooding:

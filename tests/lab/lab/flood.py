@@ -75,7 +75,7 @@ def frame(kind, number, router):
         "invalid-spi": lambda: ipv4(GW_LAN[4], 50, struct.pack("!II", 0x77000000 + number, 1) + b"flooding" * 4, number),
         "fragment": lambda: ipv4(GW_LAN[4], 17, udp(1024 + number, 9, b"flooding" * 4), number, fragment=0x2000),
         "local": lambda: ipv4(GW_LAN[4], 1, ping, number),
-        "ike": lambda: ipv4(GW_WAN, 17, udp(1024 + number, 500, struct.pack("!QQBBBBII", 0x1234567800 + number, 0, 33, 0x20, 34, 8,
+        "ike-first": lambda: ipv4(GW_WAN, 17, udp(1024 + number, 500, struct.pack("!QQBBBBII", 0x1234567800 + number, 0, 33, 0x20, 34, 8,
                                                                              0, 60) + b"\0" * 32), number),
     }[kind]())
 
