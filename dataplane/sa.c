@@ -24,6 +24,7 @@
 #include "tunnel.h"
 
 #define OUTER_TTL 64
+#define SA_ALIGN (2u * RTE_CACHE_LINE_SIZE) /* CPUs fetch lines in pairs: the two hot ones are one */
 /* Rekey this many sequence numbers before the last one (RFC 4303 3.3.3): some ten seconds at the highest rates. */
 #define SEQ_MARGIN (UINT64_C(1) << 28)
 
@@ -345,7 +346,7 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 	why = not_done(c);
 	if (why)
 		return fail(text, CV_ERR_UNSUPPORTED, why, c->index);
-	struct sa *sa = rte_zmalloc("sa", sa_size(c->n_sel), RTE_CACHE_LINE_SIZE);
+	struct sa *sa = rte_zmalloc("sa", sa_size(c->n_sel), SA_ALIGN);
 	struct crypto_session *session = NULL;
 	int err = ipsec_crypto()->session_create(&(struct crypto_conf){.encr = c->encr,
 							 .integ = c->integ,
@@ -380,7 +381,7 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 /* A new version of an SA with another outer endpoint; sequence numbers, window and keys are the same objects. */
 static struct sa *sa_moved(const struct sa *old, const struct cv_sa_update *u)
 {
-	struct sa *sa = rte_malloc("sa", sa_size(old->n_sel), RTE_CACHE_LINE_SIZE);
+	struct sa *sa = rte_malloc("sa", sa_size(old->n_sel), SA_ALIGN);
 	if (!sa)
 		return NULL;
 	memcpy(sa, old, sa_size(old->n_sel));
