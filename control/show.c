@@ -290,6 +290,7 @@ static const struct verb shows[] = {
 	{"drops", show_drops},
 	{"counters", show_counters},
 	{"workers", show_workers},
+	{"workers profile", show_workers_profile},
 	{"crypto session", show_session},
 	{"crypto ipsec sa", show_ipsec_sa},
 	{"crypto isakmp sa", show_isakmp_sa},
@@ -342,6 +343,7 @@ static const struct verb clears[] = {
 static const struct verb dos[] = {
 	{"trace", do_trace},
 	{"capture", do_capture},
+	{"workers profile", do_profile},
 	{"ike capture", do_ike_capture},
 	{"fail-at", do_fail_at},
 	{"log-level", do_log_level},

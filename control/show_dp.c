@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* show: version, dataplane, interfaces, neighbours, routes, drops, workers. */
+/* show: version, dataplane, interfaces, neighbours, routes, drops. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -553,90 +553,4 @@ void show_counters(struct show *s)
 		json_array_append_new(list, o);
 	}
 	show_answer(s);
-}
-
-/* ---- workers ---- */
-
-static void stages(const struct cv_stats_segment *seg, const struct cv_writer_block *w, json_t *o)
-{
-	json_t *list = set_array(o, "stages");
-
-	for (unsigned i = 0; i < seg->n_stages && i < CV_STAGE_MAX; i++) {
-		const struct cv_stage_counters *st = &w->stage[i];
-		json_t *so;
-
-		if (!st->calls)
-			continue;
-		so = json_object();
-		set_str(so, "stage", seg->stage_name[i]);
-		set_int(so, "calls", st->calls);
-		set_int(so, "packets", st->packets);
-		if (st->packets)
-			set_int(so, "cycles_per_packet", st->cycles / st->packets);
-		json_object_set_new(so, "packets_per_call", json_real((double)st->packets / (double)st->calls));
-		json_array_append_new(list, so);
-	}
-}
-
-static json_t *worker_object(const struct cv_stats_segment *seg, unsigned slot)
-{
-	const struct cv_writer_block *w = &seg->writer[slot];
-	uint64_t cycles = w->busy_cycles + w->idle_cycles;
-	json_t *o = json_object();
-
-	set_int(o, "worker", slot ? slot - 1 : 0);
-	set_str(o, "role", slot ? "worker" : "main");
-	set_int(o, "loops", w->loops);
-	set_int(o, "idle_loops", w->idle_loops);
-	if (cycles)
-		json_object_set_new(o, "busy_percent", json_real(100.0 * (double)w->busy_cycles / (double)cycles));
-	set_int(o, "rx_packets", w->rx_packets);
-	set_int(o, "tx_packets", w->tx_packets);
-	stages(seg, w, o);
-	return o;
-}
-
-/* The interface whose port has this number: ports belong to ethernet interfaces. */
-static const char *port_interface(const struct control *c, uint32_t port_id)
-{
-	for (unsigned i = 0; c->desired && i < c->desired->n_obj; i++) {
-		const struct cv_port *p = c->desired->obj[i].body;
-
-		if (c->desired->obj[i].kind == OBJ_PORT && p->port_id == port_id)
-			return p->name;
-	}
-	return NULL;
-}
-
-static void on_worker(void *arg, const void *entry, size_t size)
-{
-	struct show *s = arg;
-	struct cv_worker_entry e;
-	json_t *o, *queues;
-
-	if (size < sizeof(e))
-		return;
-	memcpy(&e, entry, sizeof(e));
-	o = json_array_get(s->list, e.worker + 1); /* slot 0 is main */
-	if (!o)
-		return;
-	set_int(o, "lcore", e.lcore);
-	queues = set_array(o, "queues");
-	for (unsigned i = 0; i < e.n_rxq && i < sizeof(e.rxq) / sizeof(e.rxq[0]); i++) {
-		json_t *q = json_object();
-
-		set_str(q, "interface", port_interface(s->c, e.rxq[i].port_id));
-		set_int(q, "queue", e.rxq[i].queue);
-		json_array_append_new(queues, q);
-	}
-}
-
-void show_workers(struct show *s)
-{
-	const struct cv_stats_segment *seg = dpclient_stats(s->c->dp);
-
-	s->list = set_array(s->out, "workers");
-	for (unsigned w = 0; seg && w < CV_WRITERS && w <= seg->n_workers; w++)
-		json_array_append_new(s->list, worker_object(seg, w));
-	show_dump(s, CV_DUMP_WORKER, 0, on_worker);
 }

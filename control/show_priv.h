@@ -91,7 +91,9 @@ void show_ip_route(struct show *s);
 void show_ipv6_route(struct show *s);
 void show_drops(struct show *s);
 void show_counters(struct show *s);
-void show_workers(struct show *s);
+void show_workers(struct show *s); /* show_workers.c */
+void show_workers_profile(struct show *s);
+void do_profile(struct show *s);
 void show_session(struct show *s);
 void show_ipsec_sa(struct show *s);
 void show_isakmp_sa(struct show *s);

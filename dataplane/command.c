@@ -16,6 +16,7 @@
 #include "nat.h"
 #include "neigh.h"
 #include "port.h"
+#include "profile.h"
 #include "punt.h"
 #include "qos.h"
 #include "trace.h"
@@ -208,6 +209,9 @@ static enum cv_err run(const struct cv_msg *msg, struct cv_reply *r)
 		return (enum cv_err)trace_start((const struct cv_cmd_trace *)msg->body);
 	case CV_CMD_CAPTURE:
 		return capture_command((const struct cv_cmd_capture *)msg->body, r->text);
+	case CV_CMD_PROFILE:
+		profile_switch(((const struct cv_cmd_profile *)msg->body)->on != 0);
+		return CV_OK;
 	case CV_CMD_CLEAR:
 		return clear((const struct cv_cmd_clear *)msg->body, r);
 	case CV_CMD_HOLD_DROP:

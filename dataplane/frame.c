@@ -88,6 +88,11 @@ int dp_frame_init(const struct frame_conf *conf)
 	return rc;
 }
 
+struct cv_stats_segment *dp_segment(void)
+{
+	return segment;
+}
+
 struct rte_mempool *dp_pool(void)
 {
 	return pool;

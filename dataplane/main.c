@@ -23,6 +23,7 @@
 #include "ipsec.h"
 #include "neigh.h"
 #include "port.h"
+#include "profile.h"
 #include "punt.h"
 #include "qos.h"
 #include "slow.h"
@@ -145,6 +146,7 @@ static void main_loop(struct cv_chan_server *server)
 	while (!stop_signal) {
 		uint64_t now = dp_now_ms();
 		w->tsc = rte_rdtsc();
+		profile_round(w);
 		dp_clock_update();
 		if (now >= next_client) {
 			look_for_client(server);

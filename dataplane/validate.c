@@ -549,6 +549,12 @@ static enum cv_err check_capture(const void *body, char *text)
 	return CV_OK;
 }
 
+static enum cv_err check_profile(const void *body, char *text)
+{
+	const struct cv_cmd_profile *c = body;
+	return c->on <= 1 ? CV_OK : bad(text, "profile: 0 or 1");
+}
+
 static enum cv_err check_clear(const void *body, char *text)
 {
 	const struct cv_cmd_clear *c = body;
@@ -735,6 +741,7 @@ static const struct {
 	[CV_CMD_DUMP] = {sizeof(struct cv_cmd_dump), check_dump, true},
 	[CV_CMD_TRACE] = {sizeof(struct cv_cmd_trace), check_trace, true},
 	[CV_CMD_CAPTURE] = {sizeof(struct cv_cmd_capture), check_capture, true},
+	[CV_CMD_PROFILE] = {sizeof(struct cv_cmd_profile), check_profile, true},
 	[CV_CMD_CLEAR] = {sizeof(struct cv_cmd_clear), check_clear, true},
 	[CV_CMD_HOLD_DROP] = {sizeof(struct cv_cmd_hold_drop), check_hold_drop, true},
 	[CV_CMD_FAIL_AT] = {sizeof(struct cv_cmd_fail_at), NULL, true},

@@ -12,6 +12,7 @@
 
 #include "capture.h"
 #include "pipeline.h"
+#include "profile.h"
 #include "qos.h"
 #include "tx.h"
 
@@ -81,12 +82,15 @@ static uint32_t poll_inject(struct worker *w)
 static bool worker_round(struct worker *w)
 {
 	w->tsc = rte_rdtsc();
-	uint32_t n = poll_rx(w) + poll_inject(w);
-	n += qos_run(w, false);
+	profile_round(w);
+	const uint32_t received = poll_rx(w);
+	const uint32_t n = received + poll_inject(w) + qos_run(w, false);
 	tx_flush(w);
 	worker_quiescent(w);
 	uint64_t cycles = rte_rdtsc() - w->tsc;
 	w->stats->loops++;
+	if (unlikely(w->profile != 0))
+		profile_round_count(w, cycles, received, n != 0);
 	if (n != 0) {
 		w->stats->busy_cycles += cycles;
 		return true;

@@ -47,7 +47,8 @@ struct worker {
 	struct fast_worker *fast;	/* fast.h; NULL: everything goes through the pipeline */
 	uint64_t tsc;			/* at the start of this round of the loop */
 	uint64_t inner_cycles;		/* stage_begin/stage_end: cycles of stages called from the current one */
-	struct rte_ring *inject;	/* worker index 1: packets main wants routed by a worker */
+	uint64_t profile;	 /* profile.h: the one this round of the loop belongs to; 0: stages are not counted */
+	struct rte_ring *inject; /* worker index 1: packets main wants routed by a worker */
 	struct worker_bucket slow[SLOW_CLASSES]; /* slow.c */
 } __rte_cache_aligned;
 
@@ -61,7 +62,7 @@ static inline struct worker *worker_main(void)
 	return dp_workers[WORKER_MAIN];
 }
 
-/* ---- cycles per stage: a stage's own cycles, without those of the stages it calls ---- */
+/* ---- cycles per stage: a stage's own cycles, without those of the stages it calls; only while profiled ---- */
 
 struct stage_mark {
 	uint64_t start, outer;
@@ -69,20 +70,22 @@ struct stage_mark {
 
 static inline struct stage_mark stage_begin(struct worker *w)
 {
-	struct stage_mark m = {.start = rte_rdtsc(), .outer = w->inner_cycles};
-	w->inner_cycles = 0;
+	struct stage_mark m = {0};
+	if (unlikely(w->profile != 0)) {
+		m = (struct stage_mark){.start = rte_rdtsc(), .outer = w->inner_cycles};
+		w->inner_cycles = 0;
+	}
 	return m;
 }
+
+/* What stage_end() does when it has to (profile.c). */
+void stage_count(struct worker *w, enum stage stage, uint32_t n, uint64_t start, uint64_t outer);
 
 /* n: packets the stage worked on. */
 static inline void stage_end(struct worker *w, enum stage stage, uint32_t n, struct stage_mark m)
 {
-	struct cv_stage_counters *c = &w->stats->stage[stage];
-	uint64_t elapsed = rte_rdtsc() - m.start;
-	c->calls++;
-	c->packets += n;
-	c->cycles += elapsed - w->inner_cycles;
-	w->inner_cycles = m.outer + elapsed;
+	if (unlikely(w->profile != 0))
+		stage_count(w, stage, n, m.start, m.outer);
 }
 
 /* ---- main ---- */
@@ -99,6 +102,8 @@ struct frame_conf {
  * go on and run stages on dp_workers[0]. 0 or -errno.
  */
 int dp_frame_init(const struct frame_conf *conf);
+/* Where the counters are: conf.stats, or the private memory. */
+struct cv_stats_segment *dp_segment(void);
 /* Run the deferred frees whose time has come. Main, every round. */
 void dp_defer_run(void);
 /* Wait until every worker has passed a quiescent point, then run all deferred frees. Milliseconds. */

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 13u
+#define CV_MSG_VERSION 14u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -70,6 +70,7 @@ enum cv_msg_type {
 	CV_CMD_NAT_RULE_DEL,   /* its id, 32 bits */
 	CV_CMD_NAT_STATIC_SET, /* struct cv_nat_static */
 	CV_CMD_NAT_STATIC_DEL, /* its id, 32 bits */
+	CV_CMD_PROFILE,	       /* struct cv_cmd_profile: count cycles by stage, or stop it */
 	/* dataplane -> control */
 	CV_REPLY = 128,	  /* struct cv_reply */
 	CV_EVT_ACQUIRE,	  /* struct cv_evt_acquire */
@@ -674,6 +675,10 @@ struct cv_cmd_capture {
 	uint32_t n_packets; /* 0 = stop; at most 10,000,000 */
 	uint32_t snaplen;   /* 0 = whole packets */
 	char file[64];	    /* plain name, no slash; written in the dataplane's capture directory */
+};
+
+struct cv_cmd_profile {
+	uint32_t on; /* 1: begin a new one, 0: end it; the figures stay in the statistics (cv_stats.h) */
 };
 
 enum cv_clear_what { CV_CLEAR_COUNTERS = 1, CV_CLEAR_NEIGH = 2, CV_CLEAR_CONN = 3 };

@@ -11,7 +11,7 @@
 #include "cv_msg.h"
 
 #define CV_STATS_MAGIC 0x43565354u
-#define CV_STATS_VERSION 4u
+#define CV_STATS_VERSION 5u
 #define CV_DROP_MAX 128u
 #define CV_STAGE_MAX 32u
 #define CV_EVENT_MAX 64u
@@ -47,7 +47,16 @@ struct cv_qos_counters {
 };
 
 struct cv_stage_counters {
-	uint64_t calls, packets, cycles;
+	uint64_t calls, packets, cycles; /* TSC cycles of the stage's own, without those of the stages it calls */
+};
+
+/* Where the cycles of a writer go while the profile is on (CV_CMD_PROFILE). Its writer begins it anew, in the first
+ * round of its loop after a profile has begun; it keeps the figures of the last one. */
+struct cv_profile {
+	uint64_t number;		   /* which profile this is, as in the segment; 0: none yet */
+	uint64_t rounds, packets;	   /* of the loop in which there was something to do; received */
+	uint64_t busy_cycles, idle_cycles; /* TSC; main counts none */
+	struct cv_stage_counters stage[CV_STAGE_MAX];
 };
 
 struct cv_writer_block {
@@ -55,7 +64,7 @@ struct cv_writer_block {
 	uint64_t rx_packets, tx_packets;
 	uint64_t drops[CV_DROP_MAX];
 	uint64_t events[CV_EVENT_MAX]; /* what happened to packets other than being dropped */
-	struct cv_stage_counters stage[CV_STAGE_MAX];
+	struct cv_profile profile;
 	struct cv_if_counters ifc[CV_IF_MAX];
 	struct cv_sa_counters sa[CV_SA_MAX];
 	uint64_t acl[CV_ACL_COUNTERS]; /* packets that a line of an access list decided about */
@@ -67,6 +76,9 @@ struct cv_stats_segment {
 	uint64_t instance; /* as in cv_hello_info */
 	uint64_t tsc_hz;
 	uint64_t heartbeat; /* seconds of uptime, written by the main lcore */
+	/* The newest profile: its number, counted from 1; when it began and ended, ms of uptime; 0: it is on. By main.
+	 */
+	uint64_t profile_number, profile_begin, profile_end;
 	uint32_t n_drops, n_stages, n_workers, n_events;
 	char drop_name[CV_DROP_MAX][32]; /* stable token, e.g. "esp-replay" */
 	char drop_text[CV_DROP_MAX][96]; /* one line for people */

@@ -24,6 +24,11 @@ long long jint(const json_t *o, const char *key)
 	return json_is_real(v) ? (long long)json_real_value(v) : json_integer_value(v);
 }
 
+double jreal(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
 bool jflag(const json_t *o, const char *key)
 {
 	return json_is_true(json_object_get(o, key));

@@ -12,6 +12,7 @@
 const char *jtext(const json_t *o, const char *key, const char *fallback);
 const char *jstring(const json_t *v); /* "" for what is no string */
 long long jint(const json_t *o, const char *key);
+double jreal(const json_t *o, const char *key);
 bool jflag(const json_t *o, const char *key);
 const char *jvrf(const json_t *o, const char *key);	 /* "(none)" for the global table */
 const char *hms(long long seconds, char buf[static 48]); /* 01:02:03, or 3d01h */
@@ -65,6 +66,9 @@ RENDERER(render_class_map);
 RENDERER(render_policy_map);
 RENDERER(render_policy_map_interface);
 RENDERER(render_engine_qos);
+/* render_workers.c */
+RENDERER(render_workers);
+RENDERER(render_workers_profile);
 /* render_net.c */
 RENDERER(render_version);
 RENDERER(render_dataplane);
@@ -75,7 +79,6 @@ RENDERER(render_neighbours);
 RENDERER(render_routes);
 RENDERER(render_drops);
 RENDERER(render_counters);
-RENDERER(render_workers);
 RENDERER(render_trace);
 RENDERER(render_capture);
 RENDERER(render_cleared);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The machine: version, interfaces, neighbours, routes, drops, workers, trace, capture. */
+/* The machine: version, interfaces, neighbours, routes, drops, trace, capture. */
 #include <string.h>
 
 #include "render.h"
@@ -388,43 +388,6 @@ RENDERER(render_drops)
 
 	(void)request;
 	counts(out, json_object_get(result, "drops"), titles, "reason", "packets");
-}
-
-static void worker_stages(FILE *out, const json_t *w)
-{
-	static const char *const titles[] = {"  Stage", "Packets", "Calls", "Packets/Call", "Cycles/Packet"};
-	const json_t *stages = json_object_get(w, "stages");
-	size_t i;
-	json_t *s;
-
-	if (!json_array_size(stages))
-		return;
-	struct table *t = table_new(5, titles, " ----");
-	json_array_foreach (stages, i, s) {
-		table_cell(t, "  %s", jtext(s, "stage", "?"));
-		table_cell(t, "%lld", jint(s, "packets"));
-		table_cell(t, "%lld", jint(s, "calls"));
-		table_cell(t, "%.1f", json_number_value(json_object_get(s, "packets_per_call")));
-		table_cell(t, "%.0f", json_number_value(json_object_get(s, "cycles_per_packet")));
-	}
-	table_print(t, out);
-}
-
-RENDERER(render_workers)
-{
-	size_t i, k;
-	json_t *w, *q;
-
-	(void)request;
-	json_array_foreach (json_object_get(result, "workers"), i, w) {
-		fprintf(out, "%sworker %lld (%s) on lcore %lld: %.1f %% busy, %lld packets in, %lld packets out\n",
-			i ? "\n" : "", jint(w, "worker"), jtext(w, "role", "worker"), jint(w, "lcore"),
-			json_number_value(json_object_get(w, "busy_percent")), jint(w, "rx_packets"),
-			jint(w, "tx_packets"));
-		json_array_foreach (json_object_get(w, "queues"), k, q)
-			fprintf(out, "  polls %s queue %lld\n", jtext(q, "interface", "?"), jint(q, "queue"));
-		worker_stages(out, w);
-	}
 }
 
 RENDERER(render_trace)

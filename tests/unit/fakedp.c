@@ -223,6 +223,14 @@ static bool handle(struct fakedp *f, const struct cv_msg *m, struct cv_reply *r)
 	}
 	case CV_CMD_HOLD_DROP:
 		return true;
+	case CV_CMD_PROFILE: {
+		struct cv_stats_segment *seg = cv_chan_server_stats(f->srv);
+		const bool on = ((const struct cv_cmd_profile *)m->body)->on != 0;
+
+		seg->profile_number += on;
+		seg->profile_end = on ? 0 : seg->profile_begin + 2500;
+		return true;
+	}
 	default:
 		break;
 	}

@@ -341,6 +341,28 @@ static void test_render_sa_settings(void **state)
 		idle);
 }
 
+static void test_render_profile(void **state)
+{
+	static const char *const profile[] = {"Profile ended, 2.5 s, cycles of a 2500 MHz clock\n",
+		"worker 1 (worker): 25.0 % busy, 200 packets, 50.0 a round, 100.0 cycles each\n",
+		"  Stage   Packets  Vectors  Packets/Vector  Cycles/Packet   Share\n",
+		"  fast        100        8            12.5          150.0  75.0 %\n",
+		"  (loop)                                                   25.0 %\n", NULL};
+	static const char *const none[] = {"Nothing was profiled: 'profile workers start' begins it.\n", NULL};
+
+	(void)state;
+	shows(render_workers_profile,
+		"{\"profile\": \"ended\", \"seconds\": 2.5, \"tsc_hz\": 2500000000, \"workers\": ["
+		"{\"worker\": 0, \"role\": \"main\", \"stages\": []},"
+		"{\"worker\": 1, \"role\": \"worker\", \"busy_percent\": 25, \"packets\": 200, \"packets_per_round\": "
+		"50, "
+		"\"cycles_per_packet\": 100, \"other_percent\": 25, \"stages\": [{\"stage\": \"fast\", \"packets\": "
+		"100, "
+		"\"calls\": 8, \"packets_per_vector\": 12.5, \"cycles_per_packet\": 150, \"share_percent\": 75}]}]}",
+		"{}", profile);
+	shows(render_workers_profile, "{\"profile\": \"never begun\", \"workers\": []}", "{}", none);
+}
+
 static void test_render_net(void **state)
 {
 	static const char *const routes[] = {"Codes: C - connected", "Routing Table: red\n",
@@ -452,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_render_session),
 		cmocka_unit_test(test_render_ipsec_sa),
 		cmocka_unit_test(test_render_sa_settings),
+		cmocka_unit_test(test_render_profile),
 		cmocka_unit_test(test_render_net),
 		cmocka_unit_test(test_render_admission),
 		cmocka_unit_test(test_render_anything),

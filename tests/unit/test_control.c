@@ -670,14 +670,60 @@ static void counters_are_summed_and_cleared(void **state)
 	}
 }
 
+/* Cycles by stage, those of the profile that was begun last; the others are of workers that sleep. */
+static void workers_are_profiled(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+	struct cv_stats_segment *seg;
+	json_t *a, *w, *stage;
+
+	bring_up(f);
+	seg = fakedp_stats(r->dp);
+	a = ask(f, r, "{\"show\": \"workers profile\"}", true);
+	assert_string_equal(json_string_value(json_object_get(a, "profile")), "never begun");
+	json_decref(a);
+	a = ask(f, r, "{\"do\": \"workers profile\"}", false);
+	assert_non_null(json_object_get(a, "error"));
+	json_decref(a);
+	json_decref(ask(f, r, "{\"do\": \"workers profile\", \"start\": true}", false));
+	assert_int_equal(seg->profile_number, 1);
+	a = ask(f, r, "{\"show\": \"workers\"}", true);
+	assert_string_equal(json_string_value(json_object_get(a, "profile")), "running");
+	json_decref(a);
+	json_decref(ask(f, r, "{\"do\": \"workers profile\", \"stop\": true}", false));
+	seg->n_stages = 2;
+	snprintf(seg->stage_name[1], sizeof(seg->stage_name[1]), "fast");
+	seg->writer[2].profile = (struct cv_profile){
+		.number = 1, .rounds = 4, .packets = 200, .busy_cycles = 20000, .idle_cycles = 60000};
+	seg->writer[2].profile.stage[1] = (struct cv_stage_counters){.calls = 8, .packets = 100, .cycles = 15000};
+	a = ask(f, r, "{\"show\": \"workers profile\"}", true);
+	assert_string_equal(json_string_value(json_object_get(a, "profile")), "ended");
+	assert_float_equal(json_real_value(json_object_get(a, "seconds")), 2.5, 1e-9);
+	assert_int_equal(json_array_size(json_object_get(a, "workers")), 1);
+	w = json_array_get(json_object_get(a, "workers"), 0);
+	assert_int_equal(json_integer_value(json_object_get(w, "worker")), 1);
+	assert_float_equal(json_real_value(json_object_get(w, "busy_percent")), 25, 1e-9);
+	assert_float_equal(json_real_value(json_object_get(w, "cycles_per_packet")), 100, 1e-9);
+	assert_float_equal(json_real_value(json_object_get(w, "packets_per_round")), 50, 1e-9);
+	assert_float_equal(json_real_value(json_object_get(w, "other_percent")), 25, 1e-9);
+	stage = json_array_get(json_object_get(w, "stages"), 0);
+	assert_string_equal(json_string_value(json_object_get(stage, "stage")), "fast");
+	assert_float_equal(json_real_value(json_object_get(stage, "packets_per_vector")), 12.5, 1e-9);
+	assert_float_equal(json_real_value(json_object_get(stage, "cycles_per_packet")), 150, 1e-9);
+	assert_float_equal(json_real_value(json_object_get(stage, "share_percent")), 75, 1e-9);
+	json_decref(a);
+}
+
 static void every_show_answers(void **state)
 {
 	static const char *const words[] = {"version", "dataplane", "crypto engine", "interfaces", "arp", "nd",
-		"ip route", "ipv6 route", "drops", "workers", "crypto session", "crypto ipsec sa", "crypto isakmp sa",
-		"crypto ikev2 sa", "crypto ike stats", "crypto isakmp policy", "crypto isakmp profile",
-		"crypto isakmp key", "crypto key mypubkey rsa", "crypto key pubkey-chain rsa", "crypto ca certificates",
-		"crypto isakmp peer", "crypto map", "crypto ipsec transform-set", "access-lists",
-		"crypto ipsec security-association replay", "crypto ipsec security-association idle-time"};
+		"ip route", "ipv6 route", "drops", "workers", "workers profile", "crypto session", "crypto ipsec sa",
+		"crypto isakmp sa", "crypto ikev2 sa", "crypto ike stats", "crypto isakmp policy",
+		"crypto isakmp profile", "crypto isakmp key", "crypto key mypubkey rsa", "crypto key pubkey-chain rsa",
+		"crypto ca certificates", "crypto isakmp peer", "crypto map", "crypto ipsec transform-set",
+		"access-lists", "crypto ipsec security-association replay",
+		"crypto ipsec security-association idle-time"};
 	struct fixture *f = *state;
 	char request[96], *text;
 	json_t *a;
@@ -735,6 +781,7 @@ int main(int argc, char **argv)
 		TEST(graceful_stop_tells_the_peer),
 		TEST(down_session_says_why),
 		TEST(counters_are_summed_and_cleared),
+		TEST(workers_are_profiled),
 		TEST(every_show_answers),
 	};
 

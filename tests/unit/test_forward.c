@@ -383,9 +383,10 @@ static void test_vector(void **state)
 {
 	struct rte_mbuf *v[40];
 	struct cv_writer_block *s = env_worker()->stats;
-	uint64_t rx = s->ifc[1].rx_packets, tx = s->ifc[2].tx_packets, stage = s->stage[STAGE_ROUTE].packets;
+	uint64_t rx = s->ifc[1].rx_packets, tx = s->ifc[2].tx_packets, stage = s->profile.stage[STAGE_ROUTE].packets;
 
 	(void)state;
+	env_worker()->profile = 1;
 	for (unsigned i = 0; i < 40; i++) {
 		v[i] = env_udp("10.0.0.9", "10.1.0.2", (uint16_t)i, 2, 10);
 		uint8_t *l2 = (uint8_t *)rte_pktmbuf_prepend(v[i], 14);
@@ -402,7 +403,8 @@ static void test_vector(void **state)
 	}
 	assert_int_equal(s->ifc[1].rx_packets - rx, 40);
 	assert_int_equal(s->ifc[2].tx_packets - tx, 40);
-	assert_int_equal(s->stage[STAGE_ROUTE].packets - stage, 40);
+	assert_int_equal(s->profile.stage[STAGE_ROUTE].packets - stage, 40);
+	env_worker()->profile = 0;
 }
 
 static struct cv_evt_trace traced;

@@ -12,6 +12,7 @@
 #include <rte_mempool.h>
 
 #include "frame_env.h"
+#include "profile.h"
 
 static void packets_come_with_clean_metadata(void **state)
 {
@@ -56,13 +57,16 @@ static void a_stage_is_not_charged_for_the_stages_it_calls(void **state)
 {
 	(void)state;
 	struct worker *w = dp_workers[1];
+	profile_switch(true);
+	profile_round(w);
 	struct stage_mark outer = stage_begin(w);
 	burn(20000);
 	struct stage_mark inner = stage_begin(w);
 	burn(2000000);
 	stage_end(w, STAGE_ROUTE, 7, inner);
 	stage_end(w, STAGE_IP_INPUT, 9, outer);
-	const struct cv_stage_counters *in = &w->stats->stage[STAGE_ROUTE], *out = &w->stats->stage[STAGE_IP_INPUT];
+	const struct cv_stage_counters *in = &w->stats->profile.stage[STAGE_ROUTE],
+				       *out = &w->stats->profile.stage[STAGE_IP_INPUT];
 	assert_int_equal(in->packets, 7);
 	assert_int_equal(out->packets, 9);
 	assert_true(in->cycles >= 2000000);
@@ -73,6 +77,55 @@ static void a_stage_is_not_charged_for_the_stages_it_calls(void **state)
 	stage_end(w, STAGE_IP_INPUT, 0, again);
 	assert_true(out->cycles < total);
 	assert_int_equal(out->calls, 2);
+	profile_switch(false);
+	profile_round(w);
+}
+
+static void one_stage(struct worker *w)
+{
+	struct stage_mark m = stage_begin(w);
+	stage_end(w, STAGE_FAST, 3, m);
+}
+
+/* Off, nothing is counted; an ended profile keeps its figures, a new one begins at zero. */
+static void a_profile_counts_while_it_is_on(void **state)
+{
+	(void)state;
+	struct worker *w = dp_workers[1];
+	const struct cv_profile *p = &w->stats->profile;
+	const uint64_t number = dp_segment()->profile_number;
+	profile_switch(true);
+	one_stage(w); /* of a round that had begun before */
+	assert_int_equal(p->stage[STAGE_FAST].calls, 0);
+	profile_round(w);
+	one_stage(w);
+	profile_round(w);
+	one_stage(w);
+	profile_round_count(w, 100, 6, true);
+	profile_round_count(w, 50, 0, false);
+	assert_int_equal(dp_segment()->profile_end, 0);
+	profile_switch(false);
+	profile_round(w);
+	one_stage(w);
+	assert_int_equal(p->number, number + 1);
+	assert_int_equal(p->stage[STAGE_FAST].calls, 2);
+	assert_int_equal(p->stage[STAGE_FAST].packets, 6);
+	assert_int_equal(p->rounds, 1);
+	assert_int_equal(p->packets, 6);
+	assert_int_equal(p->busy_cycles, 100);
+	assert_int_equal(p->idle_cycles, 50);
+	const uint64_t ended = dp_segment()->profile_end;
+	assert_true(ended > 0 && ended >= dp_segment()->profile_begin);
+	profile_switch(false); /* once is enough */
+	assert_int_equal(dp_segment()->profile_end, ended);
+	profile_switch(true);
+	profile_switch(true); /* anew */
+	profile_round(w);
+	assert_int_equal(p->number, number + 3);
+	assert_int_equal(p->stage[STAGE_FAST].calls, 0);
+	assert_int_equal(p->rounds, 0);
+	profile_switch(false);
+	profile_round(w);
 }
 
 static int ran;
@@ -195,6 +248,7 @@ int main(void)
 		cmocka_unit_test(packets_come_with_clean_metadata),
 		cmocka_unit_test(drops_are_counted_and_freed),
 		cmocka_unit_test(a_stage_is_not_charged_for_the_stages_it_calls),
+		cmocka_unit_test(a_profile_counts_while_it_is_on),
 		cmocka_unit_test(deferred_work_waits_for_every_worker),
 		cmocka_unit_test(more_than_the_queue_holds),
 		cmocka_unit_test(readers_never_see_a_freed_object),

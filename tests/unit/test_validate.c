@@ -61,6 +61,7 @@ static struct cv_sa_update sa_update;
 static struct cv_cmd_dump dump = {.kind = CV_DUMP_FIB, .scope = 3};
 static struct cv_cmd_trace trace = {.n_packets = 1024};
 static struct cv_cmd_capture capture = {.if_id = 1, .n_packets = 10, .file = "wan.pcapng"};
+static struct cv_cmd_profile profile = {.on = 1};
 static struct cv_cmd_clear clear = {.what = CV_CLEAR_NEIGH};
 static struct cv_cmd_hold_drop hold = {.rule_id = 5};
 static struct cv_cmd_fail_at fail = {.nth = 1};
@@ -102,6 +103,7 @@ static const struct {
 	{CV_CMD_DUMP, sizeof(dump), &dump},
 	{CV_CMD_TRACE, sizeof(trace), &trace},
 	{CV_CMD_CAPTURE, sizeof(capture), &capture},
+	{CV_CMD_PROFILE, sizeof(profile), &profile},
 	{CV_CMD_CLEAR, sizeof(clear), &clear},
 	{CV_CMD_HOLD_DROP, sizeof(hold), &hold},
 	{CV_CMD_FAIL_AT, sizeof(fail), &fail},
@@ -147,8 +149,8 @@ static void good_messages_pass(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_GOOD; i++)
 		assert_int_equal(check(good[i].type, good[i].body, good[i].len), CV_OK);
-	/* None was forgotten here. */
-	assert_int_equal(N_GOOD, CV_CMD_FAIL_AT - CV_CMD_HELLO + 1 + 2); /* of tunnels' next hops */
+	/* None was forgotten here, of tunnels' next hops and the profile neither. */
+	assert_int_equal(N_GOOD, CV_CMD_FAIL_AT - CV_CMD_HELLO + 1 + 2 + 1);
 }
 
 static void every_wrong_length_is_refused(void **state)
@@ -305,6 +307,7 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_TRACE, trace, if_id, CV_IF_MAX);
 	BAD(CV_CMD_CAPTURE, capture, n_packets, 10000001);
 	BAD(CV_CMD_CAPTURE, capture, if_id, 0);
+	BAD(CV_CMD_PROFILE, profile, on, 2);
 	BAD(CV_CMD_CLEAR, clear, what, 4);
 	BAD(CV_CMD_HOLD_DROP, hold, rule_id, 0);
 }

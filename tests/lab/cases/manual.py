@@ -40,6 +40,32 @@ def _peer(peer, proto, algorithms, cipher=CIPHER):
 ESP = "enc 'cbc(aes)' {cipher} auth-trunc 'hmac(sha256)' {auth} 128"
 
 
+def _profile(site, culvert):
+    """The operator guide's "Where the cycles go": counted while it is on, kept afterwards."""
+    require(culvert.show("workers", "profile")["profile"] == "never begun", "a profile that nobody has begun")
+    culvert.cli("profile", "workers", "start")
+    require("profile is running" in culvert.cli("show", "workers").stdout, "show workers does not tell of the profile")
+    site.ping(count=20, interval=0.05)
+    culvert.cli("profile", "workers", "stop")
+    # each worker ends it in the next round of its loop
+    wait_until(lambda: culvert.show("workers", "profile") == culvert.show("workers", "profile"), 5, "the end of the profile")
+    first = culvert.show("workers", "profile")
+    seen = {}
+    for worker in first["workers"]:
+        require(worker["role"] == "main" or abs(sum(s["share_percent"] for s in worker["stages"]) + worker.get("other_percent", 100)
+                                                - 100) < 0.1, f"shares: {worker}")
+        for stage in worker["stages"]:
+            seen[stage["stage"]] = seen.get(stage["stage"], 0) + stage["packets"]
+            require(stage["calls"] and stage["cycles_per_packet"] > 0, f"a stage without cycles: {stage}")
+    require(first["profile"] == "ended", f"state: {first}")
+    require(seen.get("crypto", 0) >= 40 and seen.get("rx", 0) >= 40, f"20 echoes and their answers: {seen}")
+    site.ping(count=5, interval=0.05)
+    again = culvert.show("workers", "profile")
+    require(again == first, f"an ended profile goes on: {first} {again}")
+    text = culvert.cli("show", "workers", "profile").stdout
+    require("Profile ended" in text and "crypto" in text and "Cycles/Packet" in text, text)
+
+
 def esp(lab):
     """IPSEC-T13: SAs without IKE, at start; only the first permit line; no replay check; back after clear and after the
     death of either process; new keys only after clear; a key of the wrong length is refused."""
@@ -52,6 +78,7 @@ def esp(lab):
     site.ping_until_works()
     site.ping(count=5, size=100)
     site.ping(count=3, source="host-b", size=3000)
+    _profile(site, culvert)
     text = culvert.cli("show", "crypto", "ipsec", "sa").stdout
     require("replay detection support: N" in text and "spi: 0x101(257)" in text and "spi: 0x3E8(1000)" in text, text)
     require(AUTH["in"] not in text + culvert.running(), "a session key is printed")
