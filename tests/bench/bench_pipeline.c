@@ -20,108 +20,22 @@
 #include "fib.h"
 #include "ipsec.h"
 #include "neigh.h"
-#include "pipeline.h"
+#include "slow.h"
 #include "tx.h"
 
-#define CHANGE_EVERY 1024u /* packets: at 10 million packets a second some 10,000 changes a second */
-#define RUNS 60		   /* the fastest of these counts, vector by vector */
-#define WINDOW 1024u	   /* of replay */
+#define WINDOW 1024u /* of replay */
 
 enum way { PLAIN, OUT, IN, N_WAYS };
 static const char *const way_name[] = {"plain", "esp-out", "esp-in"};
 
-static uint32_t vector = 64;
-static unsigned runs = RUNS;
 static enum suite suite = SUITE_GCM;
 static const char *only_way, *only_size; /* NULL: all */
 static uint32_t only_sas;		 /* 0: 1, 1000 and 10000 */
 static uint32_t only_rules;		 /* rules in front of those that the traffic matches */
-static uint32_t n_lines;		 /* of the access lists on both interfaces; 0: there are none */
 static uint32_t n_workers;		 /* that poll devices; 0: no devices */
 static const char *save_path;		 /* where frames go instead of being measured */
-static bool quick, count_only, hugepages, changes;
-
-/* ---- measuring ---- */
-
-static void fill_mbuf(struct rte_mbuf *m, const void *data, uint16_t len)
-{
-	char *d = rte_pktmbuf_append(m, len);
-	if (!d)
-		die("frame too long");
-	memcpy(d, data, len);
-}
-
-struct result {
-	double total; /* cycles per packet, without making frames and without the device's transmit */
-	double floor; /* of the same traffic; 0: none */
-	double stage[STAGE_COUNT];
-};
-
-/* The cycles of one vector, by stage; kept when they are the fewest that this vector took in any run. */
-static void keep_fastest(struct result *best, uint64_t cycles)
-{
-	const struct cv_stage_counters *st = the_worker->stats->stage;
-	double total = (double)(cycles - st[STAGE_TX].cycles);
-	if (best->total > 0 && best->total <= total)
-		return;
-	best->total = total;
-	for (int s = 0; s < STAGE_COUNT; s++)
-		best->stage[s] = (double)st[s].cycles;
-}
-
-/* What is measured. A function of its own, by whose name tests/bench/instructions counts what is inside. */
-__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts);
-__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts)
-{
-	ether_input(the_worker, port, pkts, vector);
-	tx_flush(the_worker);
-}
-
-/* All frames once, vector by vector. */
-static void one_round(uint32_t port, struct result *best)
-{
-	for (uint32_t i = 0; i < n_frames; i += vector) {
-		struct rte_mbuf *pkts[DP_VEC];
-		if (rte_pktmbuf_alloc_bulk(dp_pool(), pkts, vector))
-			die("no buffers");
-		for (uint32_t k = 0; k < vector; k++)
-			fill_mbuf(pkts[k], frame[i + k].data, frame[i + k].len);
-		if (changes && i % CHANGE_EVERY == 0)
-			unrelated_change();
-		memset(the_worker->stats->stage, 0, sizeof(the_worker->stats->stage));
-		uint64_t t = rte_rdtsc();
-		bench_measured(port, pkts);
-		keep_fastest(&best[i / vector], rte_rdtsc() - t);
-	}
-}
-
-/*
- * Every vector of a round has its own frames, SAs and cache misses, but is never the same twice where the machine is
- * shared: the fastest of several runs is taken for each vector, and the vectors are summed. Floor and pipeline take
- * turns, so that both see the same weather.
- */
-static struct result measure(uint32_t port, uint32_t n_sa, struct floor *f)
-{
-	static struct result best[FRAMES_MAX];
-	struct result sum = {0};
-	memset(best, 0, sizeof(best));
-	for (unsigned run = 0; run < runs; run++) {
-		uint64_t sent = the_worker->stats->tx_packets;
-		windows_reset(n_sa);
-		one_round(port, best);
-		if (the_worker->stats->tx_packets - sent != n_frames)
-			die("packets were lost in the pipeline: the figures would be worthless");
-		if (f)
-			floor_round(f);
-	}
-	for (uint32_t v = 0; v < n_frames / vector; v++) {
-		sum.total += best[v].total / n_frames;
-		for (int s = 0; s < STAGE_COUNT; s++)
-			sum.stage[s] += best[v].stage[s] / n_frames;
-	}
-	sum.floor = f ? floor_end(f) : 0;
-	return sum;
-}
+static bool quick, count_only, features, hugepages;
+static const struct feature *feature; /* that is configured */
 
 /* ---- report ---- */
 
@@ -149,6 +63,8 @@ static void report_json(
 		json_first ? "" : ",", way_name[way], suite_name[suite], n_sa, n_rules, traffic_name[t], n_workers,
 		r->total, plain);
 	json_first = false;
+	if (r->profiled > 0)
+		fprintf(json, ", \"profiled\": %.2f", r->profiled);
 	if (r->floor > 0)
 		fprintf(json, ", \"floor\": %.2f, \"overhead\": %.2f, \"ratio_floor\": %.3f", r->floor,
 			r->total - r->floor, r->total / r->floor);
@@ -170,7 +86,7 @@ static void report(enum way way, enum traffic t, uint32_t n_sa, uint32_t n_rules
 		printf(" %8.1f %8.1f %7.2f %7.2f ", r->floor, r->total - r->floor, r->total / r->floor,
 			r->total / plain);
 	for (int s = 0; s < STAGE_COUNT; s++)
-		if (r->stage[s] >= 0.05 && s != STAGE_TX)
+		if (r->stage[s] >= 0.05)
 			printf(" %s %.1f", stage_names[s], r->stage[s]);
 	printf("\n");
 	fflush(stdout);
@@ -191,7 +107,7 @@ static struct result measure_one(enum way way, enum traffic t, uint32_t n_sa)
 		frames_clear(t, n_sa ? n_sa : 1);
 	if (n_workers)
 		return (struct result){.total = device_measure(way == IN ? WAN : LAN, n_sa, runs / 3)};
-	struct floor *f = way == PLAIN ? NULL : floor_make(suite, t, way == OUT, n_sa, vector);
+	struct floor *f = way == PLAIN ? NULL : floor_make(suite, t, way == OUT, n_sa);
 	return measure(way == IN ? WAN : LAN, n_sa, f);
 }
 
@@ -260,7 +176,6 @@ static int index_of(const char *name, const char *const *names, int n)
 /* One way, one size, no clock: for tests/bench/instructions, or to save the frames. */
 static void run_counted(void)
 {
-	static struct result best[FRAMES_MAX];
 	const uint32_t n_sa = only_sas ? only_sas : 1;
 	const enum way way = only_way ? (enum way)index_of(only_way, way_name, N_WAYS) : PLAIN;
 	const enum traffic t = only_size ? (enum traffic)index_of(only_size, traffic_name, N_TRAFFIC) : T64;
@@ -273,9 +188,10 @@ static void run_counted(void)
 		return;
 	}
 	tunnels(suite, way == PLAIN ? 0 : n_sa, 0, WINDOW);
-	one_round(way == IN ? WAN : LAN, best);
-	if (the_worker->stats->tx_packets != n_frames)
-		die("packets were lost in the pipeline: the figures would be worthless");
+	if (feature != feature_named("none"))
+		measure_warm_up(way == IN ? WAN : LAN);
+	windows_reset(n_sa);
+	measure_nothing(way == IN ? WAN : LAN);
 	printf("packets %u\n", n_frames);
 }
 
@@ -326,7 +242,10 @@ static const char usage[] =
 	"                              a net_pcap device; sequence numbers are not checked then\n"
 	"  --save FILE                 only write the frames that --way, --size, --sas say to a capture file\n"
 	"  --rules N                   this many rules (up to 20000); those of the SAs come last; default 1 and 10000\n"
-	"  --lists N                   access lists of N lines in and out on both interfaces; default none\n"
+	"  --feature NAME              with this configured: acl-1, acl-100, inspect, nat, police, priority, vti, gre, "
+	"ipip,\n"
+	"                              gre-ipsec (not inbound), nat-t, ipv6\n"
+	"  --features                  only a table of what each of them costs, beside the same without it\n"
 	"  --vector N                  packets that come in at once, up to 256; default 64\n"
 	"  --runs N                    how often each vector is timed, the fastest time counts; default 60\n"
 	"  --quick                     fewer runs, without IMIX and without 10000 SAs or rules\n"
@@ -375,9 +294,11 @@ static const char *arguments(int argc, char **argv)
 			exit(0);
 		} else if (!strcmp(a, "--quick")) {
 			quick = true;
-			runs = RUNS / 3;
+			runs /= 3;
 		} else if (!strcmp(a, "--count")) {
 			count_only = true;
+		} else if (!strcmp(a, "--features")) {
+			features = true;
 		} else if (!strcmp(a, "--changes")) {
 			changes = true;
 		} else if (!value) {
@@ -402,8 +323,8 @@ static const char *arguments(int argc, char **argv)
 				suite = (enum suite)index_of(one_of(value, suite_name, N_SUITES), suite_name, N_SUITES);
 			else if (!strcmp(a, "--save"))
 				save_path = value;
-			else if (!strcmp(a, "--lists"))
-				n_lines = number(value, RULES_MAX - 1);
+			else if (!strcmp(a, "--feature"))
+				feature = feature_named(value);
 			else if (!strcmp(a, "--rules"))
 				only_rules = number(value, RULES_MAX);
 			else
@@ -421,7 +342,7 @@ static void start(void)
 {
 	eal_start();
 	if (dp_frame_init(&(struct frame_conf){.n_workers = n_workers, .n_mbufs = n_workers ? 32768 : 2048}) ||
-		neigh_init() || fib_init(1u << 14) || ipsec_init())
+		neigh_init() || fib_init(1u << 14) || ipsec_init() || slow_init())
 		die("initialisation");
 	the_worker = worker_main();
 	the_worker->tx = tx_worker_create(0, SOCKET_ID_ANY);
@@ -434,14 +355,18 @@ static void start(void)
 	dp_clock_update();
 	port_make(LAN, "net_null0");
 	port_make(WAN, "net_null1");
-	network(n_lines);
+	network(feature);
 	if (n_workers)
 		device_start(n_workers);
+	else
+		ports_keep_frames();
 }
 
 int main(int argc, char **argv)
 {
 	const char *path = arguments(argc, argv);
+	if (!feature)
+		feature = feature_named("none");
 	start();
 	if (count_only || save_path) {
 		run_counted();
@@ -459,7 +384,10 @@ int main(int argc, char **argv)
 			"\"results\": [",
 			ipsec_crypto()->describe(), (unsigned long)rte_get_tsc_hz(), vector, runs,
 			hugepages ? "true" : "false");
-	run_all();
+	if (features)
+		features_run(suite, only_size, json);
+	else
+		run_all();
 	if (json && (fprintf(json, "\n]}\n") < 0 || fclose(json)))
 		die("cannot write the results");
 	frames_free();

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <intel-ipsec-mb.h>
 
@@ -16,6 +17,7 @@
 
 #define LAN 1u
 #define WAN 2u
+#define TUNNEL 3u /* where there is one */
 #define SAS_MAX 100000u
 #define RULES_MAX 20000u    /* in front of those of the SAs */
 #define FRAMES_MAX 102400u  /* of one round */
@@ -41,10 +43,22 @@ __attribute__((noreturn)) void die(const char *what);
 
 /* Length of the i-th inner IP packet. */
 uint16_t packet_len(enum traffic t, uint32_t i);
-/* Both ports, their addresses, routes and neighbours. lines: of access lists in and out on both, 0 = none. */
-void network(uint32_t lines);
+/* What is configured beside addresses and routes; all zero: nothing. */
+struct feature {
+	uint32_t lines;	   /* of the access list that packets pass on their way in by the LAN */
+	bool inspect, nat; /* what comes in by the LAN; sources of the LAN, by one address */
+	enum { POLICY_NONE, POLICY_POLICE, POLICY_PRIORITY } policy; /* output policy map of the WAN */
+	uint8_t tunnel; /* enum cv_tunnel_mode of the interface behind which remote networks are; 0 = none */
+	bool protected; /* and its packets go by the SA of tunnels() */
+	bool natt, v6;	/* ESP in UDP; clear packets, also those inside of ESP, are IPv6 */
+};
+/* Instead of what was there: both ports, their addresses, routes and neighbours. */
+void network(const struct feature *f);
 /* A DPDK device of this name becomes a port. */
 void port_make(uint32_t id, const char *vdev);
+/* What the ports are given to send is kept from now on, for sent_free() to free: the device takes no time then. */
+void ports_keep_frames(void);
+void sent_free(void);
 /* Instead of what was there: n rules, each with a pair of SAs of the same key, so that our own output could be fed back
  * in; in front of them `idle` rules that no traffic matches. window: of replay, 0 = none. */
 void tunnels(enum suite suite, uint32_t n, uint32_t idle, uint32_t window);
@@ -55,9 +69,41 @@ void windows_reset(uint32_t n_sa);
 /* frame[]: clear packets from the LAN, or ESP from the WAN, for n_sa tunnels in turns. */
 void frames_clear(enum traffic t, uint32_t n_sa);
 void frames_esp(enum suite suite, enum traffic t, uint32_t n_sa);
+/* Of the remote host through the network's unprotected tunnel. */
+void frames_tunnel(enum traffic t);
 void frames_free(void);
 /* frame[] as a capture file. */
 void frames_save(const char *path);
+
+/* ---- bench_measure.c ---- */
+
+struct floor;
+/* TSC cycles per packet. */
+struct result {
+	double total;	 /* without making frames and without the device's transmit */
+	double floor;	 /* of the same traffic; 0: none */
+	double profiled; /* the total while stages are counted */
+	double stage[STAGE_COUNT];
+};
+
+extern uint32_t vector; /* packets of one */
+extern unsigned runs;	/* the fastest of these counts, vector by vector */
+extern bool changes;	/* unrelated_change() meanwhile */
+
+/* frame[] once through the port, not measured: what a first packet sets going is done then, by main too. */
+void measure_warm_up(uint32_t port);
+/* frame[] once through the port, not measured; all have to come out. */
+void measure_nothing(uint32_t port);
+/* frame[] through the port; f: measured in turns with it, NULL = nothing is. Ends f. */
+struct result measure(uint32_t port, uint32_t n_sa, struct floor *f);
+
+/* ---- bench_features.c ---- */
+
+/* By name; NULL: there is none. */
+const struct feature *feature_named(const char *name);
+/* A table of what each feature costs a packet, beside the same without it, in turns. json: an array is written there.
+ */
+void features_run(enum suite suite, const char *only_size, FILE *json);
 
 /* ---- bench_crypto.c: from the RFCs and with the bare library, not by the code under test ---- */
 
@@ -67,9 +113,9 @@ uint16_t suite_key(enum suite suite, uint32_t k, uint8_t *key);
 uint16_t esp_make(enum suite suite, uint8_t *p, uint32_t k, uint32_t seq, const uint8_t *inner, uint16_t len);
 
 /* Bare calls of the library, in place, nonce and AAD ready, in turns over n_keys keys and as many buffers as a vector
- * has packets: one-shot calls for AES-GCM, for the others the job manager, flushed after each vector. */
-struct floor;
-struct floor *floor_make(enum suite suite, enum traffic t, bool encrypt, uint32_t n_keys, uint32_t vector);
+ * has packets: one-shot calls for AES-GCM, for the others the job manager with all its lanes full, which it is not
+ * when a vector begins or ends in the pipeline. */
+struct floor *floor_make(enum suite suite, enum traffic t, bool encrypt, uint32_t n_keys);
 /* All frames' sizes once, vector by vector; the fastest time of each counts. */
 void floor_round(struct floor *f);
 /* TSC cycles per packet. */
