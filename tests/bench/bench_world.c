@@ -245,6 +245,20 @@ static void route(const char *prefix, uint32_t if_id, const char *gw)
 	stage(&fib_module, CV_CMD_ROUTE_SET, &r);
 }
 
+/* Remote network k where there are many: 32.0.0.0/24 and upwards, fd40::/48 and upwards. */
+#define MANY_NET(k) ((32u << 24) + 256u * (k))
+static void many_routes(void)
+{
+	char prefix[64];
+	for (uint32_t k = 0; k < have.routes; k++) {
+		const uint32_t net = MANY_NET(k);
+		snprintf(prefix, sizeof(prefix), "%u.%u.%u.0/24", net >> 24, net >> 16 & 255, net >> 8 & 255);
+		if (have.v6)
+			snprintf(prefix, sizeof(prefix), "fd40:%x:%x::/48", k >> 16, k & 0xffff);
+		route(prefix, WAN, have.v6 ? "fd00:2::2" : "192.0.2.2");
+	}
+}
+
 void network(const struct feature *f)
 {
 	have = *f;
@@ -260,6 +274,7 @@ void network(const struct feature *f)
 		translation();
 	route("10.64.0.0/10", have.tunnel ? TUNNEL : WAN, have.tunnel ? NULL : "192.0.2.2");
 	route("fd40::/16", WAN, "fd00:2::2");
+	many_routes();
 	commit();
 	neighbour(WAN, "192.0.2.2", 2);
 	neighbour(LAN, "10.1.0.5", 5);
@@ -447,7 +462,7 @@ static void ip4_header(uint8_t *p, uint16_t len, uint8_t proto, uint32_t src, ui
 #define THEIR_GATEWAY (192u << 24 | 2u << 8 | 2u)
 static uint32_t remote_host(uint32_t k)
 {
-	return NET(k) | 9u;
+	return have.routes ? MANY_NET(k) | 9u : NET(k) | 9u;
 }
 
 static void address6(uint8_t *p, const char *text)
@@ -474,6 +489,10 @@ static void clear_packet(uint8_t *p, uint16_t len, uint32_t k, bool from_remote)
 		.proto = IPPROTO_UDP,
 		.hop_limits = 64};
 	remote_net(k, &net);
+	if (have.routes) {
+		memmove(net.lo.b + 2, net.lo.b + 4, 4); /* the /48 of that number */
+		memset(net.lo.b + 6, 0, 2);
+	}
 	net.lo.b[15] = 9;
 	address6(from_remote ? ip->dst_addr : ip->src_addr, "fd00:1::5");
 	memcpy(from_remote ? ip->src_addr : ip->dst_addr, net.lo.b, 16);
@@ -486,7 +505,8 @@ void frames_clear(enum traffic t, uint32_t n_sa)
 	frames_free();
 	for (uint32_t i = 0; i < n_frames; i++) {
 		uint16_t len = packet_len(t, i);
-		clear_packet(p, len, i % n_sa, false);
+		const uint32_t far = have.routes ? (uint32_t)((uint64_t)i * have.routes / n_frames) : i % n_sa;
+		clear_packet(p, len, far, false);
 		frame_put(i, LAN, p, len);
 	}
 }

@@ -48,9 +48,10 @@ struct feature {
 	uint32_t lines;	   /* of the access list that packets pass on their way in by the LAN */
 	bool inspect, nat; /* what comes in by the LAN; sources of the LAN, by one address */
 	enum { POLICY_NONE, POLICY_POLICE, POLICY_PRIORITY } policy; /* output policy map of the WAN */
-	uint8_t tunnel; /* enum cv_tunnel_mode of the interface behind which remote networks are; 0 = none */
-	bool protected; /* and its packets go by the SA of tunnels() */
-	bool natt, v6;	/* ESP in UDP; clear packets, also those inside of ESP, are IPv6 */
+	uint8_t tunnel;	 /* enum cv_tunnel_mode of the interface behind which remote networks are; 0 = none */
+	bool protected;	 /* and its packets go by the SA of tunnels() */
+	uint32_t routes; /* to so many networks, which the traffic visits evenly; 0: one to all */
+	bool natt, v6;	 /* ESP in UDP; clear packets, also those inside of ESP, are IPv6 */
 };
 /* Instead of what was there: both ports, their addresses, routes and neighbours. */
 void network(const struct feature *f);
