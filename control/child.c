@@ -331,13 +331,14 @@ uint64_t child_quiet_s(const struct child *ch)
  * covers what was negotiated (IPSEC-36). */
 static uint32_t rule_for(const struct control *c, const struct ike_child_params *p)
 {
-	const struct desired *d = c->desired;
+	unsigned n;
+	const struct entry_rule *of = desired_rules_of(c->desired, p->entry, &n);
 
-	for (unsigned i = 0; d && i < d->n_rule; i++) {
-		const struct rule_ref *r = &d->rule[i];
+	for (unsigned i = 0; i < n; i++) {
+		const struct rule_ref *r = desired_rule(c->desired, of[i].rule_id);
 
-		if (r->entry == p->entry && r->fvrf == p->path.vrf && path_if_has(r->local, &p->path.local) &&
-			p->n_sel && cv_selector_contains(&r->line->sel, &p->sel[0]))
+		if (r && r->fvrf == p->path.vrf && path_if_has(r->local, &p->path.local) && p->n_sel &&
+			cv_selector_contains(&r->line->sel, &p->sel[0]))
 			return r->rule_id;
 	}
 	return 0;
@@ -428,8 +429,11 @@ static void send_del_both(struct child *ch, unsigned half)
 /* To both areas: what there is, and who encrypts for it. */
 static void debug_installed(const struct child *ch)
 {
+	const enum debug_level *on = ch->c->debug.level;
 	char suite[ALGO_SUITE_STR];
 
+	if (on[DEBUG_IPSEC] == DEBUG_OFF && on[DEBUG_ENGINE] == DEBUG_OFF)
+		return;
 	algo_suite_name(ch->suite, suite);
 	if (ch->err) {
 		debug_child(DEBUG_IPSEC, true, ch, "not installed: %s", strerror(-ch->err));

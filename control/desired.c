@@ -647,6 +647,29 @@ static int rule_cmp(const void *a, const void *b)
 	return x->rule_id < y->rule_id ? -1 : x->rule_id > y->rule_id;
 }
 
+static int entry_rule_cmp(const void *a, const void *b)
+{
+	const struct entry_rule *x = a, *y = b;
+
+	if (x->entry != y->entry)
+		return (uintptr_t)x->entry < (uintptr_t)y->entry ? -1 : 1;
+	return x->rule_id < y->rule_id ? -1 : x->rule_id > y->rule_id;
+}
+
+static void index_rules(struct desired *d)
+{
+	if (!d->n_rule)
+		return;
+	qsort(d->rule, d->n_rule, sizeof(*d->rule), rule_cmp);
+	d->entry_rule = calloc(d->n_rule, sizeof(*d->entry_rule));
+	if (!d->entry_rule)
+		abort();
+	for (unsigned i = 0; i < d->n_rule; i++)
+		d->entry_rule[i] = (struct entry_rule){d->rule[i].entry, d->rule[i].rule_id};
+	d->n_entry_rule = d->n_rule;
+	qsort(d->entry_rule, d->n_entry_rule, sizeof(*d->entry_rule), entry_rule_cmp);
+}
+
 struct desired *desired_build(
 	struct cv_config *cfg, struct ids *ids, uint32_t max_workers, char err[static CFG_ERR_MAX])
 {
@@ -660,8 +683,7 @@ struct desired *desired_build(
 		return NULL;
 	}
 	qsort(b.d->obj, b.d->n_obj, sizeof(*b.d->obj), dp_obj_cmp);
-	if (b.d->n_rule)
-		qsort(b.d->rule, b.d->n_rule, sizeof(*b.d->rule), rule_cmp);
+	index_rules(b.d);
 	return b.d;
 }
 
@@ -677,6 +699,7 @@ void desired_free(struct desired *d)
 		free(d->rule[i].own);
 	free(d->obj);
 	free(d->rule);
+	free(d->entry_rule);
 	free(d->spd);
 	free(d);
 }
@@ -693,6 +716,23 @@ const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id)
 	struct rule_ref key = {.rule_id = rule_id};
 
 	return d && d->n_rule ? bsearch(&key, d->rule, d->n_rule, sizeof(key), rule_cmp) : NULL;
+}
+
+const struct entry_rule *desired_rules_of(const struct desired *d, const struct cfg_map_entry *entry, unsigned *n)
+{
+	unsigned lo = 0, hi = d ? d->n_entry_rule : 0, end = hi;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if ((uintptr_t)d->entry_rule[mid].entry < (uintptr_t)entry)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (*n = 0; lo + *n < end && d->entry_rule[lo + *n].entry == entry;)
+		++*n;
+	return *n ? &d->entry_rule[lo] : NULL;
 }
 
 /* ---- rules that come and go between commits ---- */

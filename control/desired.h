@@ -60,11 +60,18 @@ struct spd_ref {
 	const struct cfg_interface *local; /* whose address IKE uses */
 };
 
+struct entry_rule {
+	const struct cfg_map_entry *entry;
+	uint32_t rule_id;
+};
+
 struct desired {
 	struct dp_obj *obj; /* sorted by kind and key */
 	unsigned n_obj, cap_obj;
 	struct rule_ref *rule; /* sorted by rule_id */
 	unsigned n_rule, cap_rule;
+	struct entry_rule *entry_rule; /* of those that the configuration names: sorted by entry, then rule_id */
+	unsigned n_entry_rule;
 	struct spd_ref *spd;
 	unsigned n_spd;
 };
@@ -78,6 +85,8 @@ struct desired *desired_build(
 void desired_free(struct desired *d);
 /* NULL when there is none. */
 const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id);
+/* The rules of an entry in their order, *n of them, without temporary ones; NULL when there is none. */
+const struct entry_rule *desired_rules_of(const struct desired *d, const struct cfg_map_entry *entry, unsigned *n);
 /* Add a rule that no configuration names: ref without line and own, which are made from rule; label for errors. Returns
  * the message as it stands in the list. Pointers to other rule_refs are not valid any more. */
 const struct cv_spd_rule *desired_add_rule(

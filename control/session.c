@@ -231,7 +231,7 @@ static void forget_failure(struct session_table *t, const struct ike_event *ev)
 {
 	char key[256];
 
-	if (!ev->entry || !ev->path)
+	if (!ev->entry || !ev->path || !json_object_size(t->failure))
 		return;
 	failure_key(key, ev->entry, &ev->path->remote);
 	json_object_del(t->failure, key);

@@ -291,6 +291,41 @@ static void inside_vrf_is_the_front_vrf(void **state)
 	assert_int_equal(f->d[0]->rule[0].ivrf, c->vrf[0].id);
 }
 
+static unsigned rules_of_by_hand(const struct desired *d, const struct cfg_map_entry *e, uint32_t *id)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < d->n_rule; i++)
+		if (d->rule[i].entry == e)
+			id[n++] = d->rule[i].rule_id;
+	return n;
+}
+
+/* IPSEC-36: what a peer asks for is looked for in the rules of its entry: those of one are found, and of no other. */
+static void rules_of_an_entry(void **state)
+{
+	struct fixture *f = *state;
+	struct cv_config *c = f->c[0];
+	const struct entry_rule *of;
+	uint32_t want[8];
+	unsigned n;
+
+	cfgbuild_line(&c->acl[0], 20, true, "10.9.0.0/24", "10.2.0.0/24");
+	f->d[0] = build(f->ids, c);
+	for (unsigned i = 0; i < c->map[0].n_entry; i++) {
+		unsigned hand = rules_of_by_hand(f->d[0], &c->map[0].entry[i], want);
+
+		of = desired_rules_of(f->d[0], &c->map[0].entry[i], &n);
+		assert_int_equal(n, hand);
+		for (unsigned k = 0; k < n; k++)
+			assert_int_equal(of[k].rule_id, want[k]);
+	}
+	assert_int_equal(rules_of_by_hand(f->d[0], &c->map[0].entry[0], want), 2);
+	assert_null(desired_rules_of(f->d[0], NULL, &n));
+	assert_int_equal(n, 0);
+	assert_null(desired_rules_of(NULL, &c->map[0].entry[0], &n));
+}
+
 /* IPSEC-27, O1: a deny line leaves its entry only. */
 static void deny_line(void **state)
 {
@@ -438,6 +473,7 @@ int main(void)
 		TEST(shared_map),
 		TEST(inside_vrf_of_rules),
 		TEST(inside_vrf_is_the_front_vrf),
+		TEST(rules_of_an_entry),
 		TEST(deny_line),
 		TEST(empty_list_drops),
 		TEST(workers_are_clamped),
