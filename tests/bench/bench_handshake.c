@@ -181,7 +181,8 @@ void __wrap_free(void *p)
 
 /* ---- what is done ---- */
 
-#define BURST 64u /* sessions that are set up at once: as many as a loop finds waiting */
+#define DOUBT_MS 20 /* how long a spoke waits for a better answer when it is sent a cookie */
+#define BURST 64u   /* sessions that are set up at once: as many as a loop finds waiting */
 
 static void tweak(struct cv_config *c, unsigned node)
 {
@@ -205,6 +206,9 @@ static void establish(struct net *net, unsigned from, unsigned to)
 	for (unsigned i = from; i < to; i += BURST) {
 		for (unsigned k = i; k < to && k < i + BURST; k++)
 			net_acquire(net, k, 0);
+		net_deliver(net, UINT32_MAX);
+		net->now += DOUBT_MS;
+		net_run_due(net, i, to < i + BURST ? to : i + BURST);
 		net_deliver(net, UINT32_MAX);
 	}
 	if (net->node[0].children != to - 1) {
