@@ -14,6 +14,7 @@
 #include "ids.h"
 #include "ike.h"
 #include "load.h"
+#include "pk_pool.h"
 #include "session.h"
 
 struct if_rates;
@@ -70,7 +71,8 @@ struct control {
 	struct aaa *aaa;
 	struct cv_config *aaa_config;	/* whose servers aaa_socket are of; one reference */
 	struct aaa_socket **aaa_socket; /* NULL = nothing sent there yet */
-	unsigned n_jobs;		/* on the public-key pool */
+	struct pk_pool pk_pool;
+	unsigned n_jobs; /* in it: added and not done */
 	uint16_t ip_id;
 	struct cv_pkt out;
 	/* counters cleared by the operator: a baseline that show subtracts */

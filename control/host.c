@@ -185,8 +185,8 @@ void host_event(void *ctx, const struct cv_msg *m)
 
 /* ---- the public-key pool ---- */
 
-struct pk_job {
-	uv_work_t req;
+struct host_job {
+	struct pk_job j;
 	struct control *c;
 	void (*work)(void *job);
 	void (*done)(void *job);
@@ -194,19 +194,18 @@ struct pk_job {
 	uint64_t since_ms;
 };
 
-static void pk_work(uv_work_t *req)
+static void pk_work(struct pk_job *pj)
 {
-	struct pk_job *j = req->data;
+	struct host_job *j = (struct host_job *)pj;
 
 	j->work(j->job);
 }
 
-static void pk_done(uv_work_t *req, int status)
+static void pk_done(struct pk_job *pj)
 {
-	struct pk_job *j = req->data;
+	struct host_job *j = (struct host_job *)pj;
 	struct control *c = j->c;
 
-	(void)status;
 	c->n_jobs--;
 	debug_engine(c, DEBUG_DETAIL, false, "public-key work done after %llu ms in the pool; %u more",
 		(unsigned long long)(host_now_ms(c) - j->since_ms), c->n_jobs);
@@ -215,17 +214,23 @@ static void pk_done(uv_work_t *req, int status)
 	control_maybe_free(c);
 }
 
-static void host_pk_run(void *ctx, void (*work)(void *job), void (*done)(void *job), void *job)
+static void host_pk_run(void *ctx, bool brief, void (*work)(void *job), void (*done)(void *job), void *job)
 {
 	struct control *c = ctx;
-	struct pk_job *j = calloc(1, sizeof(*j));
+	struct host_job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		abort();
-	*j = (struct pk_job){.c = c, .work = work, .done = done, .job = job, .since_ms = host_now_ms(c)};
-	j->req.data = j;
+	*j = (struct host_job){.j = {.brief = brief, .work = pk_work, .done = pk_done},
+		.c = c,
+		.work = work,
+		.done = done,
+		.job = job,
+		.since_ms = host_now_ms(c)};
 	c->n_jobs++;
-	uv_queue_work(c->loop, &j->req, pk_work, pk_done);
+	pk_pool_add(&c->pk_pool, &j->j);
+	if (uv_is_closing((uv_handle_t *)&c->prepare)) /* no turn of the loop ends with on_prepare() any more */
+		pk_pool_submit(&c->pk_pool);
 }
 
 /* ---- policy ---- */
@@ -392,10 +397,9 @@ static void on_timer(uv_timer_t *t)
 	ike_run_timers(c->ike);
 }
 
-/* Before the loop sleeps: deal with what this turn has left, and sleep no longer than the next thing allows. */
-static void on_prepare(uv_prepare_t *h)
+/* Deal with what this turn has left, and sleep no longer than the next thing allows. */
+static void run_due(struct control *c)
 {
-	struct control *c = h->data;
 	uint64_t wait, idle = idle_run(c), replay = replay_log_run(c), names = peer_names_run(c),
 		       capture = ike_capture_run(c), rates = if_rates_run(c), linger, aaa, access, ike;
 
@@ -419,9 +423,20 @@ static void on_prepare(uv_prepare_t *h)
 		uv_timer_start(&c->ike_timer, on_timer, wait, 0);
 }
 
+/* Before the loop sleeps. */
+static void on_prepare(uv_prepare_t *h)
+{
+	struct control *c = h->data;
+
+	pk_pool_run(&c->pk_pool);
+	run_due(c);
+	pk_pool_submit(&c->pk_pool); /* what became due has made more */
+}
+
 int host_start(struct control *c)
 {
 	uv_timer_init(c->loop, &c->ike_timer);
+	pk_pool_init(&c->pk_pool, c->loop);
 	uv_prepare_init(c->loop, &c->prepare);
 	c->ike_timer.data = c->prepare.data = c;
 	c->handles += 2;

@@ -79,6 +79,7 @@ void ikec_dh_free(struct ikec_dh *dh); /* zeroes */
  */
 int ikec_ke(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t peer_len, uint8_t *secret,
 	size_t *secret_len);
+bool ikec_ke_is_brief(enum ike_group g); /* a step of it takes some 0.1 ms, not more */
 
 /* Cryptographic random bytes; aborts the process when the generator fails. Any thread. */
 void ikec_random(void *out, size_t len);

@@ -322,6 +322,11 @@ static int kem_answer(const struct dh_row *row, struct ikec_dh **dh, const uint8
 	return err;
 }
 
+bool ikec_ke_is_brief(enum ike_group g)
+{
+	return g == IKE_GROUP_CURVE25519 || g == IKE_GROUP_ECP256;
+}
+
 int ikec_ke(enum ike_group g, struct ikec_dh **dh, const uint8_t *peer, size_t peer_len, uint8_t *secret,
 	size_t *secret_len)
 {

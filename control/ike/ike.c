@@ -165,7 +165,7 @@ void ike_job_run(struct ike *ike, struct ike_sa *sa, struct ike_job *j)
 	TAILQ_INSERT_TAIL(&ike->jobs, j, all);
 	if (sa)
 		TAILQ_INSERT_TAIL(&sa->jobs, j, link);
-	ike->ops.pk_run(ike->ctx, job_work, job_done, j);
+	ike->ops.pk_run(ike->ctx, j->brief, job_work, job_done, j);
 }
 
 /* ---- input ---- */

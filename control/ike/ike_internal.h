@@ -273,6 +273,7 @@ struct ike_job {
 	TAILQ_ENTRY(ike_job) link, all;
 	struct ike *ike; /* NULL: the engine is gone as well */
 	struct ike_sa *sa;
+	bool brief;			 /* ikec_ke_is_brief() */
 	void (*work)(struct ike_job *j); /* on a pool thread: touches the job only */
 	void (*done)(struct ike_job *j); /* on the loop, bracketed; must free j's contents, not j */
 };

@@ -174,6 +174,7 @@ int v1_dh_run(struct v1_sa *v, enum ike_group group, struct ikec_dh **dh, const 
 	struct v1_dh *d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
+	d->job.brief = ikec_ke_is_brief(group);
 	d->job.work = dh_work;
 	d->job.done = dh_done;
 	d->group = group;

@@ -229,6 +229,7 @@ static void respond_start(struct ike *ike, const struct ike_path *path, bool nat
 	if (v2_inter_wanted(p) && v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED))
 		v2_inter_begin(sa);
 	v2_methods_begin(sa, p);
+	job->j.brief = ikec_ke_is_brief(suite->group);
 	job->j.work = respond_work;
 	job->j.done = respond_done;
 	job->group = suite->group;
@@ -356,6 +357,7 @@ static void make_key_pair(struct v2_sa *sa)
 	struct init_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		abort();
+	job->j.brief = ikec_ke_is_brief(sa->setup->want_group);
 	job->j.work = initiate_work;
 	job->j.done = initiate_done;
 	job->group = sa->setup->want_group;
@@ -518,6 +520,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 		sa->sa.natt = true;
 	}
 	ike_sa_link(&sa->sa);
+	job->j.brief = ikec_ke_is_brief(ikec_dh_group(sa->setup->dh));
 	job->j.work = shared_work;
 	job->j.done = shared_done;
 	job->dh = sa->setup->dh;

@@ -28,6 +28,7 @@ void v2_ke_run(struct v2_sa *sa, struct v2_ke **held, void *of, enum ike_group g
 	struct v2_ke *ke = calloc(1, sizeof(*ke));
 	if (!ke)
 		abort();
+	ke->j.brief = ikec_ke_is_brief(group);
 	ke->j.work = ke_work;
 	ke->j.done = ke_done;
 	ke->held = held;

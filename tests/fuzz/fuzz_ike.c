@@ -34,9 +34,9 @@ static void *jobs[64];
 static void (*dones[64])(void *);
 static unsigned n_jobs;
 
-static void op_pk_run(void *ctx, void (*work)(void *), void (*done)(void *), void *job)
+static void op_pk_run(void *ctx, bool brief, void (*work)(void *), void (*done)(void *), void *job)
 {
-	(void)ctx;
+	(void)ctx, (void)brief;
 	if (n_jobs == 64) {
 		work(job);
 		done(job);

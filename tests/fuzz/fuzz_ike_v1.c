@@ -125,9 +125,9 @@ static void op_send(void *ctx, const struct ike_path *path, bool natt, const voi
 	if (len >= V1_HDR_LEN)
 		memcpy(last_cookie, (const uint8_t *)data + V1_COOKIE_LEN, V1_COOKIE_LEN);
 }
-static void op_pk_run(void *ctx, void (*work)(void *job), void (*done)(void *job), void *job)
+static void op_pk_run(void *ctx, bool brief, void (*work)(void *job), void (*done)(void *job), void *job)
 {
-	(void)ctx;
+	(void)ctx, (void)brief;
 	work(job);
 	done(job);
 }

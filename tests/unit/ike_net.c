@@ -83,9 +83,9 @@ static void op_send(void *ctx, const struct ike_path *path, bool natt, const voi
 	span(net, from->i, true);
 }
 
-static void op_pk_run(void *ctx, void (*work)(void *job), void (*done)(void *job), void *job)
+static void op_pk_run(void *ctx, bool brief, void (*work)(void *job), void (*done)(void *job), void *job)
 {
-	(void)ctx;
+	(void)ctx, (void)brief;
 	work(job);
 	done(job);
 }

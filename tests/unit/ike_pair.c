@@ -150,9 +150,10 @@ static void late_orphan(struct pair *p, const struct pair_host *h)
 	}
 }
 
-static void op_pk_run(void *ctx, void (*work)(void *), void (*done)(void *), void *job)
+static void op_pk_run(void *ctx, bool brief, void (*work)(void *), void (*done)(void *), void *job)
 {
 	struct pair_host *h = ctx;
+	(void)brief;
 	work(job);
 	if (h->pair->async_ms)
 		late_add(h, &(struct pair_late){.done = done, .job = job});
