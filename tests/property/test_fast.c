@@ -41,11 +41,14 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)(((uint64_t)random() << 16 ^ (uint64_t)random()) % n);
 }
 
-/* Mistakes and oddities, one in n; none while packets of known flows are wanted. */
-static bool well_behaved;
+/* Mistakes and oddities, one in n; none while packets of known flows are wanted. In a calm vector, which comes in by
+ * one port and is for SAs of the kind with code of its own, there are few, so that four packets of different SAs are
+ * often handled at once. */
+static bool well_behaved, calm;
+static uint32_t calm_port;
 static bool odd(uint32_t n)
 {
-	return !well_behaved && below(n) == 0;
+	return !well_behaved && below(calm ? 20 * n : n) == 0;
 }
 
 /* ---- the router ---- */
@@ -86,6 +89,7 @@ static const struct kind {
 	{CV_ENCR_AES128_CTR, CV_INTEG_HMAC_SHA256_128, CV_SA_F_SET_DF | CV_SA_F_UDP_ENCAP},
 	{CV_ENCR_NULL, CV_INTEG_HMAC_SHA256_128, 0},
 };
+static const uint8_t plain[] = {0, 2, 3, 4, 5}; /* AES-GCM, numbers of 32 bits, no UDP */
 
 static bool natt(uint32_t k)
 {
@@ -383,9 +387,9 @@ static uint32_t clear_packet(uint8_t *p, uint32_t k, bool out, bool pieces)
 		 near = 10u << 24 | 1u << 16 | (10 + below(FLOWS)),
 		 far = 10u << 24 | 64u << 16 | k << 8 | (10 + below(FLOWS));
 	static const uint8_t proto[] = {IPPROTO_UDP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP, IPPROTO_GRE};
-	ipv4(p, len, out ? near : far, out ? far : near, proto[below(RTE_DIM(proto))]);
+	ipv4(p, len, out ? near : far, out ? far : near, proto[calm ? 0 : below(RTE_DIM(proto))]);
 	struct rte_ipv4_hdr *ip = (void *)p;
-	if (below(4) == 0)
+	if (!calm && below(4) == 0)
 		ip->type_of_service = (uint8_t)(below(2) << 5 | below(4));
 	if (below(3) == 0)
 		ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
@@ -486,18 +490,26 @@ static uint32_t wrap(uint8_t *out, const uint8_t *inner, uint32_t len, uint32_t 
 	crypt(out + esp_at(k), k, body, true);
 	if (odd(40))
 		out[20 + below(total - 20)] ^= 1;
+	if (!natt(k) && odd(15)) { /* no whole number of words or blocks */
+		struct rte_ipv4_hdr *ip = (void *)out;
+		const uint32_t less = 1 + below(3);
+		ip->total_length = rte_cpu_to_be_16((uint16_t)(total - less));
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		return total - less;
+	}
 	return total;
 }
 
 static void make_frame(struct frame *f)
 {
 	uint8_t inner[LONGEST], *p = f->data + 14;
-	uint32_t k = below(TUNNELS + 2), len;
-	f->port = below(2) ? LAN : WAN;
+	uint32_t k = calm ? plain[below(RTE_DIM(plain))] : below(TUNNELS + 2), len;
+	f->port = calm ? calm_port : below(2) ? LAN : WAN;
 	f->pieces = f->port == LAN && odd(40);
 	if (f->port == LAN)
 		len = clear_packet(p, k, true, f->pieces);
-	else if (k < TUNNELS && below(5))
+	else if (k < TUNNELS && (calm || below(5)))
 		len = wrap(p, inner, clear_packet(inner, odd(30) ? below(TUNNELS) : k, false, false), k);
 	else {
 		/* in a class of its own: what comes in clear has no order with what comes out of an SA */
@@ -698,9 +710,11 @@ static void test_same_as_pipeline(void **state)
 		uint32_t port[FRAMES], n = 1 + below(FRAMES);
 		if (below(10) == 0)
 			change(round);
+		calm = below(3) == 0;
+		calm_port = below(2);
 		for (uint32_t i = 0; i < n; i++) {
 			/* the same packet again, sometimes: flows are found only by those that repeat */
-			if (!round || below(2))
+			if (!round || calm || below(2))
 				make_frame(&frame[i]);
 			port[i] = frame[i].port;
 			for (int twice = 0; twice < 2; twice++)
@@ -719,6 +733,7 @@ static void test_same_as_pipeline(void **state)
 		with += pipeline_packets(w) - before;
 		compare(&want, &have, round);
 	}
+	calm = false;
 	fast->wide = can_wide;
 	assert_int_equal(env_mbufs(), buffers);
 	print_message("%lu ways through the pipeline, %lu without the fast path\n", (unsigned long)with,
