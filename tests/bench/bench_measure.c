@@ -46,10 +46,8 @@ static void keep_fastest(struct result *best, double cycles)
 		best->stage[s] = (double)the_worker->stats->profile.stage[s].cycles;
 }
 
-/* What is measured: a round of a worker's loop. A function of its own, by whose name tests/bench/instructions counts
- * what is inside. */
-__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts);
-__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts)
+/* A round of a worker's loop. */
+static inline void worker_round(uint32_t port, struct rte_mbuf **pkts)
 {
 	the_worker->tsc = rte_rdtsc();
 	ether_input(the_worker, port, pkts, vector);
@@ -58,15 +56,28 @@ __rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts)
 	tx_flush(the_worker);
 }
 
+/* What is measured. A function of its own, by whose name tests/bench/instructions counts what is inside. */
+__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts);
+__rte_noinline void bench_measured(uint32_t port, struct rte_mbuf **pkts)
+{
+	worker_round(port, pkts);
+}
+
+/* The frames of a vector, from this one on. */
+static void take_vector(struct rte_mbuf **pkts, uint32_t first)
+{
+	if (rte_pktmbuf_alloc_bulk(dp_pool(), pkts, vector))
+		die("no buffers");
+	for (uint32_t k = 0; k < vector; k++)
+		fill_mbuf(pkts[k], frame[first + k].data, frame[first + k].len);
+}
+
 /* All frames once, vector by vector. */
 static void one_round(uint32_t port, struct result *best)
 {
 	for (uint32_t i = 0; i < n_frames; i += vector) {
 		struct rte_mbuf *pkts[DP_VEC];
-		if (rte_pktmbuf_alloc_bulk(dp_pool(), pkts, vector))
-			die("no buffers");
-		for (uint32_t k = 0; k < vector; k++)
-			fill_mbuf(pkts[k], frame[i + k].data, frame[i + k].len);
+		take_vector(pkts, i);
 		if (changes && i % CHANGE_EVERY == 0)
 			unrelated_change();
 		memset(the_worker->stats->profile.stage, 0, sizeof(the_worker->stats->profile.stage));
@@ -97,8 +108,12 @@ void measure_nothing(uint32_t port)
 
 void measure_warm_up(uint32_t port)
 {
-	static struct result best[FRAMES_MAX];
-	one_round(port, best);
+	for (uint32_t i = 0; i < n_frames; i += vector) {
+		struct rte_mbuf *pkts[DP_VEC];
+		take_vector(pkts, i);
+		worker_round(port, pkts);
+		sent_free();
+	}
 	while (slow_poll(the_worker))
 		;
 	tx_flush(the_worker);
