@@ -208,6 +208,7 @@ struct cfg_police {
 	uint8_t dscp[3];
 };
 #define CFG_CLASS_DEFAULT "class-default"
+#define CFG_QUEUE_LIMIT 512u /* packets, where a class says nothing */
 struct cfg_policy_class {
 	const char *name;
 	struct cfg_police police; /* rate 0 = not policed */
@@ -219,6 +220,11 @@ struct cfg_policy_class {
 	uint32_t shape;
 	uint32_t queue_limit;
 	bool fair_queue;
+	struct cfg_wred {
+		bool on, ecn;
+		uint8_t weight;			      /* 0 = the default */
+		struct cv_wred_curve curve[CV_DSCPS]; /* 0 = the default */
+	} wred;
 	uint32_t fair_queues;		 /* 0 = by the rate of the interface (LLQ-11) */
 	const struct cfg_class_map *map; /* NULL = class-default */
 };

@@ -59,7 +59,37 @@ static int check_police(struct config_check *k, const struct cfg_policy_map *p, 
 
 static bool has_queue(const struct cfg_policy_class *c)
 {
-	return c->priority || c->bandwidth || c->percent || c->remaining || c->shape || c->queue_limit || c->fair_queue;
+	return c->priority || c->bandwidth || c->percent || c->remaining || c->shape || c->queue_limit ||
+	       c->fair_queue || c->wred.on;
+}
+
+#define WRED_WEIGHT 9u
+#define WRED_DENOMINATOR 10u
+
+/* Lower threshold of a DSCP, in twentieths of the upper one: what has a higher drop precedence goes first (RFC 2597).
+ */
+static uint32_t twentieths(unsigned dscp)
+{
+	const unsigned class = dscp >> 3, precedence = dscp >> 1 & 3;
+
+	if (dscp == 46) /* EF */
+		return 18;
+	if (!(dscp & 7))
+		return 10 + class;
+	if (!(dscp & 1) && class >= 1 && class <= 4 && precedence)
+		return 18 - 2 * precedence;
+	return 10;
+}
+
+static void default_curves(struct cfg_policy_class *c)
+{
+	const uint32_t limit = c->queue_limit ? c->queue_limit : CFG_QUEUE_LIMIT, max = limit < 4 ? 2 : limit / 2;
+
+	c->wred.weight = c->wred.weight ? c->wred.weight : WRED_WEIGHT;
+	for (unsigned i = 0; i < CV_DSCPS; i++)
+		if (!c->wred.curve[i].max)
+			c->wred.curve[i] = (struct cv_wred_curve){
+				.min = max * twentieths(i) / 20, .max = max, .denominator = WRED_DENOMINATOR};
 }
 
 /* LLQ-6, LLQ-8. */
@@ -75,6 +105,18 @@ static int check_queue(struct config_check *k, struct cfg_policy_map *p, struct 
 		return check_fail(k,
 			PATH_CLASS "/priority: a priority class has no bandwidth and no shape; its rate is its share",
 			p->name, c->name);
+	if (c->priority && c->wred.on)
+		return check_fail(k,
+			PATH_CLASS "/random-detect: not in a priority class: its packets are not to be dropped while "
+				   "they keep to their rate",
+			p->name, c->name);
+	for (unsigned i = 0; c->wred.on && i < CV_DSCPS; i++)
+		if (c->wred.curve[i].max && c->wred.curve[i].min >= c->wred.curve[i].max)
+			return check_fail(k,
+				PATH_CLASS "/random-detect/dscp: min-threshold %u is not below max-threshold %u",
+				p->name, c->name, c->wred.curve[i].min, c->wred.curve[i].max);
+	if (c->wred.on)
+		default_curves(c);
 	if (c->priority && !c->priority_burst)
 		c->priority_burst = default_burst(c->priority * UINT64_C(1000));
 	p->queues |= has_queue(c);

@@ -290,7 +290,6 @@ static uint32_t fair_queues(const struct cv_config *c, const struct cfg_policy_m
 	return 256;
 }
 
-#define DEFAULT_QUEUE_LIMIT 512u /* two vectors of a worker */
 #define SHAPE_BURST_MIN 3000u
 
 static void put_queue(struct cv_qos_class *m, const struct cv_config *c, const struct cfg_policy_map *p,
@@ -307,7 +306,12 @@ static void put_queue(struct cv_qos_class *m, const struct cv_config *c, const s
 	m->shape_burst = burst < SHAPE_BURST_MIN    ? SHAPE_BURST_MIN
 			 : burst > CV_QOS_BURST_MAX ? CV_QOS_BURST_MAX
 						    : (uint32_t)burst;
-	m->queue_limit = k->queue_limit ? k->queue_limit : DEFAULT_QUEUE_LIMIT;
+	m->queue_limit = k->queue_limit ? k->queue_limit : CFG_QUEUE_LIMIT;
+	if (k->wred.on) {
+		m->wred.weight = k->wred.weight;
+		m->wred.ecn = k->wred.ecn;
+		memcpy(m->wred.curve, k->wred.curve, sizeof(m->wred.curve));
+	}
 	m->fair_queues = !k->fair_queue ? 1 : k->fair_queues ? k->fair_queues : fair_queues(c, p);
 }
 

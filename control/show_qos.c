@@ -116,6 +116,27 @@ static json_t *police_object(const struct cfg_police *p, const struct cv_qos_cou
 	return o;
 }
 
+/* Curves of the DSCPs that have names. */
+static json_t *wred_object(const struct cfg_wred *w)
+{
+	json_t *o = json_object(), *list = set_array(o, "dscp");
+
+	set_int(o, "exponential_weighting_constant", w->weight);
+	set_flag(o, "ecn", w->ecn);
+	for (unsigned i = 0; i < CV_DSCPS; i++) {
+		json_t *c = dscp_name(i) ? json_object() : NULL;
+
+		if (!c)
+			continue;
+		set_dscp_value(c, "dscp", (uint8_t)i);
+		set_int(c, "min_threshold", w->curve[i].min);
+		set_int(c, "max_threshold", w->curve[i].max);
+		set_int(c, "mark_probability_denominator", w->curve[i].denominator);
+		json_array_append_new(list, c);
+	}
+	return o;
+}
+
 static void set_queue(json_t *o, const struct cfg_policy_class *k)
 {
 	if (k->priority) {
@@ -132,6 +153,8 @@ static void set_queue(json_t *o, const struct cfg_policy_class *k)
 		set_int(o, "shape", k->shape);
 	if (k->queue_limit)
 		set_int(o, "queue_limit", k->queue_limit);
+	if (k->wred.on)
+		json_object_set_new(o, "random_detect", wred_object(&k->wred));
 	set_flag(o, "fair_queue", k->fair_queue);
 	if (k->fair_queues)
 		set_int(o, "fair_queues", k->fair_queues);
@@ -146,6 +169,9 @@ static json_t *queue_object(const struct cv_qos_counters *n)
 	set_int(o, "depth", n->depth);
 	set_int(o, "depth_max", n->depth_max);
 	set_int(o, "queue_drops", n->queue_drops);
+	set_int(o, "random_drops", n->random_drops);
+	set_int(o, "ecn_marked", n->ecn_marked);
+	set_int(o, "average", n->average);
 	set_int(o, "priority_drops", n->priority_drops);
 	delay = set_array(o, "delay");
 	for (unsigned i = 0; i < CV_QOS_DELAYS; i++)
@@ -230,7 +256,7 @@ static void since_clear(const struct control *c, uint32_t slot, struct cv_qos_co
 	const struct stats_base *base = show_base(c);
 
 	for (unsigned k = 0; base && k < CV_QOS_CLASSES; k++) {
-		const uint64_t depth = n[k].depth, depth_max = n[k].depth_max;
+		const uint64_t depth = n[k].depth, depth_max = n[k].depth_max, average = n[k].average;
 		uint64_t *value = (uint64_t *)&n[k];
 		const uint64_t *from = (const uint64_t *)&base->qos[slot % CV_QOS_SLOTS][k];
 
@@ -238,6 +264,7 @@ static void since_clear(const struct control *c, uint32_t slot, struct cv_qos_co
 			value[i] -= from[i] <= value[i] ? from[i] : 0;
 		n[k].depth = depth;
 		n[k].depth_max = depth_max;
+		n[k].average = average;
 	}
 }
 

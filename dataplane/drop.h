@@ -46,6 +46,7 @@
 	X(INJECT_BAD, "inject-bad", "the control process asked to send something that is not an IP packet")            \
 	X(QOS_POLICE, "qos-police", "above the rate of its class (VTI-36)")                                            \
 	X(QOS_QUEUE, "qos-queue-full", "the queue of its class was full")                                              \
+	X(QOS_RANDOM, "qos-random", "dropped early, before the queue of its class was full (RFC 2309)")                \
 	X(QOS_PRIORITY, "qos-priority-rate", "above the rate of its priority class while others waited (LLQ-T5)")      \
 	X(NO_MBUF, "no-buffer", "packet buffers exhausted")                                                            \
 	/* policy */                                                                                                   \

@@ -3,6 +3,7 @@
 
 #include <rte_ip.h>
 
+#include "ecn.h"
 #include "fib.h"
 #include "iface.h"
 #include "iphdr.h"
@@ -124,6 +125,23 @@ static struct waiting {
 	struct qos_attach *a[LISTED_MAX];
 } waiting[CV_WRITERS];
 
+/* Random early detection: false when the packet is to be dropped. One that can be marked goes on, marked. */
+static bool admit(struct worker *w, struct qos_attach *a, uint32_t class_no, struct rte_mbuf *m)
+{
+	struct cv_qos_counters *c = &w->stats->qos[a->conf.slot][class_no];
+	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
+	const enum qos_early what = qos_sched_early(a->sched[w->index], class_no, flow_dscp(p), w->tsc);
+
+	if (likely(what == QOS_EARLY_NO))
+		return true;
+	if (what == QOS_EARLY_RANDOM && a->policy->cls[class_no].wred.ecn && ecn_mark(p)) {
+		c->ecn_marked++;
+		return true;
+	}
+	c->random_drops++;
+	return false;
+}
+
 /* Put a packet in the queue of its class; false when this policy has none. */
 static bool enqueue(struct worker *w, struct qos_attach *a, uint32_t class_no, struct rte_mbuf *m)
 {
@@ -135,8 +153,14 @@ static bool enqueue(struct worker *w, struct qos_attach *a, uint32_t class_no, s
 		return false;
 	if (!meta->flow_hash)
 		meta->flow_hash = ip_flow_hash(m);
-	struct rte_mbuf *victim = qos_sched_put(a->sched[w->index], class_no, m, meta->flow_hash, w->tsc, &why);
+	struct rte_mbuf *victim;
 
+	if (unlikely(!admit(w, a, class_no, m))) {
+		victim = m;
+		why = DROP_QOS_RANDOM;
+	} else {
+		victim = qos_sched_put(a->sched[w->index], class_no, m, meta->flow_hash, w->tsc, &why);
+	}
 	if (victim) {
 		w->stats->ifc[pkt_meta(victim)->if_tx].tx_drops++;
 		dp_drop1(w, victim, why);

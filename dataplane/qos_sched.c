@@ -10,6 +10,7 @@
 #define SHARE_SHIFT 32u
 #define TOTAL_BURST 800u /* an interface's rate in bits per second, by this: what it gives in 10 ms, in bytes */
 #define TOTAL_BURST_MIN UINT64_C(3000)
+#define EMPTY_SAMPLES 10000u /* a second: an empty queue is as if a packet had found it so every 100 us */
 
 /* A packet that waits. Nodes are numbers: free ones are a list, those of a flow another. */
 struct node {
@@ -31,6 +32,7 @@ struct queue {
 	uint32_t n_flow, n;
 	uint32_t first, last; /* flows with packets, in the order of their turns */
 	uint64_t start;	      /* what it has had so far, in bytes by its weight */
+	struct qos_wred wred;
 };
 
 struct qos_sched {
@@ -39,6 +41,7 @@ struct qos_sched {
 	bool congested;		      /* somebody without priority was left waiting by the last burst */
 	uint64_t served;	      /* start of the class served last */
 	uint64_t delay[CV_QOS_DELAYS - 1];
+	uint64_t sample; /* TSC cycles in which an empty queue counts once for random early detection */
 	uint32_t free;
 	struct node *node;
 	struct flow *flows;
@@ -66,6 +69,7 @@ static void queues_lay_out(struct qos_sched *s, const struct cv_qos_class *cls, 
 	for (uint32_t i = 0; i < s->n_class; i++) {
 		s->q[i] = (struct queue){
 			.conf = &cls[i], .c = &counters[i], .flow = f, .n_flow = cls[i].fair_queues, .first = NONE};
+		qos_wred_init(&s->q[i].wred, (i + 1) * 2654435761u, 0);
 		for (uint32_t k = 0; k < cls[i].fair_queues; k++)
 			*f++ = (struct flow){.head = NONE};
 	}
@@ -87,6 +91,7 @@ struct qos_sched *qos_sched_create(const struct cv_qos_class *cls, uint32_t n_cl
 	s->n_class = n_class;
 	for (uint64_t i = 0, us = 10; i < CV_QOS_DELAYS - 1; i++, us *= 10)
 		s->delay[i] = tsc_hz / 1000000 * us;
+	s->sample = tsc_hz / EMPTY_SAMPLES;
 	s->node = rte_malloc("qos_nodes", n_node * sizeof(*s->node), RTE_CACHE_LINE_SIZE);
 	s->flows = rte_malloc("qos_flows", n_flow * sizeof(*s->flows), RTE_CACHE_LINE_SIZE);
 	if (!s->node || !s->flows) {
@@ -182,7 +187,7 @@ static uint32_t front(const struct qos_sched *s, struct queue *q)
 	}
 }
 
-static const struct node *queue_take(struct qos_sched *s, struct queue *q, uint32_t len)
+static const struct node *queue_take(struct qos_sched *s, struct queue *q, uint32_t len, uint64_t now)
 {
 	struct flow *fl = &q->flow[q->first];
 	const struct node *nd = flow_take(s, q, q->first);
@@ -192,12 +197,26 @@ static const struct node *queue_take(struct qos_sched *s, struct queue *q, uint3
 	s->n--;
 	s->n_other -= !q->conf->priority;
 	q->c->depth = q->n;
+	if (!q->n)
+		qos_wred_empty(&q->wred, now);
 	if (!fl->n || (q->n_flow > 1 && fl->deficit < s->node[fl->head].len))
 		turn_over(q);
 	return nd;
 }
 
 /* ---- in ---- */
+
+enum qos_early qos_sched_early(struct qos_sched *s, uint32_t class_no, uint8_t dscp, uint64_t now)
+{
+	struct queue *q = &s->q[class_no];
+
+	if (!q->conf->wred.weight)
+		return QOS_EARLY_NO;
+	const enum qos_early what = qos_wred_arrives(&q->wred, &q->conf->wred, dscp, q->n, now, s->sample);
+
+	q->c->average = q->wred.average >> QOS_WRED_SHIFT;
+	return what;
+}
 
 /* The oldest packet of the longest flow makes room for one of a flow that has less (fair queues only). */
 static struct rte_mbuf *make_room(struct qos_sched *s, struct queue *q, uint32_t f)
@@ -293,7 +312,7 @@ uint32_t qos_sched_get(struct qos_sched *s, struct rte_mbuf **out, uint32_t max,
 			break;
 		struct queue *q = &s->q[i];
 		const uint32_t len = front(s, q);
-		const struct node *nd = queue_take(s, q, len);
+		const struct node *nd = queue_take(s, q, len, now);
 
 		if (!q->conf->priority) {
 			s->served = q->start;

@@ -17,6 +17,7 @@
 #include "cv_stats.h"
 #include "dp.h"
 #include "qos_meter.h"
+#include "qos_wred.h"
 
 /* What the workers share of one policy on one interface. */
 struct qos_shared {
@@ -34,6 +35,8 @@ struct qos_sched *qos_sched_create(const struct cv_qos_class *cls, uint32_t n_cl
 /* Its packets must be gone. Any thread. */
 void qos_sched_free(struct qos_sched *s);
 
+/* A packet with this DSCP is about to be taken in: is it to be dropped or marked before the queue is full? */
+enum qos_early qos_sched_early(struct qos_sched *s, uint32_t class_no, uint8_t dscp, uint64_t now);
 /*
  * Take a packet in. Returns the packet that has to be dropped for it and *why: the packet itself or, with fair queues,
  * one of a flow that has more than its part; NULL when there is room. hash: of its flow.

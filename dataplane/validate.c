@@ -600,6 +600,21 @@ static enum cv_err check_qos_class_del(const void *body, char *text)
 	return CV_OK;
 }
 
+static enum cv_err check_wred(const struct cv_qos_class *c, char *text)
+{
+	const struct cv_wred *w = &c->wred;
+
+	if (!w->weight)
+		return CV_OK;
+	if (w->weight > CV_WRED_WEIGHT_MAX || w->ecn > 1 || c->priority)
+		return bad(text, "random early detection of class %u", c->class_no);
+	for (unsigned i = 0; i < CV_DSCPS; i++)
+		if (w->curve[i].min >= w->curve[i].max || w->curve[i].max > CV_QOS_LIMIT_MAX ||
+			w->curve[i].denominator == 0 || w->curve[i].denominator > CV_QOS_LIMIT_MAX)
+			return bad(text, "thresholds of class %u for DSCP %u", c->class_no, i);
+	return CV_OK;
+}
+
 static enum cv_err check_qos_class(const void *body, char *text)
 {
 	const struct cv_qos_class *c = body;
@@ -615,7 +630,8 @@ static enum cv_err check_qos_class(const void *body, char *text)
 	if (c->weight == 0 || c->queue_limit == 0 || c->queue_limit > CV_QOS_LIMIT_MAX || c->fair_queues == 0 ||
 		c->fair_queues > CV_QOS_FLOWS_MAX)
 		return bad(text, "queue of class %u", c->class_no);
-	return check_police(&c->police, text);
+	err = check_wred(c, text);
+	return err == CV_OK ? check_police(&c->police, text) : err;
 }
 
 static enum cv_err check_qos_rule_del(const void *body, char *text)

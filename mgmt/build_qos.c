@@ -65,6 +65,18 @@ static void police(const struct lyd_node *n, struct cfg_police *p)
 	colour(n, "violate", 2, p);
 }
 
+static void random_detect(const struct lyd_node *n, struct cfg_wred *w)
+{
+	w->on = n;
+	w->ecn = tree_flag(n, "ecn");
+	w->weight = (uint8_t)tree_number(n, "exponential-weighting-constant");
+	for (const struct lyd_node *d = NULL; n && (d = tree_next(n, "dscp", d));)
+		w->curve[build_dscp(tree_text(d, "dscp"))] =
+			(struct cv_wred_curve){.min = (uint32_t)tree_number(d, "min-threshold"),
+				.max = (uint32_t)tree_number(d, "max-threshold"),
+				.denominator = (uint32_t)tree_number(d, "mark-probability-denominator")};
+}
+
 static void policy_class(struct build *b, const struct lyd_node *n, struct cfg_policy_class *k)
 {
 	const char *dscp = tree_text(n, "set-dscp");
@@ -80,6 +92,7 @@ static void policy_class(struct build *b, const struct lyd_node *n, struct cfg_p
 	k->remaining = (uint32_t)tree_number(n, "bandwidth-remaining-percent");
 	k->shape = (uint32_t)tree_number(n, "shape");
 	k->queue_limit = (uint32_t)tree_number(n, "queue-limit");
+	random_detect(tree_child(n, "random-detect"), &k->wred);
 	k->fair_queue = tree_child(n, "fair-queue");
 	k->fair_queues = (uint32_t)tree_number(tree_child(n, "fair-queue"), "queues");
 }

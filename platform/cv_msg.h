@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 14u
+#define CV_MSG_VERSION 15u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -422,6 +422,20 @@ struct cv_qos_class_ref {
 	uint32_t class_no;  /* 0..CV_QOS_CLASSES-1 */
 };
 #define CV_QOS_DSCP_KEEP 255u
+#define CV_DSCPS 64u
+#define CV_WRED_WEIGHT_MAX 16u
+/* Random early detection of a queue (RFC 2309, RFC 2597): by DSCP, average packets from which and at which packets are
+ * dropped, and of how many one is just below max. */
+struct cv_wred_curve {
+	uint32_t min, max; /* min < max */
+	uint32_t denominator;
+};
+struct cv_wred {
+	uint8_t weight; /* of a new value in the average: 2^-weight; 0 = there is no random early detection */
+	uint8_t ecn;	/* packets that can be marked are, rather than dropped (RFC 3168) */
+	uint8_t pad[2];
+	struct cv_wred_curve curve[CV_DSCPS];
+};
 struct cv_qos_class {
 	uint32_t policy_id;
 	uint32_t class_no;
@@ -436,6 +450,7 @@ struct cv_qos_class {
 	uint32_t shape_burst;
 	uint32_t queue_limit; /* packets, of each worker; 1..CV_QOS_LIMIT_MAX */
 	uint32_t fair_queues; /* flows that take turns; 1..CV_QOS_FLOWS_MAX; priority classes: 1 */
+	struct cv_wred wred;  /* not of priority classes */
 };
 struct cv_qos_rule_ref {
 	uint32_t policy_id;

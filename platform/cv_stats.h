@@ -11,7 +11,7 @@
 #include "cv_msg.h"
 
 #define CV_STATS_MAGIC 0x43565354u
-#define CV_STATS_VERSION 5u
+#define CV_STATS_VERSION 6u
 #define CV_DROP_MAX 128u
 #define CV_STAGE_MAX 32u
 #define CV_EVENT_MAX 64u
@@ -41,6 +41,9 @@ struct cv_qos_counters {
 	/* queues */
 	uint64_t sent_packets, sent_bytes;
 	uint64_t queue_drops;	       /* the queue was full */
+	uint64_t random_drops;	       /* early, at random */
+	uint64_t ecn_marked;	       /* instead */
+	uint64_t average;	       /* packets, of this worker: what random early detection goes by */
 	uint64_t priority_drops;       /* above the rate of a priority class while others waited */
 	uint64_t depth, depth_max;     /* packets, of this worker */
 	uint64_t delay[CV_QOS_DELAYS]; /* packets that waited less than 10 us, 100 us, 1 ms, 10 ms, 100 ms; longer */

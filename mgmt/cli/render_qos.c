@@ -73,6 +73,23 @@ static void number(FILE *out, const json_t *k, const char *key, const char *befo
 		fprintf(out, "      %s %lld%s\n", before, jint(k, key), behind);
 }
 
+static void random_detect(FILE *out, const json_t *w)
+{
+	const json_t *c;
+	size_t i;
+
+	if (!w)
+		return;
+	fprintf(out, "      random-detect: exponential weight %lld%s\n", jint(w, "exponential_weighting_constant"),
+		jflag(w, "ecn") ? ", marks" : "");
+	json_array_foreach (json_object_get(w, "dscp"), i, c) {
+		fputs("        ", out);
+		dscp(out, json_object_get(c, "dscp"));
+		fprintf(out, ": thresholds %lld to %lld, 1/%lld\n", jint(c, "min_threshold"), jint(c, "max_threshold"),
+			jint(c, "mark_probability_denominator"));
+	}
+}
+
 static void queue_setting(FILE *out, const json_t *k)
 {
 	number(out, k, "priority", "priority", " kbps");
@@ -81,6 +98,7 @@ static void queue_setting(FILE *out, const json_t *k)
 	number(out, k, "bandwidth_remaining_percent", "bandwidth remaining percent", "");
 	number(out, k, "shape", "shape average", " kbps");
 	number(out, k, "queue_limit", "queue-limit", " packets");
+	random_detect(out, json_object_get(k, "random_detect"));
 	if (jflag(k, "fair_queue"))
 		fputs("      fair-queue\n", out);
 }
@@ -94,10 +112,11 @@ static void queue_counters(FILE *out, const json_t *q)
 	if (!q)
 		return;
 	fprintf(out,
-		"      queue: depth %lld, max %lld; sent %lld packets, %lld bytes; drops: full %lld, above priority "
-		"%lld\n",
+		"      queue: depth %lld, max %lld; sent %lld packets, %lld bytes; drops: full %lld, random %lld, "
+		"above "
+		"priority %lld\n",
 		jint(q, "depth"), jint(q, "depth_max"), jint(q, "sent_packets"), jint(q, "sent_bytes"),
-		jint(q, "queue_drops"), jint(q, "priority_drops"));
+		jint(q, "queue_drops"), jint(q, "random_drops"), jint(q, "priority_drops"));
 	fputs("      delay:", out);
 	json_array_foreach (json_object_get(q, "delay"), i, v)
 		fprintf(out, "%s %s%s %" JSON_INTEGER_FORMAT, i ? "," : "", i < 5 ? "< " : "",

@@ -110,6 +110,40 @@ static void refuses_a_peak_below_the_rate(void **state)
 	cfgbuild_refused(c, POLICY "/class[name='voice']/police/peak-rate", "128000 or more");
 }
 
+/* LLQ-6. Defaults drop what has a higher drop precedence first (RFC 2597); what is written stands. */
+static void random_detect_has_defaults(void **state)
+{
+	struct cfg_policy_class *k = &policy->cls[policy->n_cls++];
+
+	(void)state;
+	*k = (struct cfg_policy_class){.name = CFG_CLASS_DEFAULT, .queue_limit = 200, .wred = {.on = true}};
+	k->wred.curve[0] = (struct cv_wred_curve){5, 7, 3};
+	assert_int_equal(config_resolve(c, err, NULL, NULL), 0);
+	k = &policy->cls[0];
+	assert_true(policy->queues);
+	assert_int_equal(k->wred.weight, 9);
+	assert_int_equal(k->wred.curve[0].max, 7);
+	assert_int_equal(k->wred.curve[10].min, 80); /* AF11 */
+	assert_int_equal(k->wred.curve[12].min, 70);
+	assert_int_equal(k->wred.curve[14].min, 60);
+	assert_int_equal(k->wred.curve[46].min, 90);
+	assert_int_equal(k->wred.curve[48].min, 80); /* CS6 */
+	assert_int_equal(k->wred.curve[10].max, 100);
+	assert_int_equal(k->wred.curve[10].denominator, 10);
+}
+
+static void refuses_random_detect_where_it_cannot_be(void **state)
+{
+	policy->cls[0].priority = 50;
+	policy->cls[0].wred.on = true;
+	cfgbuild_refused(c, POLICY "/class[name='voice']/random-detect", "not in a priority class");
+	teardown(state);
+	setup(state);
+	policy->cls[0].wred.on = true;
+	policy->cls[0].wred.curve[3] = (struct cv_wred_curve){9, 9, 1};
+	cfgbuild_refused(c, POLICY "/class[name='voice']/random-detect", "9 is not below max-threshold 9");
+}
+
 static void refuses_a_loopback(void **state)
 {
 	(void)state;
@@ -391,6 +425,8 @@ int main(void)
 		TEST(refuses_an_empty_class_map),
 		TEST(refuses_a_peak_below_the_rate),
 		TEST(refuses_a_loopback),
+		TEST(random_detect_has_defaults),
+		TEST(refuses_random_detect_where_it_cannot_be),
 		TEST(refuses_mixed_units),
 		TEST(refuses_fair_queue_elsewhere),
 		TEST(refuses_priority_with_bandwidth),

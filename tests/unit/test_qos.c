@@ -362,6 +362,56 @@ static void full_queue_drops(void **state)
 	assert_int_equal(env_sent_count(1), 53);
 }
 
+/* Random early detection of class-default: the average is what is there, from 10 packets on some are picked, at 20 all.
+ */
+static void detection_on(bool ecn)
+{
+	struct cv_qos_class c = {
+		.policy_id = 1, .set_dscp = CV_QOS_DSCP_KEEP, .weight = 1, .queue_limit = 50, .fair_queues = 1};
+
+	queues_on();
+	c.wred.weight = 1;
+	c.wred.ecn = ecn;
+	for (unsigned i = 0; i < CV_DSCPS; i++)
+		c.wred.curve[i] = (struct cv_wred_curve){10, 20, 1};
+	env_stage(CV_CMD_QOS_CLASS_SET, &c, 0);
+	assert_int_equal(env_commit(), 0);
+	env_worker()->tsc = rte_rdtsc();
+}
+
+/* LLQ-6, RFC 2309: the queue is never full; senders that can be told of congestion are, until the upper threshold. */
+static void early_drops_and_marks(void **state)
+{
+	(void)state;
+	for (int ecn = 0; ecn < 2; ecn++) {
+		const uint64_t before = env_drops(DROP_QOS_RANDOM);
+
+		detection_on(ecn);
+		const struct cv_qos_counters was = *counters(0);
+
+		pass(100, 5001, 0);
+		const uint64_t dropped = counters(0)->random_drops - was.random_drops,
+			       marked = counters(0)->ecn_marked - was.ecn_marked;
+
+		assert_int_equal(env_drops(DROP_QOS_RANDOM) - before, dropped);
+		assert_int_equal(counters(0)->queue_drops, was.queue_drops);
+		assert_in_range(counters(0)->depth, 11, 22);
+		assert_int_equal(counters(0)->depth + dropped, 100);
+		assert_true(ecn ? marked > 0 : marked == 0);
+		while (qos_run(env_worker(), false))
+			;
+		uint64_t seen = 0;
+
+		for (struct rte_mbuf *m; (m = env_sent(1)) != NULL; rte_pktmbuf_free(m)) {
+			struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
+
+			assert_int_equal(rte_raw_cksum(ip, 20), 0xffff);
+			seen += (ip->type_of_service & 3) == 3;
+		}
+		assert_int_equal(seen, marked);
+	}
+}
+
 /* What waits when the policy goes is sent; what waits for a route that has gone is not. */
 static void changes_find_what_waits(void **state)
 {
@@ -425,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(priority_goes_first, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(priority_does_not_starve, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(full_queue_drops, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(early_drops_and_marks, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(changes_find_what_waits, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(refuses, setup, env_teardown),
 	};

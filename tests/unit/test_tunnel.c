@@ -208,7 +208,7 @@ static uint16_t mtu_of(uint32_t if_id, uint8_t af)
 	return tunnel_mtu(FIB_TUNNEL_WORD(if_id, 0), &dst);
 }
 
-/* IPSEC-15: what leads through a tunnel is told what fits in the end; another suite says something else. */
+/* IPSEC-15, X-4: what leads through a tunnel is told what fits in the end; another suite says something else. */
 static void says_what_fits(void **state)
 {
 	struct cv_sa sa;
@@ -219,6 +219,10 @@ static void says_what_fits(void **state)
 	assert_int_equal(mtu_of(TUNNEL + 100, CV_AF_INET), 0);
 	add_sa(CV_SA_OUT, 2);
 	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1446); /* 20 + 8 + 8 + 16, and 2 in the last word */
+	tunnel.tunnel.mode = CV_TUNNEL_GRE;
+	tunnel.tunnel.src.af = CV_AF_INET;
+	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1446 - 24); /* VTI-7 */
+	tunnel.tunnel.mode = CV_TUNNEL_IPSEC;
 	uint32_t generation = fib_generation();
 	add_sa(CV_SA_OUT, 4);
 	assert_int_equal(fib_generation(), generation);
