@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Real peers beyond a path that loses, repeats and reorders what IKE says (issue 4)."""
 import json
+import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 
 from lab.core import SOURCE, require, wait_until
+from lab.gateway import build_root
+from lab.pki import Pki, swan_certificates, with_certificates
 from lab.topology import GW_WAN
 from lab.vpn import Vpn
 
 LOST, REPEATED, LATE = 20, 20, 20  # per cent
 SPOOFED_RATE, SPOOFED_SECONDS = 100000, 120  # what the generator aims at; it ends when the peers are done
 STRANGER = "192.0.2.66"
+YEAR_S = 365 * 86400
 
 
 def _bad_path(lab):
@@ -129,4 +134,46 @@ def spoofed_first_messages(lab):
             f"{rate} were over their class's rate, {full} found its ring full, {punted} that to culvertd, which answered {cookies} "
             f"with cookies; {stats['half_open']} half-open; seconds: {took}")
     require(cookies > 0 and stats["half_open"] <= 1000, stats)
+    vpn.require_traffic((56,))
+
+
+def time_of_day(lab):
+    """
+    The time of day jumps by years, back and forth, under a running culvertd: what is established lives on and is rekeyed without
+    loss, for its times are of another clock; only certificates are judged by what the day seems to be.
+    """
+    vpn = Vpn(lab, 2)
+    pki = Pki(lab)
+    pki.issue("gw1", "EC", "DNS:gw1.lab", 11)
+    pki.issue("peer", "EC", "DNS:peer.lab", 12)
+    vpn.culvert.commit(with_certificates(vpn, pki))
+    swan_certificates(vpn, pki)
+    clock = lab.work / "clock"
+
+    def jump(seconds):
+        """One write: the shim has the file mapped."""
+        with open(clock, "r+b" if clock.exists() else "wb") as f:
+            f.write(struct.pack("=q", seconds))
+
+    jump(0)
+    vpn.culvert.kill_control()
+    vpn.culvert.start_control({"LD_PRELOAD": str(build_root() / "tests/lab/libclock_shim.so"), "CULVERT_LAB_CLOCK": str(clock),
+                               "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+    vpn.up("responder")
+    for years, why in ((-3, "not valid yet"), (3, "expired")):
+        ikes = vpn.daemon.ike_ids()
+        jump(years * YEAR_S)
+        with vpn.site.stream(interval=0.01) as stream:
+            vpn.daemon.rekey_child()
+            vpn.site.ping(count=5, interval=0.1)
+        require(stream.lost == 0, stream.result.text)
+        require(vpn.daemon.ike_ids() == ikes and vpn.daemon.child_count() == 1, vpn.daemon.sas())
+        require(len(vpn.culvert.show("crypto", "ikev2", "sa")["sas"]) == 1, "the IKE SA is not shown")
+        vpn.down()
+        said = lab.log_text("culvertd.log").count(why)
+        vpn.daemon.initiate(10, check=False)
+        wait_until(lambda s=said, w=why: lab.log_text("culvertd.log").count(w) > s, 15, f"culvertd to say {why!r}")
+        require(vpn.daemon.child_count() == 0, vpn.daemon.sas())
+        jump(0)
+        vpn.up("responder")
     vpn.require_traffic((56,))

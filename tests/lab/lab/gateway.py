@@ -60,17 +60,17 @@ class Culvert:
         self.dataplane = self.lab.spawn(self.ns, argv, f"dataplane{self.tag}.log")
         return self.dataplane
 
-    def start_control(self):
-        self.spawn_control()
+    def start_control(self, env=None):
+        self.spawn_control(env)
         self.wait_ready()
         return self.control
 
-    def spawn_control(self):
+    def spawn_control(self, env=None):
         """Start culvertd without waiting for it."""
         self.control = self.lab.spawn(self.ns, [
             self.build / "mgmt/culvertd", "--run-dir", self.run_dir, "--config-dir", self.config_dir,
             "--dataplane-socket", self.run_dir / "dataplane.sock", "--socket", self.run_dir / "culvertd.sock"],
-            f"culvertd{self.tag}.log")
+            f"culvertd{self.tag}.log", env)
         return self.control
 
     def wait_ready(self, timeout=20):
