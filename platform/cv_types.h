@@ -51,8 +51,8 @@ struct cv_selector {
 /* VRF 0 is the global table and always exists. */
 #define CV_VRF_GLOBAL 0u
 #define CV_VRF_MAX 4096u
-#define CV_IF_MAX 4096u	 /* interface ids 1..CV_IF_MAX-1; 0 = none */
-#define CV_ACL_MAX 4096u /* access list ids 1..CV_ACL_MAX-1; 0 = none */
+#define CV_IF_MAX 4096u	  /* interface ids 1..CV_IF_MAX-1; 0 = none */
+#define CV_ACL_MAX 16384u /* access list ids 1..CV_ACL_MAX-1; 0 = none */
 /* Counters of access lists: one for each line and one for each list, 1..CV_ACL_COUNTERS-1. */
 #define CV_ACL_COUNTERS 65536u
 #define CV_PORT_MAX 32u	 /* DPDK ports at once */
