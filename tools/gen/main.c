@@ -241,6 +241,6 @@ int main(int argc, char **argv)
 	(void)sigaction(SIGINT, &sa, NULL);
 	(void)sigaction(SIGTERM, &sa, NULL);
 	int rc = run(&o);
-	(void)rte_eal_cleanup();
+	/* No rte_eal_cleanup(): it takes away memory that the interrupt thread may be reading for a closed memif. */
 	return rc ? 1 : 0;
 }
