@@ -112,7 +112,8 @@ int ikex25519(const uint8_t k[IKEX25519_LEN], const uint8_t u[IKEX25519_LEN], ui
 	void *own = key(k, base), *peer = key(NULL, u ? u : base), *ctx = lib.ctx_new(lib.provider);
 	int ok = own && peer && ctx && lib.ctx_init(ctx, own, NULL) && lib.set_peer(ctx, peer) &&
 		 lib.derive(ctx, out, &len, IKEX25519_LEN) && len == IKEX25519_LEN;
-	lib.ctx_free(ctx);
+	if (ctx)
+		lib.ctx_free(ctx);
 	lib.key_free(peer);
 	lib.key_free(own);
 	return ok ? 0 : -EINVAL;
