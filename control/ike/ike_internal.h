@@ -408,6 +408,8 @@ static inline const uint8_t *ike_sa_peer_spi(const struct ike_sa *sa)
 }
 /* Replaced or deleting: takes no new children and is no longer a call (CAC-4). */
 void ike_sa_closing(struct ike_sa *sa);
+/* What was to replace it is gone: in service again, and a call. The caller arms its timers. */
+void ike_sa_reopened(struct ike_sa *sa);
 
 /* ---- call admission control (ike_cac.c) ---- */
 

@@ -229,6 +229,12 @@ void ike_sa_closing(struct ike_sa *sa)
 	count_call(sa);
 }
 
+void ike_sa_reopened(struct ike_sa *sa)
+{
+	sa->phase = IKE_PHASE_ESTABLISHED;
+	count_call(sa);
+}
+
 void ike_sa_link(struct ike_sa *sa)
 {
 	struct ike *ike = sa->ike;

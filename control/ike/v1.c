@@ -78,7 +78,7 @@ static void close_timer(struct ike *ike, struct ike_timer *t)
 		ike_sa_destroy(&v->sa, NULL);
 	} else {
 		/* the successor is gone again: back into service */
-		v->sa.phase = IKE_PHASE_ESTABLISHED;
+		ike_sa_reopened(&v->sa);
 		ike_timer_set(ike, &v->sa.life, v->sa.hard_ms);
 		v1_dpd_start(v);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* IKEv1, two engines against each other: loss of messages, rekeying under traffic, deletes and restarts. */
 #include "ike_v1_env.h"
+#include "ike_internal.h"
 
 /* ---- loss ---- */
 
@@ -265,6 +266,36 @@ static void clear_ike_sa_alone(void **state)
 	}
 }
 
+static bool has_a_successor(struct pair *pair)
+{
+	return pair_n_sas(pair, 0) == 2 && pair_stat(pair, 0, "sa_established") == 2;
+}
+
+static bool nothing_passes(struct pair *pair, int from, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)pair, (void)from, (void)n, (void)data, (void)len;
+	return false;
+}
+
+/* The successor of an IKE SA goes before its predecessor: that is in service again, and admission control counts it. */
+static void successor_is_lost(void **state)
+{
+	struct ike_cac_stats s;
+
+	(void)state;
+	start(tweak_short);
+	bring_up();
+	assert_true(pair_until(p, has_a_successor, 3600000));
+	ike_enter(p->h[0].ike);
+	ike_sa_destroy(TAILQ_LAST(&p->h[0].ike->sas, ike_sa_list), NULL);
+	ike_leave(p->h[0].ike);
+	p->filter = nothing_passes;
+	pair_run(p, 11000);
+	ike_cac_stats(p->h[0].ike, &s);
+	assert_string_equal(pair_show(p, 0, "phase"), "established");
+	assert_int_equal(s.active, 1);
+}
+
 /* The peer reboots and begins anew: INITIAL-CONTACT clears the old SAs (VRF-42). */
 static void initial_contact(void **state)
 {
@@ -361,6 +392,7 @@ int main(void)
 		V1_TEST(clear_child),
 		V1_TEST(clear_session),
 		V1_TEST(clear_ike_sa_alone),
+		V1_TEST(successor_is_lost),
 		V1_TEST(initial_contact),
 		V1_TEST(peer_forgot),
 		V1_TEST(control_restart),
