@@ -12,7 +12,7 @@ from lab.vpn import Vpn
 
 # What moves by itself, and says nothing about a commit.
 _MOVING = ("packet", "pkt", "byte", "octet", "age", "uptime", "remain", "rate", "last", "time", "seq", "count", "drop",
-           "error", "cycles", "poll", "idle", "expire", "life", "hold", "neigh", "established", "heard", "messages")
+           "error", "cycles", "per_second", "load", "poll", "idle", "expire", "life", "hold", "neigh", "established", "heard", "messages")
 
 
 def _stable(node):
