@@ -188,7 +188,8 @@ static json_t *class_object(const struct cfg_policy_class *k, const struct cv_qo
 		json_t *map = k->map ? class_map_object(k->map) : NULL;
 
 		set_str(o, "type", map ? json_string_value(json_object_get(map, "type")) : "match-any");
-		json_object_set(o, "match", map ? json_object_get(map, "match") : json_pack("[s]", "any"));
+		json_object_set_new(
+			o, "match", map ? json_incref(json_object_get(map, "match")) : json_pack("[s]", "any"));
 		json_decref(map);
 		set_int(o, "packets", n->packets);
 		set_int(o, "bytes", n->bytes);

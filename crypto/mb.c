@@ -443,7 +443,7 @@ static bool judge_all(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 		if (op[i].session != s) {
 			s = op[i].session;
 			judged = s->gcm && !s->encrypt;
-			mask = icv_mask(s);
+			mask = judged ? icv_mask(s) : 0;
 		}
 		if (judged && __builtin_expect(gcm_differs(&op[i], c->tag[i], mask) != 0, 0))
 			op[i].status = CRYPTO_AUTH_FAILED;
