@@ -711,6 +711,30 @@ struct dp_obj *desired_find(const struct desired *d, enum obj_kind kind, const v
 	return d && d->n_obj ? bsearch(&key, d->obj, d->n_obj, sizeof(key), dp_obj_cmp) : NULL;
 }
 
+/* How many objects are of kinds before this one. */
+static unsigned kinds_before(const struct desired *d, enum obj_kind kind)
+{
+	unsigned lo = 0, hi = d ? d->n_obj : 0;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (d->obj[mid].kind < kind)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+const struct dp_obj *desired_of_kind(const struct desired *d, enum obj_kind kind, unsigned *n)
+{
+	const unsigned first = kinds_before(d, kind);
+
+	*n = kinds_before(d, kind + 1) - first;
+	return *n ? &d->obj[first] : NULL;
+}
+
 const struct rule_ref *desired_rule(const struct desired *d, uint32_t rule_id)
 {
 	struct rule_ref key = {.rule_id = rule_id};

@@ -111,6 +111,8 @@ const void *desired_put(struct desired *d, enum obj_kind kind, const void *body,
 bool desired_take(struct desired *d, enum obj_kind kind, const void *body);
 /* The object whose key body begins with, or NULL. */
 struct dp_obj *desired_find(const struct desired *d, enum obj_kind kind, const void *body);
+/* The objects of a kind in the order of their keys, *n of them. */
+const struct dp_obj *desired_of_kind(const struct desired *d, enum obj_kind kind, unsigned *n);
 /* The commands that make an object of the kind, and that delete it, whose body is the first key bytes of the object's.
  */
 enum cv_msg_type desired_set_command(enum obj_kind kind);

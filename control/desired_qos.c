@@ -366,10 +366,13 @@ bool desired_policy(struct cv_qos_attach *m, struct ids *ids, const struct cfg_i
 
 const struct cv_qos_attach *desired_policy_on(const struct desired *d, uint32_t if_id, enum cv_qos_dir dir)
 {
-	for (unsigned i = 0; d && i < d->n_obj; i++) {
-		const struct cv_qos_attach *m = d->obj[i].body;
+	unsigned n;
+	const struct dp_obj *o = desired_of_kind(d, OBJ_QOS_ATTACH, &n);
 
-		if (d->obj[i].kind == OBJ_QOS_ATTACH && m->if_id == if_id && m->dir == dir)
+	for (unsigned i = 0; i < n; i++) {
+		const struct cv_qos_attach *m = o[i].body;
+
+		if (m->if_id == if_id && m->dir == dir)
 			return m;
 	}
 	return NULL;

@@ -38,10 +38,13 @@ static json_t *worker_object(const struct cv_stats_segment *seg, unsigned slot)
 /* The interface whose port has this number: ports belong to ethernet interfaces. */
 static const char *port_interface(const struct control *c, uint32_t port_id)
 {
-	for (unsigned i = 0; c->desired && i < c->desired->n_obj; i++) {
-		const struct cv_port *p = c->desired->obj[i].body;
+	unsigned n;
+	const struct dp_obj *o = desired_of_kind(c->desired, OBJ_PORT, &n);
 
-		if (c->desired->obj[i].kind == OBJ_PORT && p->port_id == port_id)
+	for (unsigned i = 0; i < n; i++) {
+		const struct cv_port *p = o[i].body;
+
+		if (p->port_id == port_id)
 			return p->name;
 	}
 	return NULL;

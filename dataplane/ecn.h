@@ -6,6 +6,7 @@
 #include <rte_ip.h>
 
 #include "events.h"
+#include "iphdr.h"
 #include "worker.h"
 
 #define ECN_MASK 3u
@@ -43,23 +44,14 @@ static inline bool ecn_decap(struct worker *w, uint8_t *inner, uint8_t outer_tos
 	return true;
 }
 
-/* RFC 3168 5: congestion has been met. False: the sender cannot be told so. The IPv4 checksum follows (RFC 1624). */
+/* RFC 3168 5: congestion has been met. False: the sender cannot be told so. */
 static inline bool ecn_mark(uint8_t *p)
 {
-	const bool v4 = p[0] >> 4 == 4;
-	const uint8_t tos = v4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
+	const uint8_t tos = ip_tos(p);
 
 	if ((tos & ECN_MASK) == ECN_NOT_ECT)
 		return false;
-	if (!v4) {
-		p[1] |= ECN_CE << 4;
-		return true;
-	}
-	struct rte_ipv4_hdr *ip = (void *)p;
-	const uint32_t sum = (uint32_t)rte_be_to_cpu_16(ip->hdr_checksum) + (tos & ECN_MASK) + (0xffffu - ECN_CE);
-
-	ip->type_of_service = tos | ECN_CE;
-	ip->hdr_checksum = rte_cpu_to_be_16((uint16_t)((sum & 0xffff) + (sum >> 16)));
+	ip_set_tos(p, tos | ECN_CE);
 	return true;
 }
 

@@ -192,7 +192,7 @@ static inline enum drop_reason decapsulate(
 	const uint8_t *outer = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t len;
 	peer_check(sa, outer, pkt_meta(m), seq);
-	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[0] << 4 | outer[1] >> 4);
+	uint8_t tos = ip_tos(outer);
 	int next = trailer(op, &len);
 	if (unlikely(next != IPPROTO_IPIP && next != IPPROTO_IPV6)) {
 		enum drop_reason no = not_a_packet(w, sa, m, op->data, &len, &next);
@@ -243,7 +243,7 @@ static enum drop_reason ah_in(struct worker *w, const struct sa *sa, struct rte_
 	ah_restore(m, saved);
 	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *), *ah = p + saved->len;
 	uint32_t size = (ah[1] + 2u) * 4u, len = rte_pktmbuf_data_len(m) - saved->len - size;
-	uint8_t next = ah[0], tos = p[0] >> 4 == 4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
+	uint8_t next = ah[0], tos = ip_tos(p);
 	if (sa->conf.mode == CV_SA_TRANSPORT) {
 		if (next == IPPROTO_NONE)
 			return DROP_ESP_DUMMY;

@@ -11,6 +11,32 @@
 
 #include "dp.h"
 
+/* DSCP and ECN of an IPv4 or IPv6 header: TOS, traffic class. */
+static inline uint8_t ip_tos(const uint8_t *p)
+{
+	return p[0] >> 4 == 4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
+}
+
+/* Write them. The IPv4 checksum follows (RFC 1624, equation 3). */
+static inline void ip_set_tos(uint8_t *p, uint8_t tos)
+{
+	if (p[0] >> 4 != 4) {
+		p[0] = (uint8_t)(0x60 | tos >> 4);
+		p[1] = (uint8_t)(tos << 4 | (p[1] & 15));
+		return;
+	}
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)p;
+	uint16_t old, new;
+
+	memcpy(&old, p, 2);
+	ip->type_of_service = tos;
+	memcpy(&new, p, 2);
+	uint32_t sum = (uint16_t)~ip->hdr_checksum + (uint32_t)(uint16_t)~old + new;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->hdr_checksum = (uint16_t) ~(sum + (sum >> 16));
+}
+
 /* Address classes that decide where a packet may go. */
 static inline bool ip4_is_multicast(uint32_t be)
 {

@@ -60,33 +60,14 @@ uint32_t qos_classify(const struct qos_policy *p, struct rte_mbuf *m)
 	return r ? r->rule_id : 0;
 }
 
-/* Write a DSCP (RFC 2474); ECN stays. The IPv4 checksum follows (RFC 1624). */
-static void set_dscp(uint8_t *p, uint8_t dscp)
-{
-	if (p[0] >> 4 == 4) {
-		struct rte_ipv4_hdr *ip = (void *)p;
-		uint16_t old, new;
-
-		memcpy(&old, p, 2);
-		ip->type_of_service = (uint8_t)(dscp << 2 | (ip->type_of_service & 3));
-		memcpy(&new, p, 2);
-		uint32_t sum = (uint16_t)~ip->hdr_checksum + (uint32_t)(uint16_t)~old + new;
-
-		sum = (sum & 0xffff) + (sum >> 16);
-		ip->hdr_checksum = (uint16_t) ~(sum + (sum >> 16));
-	} else {
-		p[0] = (uint8_t)(0x60 | dscp >> 2);
-		p[1] = (uint8_t)(dscp << 6 | (p[1] & 0x3f));
-	}
-}
-
+/* Write a DSCP (RFC 2474); ECN stays. */
 static void mark(struct rte_mbuf *m, uint8_t dscp, struct cv_qos_counters *c)
 {
 	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
 
 	if (flow_dscp(p) == dscp)
 		return;
-	set_dscp(p, dscp);
+	ip_set_tos(p, (uint8_t)(dscp << 2 | (ip_tos(p) & ECN_MASK)));
 	c->marked++;
 }
 

@@ -387,7 +387,7 @@ static void encapsulate(const struct way *y, struct rte_mbuf *m)
 	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *in = rte_pktmbuf_mtod(m, const uint8_t *);
 	const bool v4 = in[0] >> 4 == 4, df = v4 ? in[6] & 0x40 : true;
-	const uint8_t inner_tos = v4 ? in[1] : (uint8_t)(in[0] << 4 | in[1] >> 4);
+	const uint8_t inner_tos = ip_tos(in);
 	const uint8_t tos = t->flags & CV_TUNNEL_F_DSCP ? (uint8_t)(t->dscp << 2 | (inner_tos & ECN_MASK)) : inner_tos;
 	const uint8_t ttl = t->ttl ? t->ttl : v4 ? in[8] : in[7];
 	const uint32_t inner_len = rte_pktmbuf_data_len(m);
@@ -626,7 +626,7 @@ static bool outer_read(struct rte_mbuf *m, struct outer *o)
 	const bool v4 = p[0] >> 4 == 4;
 
 	o->af = v4 ? CV_AF_INET : CV_AF_INET6;
-	o->tos = v4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
+	o->tos = ip_tos(p);
 	o->src = p + (v4 ? 12 : 8);
 	o->dst = p + (v4 ? 16 : 24);
 	o->off = meta->l4_off;
