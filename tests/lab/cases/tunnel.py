@@ -625,3 +625,76 @@ def priority(lab):
     for line in ("interface wan, policy policy1", "Class voice (priority): offered", "priority 50 kbps",
                  "random-detect: exponential weight 4", "af11: thresholds 25 to 32, 1/10"):
         require(line in text, text)
+
+
+def _classes(t):
+    """{class: what `show policy-map interface wan` says of it}."""
+    return {k["name"]: k for k in t.culvert.show("policy-map", "interface", "wan")["interfaces"][0]["classes"]}
+
+
+def _congest(t, log):
+    """Four times as much data as the interface lets out, until it is stopped or for 30 seconds; returns once some is dropped."""
+    def dropped():
+        return sum(t.drops().get(reason, 0) for reason in ("qos-queue-full", "qos-random"))
+    before = dropped()
+    data = t.lab.spawn("host-a", ["python3", "-c", SENDER, HOST_B[4], "20001", "4000000", "30", "1228"], log)
+    wait_until(lambda: dropped() > before + 50, 20, "data to be dropped")
+    return data
+
+
+def _voice(t, rate, log):
+    """Three seconds of voice at so many bits per second beside data. Returns what of it was sent and what host-b got, in bytes."""
+    receiver = t.lab.spawn("host-b", ["python3", "-c", RECEIVER, "16384"], log)
+    wait_until(lambda: "ready" in t.lab.log_text(log), 10, "the receiver")
+    sent = int(t.lab.run("host-a", "python3", "-c", SENDER, HOST_B[4], 16384, rate, 3, 200).stdout.split()[1])
+    wait_until(lambda: receiver.poll() is not None, 30, "the receiver to end")
+    return sent, int(t.lab.log_text(log).split()[-1])
+
+
+def priority_limits(lab):
+    """LLQ-T2 to LLQ-T5, LLQ-9, LLQ-12, with priority's load. Without the priority class voice is lost like data; what cannot be (a 65th class, a
+    policy of two units, priority in per cent, fair-queue elsewhere) is refused and changes nothing; a policy that promises more than the
+    engine does is taken with a warning; and voice far above its rate gets its rate, while data gets the rest."""
+    def no_priority(config):
+        _prioritized(config)
+        config["culvert-qos:qos"]["policy-map"][0]["class"] = [{"name": "class-default", "queue-limit": 64}]
+    t = Tunnel(lab, change=no_priority).wait_line("up")
+    t.site.ping_until_works()
+    data = _congest(t, "data-fifo.log")
+    sent, got = _voice(t, 45000, "voice-fifo.log")
+    lab.stop(data)
+    rest = _classes(t)["class-default"]
+    note = f"{got} of {sent} bytes of voice arrived; {rest}"
+    require(rest["queue"]["queue_drops"] > 0.4 * rest["packets"], note)
+    require(0 < got < 0.7 * sent, note)
+
+    wanted = {}
+    _prioritized(wanted)
+    qos = wanted["culvert-qos:qos"]
+    voice, bar = {"name": "voice", "priority": 50}, {"name": "bar", "bandwidth": 20}
+    qos["class-map"].append({"name": "bar", "dscp": ["af31"]})
+    qos["engine-rate"] = 60
+    many = [{"name": f"c{n}", "dscp": ["af41"]} for n in range(65)]
+    for classes, why in (([{"name": m["name"], "queue-limit": 9} for m in many], "at most 64 beside class-default (LLQ-7)"),
+                         ([voice, bar, {"name": "class-default", "bandwidth-percent": 20}], "bandwidth in several units"),
+                         ([{"name": "voice", "priority": "10%"}], "priority"),
+                         ([voice, {**bar, "fair-queue": {}}], "only in class class-default (LLQ-6)")):
+        bad = json.loads(json.dumps(wanted))
+        bad["culvert-qos:qos"]["class-map"] += many
+        bad["culvert-qos:qos"]["policy-map"][0]["class"] = classes
+        refused = t.culvert.commit(bad, check=False)
+        require(refused.returncode and why in refused.stdout + refused.stderr, f"{why}: {refused.stdout}{refused.stderr}")
+        require(list(_classes(t)) == ["class-default"], f"{why}: {_classes(t)}")
+    qos["policy-map"][0]["class"] = [voice, bar, {"name": "class-default", "fair-queue": {}, "queue-limit": 64}]
+    taken = t.culvert.commit(wanted)
+    require("promise 70 kbit/s, encryption does 60 (LLQ-12)" in taken.stdout + taken.stderr, f"{taken.stdout}{taken.stderr}")
+
+    data = _congest(t, "data-llq.log")
+    before = _classes(t)
+    sent, got = _voice(t, 800000, "voice-llq.log")
+    after = _classes(t)
+    lab.stop(data)
+    passed, rest = (after[k]["queue"]["sent_bytes"] - before[k]["queue"]["sent_bytes"] for k in ("voice", "class-default"))
+    note = f"{sent} bytes of voice, {passed} sent, {got} arrived; {rest} of data sent; {after}"
+    require(after["voice"]["queue"]["priority_drops"] > 100 and after["voice"]["queue"]["queue_drops"] == 0, note)
+    require(0.97 * passed <= got <= passed and rest > 4 * passed, note)
