@@ -6,14 +6,12 @@
 
 #define EXPIRES_SOON_S (14 * 86400)
 
-static void check_expiry(struct config_check *k, const struct cfg_trust_point *t)
+static void check_expiry(struct config_check *k, const struct cfg_trust_point *t, const char *leaf, int64_t left)
 {
-	int64_t left = pki_tp_valid_s(t->tp);
-
 	if (left <= 0)
-		check_warn(k, PATH_TRUST_POINT "/certificate: it has expired; peers will refuse it", t->name);
+		check_warn(k, PATH_TRUST_POINT "/%s: it has expired; peers will refuse it", t->name, leaf);
 	else if (left < EXPIRES_SOON_S)
-		check_warn(k, PATH_TRUST_POINT "/certificate: it expires in %d days", t->name, (int)(left / 86400));
+		check_warn(k, PATH_TRUST_POINT "/%s: it expires in %d days", t->name, leaf, (int)(left / 86400));
 }
 
 int config_load_pki(struct config_check *k)
@@ -27,7 +25,8 @@ int config_load_pki(struct config_check *k)
 		t->tp = pki_tp_load(&t->files, why);
 		if (!t->tp)
 			return check_fail(k, PATH_TRUST_POINT ": %s", t->name, why);
-		check_expiry(k, t);
+		check_expiry(k, t, "certificate", pki_tp_valid_s(t->tp));
+		check_expiry(k, t, "encryption-certificate", pki_tp_encryption_valid_s(t->tp));
 	}
 	return 0;
 }

@@ -54,10 +54,16 @@ void show_mypubkey(struct show *s)
 		if (!p->file)
 			add_own(list, p->name, CFG_RSA_ENCRYPTION, "rsa-key-pair", p->decrypts);
 	}
-	for (unsigned i = 0; c && i < c->n_trust_point; i++)
-		if (pki_tp_rsa(c->trust_point[i].tp))
-			add_own(list, c->trust_point[i].name, CFG_RSA_GENERAL, "trust-point",
-				pki_tp_rsa(c->trust_point[i].tp));
+	for (unsigned i = 0; c && i < c->n_trust_point; i++) {
+		const struct cfg_trust_point *t = &c->trust_point[i];
+		bool special = pki_tp_encryption_cert(t->tp).len;
+
+		if (pki_tp_rsa(t->tp))
+			add_own(list, t->name, special ? CFG_RSA_SIGNATURE : CFG_RSA_GENERAL, "trust-point",
+				pki_tp_rsa(t->tp));
+		if (special)
+			add_own(list, t->name, CFG_RSA_ENCRYPTION, "trust-point", pki_tp_decrypts(t->tp));
+	}
 	show_answer(s);
 }
 
@@ -106,13 +112,15 @@ void show_pubkey_chain(struct show *s)
 
 /* ---- certificates ---- */
 
-static void add_certificate(json_t *list, const char *tp, bool ca, struct pki_fields *f)
+/* usage: what our certificate is for; NULL = a CA's. */
+static void add_certificate(json_t *list, const char *tp, const char *usage, struct pki_fields *f)
 {
 	json_t *o = json_object();
 	int64_t now = time(NULL);
 
 	if (f) {
-		set_str(o, "kind", ca ? "ca" : "own");
+		set_str(o, "kind", usage ? "own" : "ca");
+		set_str(o, "usage", usage);
 		set_str(o, "status",
 			now < f->valid_start  ? "not valid yet"
 			: now > f->expires_on ? "expired"
@@ -141,10 +149,15 @@ void show_certificates(struct show *s)
 
 		if (only && strcmp(only, t->name))
 			continue;
+		struct pki_blob encryption = pki_tp_encryption_cert(t->tp);
+
 		if (pki_tp_chain(t->tp, chain))
-			add_certificate(list, t->name, false, pki_fields_new(chain[0]));
+			add_certificate(list, t->name, usage_name(encryption.len ? CFG_RSA_SIGNATURE : CFG_RSA_GENERAL),
+				pki_fields_new(chain[0]));
+		if (encryption.len)
+			add_certificate(list, t->name, usage_name(CFG_RSA_ENCRYPTION), pki_fields_new(encryption));
 		for (unsigned k = 0; k < pki_tp_n_ca(t->tp); k++)
-			add_certificate(list, t->name, true, pki_tp_ca_fields(t->tp, k));
+			add_certificate(list, t->name, NULL, pki_tp_ca_fields(t->tp, k));
 	}
 	show_answer(s);
 }

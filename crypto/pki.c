@@ -158,6 +158,15 @@ static bool load_key(struct pki_tp *tp, const char *path, char *err)
 	return true;
 }
 
+static bool der_of(X509 *x, struct pki_blob *out)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509(x, &der);
+	if (n > 0)
+		*out = (struct pki_blob){der, (size_t)n};
+	return n > 0;
+}
+
 static bool load_own(struct pki_tp *tp, const struct pki_files *f, char *err)
 {
 	if (!f->key)
@@ -167,19 +176,37 @@ static bool load_own(struct pki_tp *tp, const struct pki_files *f, char *err)
 		return false;
 	if (X509_check_private_key(tp->chain[0], tp->key) != 1)
 		return fail(err, "%s: not the key of the first certificate in %s", f->key, f->certificate);
-	for (unsigned i = 0; i < tp->n_chain; i++) {
-		uint8_t *der = NULL;
-		int n = i2d_X509(tp->chain[i], &der);
-		if (n <= 0)
+	for (unsigned i = 0; i < tp->n_chain; i++)
+		if (!der_of(tp->chain[i], &tp->der[i]))
 			return fail(err, "%s: certificate %u cannot be used", f->certificate, i + 1);
-		tp->der[i] = (struct pki_blob){der, (size_t)n};
-	}
 	uint8_t *name = NULL;
 	int n = i2d_X509_NAME(X509_get_subject_name(tp->chain[0]), &name);
 	if (n <= 0)
 		return fail(err, "%s: no subject name", f->certificate);
 	tp->subject = (struct pki_blob){name, (size_t)n};
 	return true;
+}
+
+/* One certificate: its issuers are sent with the other. */
+static bool load_encryption(struct pki_tp *tp, const struct pki_files *f, char *err)
+{
+	X509 *x[2];
+	if (!f->encryption_key)
+		return fail(err, "%s: a certificate of our own needs its private key", f->encryption_certificate);
+	if (!read_certs(f->encryption_certificate, x, 2, err))
+		return false;
+	tp->encryption_cert = x[0];
+	EVP_PKEY *key = pki_read_key(f->encryption_key, err);
+	bool ok = key != NULL;
+	if (ok && (pki_key_of(key) != PKI_KEY_RSA || !(X509_get_key_usage(x[0]) & KU_KEY_ENCIPHERMENT)))
+		ok = fail(err, "%s: not for an RSA key that encrypts keys", f->encryption_certificate);
+	if (ok && X509_check_private_key(x[0], key) != 1)
+		ok = fail(
+			err, "%s: not the key of the certificate in %s", f->encryption_key, f->encryption_certificate);
+	if (ok && (!der_of(x[0], &tp->encryption_der) || !(tp->decrypts = pki_rsa_new(key, true))))
+		ok = fail(err, "%s: out of memory", f->encryption_key);
+	EVP_PKEY_free(key);
+	return ok;
 }
 
 /* ---- CRL files ---- */
@@ -277,6 +304,8 @@ struct pki_tp *pki_tp_load(const struct pki_files *f, char *err)
 		ok = load_ca_file(tp, f->ca[i], err);
 	if (ok && f->certificate)
 		ok = load_own(tp, f, err);
+	if (ok && f->encryption_certificate)
+		ok = load_encryption(tp, f, err);
 	if (ok)
 		ok = load_crls(tp, f, err);
 	if (ok)
@@ -304,6 +333,9 @@ void pki_tp_unref(struct pki_tp *tp)
 	OPENSSL_free((void *)(uintptr_t)tp->subject.p);
 	EVP_PKEY_free(tp->key);
 	pki_rsa_unref(tp->rsa);
+	X509_free(tp->encryption_cert);
+	OPENSSL_free((void *)(uintptr_t)tp->encryption_der.p);
+	pki_rsa_unref(tp->decrypts);
 	for (unsigned i = 0; i < tp->n_crl; i++) {
 		free(tp->crl[i].path);
 		sk_X509_CRL_pop_free(tp->crl[i].crls, X509_CRL_free);
@@ -346,6 +378,16 @@ enum pki_key pki_tp_key(const struct pki_tp *tp)
 struct pki_rsa *pki_tp_rsa(const struct pki_tp *tp)
 {
 	return tp->rsa;
+}
+
+struct pki_rsa *pki_tp_decrypts(const struct pki_tp *tp)
+{
+	return tp->decrypts ? tp->decrypts : tp->rsa;
+}
+
+struct pki_blob pki_tp_encryption_cert(const struct pki_tp *tp)
+{
+	return tp->encryption_der;
 }
 
 static bool self_issued(X509 *x)
@@ -414,6 +456,11 @@ static int64_t valid_s(X509 *x)
 int64_t pki_tp_valid_s(const struct pki_tp *tp)
 {
 	return tp->n_chain ? valid_s(tp->chain[0]) : INT64_MAX;
+}
+
+int64_t pki_tp_encryption_valid_s(const struct pki_tp *tp)
+{
+	return tp->encryption_cert ? valid_s(tp->encryption_cert) : INT64_MAX;
 }
 
 int64_t pki_peer_valid_s(const struct pki_peer *peer)

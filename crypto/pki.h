@@ -40,7 +40,10 @@ struct pki_files {
 	unsigned n_ca;
 	const char *certificate; /* PEM: ours first, then its chain; NULL = this end only verifies */
 	const char *key;	 /* PEM, not encrypted; nobody but root and this process may read it */
-	const char **crl;	 /* PEM files with one or more CRLs */
+	/* PEM: one certificate of the same PKI whose RSA key decrypts instead of the one above, with its key; or NULL
+	 */
+	const char *encryption_certificate, *encryption_key;
+	const char **crl; /* PEM files with one or more CRLs */
 	unsigned n_crl;
 	enum pki_revocation revocation;
 	bool legacy; /* RSA below 2048 bits and SHA-1 in certificates are taken */
@@ -74,6 +77,9 @@ bool pki_tp_issued_by(const struct pki_tp *tp, const uint8_t keyid[PKI_KEYID_LEN
 bool pki_tp_issued_by_name(const struct pki_tp *tp, struct pki_blob name);
 /* Seconds until our certificate expires, negative = since; INT64_MAX when there is none. */
 int64_t pki_tp_valid_s(const struct pki_tp *tp);
+/* The DER of our certificate for encryption, and the same of it; len 0 and INT64_MAX when there is none of its own. */
+struct pki_blob pki_tp_encryption_cert(const struct pki_tp *tp);
+int64_t pki_tp_encryption_valid_s(const struct pki_tp *tp);
 
 /* The CAs that we believe. */
 unsigned pki_tp_n_ca(const struct pki_tp *tp);
@@ -108,6 +114,9 @@ struct pki_peer;
  * and key usage, revocation. 0 with *out to be freed, or -EBADMSG with *why = static text.
  */
 int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n,
+	struct pki_peer **out, const char **why);
+/* pool. The same for a certificate that is for encrypting keys to the peer, and need not be for signatures. */
+int pki_peer_check_encryption(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n,
 	struct pki_peer **out, const char **why);
 struct pki_peer *pki_peer_ref(struct pki_peer *peer);
 void pki_peer_free(struct pki_peer *peer); /* gives up one reference; NULL is fine */
@@ -177,8 +186,10 @@ int pki_rsa_generate(const char *path, unsigned bits, char *err);
 struct pki_rsa *pki_rsa_public(const void *der, size_t len, bool legacy, const char **why);
 /* The public key of a certificate that may be used to encrypt keys (RFC 5280 4.2.1.3); NULL = it may not. */
 struct pki_rsa *pki_rsa_of_peer(const struct pki_peer *peer);
-/* The trust point's own key, NULL when it has none or another kind; not a reference of the caller's. */
+/* The key of our certificate, NULL when there is none or of another kind; not a reference of the caller's. */
 struct pki_rsa *pki_tp_rsa(const struct pki_tp *tp);
+/* The same of the key that decrypts: that of the certificate for encryption, where there is one. */
+struct pki_rsa *pki_tp_decrypts(const struct pki_tp *tp);
 struct pki_rsa *pki_rsa_ref(struct pki_rsa *r);
 void pki_rsa_unref(struct pki_rsa *r); /* NULL is fine */
 

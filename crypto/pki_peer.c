@@ -116,11 +116,14 @@ static bool eku_fits(X509 *x)
 	return ok;
 }
 
-static const char *usage_fault(X509 *x)
+#define KU_SIGNS (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION) /* RFC 4945 5.1.3.2: either bit will do */
+
+/* use: key usage bits of which one is needed; without the extension all are set. */
+static const char *usage_fault(X509 *x, uint32_t use)
 {
-	/* RFC 4945 5.1.3.2: either bit will do; without the extension all are set */
-	if (!(X509_get_key_usage(x) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)))
-		return "the peer's certificate is not for signatures";
+	if (!(X509_get_key_usage(x) & use))
+		return use == KU_SIGNS ? "the peer's certificate is not for signatures"
+				       : "the peer's certificate is not for encrypting keys";
 	return eku_fits(x) ? NULL : "the peer's certificate is not for IKE";
 }
 
@@ -140,7 +143,7 @@ static struct pki_peer *peer_new(X509 *leaf)
 	return NULL;
 }
 
-int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n,
+static int check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n, uint32_t use,
 	struct pki_peer **out, const char **why)
 {
 	STACK_OF(X509) *others = sk_X509_new_null();
@@ -158,7 +161,7 @@ int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blo
 	}
 	if (leaf && !n_tp)
 		*why = "no trust point";
-	const char *fault = leaf ? usage_fault(leaf) : NULL;
+	const char *fault = leaf ? usage_fault(leaf, use) : NULL;
 	for (unsigned i = 0; leaf && !ok && i < n_tp; i++)
 		ok = chain_valid(tp[i], leaf, others, why);
 	if (ok && fault) {
@@ -176,6 +179,18 @@ int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blo
 		*out = NULL;
 	}
 	return *out ? 0 : -EBADMSG;
+}
+
+int pki_peer_check(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n,
+	struct pki_peer **out, const char **why)
+{
+	return check(tp, n_tp, cert, n, KU_SIGNS, out, why);
+}
+
+int pki_peer_check_encryption(struct pki_tp *const *tp, unsigned n_tp, const struct pki_blob *cert, unsigned n,
+	struct pki_peer **out, const char **why)
+{
+	return check(tp, n_tp, cert, n, KU_KEY_ENCIPHERMENT, out, why);
 }
 
 struct pki_peer *pki_peer_ref(struct pki_peer *peer)

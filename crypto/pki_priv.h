@@ -31,6 +31,9 @@ struct pki_tp {
 	struct pki_blob der[PKI_CHAIN_MAX];
 	unsigned n_chain;
 	struct pki_blob subject;
+	X509 *encryption_cert; /* with its key; NULL = the key above is for everything */
+	struct pki_blob encryption_der;
+	struct pki_rsa *decrypts;
 	pthread_mutex_t crl_lock; /* the CRL files below */
 	struct pki_crl_file *crl;
 	unsigned n_crl;

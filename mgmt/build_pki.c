@@ -103,6 +103,8 @@ bool build_pki(struct build *b, const struct lyd_node *tree)
 		t->files.ca = build_names(b, n, "ca-certificate", &t->files.n_ca);
 		t->files.certificate = build_text(b, n, "certificate");
 		t->files.key = build_text(b, n, "private-key");
+		t->files.encryption_certificate = build_text(b, n, "encryption-certificate");
+		t->files.encryption_key = build_text(b, n, "encryption-private-key");
 		t->files.crl = build_names(b, n, "crl", &t->files.n_crl);
 		t->files.revocation = revocation(tree_text(n, "revocation-check"));
 	}

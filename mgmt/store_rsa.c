@@ -205,7 +205,8 @@ static bool in_use(const struct store *s, const char *name)
 			is_of(s, name, c->rsa_pair[i].encryption_file))
 			return true;
 	for (unsigned i = 0; c && i < c->n_trust_point; i++)
-		if (is_of(s, name, c->trust_point[i].files.key))
+		if (is_of(s, name, c->trust_point[i].files.key) ||
+			is_of(s, name, c->trust_point[i].files.encryption_key))
 			return true;
 	return false;
 }

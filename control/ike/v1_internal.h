@@ -79,10 +79,11 @@ struct v1_mm {
 	struct v1_trans chosen;
 	struct cfg_psk aaa_psk; /* key: aaa_key, or NULL */
 	uint8_t aaa_key[RADIUS_KEY_MAX];
-	bool busy;	  /* a job is on the pool: messages wait for their repeat */
-	bool longer;	  /* the peer proposed a longer lifetime than ours */
-	bool by_map;	  /* the peer's certificate fits a map of the profile */
-	unsigned methods; /* V1_CAN_*: what was offered, or would have been taken */
+	bool busy;		    /* a job is on the pool: messages wait for their repeat */
+	bool longer;		    /* the peer proposed a longer lifetime than ours */
+	bool by_map;		    /* the peer's certificate fits a map of the profile */
+	bool encryption_cert_asked; /* the peer wants our certificate for encryption (IKE-42) */
+	unsigned methods;	    /* V1_CAN_*: what was offered, or would have been taken */
 	/* encrypted nonces (and peer_rsa: signatures): our pair, the peer's key, the certificate it was learned from or
 	 * NULL; to be decrypted */
 	struct pki_rsa *own_rsa, *peer_rsa;
@@ -497,8 +498,12 @@ bool v1_nonce_proven(struct v1_sa *v);
 
 /* ---- v1_learn.c: public keys from certificates, for encrypted nonces (IKE-41) ---- */
 struct v1_learned;
-/* The peer of v has proved itself by this certificate. */
-void v1_learn(struct v1_sa *v, struct pki_peer *peer);
+bool v1_learns(const struct v1_sa *v); /* is there any use for what the peer's certificates teach? */
+/*
+ * The peer of v has proved itself; peer is the certificate that its nonces are to be encrypted with, special if that is
+ * not the one it has signed with.
+ */
+void v1_learn(struct v1_sa *v, struct pki_peer *peer, bool special);
 /* The latest that this profile may use with the peer at an address, of this identity unless NULL; NULL = none. */
 const struct v1_learned *v1_learned(const struct ike *ike, const struct cfg_ike_profile *p, const struct ike_path *path,
 	const struct cv_addr *addr, const struct ike_id *id);

@@ -22,6 +22,7 @@ struct v1_learned {
 	const struct cfg_ike_profile *profile;
 	struct pki_peer *peer;
 	struct pki_rsa *key;
+	bool special; /* the key only encrypts (IKE-42) */
 	uint64_t until_ms;
 };
 struct v1_lore {
@@ -56,12 +57,17 @@ static struct v1_lore *lore_of(struct ike *ike)
 	return ike->lore;
 }
 
-void v1_learn(struct v1_sa *v, struct pki_peer *peer)
+bool v1_learns(const struct v1_sa *v)
+{
+	return v->sa.profile && !v->sa.profile->n_match_cert && v1_nonce_wanted(v->sa.ike);
+}
+
+void v1_learn(struct v1_sa *v, struct pki_peer *peer, bool special)
 {
 	struct ike *ike = v->sa.ike;
 	int64_t valid_s = pki_peer_valid_s(peer);
 	struct pki_rsa *key = NULL;
-	if (!v1_nonce_wanted(ike) || v->sa.profile->n_match_cert || valid_s <= 0 || !(key = pki_rsa_of_peer(peer)))
+	if (!v1_learns(v) || valid_s <= 0 || !(key = pki_rsa_of_peer(peer)))
 		return;
 	struct v1_lore *all = lore_of(ike);
 	struct v1_learned *l = all ? calloc(1, sizeof(*l)) : NULL, *old, *next;
@@ -75,6 +81,7 @@ void v1_learn(struct v1_sa *v, struct pki_peer *peer)
 		.profile = v->sa.profile,
 		.peer = pki_peer_ref(peer),
 		.key = key,
+		.special = special,
 		.until_ms = ike_now(ike) + (valid_s < LEARNED_MS / 1000 ? (uint64_t)valid_s * 1000 : LEARNED_MS)};
 	TAILQ_FOREACH_SAFE(old, &all->list, link, next)
 	if (old->vrf == l->vrf && cv_addr_eq(&old->addr, &l->addr) && ike_id_eq(&old->id, &l->id))
@@ -119,11 +126,12 @@ json_t *ike_show_learned(const struct ike *ike)
 		char addr[CV_ADDR_STR];
 		if (l->until_ms <= ike_now(ike))
 			continue;
-		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "code", "C", "usage", "general", "address",
-				cv_addr_str(&l->addr, addr), "name", ike_id_str(&l->id, text, sizeof(text)), "profile",
-				l->profile->name, "bits", (json_int_t)pki_rsa_len(l->key) * 8, "seconds_left",
-				(json_int_t)((l->until_ms - ike_now(ike)) / 1000)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "code", "C", "usage",
+				      l->special ? "encryption" : "general", "address", cv_addr_str(&l->addr, addr),
+				      "name", ike_id_str(&l->id, text, sizeof(text)), "profile", l->profile->name,
+				      "bits", (json_int_t)pki_rsa_len(l->key) * 8, "seconds_left",
+				      (json_int_t)((l->until_ms - ike_now(ike)) / 1000)));
 	}
 	return list;
 }

@@ -38,9 +38,9 @@ static struct pki_rsa *own_pair(const struct cfg_ike_profile *p, struct pki_tp *
 	if (p->rsa_pair_ref)
 		return p->rsa_pair_ref->decrypts;
 	for (unsigned i = 0; i < p->n_trust_point; i++)
-		if (pki_tp_rsa(p->trust[i])) {
+		if (pki_tp_decrypts(p->trust[i])) {
 			*tp = p->trust[i];
-			return pki_tp_rsa(*tp);
+			return pki_tp_decrypts(*tp);
 		}
 	return NULL;
 }
@@ -136,17 +136,25 @@ bool v1_nonce_apply(struct v1_sa *v)
 	return !v->sa.initiator || find_peer(v, NULL);
 }
 
+/* That of the key that decrypts. */
+static struct pki_blob certificate_of(const struct pki_tp *tp)
+{
+	struct pki_blob chain[PKI_CHAIN_MAX] = {{NULL, 0}}, special = pki_tp_encryption_cert(tp);
+	if (!special.len)
+		pki_tp_chain(tp, chain);
+	return special.len ? special : chain[0];
+}
+
 /* HASH(1): which of our certificates has the peer used? Without it, or with another, the first (RFC 2409 5.2). */
 static void heed_hash_1(struct v1_sa *v, const struct v1_msg *m)
 {
 	const struct v1_payload *h = v1_find(m, V1_PL_HASH, 0);
 	const struct cfg_ike_profile *p = v->sa.profile;
-	struct pki_blob cert[PKI_CHAIN_MAX];
 	uint8_t digest[IKEC_PRF_MAX];
 	for (unsigned i = 0; p && h && h->body.len == v->k.hash_len && i < p->n_trust_point; i++) {
-		struct pki_rsa *r = pki_tp_rsa(p->trust[i]);
-		if (!r || !pki_tp_chain(p->trust[i], cert) ||
-			ikec_hash(v->k.prf, &(struct ikec_iov){cert[0].p, cert[0].len}, 1, digest) ||
+		struct pki_rsa *r = pki_tp_decrypts(p->trust[i]);
+		struct pki_blob cert = r ? certificate_of(p->trust[i]) : (struct pki_blob){NULL, 0};
+		if (!cert.len || ikec_hash(v->k.prf, &(struct ikec_iov){cert.p, cert.len}, 1, digest) ||
 			memcmp(digest, h->body.p, h->body.len) != 0)
 			continue;
 		pki_rsa_unref(v->mm->own_rsa);

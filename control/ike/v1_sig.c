@@ -12,8 +12,9 @@
 
 #include "v1_internal.h"
 
-#define CERT_X509 4u	/* X.509 Certificate - Signature (RFC 2408 3.9) */
-#define CERTREQ_MAX 16u /* CAs named to the peer */
+#define CERT_X509 4u		/* X.509 Certificate - Signature (RFC 2408 3.9) */
+#define CERT_X509_ENCRYPTION 5u /* X.509 Certificate - Key Exchange */
+#define CERTREQ_MAX 16u		/* CAs named to the peer */
 
 static enum pki_key cert_key(const struct cfg_ike_profile *p, enum cfg_ike_auth auth)
 {
@@ -92,37 +93,55 @@ bool v1_sig_same_trust(const struct cfg_ike_profile *a, const struct cfg_ike_pro
 
 /* ---- certificate requests ---- */
 
-void v1_put_certreq(const struct v1_sa *v, struct v1_out *o)
+static void put_requests(const struct cfg_ike_profile *p, uint8_t kind, struct v1_out *o)
 {
-	const struct cfg_ike_profile *p = v->sa.profile;
 	unsigned n = 0;
-	if (!v->sig_key || !p)
-		return;
 	for (unsigned i = 0; i < p->n_trust_point; i++)
 		for (unsigned k = 0; k < pki_tp_n_ca(p->trust[i]) && n < CERTREQ_MAX; k++, n++) {
 			struct pki_blob name = pki_tp_ca_name(p->trust[i], k);
 			v1_out_begin(o, V1_PL_CERT_REQ);
-			v1_out_u8(o, CERT_X509);
+			v1_out_u8(o, kind);
 			v1_out_put(o, name.p, name.len);
 			v1_out_end(o);
 		}
 }
 
+void v1_put_certreq(const struct v1_sa *v, struct v1_out *o)
+{
+	if (!v->sig_key || !v->sa.profile)
+		return;
+	put_requests(v->sa.profile, CERT_X509, o);
+	if (v1_learns(v)) /* IKE-42 */
+		put_requests(v->sa.profile, CERT_X509_ENCRYPTION, o);
+}
+
+/* Does the message ask for a certificate of this kind that one of our trust point's CAs has issued? */
+static bool asks_for(const struct v1_msg *m, uint8_t kind, const struct pki_tp *tp)
+{
+	const struct v1_payload *r;
+	for (unsigned i = 0; (r = v1_find(m, V1_PL_CERT_REQ, i)); i++)
+		if (r->body.p[0] == kind &&
+			pki_tp_issued_by_name(tp, (struct pki_blob){r->body.p + 1, r->body.len - 1}))
+			return true;
+	return false;
+}
+
 static unsigned asked_for(const void *msg, const struct pki_tp *tp)
 {
-	const struct v1_msg *m = msg;
-	const struct v1_payload *r;
-	for (unsigned i = 0; m && (r = v1_find(m, V1_PL_CERT_REQ, i)); i++)
-		if (r->body.p[0] == CERT_X509 &&
-			pki_tp_issued_by_name(tp, (struct pki_blob){r->body.p + 1, r->body.len - 1}))
-			return 1;
-	return 0;
+	return msg && asks_for(msg, CERT_X509, tp);
+}
+
+static void heed_encryption_request(struct v1_sa *v, const struct v1_msg *m)
+{
+	v->mm->encryption_cert_asked = v->own_tp && asks_for(m, CERT_X509_ENCRYPTION, v->own_tp);
 }
 
 void v1_choose_cert(struct v1_sa *v, const struct v1_msg *m)
 {
 	if (v->sig_key && v->sa.profile)
 		ike_tp_choose(&v->own_tp, v->sa.profile, 1u << v->sig_key, asked_for, m);
+	if (m)
+		heed_encryption_request(v, m);
 }
 
 /* ---- the work on the pool ---- */
@@ -147,8 +166,11 @@ struct v1_sig_job {
 	uint8_t hash[IKEC_PRF_MAX]; /* what the peer has signed */
 	size_t hash_len;
 	struct pki_peer *peer;
-	struct pki_rsa *peer_rsa; /* the peer's key entered by hand; NULL = its certificate has it */
+	bool learns;		     /* a certificate for encryption is of use, too */
+	struct pki_peer *encryption; /* it; NULL = none that is good */
+	struct pki_rsa *peer_rsa;    /* the peer's key entered by hand; NULL = its certificate has it */
 	struct pki_tp *own;
+	bool show_encryption;	 /* its certificate for encryption, too */
 	struct pki_rsa *own_rsa; /* own NULL: without a certificate */
 	uint8_t own_hash[IKEC_PRF_MAX];
 	uint8_t own_sig[PKI_SIG_MAX];
@@ -161,20 +183,45 @@ static enum pki_scheme scheme_of(enum pki_key key)
 	return key == PKI_KEY_RSA ? PKI_RSA_RAW : PKI_ECDSA_RAW;
 }
 
+/* The certificates of a kind in the peer's message, behind those of before. Returns how many there are now. */
+static unsigned certificates(const struct v1_msg *m, uint8_t kind, struct pki_blob cert[PKI_CHAIN_MAX], unsigned n)
+{
+	const struct v1_payload *c;
+	for (unsigned i = 0; n < PKI_CHAIN_MAX && (c = v1_find(m, V1_PL_CERT, i)); i++)
+		if (c->body.p[0] == kind)
+			cert[n++] = (struct pki_blob){c->body.p + 1, c->body.len - 1};
+	return n;
+}
+
+/* IKE-42: the peer's certificate for encryption, which may have the same issuers as the other. A bad one is none. */
+static void judge_encryption(struct v1_sig_job *job, const struct v1_id *id)
+{
+	struct pki_blob cert[PKI_CHAIN_MAX];
+	unsigned n = certificates(&job->m, CERT_X509_ENCRYPTION, cert, 0);
+	const char *why = NULL;
+	if (!job->learns || !n)
+		return;
+	n = certificates(&job->m, CERT_X509, cert, n);
+	if (pki_peer_check_encryption(job->trust, job->n_trust, cert, n, &job->encryption, &why) != 0)
+		cv_debug("ike", "IKEv1: certificate for encryption: %s", why);
+	else if (!pki_peer_has_id(job->encryption, id->type, id->data.p, id->data.len)) {
+		cv_debug("ike", "IKEv1: certificate for encryption: the peer's identity is not in it");
+		pki_peer_free(job->encryption);
+		job->encryption = NULL;
+	}
+}
+
 static void verify(struct v1_sig_job *job)
 {
 	struct pki_blob cert[PKI_CHAIN_MAX];
-	const struct v1_payload *c;
 	struct v1_id id = v1_id_read(v1_span_of(job->id, job->id_len));
-	unsigned n = 0;
+	unsigned n;
 	if (job->peer_rsa) {
 		if (pki_rsa_verify(job->peer_rsa, job->hash, job->hash_len, job->sig.p, job->sig.len) != 0)
 			job->why = "the peer's signature is wrong";
 		return;
 	}
-	for (unsigned i = 0; n < PKI_CHAIN_MAX && (c = v1_find(&job->m, V1_PL_CERT, i)); i++)
-		if (c->body.p[0] == CERT_X509)
-			cert[n++] = (struct pki_blob){c->body.p + 1, c->body.len - 1};
+	n = certificates(&job->m, CERT_X509, cert, 0);
 	if (!n)
 		job->why = "the peer has sent no certificate, and no key of its was entered";
 	else if (pki_peer_check(job->trust, job->n_trust, cert, n, &job->peer, &job->why) != 0)
@@ -184,6 +231,8 @@ static void verify(struct v1_sig_job *job)
 	else if (pki_peer_key(job->peer) != job->key ||
 		 pki_verify(job->peer, scheme_of(job->key), 0, job->hash, job->hash_len, job->sig.p, job->sig.len) != 0)
 		job->why = "the peer's signature is wrong";
+	else
+		judge_encryption(job, &id);
 }
 
 static int sign(struct v1_sig_job *job)
@@ -211,19 +260,26 @@ static void release(struct v1_sig_job *job)
 	pki_rsa_unref(job->own_rsa);
 	pki_rsa_unref(job->peer_rsa);
 	pki_peer_free(job->peer);
+	pki_peer_free(job->encryption);
 	cv_secret_zero(job->buf, sizeof(job->buf));
+}
+
+static void put_certificate(struct v1_out *o, uint8_t kind, struct pki_blob cert)
+{
+	v1_out_begin(o, V1_PL_CERT);
+	v1_out_u8(o, kind);
+	v1_out_put(o, cert.p, cert.len);
+	v1_out_end(o);
 }
 
 void v1_sig_put(const struct v1_sig_job *job, struct v1_out *o)
 {
 	struct pki_blob cert[PKI_CHAIN_MAX];
 	unsigned n = job->own ? pki_tp_chain(job->own, cert) : 0;
-	for (unsigned i = 0; i < n; i++) {
-		v1_out_begin(o, V1_PL_CERT);
-		v1_out_u8(o, CERT_X509);
-		v1_out_put(o, cert[i].p, cert[i].len);
-		v1_out_end(o);
-	}
+	for (unsigned i = 0; i < n; i++)
+		put_certificate(o, CERT_X509, cert[i]);
+	if (job->show_encryption)
+		put_certificate(o, CERT_X509_ENCRYPTION, pki_tp_encryption_cert(job->own));
 	v1_out_payload(o, V1_PL_SIG, job->own_sig, job->own_sig_len);
 }
 
@@ -248,7 +304,7 @@ static void accept_peer(struct v1_sa *v, struct v1_sig_job *job)
 {
 	if (job->peer) {
 		v1_limit_lifetime(v, job->peer);
-		v1_learn(v, job->peer);
+		v1_learn(v, job->encryption ? job->encryption : job->peer, job->encryption != NULL);
 	}
 	v->sa.name_proven |= job->peer_rsa != NULL; /* it was chosen by the identity */
 	ike_proof_take(&v->sa, job->peer, &v->id_peer);
@@ -335,6 +391,7 @@ static bool prepare_sign(struct v1_sa *v, struct v1_sig_job *job)
 	if ((!v->own_tp && !bare) || v1_auth_hash(v, v->sa.initiator, v1_span_of(id, v1_own_id(v, id)), job->own_hash))
 		return false;
 	job->own = v->own_tp ? pki_tp_ref(v->own_tp) : NULL;
+	job->show_encryption = job->own && v->mm->encryption_cert_asked && pki_tp_encryption_cert(job->own).len;
 	job->own_rsa = bare ? pki_rsa_ref(bare) : NULL;
 	return true;
 }
@@ -438,10 +495,13 @@ void v1_sig_input(struct v1_sa *v, const struct ike_path *path, bool natt, const
 			v1_fail(v, V1_WRONG_CERT);
 		return;
 	}
+	if (v->aggressive && v->sa.initiator)
+		heed_encryption_request(v, &job->m);
 	meet_certificate(v, &job->m);
 	meet_bare_key(v, job);
 	const struct cfg_ike_profile *p = v->sa.profile;
 	job->verify = true;
+	job->learns = v1_learns(v);
 	job->path = *path;
 	job->natt = natt;
 	for (; job->n_trust < p->n_trust_point && job->n_trust < TRUST_MAX; job->n_trust++)

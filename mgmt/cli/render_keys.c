@@ -107,6 +107,8 @@ RENDERER(render_certificates)
 			: !strcmp(status, "expired") ? "Expired"
 						     : "Not valid yet");
 		fprintf(out, "  Certificate Serial Number: %s\n", jtext(c, "serial", "?"));
+		if (json_object_get(c, "usage"))
+			fprintf(out, "  Key Usage: %s\n", jtext(c, "usage", "?"));
 		fprintf(out, "  Issuer: %s\n", jtext(c, "issuer", ""));
 		fprintf(out, "  Subject: %s\n", jtext(c, "subject", ""));
 		fprintf(out, "  Validity Date:\n");

@@ -73,6 +73,20 @@ void cert_env_point(struct cv_config *c, const char *name, int i, EVP_PKEY *key,
 	X509_free(x);
 }
 
+void cert_env_encryption(struct cv_config *c, struct cfg_trust_point *t, int i, EVP_PKEY *key, bool strange)
+{
+	const struct cert_env *e = &cert_env;
+	char file[48];
+	const struct pkim_cert w = {
+		.subject = i ? "/O=Lab/CN=gw1" : e->subject, .san = e->san[i], .ku = "keyEncipherment"};
+	X509 *x = pkim_cert(&w, key, strange ? e->rogue : e->ca, strange ? e->rogue_key : e->ca_key);
+	snprintf(file, sizeof(file), "%s%d-encryption.pem", t->name, i);
+	t->files.encryption_certificate = config_strdup(c, pkim_write_certs(file, &x, 1));
+	snprintf(file, sizeof(file), "%s%d-encryption.key", t->name, i);
+	t->files.encryption_key = config_strdup(c, pkim_write_key(file, key, 0600));
+	X509_free(x);
+}
+
 void cert_env_fqdn(struct cv_config *c, int i)
 {
 	c->ike_profile->local_id.type = CFG_ID_FQDN;

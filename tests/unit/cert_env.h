@@ -29,6 +29,8 @@ void cert_env_reset(void);
  * certificate of key, issued by the rogue CA if strange.
  */
 void cert_env_point(struct cv_config *c, const char *name, int i, EVP_PKEY *key, bool strange, const char *trusted);
+/* One more certificate for the trust point, for encryption only: of key, issued by the rogue CA if strange (IKE-42). */
+void cert_env_encryption(struct cv_config *c, struct cfg_trust_point *t, int i, EVP_PKEY *key, bool strange);
 /* Host i calls itself gw0.example.org or gw1.example.org. */
 void cert_env_fqdn(struct cv_config *c, int i);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* RSA keys typed by hand, from the configuration file to the look-up (IKE-T4, IKE-38, IKE-43..47, VRF-17, VRF-21). */
+/* RSA keys typed by hand, from the configuration file to the look-up (IKE-T4, IKE-38, IKE-42..47, VRF-17, VRF-21). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -218,6 +218,48 @@ static void mistakes(void **state)
 	free(entries);
 }
 
+/* IKE-42: a trust point with a certificate for each use. */
+static void trust_point_with_two(void **state)
+{
+	struct model_err err;
+	EVP_PKEY *key = pkim_key("EC256"), *rsa = pkim_key("RSA");
+	X509 *ca = pkim_cert(&(struct pkim_cert){.subject = "/CN=CA", .ca = true}, key, NULL, NULL);
+	X509 *x = pkim_cert(&(struct pkim_cert){.subject = "/CN=me", .to_s = 86400}, rsa, ca, key);
+	char both[1024], point[1536], *text;
+	const char *ca_file = pkim_write_certs("ca.pem", &ca, 1), *cert = pkim_write_certs("own.pem", &x, 1),
+		   *key_file = pkim_write_key("own.key", rsa, 0600);
+
+	(void)state;
+	snprintf(both, sizeof(both), "\"encryption-certificate\": \"%s\", \"encryption-private-key\": \"%s\"", cert,
+		key_file);
+	snprintf(point, sizeof(point),
+		"\"trust-point\": [{\"name\": \"lab\", \"ca-certificate\": [\"%s\"], \"certificate\": \"%s\","
+		" \"private-key\": \"%s\", %s}]",
+		ca_file, cert, key_file, both);
+	text = text_of("", point, true);
+	struct cv_config *c = build(text, &err);
+	if (!c)
+		fail_msg("%s: %s", err.path, err.text);
+	assert_int_equal(c->n_trust_point, 1);
+	assert_true(pki_tp_encryption_cert(c->trust_point->tp).len > 0);
+	assert_non_null(strstr(warned, "/certificate: it expires in"));
+	assert_non_null(strstr(warned, "/encryption-certificate: it expires in"));
+	config_unref(c);
+	free(text);
+	snprintf(point, sizeof(point), "\"trust-point\": [{\"name\": \"lab\", \"ca-certificate\": [\"%s\"], %s}]",
+		ca_file, both);
+	refused("", point, true, "encryption-certificate", "a certificate that signs");
+	snprintf(point, sizeof(point),
+		"\"trust-point\": [{\"name\": \"lab\", \"ca-certificate\": [\"%s\"], \"certificate\": \"%s\","
+		" \"private-key\": \"%s\", \"encryption-private-key\": \"%s\"}]",
+		ca_file, cert, key_file, key_file);
+	refused("", point, true, "encryption-private-key", "needs its encryption-certificate");
+	X509_free(x);
+	X509_free(ca);
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(key);
+}
+
 /* IKE-43, IKE-Q6: beside a CA they are warned of. */
 static void beside_a_ca(void **state)
 {
@@ -249,6 +291,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(three),
 		cmocka_unit_test(two_policies),
 		cmocka_unit_test(mistakes),
+		cmocka_unit_test(trust_point_with_two),
 		cmocka_unit_test(beside_a_ca),
 	};
 	struct model_err err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * IKEv1 with RSA encrypted nonces, two engines against each other (RFC 2409 5.2; IKE-20, IKE-40, IKE-41, IKE-45,
- * IKE-46, IKE-T4, IKE-T8, VRF-17, VRF-21, VRF-T2), and what somebody without a key can find out by asking.
+ * IKEv1 with RSA encrypted nonces, two engines against each other (RFC 2409 5.2; IKE-20, IKE-40, IKE-41, IKE-42,
+ * IKE-45, IKE-46, IKE-T4, IKE-T8, VRF-17, VRF-21, VRF-T2), and what somebody without a key can find out by asking.
  */
 #include "ike_v1_env.h"
 
@@ -428,16 +428,21 @@ static void damaged(void **state)
 
 /* ---- learned keys ---- */
 
-static void with_both(struct cv_config *c, int i)
+static void both_methods(struct cv_config *c, int i, EVP_PKEY *key)
 {
 	c->allow_legacy = true;
 	c->trust_point = config_alloc(c, 1, sizeof(*c->trust_point));
-	cert_env_point(c, "lab", i, host_key[i], false, cert_env.ca_path);
+	cert_env_point(c, "lab", i, key, false, cert_env.ca_path);
 	c->keyring[0].n_psk = 0;
 	policies(c, 2);
 	c->ike_policy[0].auth = CFG_AUTH_RSA_ENCR;
 	c->ike_policy[1].auth = CFG_AUTH_RSA_SIG;
 	c->ike_profile->n_match = 0;
+}
+
+static void with_both(struct cv_config *c, int i)
+{
+	both_methods(c, i, host_key[i]);
 }
 
 static void drop_builtins_but_two(struct pair *q)
@@ -509,6 +514,156 @@ static void not_for_encryption(void **state)
 	}
 }
 
+/* ---- a certificate for each use ---- */
+
+static struct {
+	bool special[2], strange; /* hosts with a certificate for encryption; host 1's is from another CA */
+	bool signatures_only;	  /* no policy for encrypted nonces */
+	bool aggressive;
+} two;
+
+static void with_two(struct cv_config *c, int i)
+{
+	cert_env.ku = two.special[i] ? "digitalSignature" : "digitalSignature,keyEncipherment";
+	both_methods(c, i, two.special[i] ? other_key : host_key[i]);
+	if (two.special[i])
+		cert_env_encryption(c, c->trust_point, i, host_key[i], two.strange && i);
+	if (two.signatures_only)
+		c->ike_policy[0].auth = CFG_AUTH_RSA_SIG;
+	c->ike_profile->aggressive = c->ike_profile->aggressive_sig = two.aggressive;
+}
+
+static int reset_two(void **state)
+{
+	memset(&two, 0, sizeof(two));
+	two.special[0] = two.special[1] = true;
+	return reset(state);
+}
+
+#define PL_CERT_REQ 7
+static unsigned requests[2][6]; /* by host and kind, in messages in clear */
+static bool count_requests(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)n;
+	if (data[19] & 1)
+		return true;
+	uint8_t type = data[16];
+	for (size_t at = 28; type && at + 4 < len; at += (size_t)(data[at + 2] << 8 | data[at + 3])) {
+		if (type == PL_CERT_REQ && data[at + 4] < 6)
+			requests[who][data[at + 4]]++;
+		type = data[at];
+	}
+	return true;
+}
+
+static void first_by_signatures(void)
+{
+	memset(requests, 0, sizeof(requests));
+	start(with_two);
+	drop_builtins_but_two(p);
+	p->filter = count_requests;
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+	for (int h = 0; h < 2; h++) {
+		assert_string_equal(pair_show(p, h, "auth"), "rsa-sig");
+		if (h && two.aggressive)
+			continue; /* message 2 is in fragments */
+		assert_int_equal(requests[h][4], 1);
+		assert_int_equal(requests[h][5], !two.signatures_only);
+	}
+}
+
+static void has_learned(int host, const char *usage)
+{
+	json_t *all = ike_show_learned(p->h[host].ike), *l = json_array_get(all, 0);
+	assert_int_equal(json_array_size(all), usage ? 1 : 0);
+	if (usage)
+		assert_string_equal(json_string_value(json_object_get(l, "usage")), usage);
+	json_decref(all);
+}
+
+/* Both ends hold the other's key: the next negotiations do without signatures, whoever begins. */
+static void then_by_nonces(void)
+{
+	for (int who = 1; who >= 0; who--) {
+		clear_all(0);
+		pair_acquire(p, who, 0);
+		pair_run(p, 1000);
+		is_up();
+		for (int h = 0; h < 2; h++)
+			assert_string_equal(pair_show(p, h, "peer_certificate"), h ? "O=Lab, CN=gw0" : "O=Lab, CN=gw1");
+	}
+}
+
+/*
+ * IKE-42: signatures by one certificate, which may not encrypt, and nonces by the other, which both ends have asked
+ * for.
+ */
+static void two_certificates(void **state)
+{
+	(void)state;
+	first_by_signatures();
+	for (int h = 0; h < 2; h++)
+		has_learned(h, "encryption");
+	then_by_nonces();
+	pair_restart(p, 1);
+	is_up();
+}
+
+/* IKE-42 in aggressive mode, which has signatures only: both ends learn all the same. */
+static void two_certificates_aggressive(void **state)
+{
+	(void)state;
+	two.aggressive = true;
+	first_by_signatures();
+	for (int h = 0; h < 2; h++) {
+		assert_string_equal(pair_show(p, h, "mode"), "aggressive");
+		has_learned(h, "encryption");
+	}
+}
+
+/* One end has a key for everything: it is asked for two certificates, and has one. */
+static void one_with_two(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		reset_two(NULL);
+		two.special[i] = false;
+		first_by_signatures();
+		has_learned(i, "encryption");
+		has_learned(!i, "general");
+		then_by_nonces();
+		teardown(NULL);
+	}
+}
+
+/* IKE-42: no policy for encrypted nonces, no request for the key. */
+static void encryption_not_asked_for(void **state)
+{
+	(void)state;
+	two.signatures_only = true;
+	first_by_signatures();
+	for (int h = 0; h < 2; h++)
+		has_learned(h, NULL);
+}
+
+/* A certificate for encryption that leads to no CA of ours is none; the signature counts all the same. */
+static void strange_encryption_certificate(void **state)
+{
+	(void)state;
+	two.strange = true;
+	first_by_signatures();
+	has_learned(0, NULL);
+	has_learned(1, "encryption");
+	clear_all(0);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	assert_true(pair_children_agree(p, 1));
+	assert_string_equal(pair_show(p, 0, "auth"), "rsa-sig");
+}
+
+#define TWO_TEST(f) cmocka_unit_test_setup_teardown(f, reset_two, teardown)
 #define NONCE_TEST(f) cmocka_unit_test_setup_teardown(f, reset, teardown)
 
 /* ---- signatures with keys entered by hand ---- */
@@ -582,6 +737,11 @@ int main(void)
 		NONCE_TEST(damaged),
 		NONCE_TEST(learned),
 		NONCE_TEST(not_for_encryption),
+		TWO_TEST(two_certificates),
+		TWO_TEST(two_certificates_aggressive),
+		TWO_TEST(one_with_two),
+		TWO_TEST(encryption_not_asked_for),
+		TWO_TEST(strange_encryption_certificate),
 		NONCE_TEST(signatures),
 		NONCE_TEST(wrong_signatures),
 		NONCE_TEST(signature_of_somebody_else),

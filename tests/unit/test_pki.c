@@ -337,6 +337,66 @@ static void own_certificate(void **state)
 	X509_free(x);
 }
 
+static struct pki_tp *own_two(EVP_PKEY *cert_of, EVP_PKEY *encrypts, const char *ku, char *err)
+{
+	X509 *x[2] = {leaf(&(struct pkim_cert){.subject = "/CN=me"}, false),
+		pkim_cert(&(struct pkim_cert){.subject = "/CN=me", .ku = ku}, cert_of, ca, ca_key)};
+	struct pki_files f = {.ca = &ca_path,
+		.n_ca = 1,
+		.certificate = pkim_write_certs("own.pem", x, 1),
+		.key = pkim_write_key("own.key", key, 0600),
+		.encryption_certificate = pkim_write_certs("own-encryption.pem", x + 1, 1),
+		.encryption_key = pkim_write_key("own-encryption.key", encrypts, 0600)};
+	struct pki_tp *tp = pki_tp_load(&f, err);
+	X509_free(x[0]);
+	X509_free(x[1]);
+	return tp;
+}
+
+/* IKE-42: a certificate of its own for encryption, by either end, and what is none. */
+static void encryption_certificate(void **state)
+{
+	char err[PKI_ERR_MAX];
+	EVP_PKEY *rsa = pkim_key("RSA"), *other = pkim_key("RSA"), *ec = pkim_key("EC256");
+	struct pki_blob cert;
+	struct pki_peer *peer;
+	const char *why;
+	(void)state;
+	struct pki_tp *tp = own_two(rsa, rsa, "keyEncipherment", err);
+	assert_non_null(tp);
+	assert_null(pki_tp_rsa(tp)); /* the key that signs is of another kind */
+	assert_non_null(pki_tp_decrypts(tp));
+	assert_true(pki_tp_encryption_valid_s(tp) > 0);
+	cert = pki_tp_encryption_cert(tp);
+	assert_int_equal(pki_peer_check_encryption(&tp, 1, &cert, 1, &peer, &why), 0);
+	struct pki_rsa *r = pki_rsa_of_peer(peer);
+	assert_true(pki_rsa_eq(r, pki_tp_decrypts(tp)));
+	pki_rsa_unref(r);
+	pki_peer_free(peer);
+	assert_int_equal(pki_peer_check(&tp, 1, &cert, 1, &peer, &why), -EBADMSG);
+	assert_string_equal(why, "the peer's certificate is not for signatures");
+	pki_tp_unref(tp);
+	X509 *x = leaf(&(struct pkim_cert){.subject = "/CN=me", .ku = "digitalSignature"}, false);
+	cert = der_of(x);
+	tp = pki_tp_load(&(struct pki_files){.ca = &ca_path, .n_ca = 1}, err);
+	assert_int_equal(pki_tp_encryption_cert(tp).len, 0);
+	assert_true(pki_tp_encryption_valid_s(tp) == INT64_MAX);
+	assert_int_equal(pki_peer_check_encryption(&tp, 1, &cert, 1, &peer, &why), -EBADMSG);
+	assert_string_equal(why, "the peer's certificate is not for encrypting keys");
+	pki_tp_unref(tp);
+	OPENSSL_free((void *)(uintptr_t)cert.p);
+	X509_free(x);
+	assert_null(own_two(rsa, rsa, "digitalSignature", err));
+	assert_non_null(strstr(err, "own-encryption.pem: not for an RSA key that encrypts keys"));
+	assert_null(own_two(ec, ec, "keyEncipherment", err));
+	assert_non_null(strstr(err, "not for an RSA key"));
+	assert_null(own_two(rsa, other, "keyEncipherment", err));
+	assert_non_null(strstr(err, "own-encryption.key: not the key of the certificate in"));
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(other);
+	EVP_PKEY_free(ec);
+}
+
 static const struct {
 	const char *key;
 	enum pki_scheme scheme;
@@ -453,6 +513,7 @@ int main(void)
 		cmocka_unit_test(identities),
 		cmocka_unit_test(fields),
 		cmocka_unit_test(own_certificate),
+		cmocka_unit_test(encryption_certificate),
 		cmocka_unit_test(signatures),
 		cmocka_unit_test(raw_rsa),
 		cmocka_unit_test(algorithm_identifiers),
