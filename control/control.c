@@ -29,7 +29,7 @@ static const struct dpclient_ops dp_ops = {
 
 static void free_parts(struct control *c)
 {
-	c->freeing = true;
+	c->vault_frozen = true;
 	ike_free(c->ike);
 	aaa_free(c->aaa);
 	child_table_free(c->children);
@@ -163,7 +163,9 @@ static void stop_poll(uv_timer_t *t)
 	if ((!late && c->graceful && ike_sas_left(c)) || c->n_jobs)
 		return; /* work on the pool refers to us: it is always waited for */
 	uv_timer_stop(t);
-	/* without the prepare handle nothing enters IKE any more but replies that fail now */
+	/* without the prepare handle nothing enters IKE any more but replies that fail now, which says nothing about
+	 * what they were to answer: the dataplane may have done it, and the next culvertd asks it */
+	c->vault_frozen = !c->graceful;
 	uv_close((uv_handle_t *)&c->prepare, handle_closed);
 	uv_close((uv_handle_t *)&c->ike_timer, handle_closed);
 	aaa_net_close(c);

@@ -85,7 +85,8 @@ struct control {
 	struct trace *trace; /* NULL = none running */
 	uint64_t started_ms;
 	/* stop */
-	bool stopping, graceful, freeing;
+	bool stopping, graceful;
+	bool vault_frozen; /* stays as it is for the next culvertd */
 	int handles;
 	uint64_t stop_deadline_ms;
 	void (*stop_cb)(void *arg);

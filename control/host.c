@@ -301,6 +301,8 @@ static int host_vault_write(void *ctx, int rec, const void *data, size_t len)
 
 	if (!c->vault)
 		return -ENODEV;
+	if (c->vault_frozen && !fresh)
+		return rec;
 	if (fresh)
 		rec = cv_vault_alloc(c->vault);
 	if (rec < 0)
@@ -315,7 +317,7 @@ static void host_vault_free(void *ctx, int rec)
 {
 	struct control *c = ctx;
 
-	if (c->vault && !c->freeing) /* a restart is to find them again */
+	if (c->vault && !c->vault_frozen)
 		cv_vault_free(c->vault, rec);
 }
 

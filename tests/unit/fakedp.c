@@ -22,7 +22,7 @@ struct fakedp {
 	char path[108];
 	pthread_t thread;
 	pthread_mutex_t lock;
-	bool stop, cut;
+	bool stop, cut, mute;
 	struct cv_chan_server *srv;
 	struct cv_chan *ch;
 	struct fakedp *peer;
@@ -278,6 +278,9 @@ static bool serve(struct fakedp *f)
 			close_server(f);
 			return true;
 		}
+		if (f->mute && m.h.type == CV_CMD_SA_ADD &&
+			((const struct cv_sa *)(const void *)m.body)->dir == CV_SA_OUT)
+			continue;
 		out.h.type = CV_REPLY;
 		out.h.seq = m.h.seq;
 		out.h.len = (uint32_t)(sizeof(out.h) + offsetof(struct cv_reply, data) + r->data_len);
@@ -408,6 +411,11 @@ void fakedp_fail_at(struct fakedp *f, unsigned n)
 void fakedp_vanish_at(struct fakedp *f, unsigned n)
 {
 	LOCKED(f, f->vanish_at = n);
+}
+
+void fakedp_mute(struct fakedp *f, bool mute)
+{
+	LOCKED(f, f->mute = mute);
 }
 
 void fakedp_cut(struct fakedp *f, bool cut)

@@ -25,6 +25,8 @@ void fakedp_fail_at(struct fakedp *f, unsigned n);
 void fakedp_vanish_at(struct fakedp *f, unsigned n);
 /* Throw away every packet. */
 void fakedp_cut(struct fakedp *f, bool cut);
+/* Do what an outbound SA asks for and never answer it. */
+void fakedp_mute(struct fakedp *f, bool mute);
 /* Send an event. */
 void fakedp_event(struct fakedp *f, enum cv_msg_type type, const void *body, size_t len);
 

@@ -397,6 +397,26 @@ static void bundle_survives_culvertd(void **state)
 	WAIT(f, state_of(r).sas == 0 && state_of(&f->r[1]).sas == 0);
 }
 
+/* culvertd ends, leaving its tunnels to the next one, while the dataplane has not yet answered all it was told. */
+static void unanswered_bundle_survives_culvertd(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[0];
+
+	bundled = true;
+	start_both(f);
+	fakedp_mute(r->dp, true);
+	trigger(r);
+	WAIT(f, state_of(r).sas == 4 && child_established(f, r));
+	router_stop(f, r, false);
+	fakedp_mute(r->dp, false);
+	router_start(f, r);
+	assert_string_equal(apply(f, r, side(0)), "");
+	WAIT(f, in_force(f, r));
+	assert_int_equal(state_of(r).kept, 4);
+	assert_int_equal(state_of(r).changed, 0);
+}
+
 static void bundle_comes_back_after_a_dataplane_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -772,6 +792,7 @@ int main(int argc, char **argv)
 		TEST(bundle_is_recovered),
 		TEST(access_lists_by_themselves),
 		TEST(bundle_survives_culvertd),
+		TEST(unanswered_bundle_survives_culvertd),
 		TEST(bundle_comes_back_after_a_dataplane_restart),
 		TEST(removed_line_takes_its_bundle_along),
 		TEST(unrelated_change_leaves_the_tunnel),
