@@ -123,15 +123,16 @@ struct v1_sa {
 	uint16_t frag_id;	   /* of the last message sent in fragments */
 	struct v1_cfg *cfg;	   /* transaction exchanges, NULL before the first */
 	bool xauth_done, xauth_ok, config_done;
-	bool gave_by_aaa;	  /* gave is not from the pool */
-	bool local_ok;		  /* ike/user would take the login, and may when no AAA server answers */
-	const char *xauth_why;	  /* not ok: static text */
-	uint64_t aaa;		  /* question under way, 0 = none */
-	struct v1_given *given;	  /* or NULL */
-	char xauth_user[65];	  /* who logged in here */
-	struct cv_addr gave, got; /* inner address: from our pool to the peer; from the peer to us. af 0 = none */
-	struct v1_frags *frags;	  /* a message that is not complete yet, or NULL */
-	uint64_t rekey_of;	  /* id of the phase 1 SA this one is to replace */
+	bool gave_by_aaa;	    /* gave is not from the pool */
+	bool local_ok;		    /* ike/user would take the login, and may when no AAA server answers */
+	const char *xauth_why;	    /* not ok: static text */
+	uint64_t aaa;		    /* question under way, 0 = none */
+	struct v1_given *given;	    /* or NULL */
+	char xauth_user[65];	    /* who logged in here */
+	struct cv_addr gave, got;   /* inner address: from our pool to the peer; from the peer to us. af 0 = none */
+	struct ike_pool *gave_from; /* NULL: gave is not from a pool */
+	struct v1_frags *frags;	    /* a message that is not complete yet, or NULL */
+	uint64_t rekey_of;	    /* id of the phase 1 SA this one is to replace */
 	struct ike_timer dpd_timer;
 	unsigned dpd_misses;	     /* unanswered probes */
 	uint32_t dpd_first, dpd_seq; /* first unanswered, last sent */

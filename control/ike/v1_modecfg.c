@@ -57,20 +57,12 @@ void ike_pools_free(struct ike *ike)
 	}
 }
 
-/* The pool of another configuration may have held it: then it is nobody's any more. */
-static uint8_t *slot(struct ike *ike, const struct cv_addr *a)
-{
-	for (struct ike_pool *p = ike->pools; p; p = p->next)
-		if (a->af == CV_AF_INET && ip4(a) - p->first < p->n && p->held[ip4(a) - p->first])
-			return &p->held[ip4(a) - p->first];
-	return NULL;
-}
-
+/* To the pool that it is from: others may have the same addresses (VRF-52). */
 void v1_modecfg_release(struct v1_sa *v)
 {
-	uint8_t *s = v->gave.af && !v->gave_by_aaa ? slot(v->sa.ike, &v->gave) : NULL;
-	if (s)
-		(*s)--;
+	if (v->gave_from)
+		v->gave_from->held[ip4(&v->gave) - v->gave_from->first]--;
+	v->gave_from = NULL;
 	v->gave = (struct cv_addr){0};
 	v->gave_by_aaa = false;
 }
@@ -83,6 +75,7 @@ bool v1_modecfg_hold(struct v1_sa *v, const struct cv_addr *a)
 		return false;
 	p->held[ip4(a) - p->first]++;
 	v->gave = *a;
+	v->gave_from = p;
 	return true;
 }
 

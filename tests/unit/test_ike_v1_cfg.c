@@ -379,6 +379,118 @@ static void push_not_answered(void **state)
 	push = false;
 }
 
+/* ---- two groups ---- */
+
+static const char *const groups[] = {"red", "blue"};
+
+static void group_profile(struct cv_config *c, int host, unsigned i)
+{
+	struct cfg_ike_profile *q = &c->ike_profile[i];
+	q->name = groups[i];
+	q->aggressive = q->aggressive_psk = true;
+	if (!host) {
+		q->config_request = true;
+		q->local_id.type = CFG_ID_FQDN;
+		q->local_id.text = groups[i];
+		return;
+	}
+	q->match = config_alloc(c, 1, sizeof(*q->match));
+	q->n_match = 1;
+	q->match->type = CFG_ID_FQDN;
+	q->match->text = groups[i];
+	q->config_respond = true;
+	q->pool = q->vrf = groups[i];
+	c->vrf[i].name = c->pool[i].name = groups[i];
+	c->vrf[i].id = i + 1;
+	cv_addr_parse("10.4.1.1", &c->pool[i].first);
+	cv_addr_parse("10.4.1.254", &c->pool[i].last);
+}
+
+/* Each host has an entry for each group; the clients speak for the same address and with different networks. */
+static void tweak_groups(struct cv_config *c, int host)
+{
+	struct cfg_ike_profile *q = config_alloc(c, 2, sizeof(*q));
+	struct cfg_acl *acl = config_alloc(c, 2, sizeof(*acl));
+	c->vrf = config_alloc(c, 2, sizeof(*c->vrf));
+	c->pool = config_alloc(c, 2, sizeof(*c->pool));
+	c->n_vrf = c->n_pool = host ? 2 : 0;
+	for (unsigned i = 0; i < 2; i++) {
+		struct cfg_map_entry *e = &c->map->entry[i];
+		q[i] = *c->ike_profile;
+		acl[i] = *c->acl;
+		acl[i].name = groups[i];
+		acl[i].line = config_alloc(c, 1, sizeof(*acl[i].line));
+		acl[i].line[0] = c->acl->line[0];
+		struct cv_selector *s = &acl[i].line[0].sel;
+		struct cv_range *client = host ? &s->dst : &s->src, *net = host ? &s->src : &s->dst;
+		cv_addr_parse("10.4.1.1", &client->lo);
+		client->hi = client->lo;
+		net->lo.b[2] = net->hi.b[2] = (uint8_t)i;
+		*e = c->map->entry[0];
+		e->seq = 10 + i;
+		e->acl = e->ike_profile = groups[i];
+	}
+	c->ike_profile = q;
+	c->acl = acl;
+	c->n_ike_profile = c->n_acl = c->map->n_entry = 2;
+	for (unsigned i = 0; i < 2; i++)
+		group_profile(c, host, i);
+}
+
+static void connect_group(unsigned i)
+{
+	const struct cfg_map_entry *e = &p->h[0].cfg->map->entry[i];
+	const struct cv_selector *s = &e->acl_ref->line[0].sel;
+	struct cv_selector trigger = *s;
+	trigger.dst.hi = trigger.dst.lo;
+	ike_acquire(p->h[0].ike, e, 100 + i, s, &trigger);
+	pair_run(p, 2000);
+}
+
+static void disconnect_group(unsigned i)
+{
+	struct ike_match m = {.fvrf = -1, .ivrf = (int)p->h[1].cfg->vrf[i].id};
+	ike_clear(p->h[1].ike, &m);
+	pair_run(p, 15000);
+}
+
+/* The inner address that the gateway has given the client of a group; "" = none. */
+static void has_address(unsigned i, const char *want)
+{
+	json_t *all = ike_show_sas(p->h[1].ike, 1), *sa;
+	const char *got = "";
+	char text[32];
+	size_t k;
+	json_array_foreach (all, k, sa)
+		if (!strcmp(json_string_value(json_object_get(sa, "profile")), groups[i]) &&
+			json_object_get(sa, "peer_inner_address"))
+			got = json_string_value(json_object_get(sa, "peer_inner_address"));
+	snprintf(text, sizeof(text), "%s", got);
+	json_decref(all);
+	assert_string_equal(text, want);
+}
+
+/* VRF-52: pools of two groups with the same addresses: both clients have the same one, and give it back to their own.
+ */
+static void equal_pools(void **state)
+{
+	(void)state;
+	start(tweak_groups);
+	for (unsigned i = 0; i < 2; i++)
+		connect_group(i);
+	assert_true(pair_children_agree(p, 2));
+	has_address(0, "10.4.1.1");
+	has_address(1, "10.4.1.1");
+	for (unsigned n = 0; n < 4; n++) {
+		disconnect_group(n & 1);
+		has_address(n & 1, "");
+		has_address(!(n & 1), "10.4.1.1");
+		connect_group(n & 1);
+		has_address(n & 1, "10.4.1.1");
+	}
+	assert_true(pair_children_agree(p, 2));
+}
+
 /* ---- loss and malice ---- */
 
 static void every_message_lost(void **state)
@@ -428,6 +540,7 @@ int main(void)
 		V1_TEST(foreign_address),
 		V1_TEST(address_stays),
 		V1_TEST(push_not_answered),
+		V1_TEST(equal_pools),
 		V1_TEST(every_message_lost),
 		V1_TEST(damaged_messages),
 	};
