@@ -95,7 +95,8 @@ static json_t *show_sa(const struct ike_sa *sa, uint64_t now)
 	set_spi(o, "spi_r", sa->spi_r);
 	set_int(o, "established", sa->established_ms ? (now - sa->established_ms) / 1000 : 0);
 	set_int(o, "lifetime", sa->hard_ms > sa->established_ms ? (sa->hard_ms - sa->established_ms) / 1000 : 0);
-	set_int(o, "remaining", seconds_left(now, sa->hard_ms));
+	/* one that has been replaced or is being deleted has none, though it is still there (USAB-34) */
+	set_int(o, "remaining", sa->phase == IKE_PHASE_CLOSING ? 0 : seconds_left(now, sa->hard_ms));
 	set_int(o, "rekeys", sa->rekeys);
 	set_int(o, "last_heard", (now - sa->last_rx_ms) / 1000);
 	json_object_set_new(o, "nat_t", json_boolean(sa->natt));
@@ -164,7 +165,7 @@ bool ike_sa_brief(struct ike *ike, const struct ike_sa_name *name, struct ike_sa
 		.ivrf = config_inside_vrf(sa->profile, sa->path.vrf),
 		.id = sa->id,
 		.established_s = sa->established_ms ? (now - sa->established_ms) / 1000 : 0,
-		.remaining_s = seconds_left(now, sa->hard_ms),
+		.remaining_s = sa->phase == IKE_PHASE_CLOSING ? 0 : seconds_left(now, sa->hard_ms),
 		.established = sa->phase == IKE_PHASE_ESTABLISHED,
 		.natt = sa->natt};
 	if (sa->v->ids) {

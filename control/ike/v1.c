@@ -591,10 +591,10 @@ static void show(const struct ike_sa *sa, json_t *o)
 {
 	const struct v1_sa *v = (const struct v1_sa *)sa;
 	const struct v1_qm *q;
-	unsigned open = 0;
+	unsigned open = 0, finished = 0;
 	bool agreed = v->k.block != 0;
 	TAILQ_FOREACH (q, &v->qms, link)
-		open += q->state != V1_QM_DONE;
+		q->state != V1_QM_DONE ? open++ : finished++;
 	set_name(o, "encr",
 		agreed ? algo_ike_get(ALGO_IKE_ENCR, v->k.encr, v->k.encr == IKE_ENCR_3DES ? 0 : v->k.key_len * 8)
 		       : NULL);
@@ -611,6 +611,7 @@ static void show(const struct ike_sa *sa, json_t *o)
 	set_inner(o, "peer_inner_address", &v->gave);
 	set_inner(o, "inner_address", &v->got);
 	json_object_set_new(o, "quick_modes", json_integer(open));
+	json_object_set_new(o, "quick_modes_finished", json_integer(finished));
 	json_object_set_new(o, "dpd", json_string(dpd_name(v)));
 	json_object_set_new(o, "dpd_misses", json_integer(v->dpd_misses));
 	json_object_set_new(o, "deleted", json_boolean(sa->state == V1_DELETED));

@@ -271,6 +271,35 @@ static bool has_a_successor(struct pair *pair)
 	return pair_n_sas(pair, 0) == 2 && pair_stat(pair, 0, "sa_established") == 2;
 }
 
+static json_int_t of_sa(int host, unsigned i, const char *field)
+{
+	json_t *all = ike_show_sas(p->h[host].ike, 1);
+	json_int_t n = json_integer_value(json_object_get(json_array_get(all, i), field));
+	json_decref(all);
+	return n;
+}
+
+/* USAB-34: what has been replaced stays listed for a while, with no time left; its successor has the higher id. */
+static void replaced_stays_listed(void **state)
+{
+	(void)state;
+	start(tweak_short);
+	bring_up();
+	assert_true(pair_until(p, has_a_successor, 3600000));
+	pair_run(p, 500);
+	for (int h = 0; h < 2; h++) {
+		assert_int_equal(pair_n_sas(p, h), 2);
+		unsigned newest = of_sa(h, 1, "id") > of_sa(h, 0, "id");
+		assert_string_equal(pair_show(p, h, "phase"), newest ? "closing" : "established");
+		assert_int_equal(of_sa(h, !newest, "remaining"), 0);
+		assert_true(of_sa(h, newest, "remaining") > 800);
+		assert_true(of_sa(h, !newest, "established") > of_sa(h, newest, "established"));
+	}
+	pair_run(p, 20000);
+	for (int h = 0; h < 2; h++)
+		assert_int_equal(pair_n_sas(p, h), 1);
+}
+
 static bool nothing_passes(struct pair *pair, int from, unsigned n, const uint8_t *data, size_t len)
 {
 	(void)pair, (void)from, (void)n, (void)data, (void)len;
@@ -392,6 +421,7 @@ int main(void)
 		V1_TEST(clear_child),
 		V1_TEST(clear_session),
 		V1_TEST(clear_ike_sa_alone),
+		V1_TEST(replaced_stays_listed),
 		V1_TEST(successor_is_lost),
 		V1_TEST(initial_contact),
 		V1_TEST(peer_forgot),

@@ -472,6 +472,24 @@ static void each_line_has_its_own_pair(void **state)
 	assert_int_equal(pair_newest(p, 0)->p.sel[0].src.lo.b[1], 11);
 }
 
+/* VRF-51: a finished quick mode is listed for 50 s more, at both ends. */
+static void finished_stays_listed(void **state)
+{
+	(void)state;
+	start(NULL);
+	bring_up();
+	for (int h = 0; h < 2; h++) {
+		assert_string_equal(pair_show(p, h, "quick_modes"), "0");
+		assert_string_equal(pair_show(p, h, "quick_modes_finished"), "1");
+	}
+	pair_run(p, 45000);
+	for (int h = 0; h < 2; h++)
+		assert_string_equal(pair_show(p, h, "quick_modes_finished"), "1");
+	pair_run(p, 6000);
+	for (int h = 0; h < 2; h++)
+		assert_string_equal(pair_show(p, h, "quick_modes_finished"), "0");
+}
+
 static unsigned open_quick_modes, most_open;
 static bool count_open(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
 {
@@ -527,6 +545,7 @@ static void dataplane_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		V1_TEST(finished_stays_listed),
 		V1_TEST(every_transform),
 		V1_TEST(packet_before_the_third_message),
 		V1_TEST(third_message_never_comes),
