@@ -293,6 +293,26 @@ static bool next_hops(struct build *b, const struct lyd_node *n, struct cfg_rout
 	return true;
 }
 
+/*
+ * The destination as it is written. Bits behind the length are a slip of the hand more often than not (USAB-35); the
+ * standard's own types would drop them without a word.
+ */
+static bool destination(struct build *b, const struct lyd_node *leaf, struct cv_prefix *out)
+{
+	const char *text = lyd_get_value(leaf);
+	char meant[CV_PREFIX_STR];
+
+	if (cv_ifaddr_parse(text, &out->addr, &out->len))
+		return build_prefix(b, leaf, out);
+	cv_prefix_mask(out);
+	cv_prefix_str(out, meant);
+	if (strcmp(text, meant) != 0)
+		return build_fail(b, leaf,
+			"\"%s\" is not valid: a destination has no bits set behind its length, and is written %s", text,
+			meant);
+	return true;
+}
+
 static bool routes_of(struct build *b, const struct lyd_node *proto, const struct lyd_node *family)
 {
 	for (const struct lyd_node *n = NULL; (n = tree_next(family, "route", n));) {
@@ -300,7 +320,7 @@ static bool routes_of(struct build *b, const struct lyd_node *proto, const struc
 		r->vrf = build_text(b, proto, "vrf");
 		r->distance = (uint8_t)tree_number(n, "distance");
 		r->tag = (uint32_t)tree_number(n, "tag");
-		if (!build_prefix(b, tree_child(n, "destination-prefix"), &r->prefix) ||
+		if (!destination(b, tree_child(n, "destination-prefix"), &r->prefix) ||
 			!next_hops(b, tree_child(n, "next-hop"), r))
 			return false;
 	}

@@ -227,6 +227,23 @@ static void test_routes(void **state)
 			      "\"culvert-vrf:global\":true}}"),
 			&err));
 	assert_non_null(strstr(err.path, "destination-prefix='2001:db8::/32']/next-hop/culvert-vrf:global"));
+	/* USAB-35: bits behind the length, and another way to write the same key */
+	assert_null(build(ROUTES("ietf-ipv4-unicast-routing:ipv4",
+				  "{\"destination-prefix\":\"10.1.1.5/27\",\"next-hop\":{\"next-hop-address\":"
+				  "\"10.9.9.9\"}}"),
+		&err));
+	assert_non_null(strstr(err.path, "route[destination-prefix='10.1.1.5/27']/destination-prefix"));
+	assert_non_null(strstr(err.text, "is written 10.1.1.0/27"));
+	assert_null(build(ROUTES("ietf-ipv6-unicast-routing:ipv6",
+				  "{\"destination-prefix\":\"2001:DB8::1/32\",\"next-hop\":{\"next-hop-address\":"
+				  "\"2001:db8::9\"}}"),
+		&err));
+	assert_non_null(strstr(err.text, "is written 2001:db8::/32"));
+	assert_null(build(ROUTES("ietf-ipv4-unicast-routing:ipv4",
+				  "{\"destination-prefix\":\"10.1.1.256/32\",\"next-hop\":{\"next-hop-address\":"
+				  "\"10.9.9.9\"}}"),
+		&err));
+	assert_non_null(strstr(err.text, "192.0.2.0/24"));
 	/* VRF-50: the gateway is in one other table */
 	c = build_ok(ROUTES("ietf-ipv4-unicast-routing:ipv4",
 		"{\"destination-prefix\":\"10.0.0.0/8\",\"next-hop\":{\"next-hop-address\":\"10.9.9.9\","
