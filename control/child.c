@@ -1,329 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "child.h"
-
+/* Pairs of SAs that IKE negotiates: the messages that bring them into the dataplane and out of it. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "child_priv.h"
 #include "control_priv.h"
 #include "cv_addr.h"
 #include "cv_log.h"
 #include "cv_secret.h"
-#include "ikecrypto.h"
 #include "temporary.h"
 #include "virtual_access.h"
-
-#define PAIRS (CV_SA_MAX / 2) /* numbers 1..PAIRS-1: index 0 does not exist */
-#define REUSE_MS 10000u	      /* a freed number rests, so that late packets of the old SA meet nothing */
-
-#define PEER_BUCKETS 8192u
-
-struct child_table {
-	struct control *c;
-	struct child *child[PAIRS];
-	uint8_t state[PAIRS]; /* enum pair_state */
-	/* Free numbers in the order in which they were freed. */
-	uint32_t free[PAIRS];
-	uint64_t freed_ms[PAIRS];
-	uint32_t head, n_free;
-	unsigned n_held;
-	TAILQ_HEAD(child_list, child) linger;
-	LIST_HEAD(, child) peer[PEER_BUCKETS];
-};
-
-enum pair_state { PAIR_FREE = 0, PAIR_RESERVED, PAIR_USED };
-
-static uint64_t now_ms(const struct child_table *t)
-{
-	return host_now_ms(t->c);
-}
-
-/* ---- numbers ---- */
-
-static void number_free(struct child_table *t, uint32_t k)
-{
-	t->state[k] = PAIR_FREE;
-	if (k < CHILD_MANUAL_MAX)
-		return; /* never IKE's */
-	t->free[(t->head + t->n_free++) % PAIRS] = k;
-	t->freed_ms[k] = now_ms(t);
-}
-
-static int number_take(struct child_table *t, uint32_t *k)
-{
-	while (t->n_free) {
-		uint32_t n = t->free[t->head];
-
-		if (t->freed_ms[n] && now_ms(t) - t->freed_ms[n] < REUSE_MS)
-			return -ENOSPC;
-		t->head = (t->head + 1) % PAIRS;
-		t->n_free--;
-		if (t->state[n] != PAIR_FREE)
-			continue; /* a restored pair took it out of turn */
-		*k = n;
-		return 0;
-	}
-	return -ENOSPC;
-}
-
-struct child_table *child_table_new(struct control *c)
-{
-	struct child_table *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return NULL;
-	t->c = c;
-	TAILQ_INIT(&t->linger);
-	for (unsigned i = 0; i < PEER_BUCKETS; i++)
-		LIST_INIT(&t->peer[i]);
-	for (uint32_t k = CHILD_MANUAL_MAX; k < PAIRS; k++)
-		t->free[t->n_free++] = k;
-	return t;
-}
-
-int child_alloc_spi(void *ctx, uint32_t *spi, uint32_t *index)
-{
-	struct child_table *t = ((struct control *)ctx)->children;
-	uint32_t k, high;
-
-	if (number_take(t, &k))
-		return -ENOSPC;
-	t->state[k] = PAIR_RESERVED;
-	do
-		ikec_random(&high, sizeof(high));
-	while (!(high >> CV_SA_INDEX_BITS));
-	*index = 2 * k;
-	*spi = (high & ~(CV_SA_MAX - 1)) | *index;
-	return 0;
-}
-
-void child_free_spi(void *ctx, uint32_t index)
-{
-	struct child_table *t = ((struct control *)ctx)->children;
-
-	if (index / 2 < PAIRS && t->state[index / 2] == PAIR_RESERVED)
-		number_free(t, index / 2);
-}
-
-/* ---- the table ---- */
-
-struct child *child_get(struct child_table *t, uint32_t id)
-{
-	return id < PAIRS ? t->child[id] : NULL;
-}
-
-struct child *child_by_ref(struct child_table *t, const struct cv_sa_ref *ref)
-{
-	struct child *ch = child_get(t, ref->index / 2);
-
-	if (!ch || ref->spi != (ref->index == child_index(ch, CHILD_OUT) ? ch->spi_out : ch->spi_in))
-		return NULL;
-	return ch;
-}
-
-struct child *child_next(struct child_table *t, uint32_t after)
-{
-	for (uint32_t k = after + 1; k < PAIRS; k++)
-		if (t->child[k])
-			return t->child[k];
-	return NULL;
-}
-
-static unsigned peer_bucket(uint32_t fvrf, const struct cv_addr *remote)
-{
-	uint32_t h = 2166136261u ^ fvrf;
-
-	for (size_t i = 0; i < sizeof(remote->b); i++)
-		h = (h ^ remote->b[i]) * 16777619u;
-	return h % PEER_BUCKETS;
-}
-
-static struct child *same_peer(struct child *ch, uint32_t fvrf, const struct cv_addr *remote)
-{
-	while (ch && (ch->path.vrf != fvrf || !cv_addr_eq(&ch->path.remote, remote)))
-		ch = LIST_NEXT(ch, with_peer);
-	return ch;
-}
-
-struct child *child_first_with(const struct child_table *t, uint32_t fvrf, const struct cv_addr *remote)
-{
-	return same_peer(LIST_FIRST(&t->peer[peer_bucket(fvrf, remote)]), fvrf, remote);
-}
-
-struct child *child_next_with(const struct child *ch)
-{
-	return same_peer(LIST_NEXT(ch, with_peer), ch->path.vrf, &ch->path.remote);
-}
-
-unsigned child_count(const struct child_table *t)
-{
-	return t->n_held;
-}
-
-static void drop_out(struct child *ch)
-{
-	if (ch->out)
-		cv_secret_zero(ch->out, sizeof(*ch->out));
-	free(ch->out);
-	ch->out = NULL;
-}
-
-static void child_free(struct child *ch)
-{
-	free(ch->cleared);
-	free(ch);
-}
-
-static void child_destroy(struct child_table *t, struct child *ch)
-{
-	drop_out(ch);
-	if (ch->ah)
-		ch->ah->esp = NULL;
-	if (ch->esp)
-		ch->esp->ah = NULL;
-	t->child[ch->id] = NULL;
-	LIST_REMOVE(ch, with_peer);
-	number_free(t, ch->id);
-	child_free(ch);
-}
-
-/* Freed once IKE, the linger time and every reply are through with it. */
-static void child_put(struct child_table *t, struct child *ch)
-{
-	if (ch->released && !ch->pending && !ch->halves && !ch->linger_until_ms)
-		child_destroy(t, ch);
-}
-
-void child_table_free(struct child_table *t)
-{
-	if (!t)
-		return;
-	for (uint32_t k = 1; k < PAIRS; k++) {
-		if (!t->child[k])
-			continue;
-		drop_out(t->child[k]);
-		child_free(t->child[k]);
-	}
-	free(t);
-}
-
-/* ---- counters ---- */
-
-static void slot_counters(const struct cv_stats_segment *s, uint32_t index, struct cv_sa_counters *out)
-{
-	memset(out, 0, sizeof(*out));
-	for (unsigned w = 0; s && w < CV_WRITERS && w <= s->n_workers; w++) {
-		const struct cv_sa_counters *c = &s->writer[w].sa[index];
-
-		out->packets += c->packets;
-		out->bytes += c->bytes;
-		out->replay_drops += c->replay_drops;
-		out->auth_errors += c->auth_errors;
-		out->other_errors += c->other_errors;
-		out->compressed += c->compressed;
-		out->comp_failed += c->comp_failed;
-		if (c->last_used_s > out->last_used_s)
-			out->last_used_s = c->last_used_s;
-	}
-}
-
-/* A slot that the dataplane has cleared since counts from zero. */
-static uint64_t since(uint64_t now, uint64_t base)
-{
-	return now >= base ? now - base : now;
-}
-
-static void subtract(struct cv_sa_counters *n, const struct cv_sa_counters *base)
-{
-	n->packets = since(n->packets, base->packets);
-	n->bytes = since(n->bytes, base->bytes);
-	n->replay_drops = since(n->replay_drops, base->replay_drops);
-	n->auth_errors = since(n->auth_errors, base->auth_errors);
-	n->other_errors = since(n->other_errors, base->other_errors);
-	n->compressed = since(n->compressed, base->compressed);
-	n->comp_failed = since(n->comp_failed, base->comp_failed);
-}
-
-void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out)
-{
-	unsigned out_half = dir == CV_SA_OUT;
-
-	slot_counters(dpclient_stats(ch->c->dp), child_index(ch, out_half ? CHILD_OUT : CHILD_IN), out);
-	subtract(out, &ch->base[out_half]);
-}
-
-void child_counters_clear(struct child *ch)
-{
-	if (!ch->cleared)
-		ch->cleared = calloc(2, sizeof(*ch->cleared));
-	if (!ch->cleared)
-		return;
-	child_counters(ch, CV_SA_IN, &ch->cleared[0]);
-	child_counters(ch, CV_SA_OUT, &ch->cleared[1]);
-}
-
-void child_counters_shown(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out)
-{
-	child_counters(ch, dir, out);
-	if (ch->cleared)
-		subtract(out, &ch->cleared[dir == CV_SA_OUT]);
-}
-
-uint64_t child_life_kb(const struct child *ch, const struct cv_sa_counters *n)
-{
-	uint64_t used = n->bytes / 1024;
-
-	return used < ch->lifetime_kb ? ch->lifetime_kb - used : 0;
-}
-
-uint64_t child_life_s(const struct child *ch)
-{
-	uint64_t age = (host_now_ms(ch->c) - ch->added_ms) / 1000;
-
-	return age < ch->lifetime_s ? ch->lifetime_s - age : 0;
-}
-
-static uint32_t idle_s(void *ctx, uint32_t child_id, enum cv_sa_dir dir)
-{
-	struct control *c = ctx;
-	const struct cv_stats_segment *s = dpclient_stats(c->dp);
-	struct child *ch = child_get(c->children, child_id);
-	struct cv_sa_counters n;
-
-	if (!ch || !s)
-		return UINT32_MAX;
-	child_counters(ch, dir, &n);
-	if (!n.packets)
-		return UINT32_MAX;
-	return s->heartbeat > n.last_used_s ? (uint32_t)(s->heartbeat - n.last_used_s) : 0;
-}
-
-uint32_t child_idle_s(void *ctx, uint32_t child_id)
-{
-	return idle_s(ctx, child_id, CV_SA_IN);
-}
-
-uint32_t child_out_idle_s(void *ctx, uint32_t child_id)
-{
-	return idle_s(ctx, child_id, CV_SA_OUT);
-}
-
-uint32_t child_idle_limit(const struct child *ch)
-{
-	const struct rule_ref *r = desired_rule(ch->c->desired, ch->rule_id);
-
-	return r && !ch->manual ? r->entry->idle_s : 0; /* IDLE-8 */
-}
-
-uint64_t child_quiet_s(const struct child *ch)
-{
-	uint64_t age = (host_now_ms(ch->c) - ch->active_ms) / 1000;
-	uint32_t in = idle_s(ch->c, ch->id, CV_SA_IN), out = idle_s(ch->c, ch->id, CV_SA_OUT);
-	uint32_t quiet = in < out ? in : out;
-
-	return quiet < age ? quiet : age;
-}
 
 /* ---- messages ---- */
 
@@ -516,14 +204,14 @@ static void send_add(struct child *ch, unsigned half, const struct cv_sa *sa,
 	pending_add(ch);
 	ch->halves |= (uint8_t)half;
 	ch->seen |= (uint8_t)half;
-	slot_counters(dpclient_stats(ch->c->dp), sa->index, &ch->base[half == CHILD_OUT]);
+	child_slot_counters(dpclient_stats(ch->c->dp), sa->index, &ch->base[half == CHILD_OUT]);
 	/* cannot fail: the caller has looked that there is a connection */
 	dpclient_command(ch->c->dp, CV_CMD_SA_ADD, sa, sizeof(*sa), answered, ch);
 }
 
 /* ---- ike_ops ---- */
 
-static struct child *child_from_params(struct control *c, uint32_t id, const struct ike_child_params *p)
+struct child *child_from_params(struct control *c, uint32_t id, const struct ike_child_params *p)
 {
 	unsigned n_sel = p->n_sel <= CV_SA_SEL_MAX ? p->n_sel : CV_SA_SEL_MAX;
 	struct child *ch = calloc(1, sizeof(*ch) + n_sel * sizeof(ch->sel[0]));
@@ -540,7 +228,7 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	ch->initiator = p->initiator;
 	ch->suite = p->suite;
 	if (p->suite.encr)
-		ch->suite.ah = CV_INTEG_NONE; /* of a bundle: bundle_from_params() */
+		ch->suite.ah = CV_INTEG_NONE; /* of a bundle: child_bundle() */
 	ch->esn = p->esn;
 	ch->cpi_in = p->cpi_in;
 	ch->cpi_out = p->cpi_out;
@@ -559,11 +247,7 @@ static struct child *child_from_params(struct control *c, uint32_t id, const str
 	return ch;
 }
 
-/*
- * The pair of AH around esp, number id: in transport mode whatever the mode of ESP, since the packet that it covers has
- * the outer IP header already (RFC 4301 4.4.2, 5).
- */
-static bool bundle_from_params(struct child *esp, uint32_t id, const struct ike_child_params *p)
+bool child_bundle(struct child *esp, uint32_t id, const struct ike_child_params *p)
 {
 	const size_t size = sizeof(*esp) + esp->n_sel * sizeof(esp->sel[0]);
 	struct child *ah = malloc(size);
@@ -579,16 +263,6 @@ static bool bundle_from_params(struct child *esp, uint32_t id, const struct ike_
 	ah->esp = esp;
 	esp->ah = ah;
 	return true;
-}
-
-static void table_put(struct child_table *t, struct child *ch)
-{
-	t->state[ch->id] = PAIR_USED;
-	t->child[ch->id] = ch;
-	LIST_INSERT_HEAD(&t->peer[peer_bucket(ch->path.vrf, &ch->path.remote)], ch, with_peer);
-	t->n_held += !ch->bundled;
-	if (ch->ah)
-		table_put(t, ch->ah);
 }
 
 void child_path_mtu(struct child_table *t, uint32_t fvrf, const struct cv_addr *remote, uint16_t mtu)
@@ -615,8 +289,7 @@ static void inherit(struct child_table *t, struct child *ch)
 		ch->active_ms = ch->added_ms - quiet * 1000;
 }
 
-/* A pair to the dataplane, or its outbound half to ch->out for later. */
-static void install(struct child *ch, const uint8_t *in, const uint8_t *out, uint16_t key_len, bool inbound_only)
+void child_install(struct child *ch, const uint8_t *in, const uint8_t *out, uint16_t key_len, bool inbound_only)
 {
 	struct cv_sa sa;
 
@@ -640,7 +313,7 @@ static void install(struct child *ch, const uint8_t *in, const uint8_t *out, uin
 
 static bool reserved(const struct child_table *t, uint32_t id)
 {
-	return id < PAIRS && t->state[id] == PAIR_RESERVED;
+	return id < CHILD_PAIRS && t->state[id] == PAIR_RESERVED;
 }
 
 int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys *keys, uint32_t *child_id,
@@ -667,20 +340,20 @@ int child_add(void *ctx, const struct ike_child_params *p, struct ike_child_keys
 		free(ch);
 		return -ENOENT;
 	}
-	if (keys->ah_len && !bundle_from_params(ch, ah_id, p)) {
+	if (keys->ah_len && !child_bundle(ch, ah_id, p)) {
 		temporary_put(c, ch->rule_id);
 		free(ch);
 		return -ENOMEM;
 	}
-	table_put(t, ch);
+	child_table_put(t, ch);
 	if (p->rekey)
 		inherit(t, ch);
 	*child_id = id;
 	ch->cb = cb;
 	ch->arg = arg;
 	if (ch->ah) /* first: the inner SA names the outer one */
-		install(ch->ah, keys->ah_in, keys->ah_out, keys->ah_len, p->inbound_only);
-	install(ch, keys->in, keys->out, keys->len, p->inbound_only);
+		child_install(ch->ah, keys->ah_in, keys->ah_out, keys->ah_len, p->inbound_only);
+	child_install(ch, keys->in, keys->out, keys->len, p->inbound_only);
 	cv_secret_zero(keys, sizeof(*keys));
 	return 0;
 }
@@ -708,7 +381,7 @@ static void activate(struct child *ch)
 	sa->udp_src = ch->path.lport;
 	sa->udp_dst = ch->path.rport;
 	send_add(ch, CHILD_OUT, sa, activated);
-	drop_out(ch);
+	child_drop_out(ch);
 }
 
 void child_activate(void *ctx, uint32_t child_id)
@@ -730,14 +403,14 @@ static void release(struct child_table *t, struct child *ch, uint32_t linger_ms)
 
 	debug_child(DEBUG_IPSEC, false, ch, "removed%s", linger_ms ? ", still received for a moment" : "");
 	ch->released = true;
-	drop_out(ch);
+	child_drop_out(ch);
 	send_del(ch, CHILD_OUT);
 	if (!linger_ms || !(ch->halves & CHILD_IN)) {
 		send_del(ch, CHILD_IN);
 		child_put(t, ch);
 		return;
 	}
-	ch->linger_until_ms = now_ms(t) + linger_ms;
+	ch->linger_until_ms = host_now_ms(t->c) + linger_ms;
 	TAILQ_FOREACH_REVERSE(before, &t->linger, child_list, link)
 	if (before->linger_until_ms <= ch->linger_until_ms)
 		break;
@@ -800,8 +473,7 @@ void child_move(void *ctx, uint32_t child_id, const struct ike_path *path, bool 
 
 	for (; ch; ch = ch->ah) {
 		ch->path = *path;
-		LIST_REMOVE(ch, with_peer);
-		LIST_INSERT_HEAD(&c->children->peer[peer_bucket(path->vrf, &path->remote)], ch, with_peer);
+		child_rehash(c->children, ch);
 		ch->udp_encap = udp_encap;
 		send_update(ch, CHILD_IN);
 		send_update(ch, CHILD_OUT);
@@ -821,117 +493,4 @@ void child_egress(struct child_table *t)
 			ch->out->flags = (ch->out->flags & ~CV_SA_F_EGRESS) | now;
 		send_update(ch, CHILD_OUT);
 	}
-}
-
-/* ---- manual pairs ---- */
-
-/* The number that the operator's SPI asks for, 0 = it is taken. */
-static uint32_t manual_number(const struct child_table *t, uint32_t spi_in)
-{
-	uint32_t id = (spi_in & (CV_SA_MAX - 1)) / 2;
-
-	return id < CHILD_MANUAL_MAX && t->state[id] == PAIR_FREE ? id : 0;
-}
-
-static struct child *manual_new(struct child_table *t, const struct ike_child_params *p)
-{
-	const bool bundle = p->suite.encr && p->suite.ah;
-	uint32_t id = manual_number(t, p->spi_in), ah_id = bundle ? manual_number(t, p->ah_spi_in) : 0;
-	struct child *ch = id && (ah_id || !bundle) ? child_from_params(t->c, id, p) : NULL;
-
-	if (!ch)
-		return NULL;
-	ch->manual = true;
-	ch->odd = p->spi_in & 1;
-	ch->replay_window = 0; /* IPSEC-10 */
-	if (bundle && !bundle_from_params(ch, ah_id, p)) {
-		free(ch);
-		return NULL;
-	}
-	if (ch->ah)
-		ch->ah->odd = p->ah_spi_in & 1;
-	table_put(t, ch);
-	return ch;
-}
-
-static uint16_t key_join(const struct cfg_session_key *k, uint8_t out[CV_SA_KEY_MAX])
-{
-	if (k->cipher_len)
-		memcpy(out, k->cipher, k->cipher_len);
-	if (k->auth_len)
-		memcpy(out + k->cipher_len, k->auth, k->auth_len);
-	return (uint16_t)(k->cipher_len + k->auth_len);
-}
-
-int child_add_manual(struct child_table *t, const struct ike_child_params *p, const struct cfg_manual *keys)
-{
-	struct child *ch = manual_new(t, p);
-	uint8_t in[CV_SA_KEY_MAX], out[CV_SA_KEY_MAX];
-
-	if (!ch)
-		return -EBUSY;
-	if (ch->ah)
-		install(ch->ah, keys->in.ah_auth, keys->out.ah_auth, (uint16_t)keys->in.ah_auth_len, false);
-	uint16_t len = key_join(&keys->in, in);
-	key_join(&keys->out, out);
-	install(ch, in, out, len, false);
-	cv_secret_zero(in, sizeof(in));
-	cv_secret_zero(out, sizeof(out));
-	return 0;
-}
-
-void child_adopt_manual(struct child_table *t, const struct ike_child_params *p)
-{
-	for (struct child *ch = manual_new(t, p); ch; ch = ch->ah)
-		ch->halves = CHILD_IN | CHILD_OUT; /* what of them is really there, the dump says */
-}
-
-/* ---- for child_sync.c ---- */
-
-struct control *child_table_owner(const struct child_table *t)
-{
-	return t->c;
-}
-
-static bool adoptable(const struct child_table *t, uint32_t index_in)
-{
-	return index_in < CV_SA_MAX && !(index_in & 1) && !t->child[index_in / 2];
-}
-
-void child_adopt(struct child_table *t, const struct ike_child_params *p, uint32_t id)
-{
-	const bool bundle = p->ah_index_in;
-	struct child *ch;
-
-	if (p->index_in != 2 * id || !adoptable(t, p->index_in) || (bundle && !adoptable(t, p->ah_index_in)) ||
-		!(ch = child_from_params(t->c, id, p)))
-		return;
-	if (bundle && !bundle_from_params(ch, p->ah_index_in / 2, p)) {
-		free(ch);
-		return;
-	}
-	table_put(t, ch);
-	session_adopt(t->c->sessions, ch);
-	for (; ch; ch = ch->ah)
-		ch->halves = CHILD_IN | CHILD_OUT; /* what of them is really there, the dump says */
-}
-
-static bool both_halves(const struct child *ch)
-{
-	return ch->halves & CHILD_IN && (ch->halves & CHILD_OUT || ch->out);
-}
-
-bool child_complete(const struct child *ch)
-{
-	return both_halves(ch) && (!ch->ah || both_halves(ch->ah));
-}
-
-void child_linger_check(struct child_table *t, struct child *ch)
-{
-	if (ch->halves || ch->pending)
-		return;
-	if (ch->linger_until_ms)
-		TAILQ_REMOVE(&t->linger, ch, link);
-	ch->linger_until_ms = 0;
-	child_put(t, ch);
 }

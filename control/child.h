@@ -153,9 +153,4 @@ uint64_t child_quiet_s(const struct child *ch);
 /* Delete lingering pairs whose time is over. Returns milliseconds until the next, UINT64_MAX = none. */
 uint64_t child_run_linger(struct child_table *t, uint64_t now_ms);
 
-/* Between child.c and child_sync.c. */
-struct control *child_table_owner(const struct child_table *t);
-void child_adopt(struct child_table *t, const struct ike_child_params *p, uint32_t id);
-void child_linger_check(struct child_table *t, struct child *ch); /* a released pair may have nothing left to do */
-
 #endif

@@ -2,15 +2,38 @@
 /* Pairs of SAs across restarts of either process, and across changes of the configuration. */
 #include <stdlib.h>
 
-#include "child.h"
+#include "child_priv.h"
 #include "control_priv.h"
 #include "cv_log.h"
 
 /* ---- a restart of this process: IKE SAs came back from the vault ---- */
 
+static bool adoptable(const struct child_table *t, uint32_t index_in)
+{
+	return index_in < CV_SA_MAX && !(index_in & 1) && !t->child[index_in / 2];
+}
+
+static void adopt(struct child_table *t, const struct ike_child_params *p, uint32_t id)
+{
+	const bool bundle = p->ah_index_in;
+	struct child *ch;
+
+	if (p->index_in != 2 * id || !adoptable(t, p->index_in) || (bundle && !adoptable(t, p->ah_index_in)) ||
+		!(ch = child_from_params(t->c, id, p)))
+		return;
+	if (bundle && !child_bundle(ch, p->ah_index_in / 2, p)) {
+		free(ch);
+		return;
+	}
+	child_table_put(t, ch);
+	session_adopt(t->c->sessions, ch);
+	for (; ch; ch = ch->ah)
+		ch->halves = CHILD_IN | CHILD_OUT; /* what of them is really there, the dump says */
+}
+
 void child_restore(struct child_table *t, const struct ike_child_info *info)
 {
-	child_adopt(t, info->params, info->child_id);
+	adopt(t, info->params, info->child_id);
 }
 
 /* ---- SYNC ---- */
@@ -59,9 +82,19 @@ void child_keep(struct child_table *t, const struct desired *next, struct dp_txn
 	}
 }
 
+static bool both_halves(const struct child *ch)
+{
+	return ch->halves & CHILD_IN && (ch->halves & CHILD_OUT || ch->out);
+}
+
+bool child_complete(const struct child *ch)
+{
+	return both_halves(ch) && (!ch->ah || both_halves(ch->ah));
+}
+
 void child_sync_end(struct child_table *t, bool all_lost)
 {
-	struct control *c = child_table_owner(t);
+	struct control *c = t->c;
 	uint32_t id = 0;
 
 	for (struct child *ch; (ch = child_next(t, id));) {
@@ -99,7 +132,7 @@ void child_leave(struct child_table *t, const struct desired *next, struct dp_tx
 
 void child_left(struct child_table *t, bool committed)
 {
-	struct control *c = child_table_owner(t);
+	struct control *c = t->c;
 	uint32_t id = 0;
 
 	for (struct child *ch = child_next(t, 0); committed && ch; ch = child_next(t, ch->id))
