@@ -631,6 +631,23 @@ struct cfg_nat_static {
 	const struct cfg_interface *if_ref;
 };
 
+/* Where packets to a group go. */
+struct cfg_mroute_out {
+	const char *interface;
+	uint8_t ttl; /* only what comes with more */
+	const struct cfg_interface *ref;
+};
+struct cfg_mroute {
+	const char *vrf; /* NULL = global */
+	struct cv_addr group;
+	struct cv_addr source; /* af 0 = any */
+	const char *in;	       /* interface */
+	struct cfg_mroute_out *out;
+	unsigned n_out;
+	const struct cfg_vrf *vrf_ref;
+	const struct cfg_interface *in_ref;
+};
+
 #define CFG_PUZZLE_NEVER UINT32_MAX
 
 struct cv_config {
@@ -654,6 +671,8 @@ struct cv_config {
 	unsigned n_nat_rule;
 	struct cfg_nat_static *nat_static;
 	unsigned n_nat_static;
+	struct cfg_mroute *mroute;
+	unsigned n_mroute;
 	bool no_default_policy;	       /* USAB-12 */
 	bool no_default_transform_set; /* USAB-20 */
 	uint32_t ipsec_lifetime_s;     /* IPSEC-51: 3600 */

@@ -43,6 +43,10 @@
 const char *config_entry_path(const struct cfg_map_entry *e, char buf[static ENTRY_PATH_MAX]);
 #define ENTRY_PATH(e) config_entry_path((e), (char[ENTRY_PATH_MAX]){0})
 
+#define MROUTE_PATH_MAX 224
+/* The path of a multicast route. */
+const char *config_mroute_path(const struct cfg_mroute *r, char buf[static MROUTE_PATH_MAX]);
+
 /* Objects of one kind sorted by name: references are looked up in it, and duplicates are neighbours. */
 struct name_index {
 	const char *what; /* "access-list": for messages */
@@ -69,21 +73,22 @@ void check_warn(struct config_check *k, const char *fmt, ...) __attribute__((for
 void *check_find(const struct name_index *ix, const char *name);
 
 /* The steps, in this order. 0 or -EINVAL with the error written. */
-void config_add_builtins(struct cv_config *c);	   /* config_defaults.c */
-int config_add_dynamic(struct config_check *k);	   /* config_dynamic.c: what maps include from dynamic maps */
-int config_add_tunnels(struct config_check *k);	   /* config_tunnel.c: policies and IKE profiles of tunnels */
-int config_add_templates(struct config_check *k);  /* config_template.c: policies of profiles with a template */
-void config_inherit(struct cv_config *c);	   /* config_defaults.c: values an entry or interface does not have */
-int config_load_pki(struct config_check *k);	   /* config_pki.c: the files of trust points */
-int config_load_rsa(struct config_check *k);	   /* config_rsa.c: key pairs, peers' public keys */
-int config_index(struct config_check *k);	   /* config_resolve.c: names, duplicates */
-int config_references(struct config_check *k);	   /* config_resolve.c: names to pointers */
-int config_check_network(struct config_check *k);  /* config_check_net.c: VRFs, interfaces, routes, access lists */
-int config_check_ike(struct config_check *k);	   /* config_check_ike.c: policies, proposals, keyrings, profiles */
-int config_check_qos(struct config_check *k);	   /* config_qos.c: class maps and policy maps */
-int config_check_firewall(struct config_check *k); /* config_firewall.c: inspection, connections */
-int config_check_aaa(struct config_check *k);	   /* config_aaa.c: servers, groups, and who asks them */
-int config_check_crypto(struct config_check *k);   /* config_check_map.c: transform sets, maps */
+void config_add_builtins(struct cv_config *c);	    /* config_defaults.c */
+int config_add_dynamic(struct config_check *k);	    /* config_dynamic.c: what maps include from dynamic maps */
+int config_add_tunnels(struct config_check *k);	    /* config_tunnel.c: policies and IKE profiles of tunnels */
+int config_add_templates(struct config_check *k);   /* config_template.c: policies of profiles with a template */
+void config_inherit(struct cv_config *c);	    /* config_defaults.c: values an entry or interface does not have */
+int config_load_pki(struct config_check *k);	    /* config_pki.c: the files of trust points */
+int config_load_rsa(struct config_check *k);	    /* config_rsa.c: key pairs, peers' public keys */
+int config_index(struct config_check *k);	    /* config_resolve.c: names, duplicates */
+int config_references(struct config_check *k);	    /* config_resolve.c: names to pointers */
+int config_check_network(struct config_check *k);   /* config_check_net.c: VRFs, interfaces, routes, access lists */
+int config_check_ike(struct config_check *k);	    /* config_check_ike.c: policies, proposals, keyrings, profiles */
+int config_check_qos(struct config_check *k);	    /* config_qos.c: class maps and policy maps */
+int config_check_firewall(struct config_check *k);  /* config_firewall.c: inspection, connections */
+int config_check_multicast(struct config_check *k); /* config_multicast.c: multicast routes */
+int config_check_aaa(struct config_check *k);	    /* config_aaa.c: servers, groups, and who asks them */
+int config_check_crypto(struct config_check *k);    /* config_check_map.c: transform sets, maps */
 void config_index_free(struct config_check *k);
 void config_index_entries(struct cv_config *c); /* config_entries.c; everything else is resolved */
 /* config_pki.c: names to p->trust; needs every trust point loaded. */

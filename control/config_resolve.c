@@ -390,8 +390,8 @@ int config_resolve(
 	config_inherit(c);
 	(void)((r = config_load_pki(&k)) || (r = config_load_rsa(&k)) || (r = config_index(&k)) ||
 		(r = config_references(&k)) || (r = config_check_network(&k)) || (r = config_check_qos(&k)) ||
-		(r = config_check_firewall(&k)) || (r = config_check_ike(&k)) || (r = config_check_aaa(&k)) ||
-		(r = config_check_crypto(&k)));
+		(r = config_check_firewall(&k)) || (r = config_check_multicast(&k)) || (r = config_check_ike(&k)) ||
+		(r = config_check_aaa(&k)) || (r = config_check_crypto(&k)));
 	config_index_free(&k);
 	if (!r) {
 		config_index_entries(c);

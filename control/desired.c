@@ -582,6 +582,21 @@ static int build_spds(struct build *b)
 	return r;
 }
 
+/* ---- multicast routes ---- */
+
+static void build_mroute(struct build *b, const struct cfg_mroute *r)
+{
+	char path[MROUTE_PATH_MAX];
+	struct cv_mroute *m;
+
+	desired_path(b, "%s", config_mroute_path(r, path));
+	m = desired_add(b, OBJ_MROUTE, sizeof(*m));
+	m->ref = (struct cv_mroute_ref){.vrf_id = vrf_id(r->vrf_ref), .group = r->group, .source = r->source};
+	m->if_in = r->in_ref->id;
+	for (unsigned i = 0; i < r->n_out; i++)
+		m->out[m->n_out++] = (struct cv_mroute_out){.if_id = r->out[i].ref->id, .ttl = r->out[i].ttl};
+}
+
 /* ---- next hops of multipoint tunnels ---- */
 
 /* What build_rules() has made of the first entry of a tunnel's map: one rule for each entry, in their order. */
@@ -631,6 +646,8 @@ static int build_all(struct build *b)
 		build_addresses(b, &c->interface[i]);
 	for (unsigned i = 0; !r && i < c->n_route; i++)
 		build_route(b, &c->route[i]);
+	for (unsigned i = 0; !r && i < c->n_mroute; i++)
+		build_mroute(b, &c->mroute[i]);
 	build_connections(b);
 	build_nat(b);
 	if (!r)

@@ -22,6 +22,7 @@ enum obj_kind {
 	OBJ_ADDR,
 	OBJ_HOP,
 	OBJ_ROUTE,
+	OBJ_MROUTE,
 	OBJ_SPD,
 	OBJ_RULE,
 	OBJ_QOS_CLASS,

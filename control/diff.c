@@ -22,6 +22,7 @@ static const struct {
 	[OBJ_ADDR] = {CV_CMD_IF_ADDR_ADD, CV_CMD_IF_ADDR_DEL, sizeof(struct cv_if_addr)},
 	[OBJ_HOP] = {CV_CMD_TUNNEL_HOP_SET, CV_CMD_TUNNEL_HOP_DEL, sizeof(struct cv_tunnel_hop_ref)},
 	[OBJ_ROUTE] = {CV_CMD_ROUTE_SET, CV_CMD_ROUTE_DEL, sizeof(struct cv_route_ref)},
+	[OBJ_MROUTE] = {CV_CMD_MROUTE_SET, CV_CMD_MROUTE_DEL, sizeof(struct cv_mroute_ref)},
 	[OBJ_SPD] = {CV_CMD_SPD_SET, CV_CMD_SPD_DEL, sizeof(uint32_t)},
 	[OBJ_RULE] = {CV_CMD_SPD_RULE_SET, CV_CMD_SPD_RULE_DEL, sizeof(struct cv_spd_rule_ref)},
 	[OBJ_QOS_CLASS] = {CV_CMD_QOS_CLASS_SET, CV_CMD_QOS_CLASS_DEL, sizeof(struct cv_qos_class_ref)},

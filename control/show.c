@@ -287,6 +287,8 @@ static const struct verb shows[] = {
 	{"nd", show_nd},
 	{"ip route", show_ip_route},
 	{"ipv6 route", show_ipv6_route},
+	{"ip mroute", show_ip_mroute},
+	{"ipv6 mroute", show_ipv6_mroute},
 	{"drops", show_drops},
 	{"counters", show_counters},
 	{"workers", show_workers},

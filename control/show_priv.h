@@ -89,6 +89,8 @@ void show_arp(struct show *s);
 void show_nd(struct show *s);
 void show_ip_route(struct show *s);
 void show_ipv6_route(struct show *s);
+void show_ip_mroute(struct show *s); /* show_multicast.c */
+void show_ipv6_mroute(struct show *s);
 void show_drops(struct show *s);
 void show_counters(struct show *s);
 void show_workers(struct show *s); /* show_workers.c */

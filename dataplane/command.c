@@ -13,6 +13,7 @@
 #include "fib.h"
 #include "iface.h"
 #include "ipsec.h"
+#include "mfib.h"
 #include "nat.h"
 #include "neigh.h"
 #include "port.h"
@@ -29,7 +30,8 @@
 
 /* Order of prepare and publish: what others refer to comes first. */
 const struct dp_module *const dp_modules[] = {&platform_module, &vrf_module, &port_module, &acl_module, &iface_module,
-	&tunnel_hop_module, &fib_module, &spd_module, &sa_module, &qos_module, &conn_module, &nat_module, NULL};
+	&tunnel_hop_module, &fib_module, &mfib_module, &spd_module, &sa_module, &qos_module, &conn_module, &nat_module,
+	NULL};
 
 static struct command_conf conf;
 static struct cv_chan *chan;
@@ -57,6 +59,9 @@ static const struct dp_module *owner_of(uint16_t type)
 	case CV_CMD_ROUTE_SET:
 	case CV_CMD_ROUTE_DEL:
 		return &fib_module;
+	case CV_CMD_MROUTE_SET:
+	case CV_CMD_MROUTE_DEL:
+		return &mfib_module;
 	case CV_CMD_SPD_SET:
 	case CV_CMD_SPD_DEL:
 	case CV_CMD_SPD_RULE_SET:
@@ -155,6 +160,9 @@ static enum cv_err dump(const struct cv_cmd_dump *req, struct cv_reply *r)
 		break;
 	case CV_DUMP_CONN:
 		conn_dump(req, &out);
+		break;
+	case CV_DUMP_MROUTE:
+		mfib_dump(req, &out);
 		break;
 	}
 	r->data_len = (uint32_t)(offsetof(struct cv_dump_reply, entries) + (size_t)out.n * out.entry_size);

@@ -151,9 +151,8 @@ struct dp_module {
 	void (*abort)(void);
 };
 
-/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, tunnel-hop, fib, spd, sa, qos,
- * conn, nat. Ends with NULL.
- */
+/* The modules, in the order of prepare and publish: platform, vrf, port, acl, iface, tunnel-hop, fib, mfib, spd, sa,
+ * qos, conn, nat. Ends with NULL. */
 extern const struct dp_module *const dp_modules[];
 
 #endif

@@ -36,6 +36,9 @@
 	X(TX_FULL, "tx-full", "transmit queue of the device was full")                                                 \
 	X(LOCAL_UNKNOWN, "local-no-listener", "addressed to this router, but nothing listens")                         \
 	X(MULTICAST, "multicast", "multicast or broadcast that is not handled")                                        \
+	X(MULTICAST_RPF, "multicast-reverse-path", "to a group, but not by the interface its route expects it by")     \
+	X(MULTICAST_PRUNED, "multicast-nowhere",                                                                       \
+		"to a group whose route leads nowhere now, or only with a higher TTL")                                 \
 	X(HOST_DEVICE, "host-device", "the Linux host did not take it: its device is down or its queue full")          \
 	X(HOST_SENT, "host-sent", "the Linux host sent something that cannot go out of this interface")                \
 	/* slow path */                                                                                                \

@@ -2,6 +2,7 @@
 /* Input, routing and output of IP packets (pipeline.h). Runs on workers, and on main for what main makes itself. */
 #include "pipeline.h"
 
+#include "cv_addr.h"
 #include "events.h"
 #include "fast.h"
 #include "fib.h"
@@ -11,6 +12,7 @@
 #include "iface.h"
 #include "iphdr.h"
 #include "mss.h"
+#include "multicast.h"
 #include "neigh.h"
 #include "qos.h"
 #include "trace.h"
@@ -36,9 +38,13 @@ static uint32_t special_word(struct rte_mbuf *m)
 		return FIB_WORD(FIB_BROADCAST, 0);
 	memcpy(dst.b, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr, 16);
 	if (ip6_is_multicast(dst.b))
-		/* Neighbour discovery comes to multicast addresses; which ones are ours is looked at on main. */
-		return meta->l4_proto == IPPROTO_ICMPV6 && ifp ? FIB_WORD(FIB_LOCAL, ifp->id)
-							       : FIB_WORD(FIB_BROADCAST, 0);
+		/* Neighbour discovery comes to multicast addresses; which ones are ours is looked at on main. So do the
+		 * reports of those who listen to a group, to the group itself, with one hop. */
+		return meta->l4_proto == IPPROTO_ICMPV6 && ifp &&
+				       (cv_multicast_stays_on_link(CV_AF_INET6, dst.b) ||
+					       rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->hop_limits <= 1)
+			       ? FIB_WORD(FIB_LOCAL, ifp->id)
+			       : FIB_WORD(FIB_BROADCAST, 0);
 	return ifp && iface_owns(ifp, &dst) ? FIB_WORD(FIB_LOCAL, ifp->id) : 0;
 }
 
@@ -272,11 +278,14 @@ static void split_esp(struct pkt_vec *v, struct pkt_vec *esp)
 	esp->n = n_esp;
 }
 
-/* Leave in v what is to be forwarded; collect ESP in UDP for ourselves in esp, tunnelled packets in tunnel. */
+/* Leave in v what is to be forwarded; collect ESP in UDP for ourselves in esp, tunnelled packets in tunnel. What is for
+ * groups is forwarded from here. */
 static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp, struct pkt_vec *tunnel)
 {
+	struct pkt_vec group;
 	unsigned keep = 0;
 
+	group.n = 0;
 	for (unsigned i = 0; i < v->n; i++) {
 		struct rte_mbuf *m = v->pkt[i];
 		const struct pkt_meta *meta = pkt_meta(m);
@@ -285,12 +294,16 @@ static void split_local(struct worker *w, struct pkt_vec *v, struct pkt_vec *esp
 			local_one(w, m, esp, tunnel);
 		else if (FIB_KIND(meta->adj) == FIB_BROADCAST && host_group(m))
 			dp_slow(w, m, SLOW_LOCAL);
+		else if (FIB_KIND(meta->adj) == FIB_BROADCAST && multicast_routable(m))
+			group.pkt[group.n++] = m;
 		else if (unlikely(FIB_KIND(meta->adj) == FIB_BROADCAST || (meta->flags & PKT_F_GROUP)))
 			dp_drop1(w, m, DROP_MULTICAST);
 		else
 			v->pkt[keep++] = m;
 	}
 	v->n = keep;
+	if (group.n)
+		multicast_forward(w, &group);
 }
 
 static void trace_input(struct pkt_vec *v)
@@ -572,6 +585,11 @@ static void route_and_send(struct worker *w, struct pkt_vec *v)
 	if (outer.n)
 		route_and_send(
 			w, &outer); /* looked up already; PKT_F_PROTECTED, or tunnel.c, ends the recursion here */
+}
+
+void ip_forward_routed(struct worker *w, struct pkt_vec *v)
+{
+	route_and_send(w, v);
 }
 
 void ip_forward(struct worker *w, struct pkt_vec *v)

@@ -166,8 +166,6 @@ static const struct host_device *device_for(struct rte_mbuf *m)
 static bool put_ethernet(struct rte_mbuf *m, const struct host_device *d, bool ip6)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
-	const uint8_t group[] = {ip6 ? 0x33 : 0x01, ip6 ? 0x33 : 0x00, ip6 ? ip[36] : 0x5e,
-		ip6 ? ip[37] : ip[17] & 0x7f, ip[ip6 ? 38 : 18], ip[ip6 ? 39 : 19]};
 	const bool everybody = !ip6 && ip[16] == 0xff, to_group = ip6 ? ip[24] == 0xff : ip[16] >= 224;
 	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, sizeof(*eth));
 
@@ -177,8 +175,10 @@ static bool put_ethernet(struct rte_mbuf *m, const struct host_device *d, bool i
 		.ether_type = ip6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4)};
 	if (everybody)
 		memset(&eth->dst_addr, 0xff, sizeof(eth->dst_addr));
+	else if (to_group)
+		link_group_mac(ip6 ? CV_AF_INET6 : CV_AF_INET, ip + (ip6 ? 24 : 16), eth->dst_addr.addr_bytes);
 	else
-		memcpy(&eth->dst_addr, to_group ? group : d->mac, sizeof(eth->dst_addr));
+		memcpy(&eth->dst_addr, d->mac, sizeof(eth->dst_addr));
 	return true;
 }
 
@@ -218,7 +218,7 @@ static void put_on_link(struct worker *w, const struct dp_if *ifp, struct rte_mb
 {
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	const bool ip6 = pkt_meta(m)->flags & PKT_F_IP6;
-	uint8_t mac[6] = {0x33, 0x33}; /* RFC 2464 7 */
+	uint8_t mac[6];
 	struct cv_addr dst = {.af = CV_AF_INET6};
 
 	if (ip6 && !ip6_is_multicast(ip + 24)) {
@@ -226,12 +226,10 @@ static void put_on_link(struct worker *w, const struct dp_if *ifp, struct rte_mb
 		neigh_send(w, ifp, &dst, m);
 		return;
 	}
-	if (ip6)
-		memcpy(mac + 2, ip + 36, 4);
-	else if (ip[16] == 0xff)
+	if (!ip6 && ip[16] == 0xff)
 		memset(mac, 0xff, sizeof(mac));
 	else
-		memcpy(mac, (const uint8_t[6]){0x01, 0x00, 0x5e, ip[17] & 0x7f, ip[18], ip[19]}, 6); /* RFC 1112 6.4 */
+		link_group_mac(ip6 ? CV_AF_INET6 : CV_AF_INET, ip + (ip6 ? 24 : 16), mac);
 	link_send(w, ifp, mac, ip6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4, m);
 }
 

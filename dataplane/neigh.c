@@ -9,9 +9,11 @@
 #include <rte_ip.h>
 
 #include "arp.h"
+#include "cv_addr.h"
 #include "fib.h"
 #include "flow_change.h"
 #include "iface.h"
+#include "link.h"
 #include "nd.h"
 #include "neigh_send.h"
 #include "pipeline.h"
@@ -95,7 +97,8 @@ static void hash_remove(uint32_t idx)
 	n_tombs++;
 }
 
-/* What the interface says about a header. Not while workers may be using it: ready must be 0, and quiesced. */
+/* What the interface says about a header. Not while workers may be using it: ready must be 0, and quiesced; or nobody
+ * leads to it yet. A group's is complete at once: nobody has to be asked. */
 static void fill_header(struct adj *a, const struct dp_if *ifp)
 {
 	uint16_t type = rte_cpu_to_be_16(a->nexthop.af == CV_AF_INET ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
@@ -108,6 +111,10 @@ static void fill_header(struct adj *a, const struct dp_if *ifp)
 	if (ifp->vlan_id)
 		memcpy(a->l2 + 12, tag, 4);
 	memcpy(a->l2 + a->l2_len - 2, &type, 2);
+	if (!cv_addr_is_multicast(&a->nexthop))
+		return;
+	link_group_mac(a->nexthop.af, a->nexthop.b, a->l2);
+	__atomic_store_n(&a->ready, 1, __ATOMIC_RELEASE);
 }
 
 static uint32_t entry_new(const struct dp_if *ifp, const struct cv_addr *addr)
@@ -322,7 +329,7 @@ void neigh_learn(struct worker *w, const struct neigh_news *news)
 
 	if (!idx && news->create && ifp)
 		idx = entry_new(ifp, &news->addr);
-	if (!idx || table[idx].rebuilding)
+	if (!idx || table[idx].rebuilding || cv_addr_is_multicast(&news->addr))
 		return;
 	struct adj *a = &adj_table[idx];
 	struct neigh *n = &table[idx];
@@ -439,14 +446,16 @@ static void if_changed_one(uint32_t idx, const struct dp_if *was, const struct d
 {
 	struct neigh *n = &table[idx];
 
+	const bool group = cv_addr_is_multicast(&adj_table[idx].nexthop);
+
 	if (!was) { /* made by the routes of the same transaction, from what was known then */
-		if (!adj_table[idx].ready)
+		if (!adj_table[idx].ready || group)
 			fill_header(&adj_table[idx], is);
 		return;
 	}
 	if (is)
 		__atomic_store_n(&adj_table[idx].mtu, iface_mtu(is, adj_table[idx].nexthop.af), __ATOMIC_RELAXED);
-	if (is && is->link && !header_differs(was, is))
+	if (is && (is->link || group) && !header_differs(was, is))
 		return;
 	__atomic_store_n(&adj_table[idx].ready, 0, __ATOMIC_RELEASE);
 	if (is && header_differs(was, is) && !n->rebuilding) {
@@ -475,7 +484,8 @@ void neigh_clear(uint32_t if_id)
 	for (uint32_t i = n_in_use; i-- > 0;) {
 		uint32_t idx = in_use[i];
 
-		if ((if_id && adj_table[idx].if_id != if_id) || table[idx].rebuilding)
+		if ((if_id && adj_table[idx].if_id != if_id) || table[idx].rebuilding ||
+			cv_addr_is_multicast(&adj_table[idx].nexthop))
 			continue;
 		bool pinned = table[idx].pins;
 

@@ -83,7 +83,8 @@ static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, struct neigh_key k
 int neigh_init(void);
 
 /* Main: routes: take or give back a reference on the adjacency of (interface, address), made when it is not there.
- * Returns its index, 0 when the table is full. */
+ * That of a multicast group is ready at once: its link-layer address is made of the group's. Returns its index, 0 when
+ * the table is full. */
 uint32_t neigh_pin(uint32_t if_id, const struct cv_addr *a);
 void neigh_unpin(uint32_t adj);
 

@@ -8,6 +8,7 @@
  *                                  +-> esp_in -> ip_input (inside VRF)                      ip_output: fragment,
  * rewrite, tx
  *                                  +-> local: slow path
+ *                                  +-> multicast: copies -> [as ip_forward, after the look-up]
  *
  * ether_input belongs to ether.c; ip_forward, ip_input and ip_output to forward.c; the two IPsec stages to esp_out.c /
  * esp_in.c; policy to spd.c; what is routed into a tunnel interface goes to esp_out by way of tunnel.c.
@@ -28,6 +29,8 @@ void ip_input_inner(struct worker *w, struct pkt_vec *v);
 /* Route in meta->vrf and send on; applies the egress SPD unless PKT_F_PROTECTED or PKT_F_BYPASS. TTL is decremented
  * unless PKT_F_LOCAL_OUT or PKT_F_PROTECTED. Used by ip_input and for everything this box makes itself. */
 void ip_forward(struct worker *w, struct pkt_vec *v);
+/* The same for packets whose route word (fib.h) is known already and in meta->adj. */
+void ip_forward_routed(struct worker *w, struct pkt_vec *v);
 /* Routed packets (meta->adj): fragment to the egress MTU, write the link-layer header, queue for transmission. */
 void ip_output(struct worker *w, struct pkt_vec *v);
 

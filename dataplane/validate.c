@@ -207,6 +207,34 @@ static enum cv_err check_tunnel_hop(const void *body, char *text)
 	return check_tunnel_hop_ref(&c->ref, text);
 }
 
+static enum cv_err check_mroute_ref(const void *body, char *text)
+{
+	const struct cv_mroute_ref *c = body;
+	static const struct cv_addr any;
+
+	if (c->vrf_id >= CV_VRF_MAX)
+		return bad(text, "VRF id %u is not in 0..%u", c->vrf_id, CV_VRF_MAX - 1);
+	if (!addr_ok(&c->group) || !cv_addr_is_multicast(&c->group) ||
+		cv_multicast_stays_on_link(c->group.af, c->group.b))
+		return bad(text, "multicast route to what is no group, or one that stays on its link");
+	if (memcmp(&c->source, &any, sizeof(any)) != 0 &&
+		(!addr_ok(&c->source) || c->source.af != c->group.af || cv_addr_is_multicast(&c->source)))
+		return bad(text, "source of a multicast route");
+	return CV_OK;
+}
+
+static enum cv_err check_mroute(const void *body, char *text)
+{
+	const struct cv_mroute *c = body;
+
+	if (!if_id_ok(c->if_in) || c->n_out > CV_MROUTE_OUT_MAX)
+		return bad(text, "incoming interface of a multicast route, or number of outgoing ones");
+	for (uint32_t i = 0; i < c->n_out; i++)
+		if (!if_id_ok(c->out[i].if_id) || c->out[i].if_id == c->if_in || !c->out[i].ttl)
+			return bad(text, "outgoing interface or TTL of a multicast route");
+	return check_mroute_ref(&c->ref, text);
+}
+
 static bool urpf_ok(uint8_t how)
 {
 	uint8_t mode = how & CV_URPF_MODE;
@@ -519,9 +547,9 @@ static enum cv_err check_sa_update(const void *body, char *text)
 static enum cv_err check_dump(const void *body, char *text)
 {
 	const struct cv_cmd_dump *c = body;
-	if (c->kind < CV_DUMP_NEIGH || c->kind > CV_DUMP_CONN)
+	if (c->kind < CV_DUMP_NEIGH || c->kind > CV_DUMP_MROUTE)
 		return bad(text, "unknown kind of dump %u", c->kind);
-	if (c->kind == CV_DUMP_FIB && c->scope >= CV_VRF_MAX)
+	if ((c->kind == CV_DUMP_FIB || c->kind == CV_DUMP_MROUTE) && c->scope >= CV_VRF_MAX)
 		return bad(text, "VRF id %u is not below %u", c->scope, CV_VRF_MAX);
 	return CV_OK;
 }
@@ -740,6 +768,8 @@ static const struct {
 	[CV_CMD_IF_ADDR_DEL] = {sizeof(struct cv_if_addr), check_if_addr, true},
 	[CV_CMD_TUNNEL_HOP_SET] = {sizeof(struct cv_tunnel_hop), check_tunnel_hop, true},
 	[CV_CMD_TUNNEL_HOP_DEL] = {sizeof(struct cv_tunnel_hop_ref), check_tunnel_hop_ref, true},
+	[CV_CMD_MROUTE_SET] = {sizeof(struct cv_mroute), check_mroute, true},
+	[CV_CMD_MROUTE_DEL] = {sizeof(struct cv_mroute_ref), check_mroute_ref, true},
 	[CV_CMD_ROUTE_SET] = {sizeof(struct cv_route), check_route, true},
 	[CV_CMD_ROUTE_DEL] = {sizeof(struct cv_route_ref), check_route_del, true},
 	[CV_CMD_SPD_SET] = {sizeof(struct cv_spd), check_spd, true},

@@ -233,7 +233,8 @@ struct cv_config *build_config(const struct lyd_node *tree, const struct secrets
 		return NULL;
 	}
 	if (!platform(&b, tree) || !build_network(&b, tree) || !build_pki(&b, tree) || !build_aaa(&b, tree) ||
-		!build_qos(&b, tree) || !build_firewall(&b, tree) || !build_ike(&b, tree) || !build_ipsec(&b, tree))
+		!build_qos(&b, tree) || !build_firewall(&b, tree) || !build_multicast(&b, tree) ||
+		!build_ike(&b, tree) || !build_ipsec(&b, tree))
 		goto fail;
 	if (config_resolve(b.c, why, warn, arg)) {
 		/* "PATH: what": paths hold no ": " outside quotes */

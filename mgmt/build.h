@@ -54,13 +54,14 @@ enum ike_group build_group(const char *name);	   /* "group14"; NULL = NONE */
 enum cfg_df_bit build_df_bit(const char *name);
 enum cfg_fragment build_fragment(const char *name);
 
-/* build_net.c, build_pki.c, build_aaa.c, build_qos.c, build_firewall.c, build_ike.c, build_ipsec.c: one part each;
- * false after build_fail. */
+/* build_net.c, build_pki.c, build_aaa.c, build_qos.c, build_firewall.c, build_multicast.c, build_ike.c, build_ipsec.c:
+ * one part each; false after build_fail. */
 bool build_network(struct build *b, const struct lyd_node *tree);
 bool build_pki(struct build *b, const struct lyd_node *tree);
 bool build_aaa(struct build *b, const struct lyd_node *tree);
 bool build_qos(struct build *b, const struct lyd_node *tree);
 bool build_firewall(struct build *b, const struct lyd_node *tree);
+bool build_multicast(struct build *b, const struct lyd_node *tree);
 bool build_ike(struct build *b, const struct lyd_node *tree);
 bool build_ipsec(struct build *b, const struct lyd_node *tree);
 

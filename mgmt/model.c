@@ -29,6 +29,7 @@ static const struct {
 	{"culvert-tunnel", NULL},
 	{"culvert-qos", NULL},
 	{"culvert-firewall", NULL},
+	{"culvert-multicast", NULL},
 	{"culvert-deviations", NULL},
 };
 

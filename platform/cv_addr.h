@@ -29,6 +29,19 @@ bool cv_addr_eq(const struct cv_addr *a, const struct cv_addr *b);
 int cv_addr_cmp(const struct cv_addr *a, const struct cv_addr *b);
 bool cv_addr_is_zero(const struct cv_addr *a);
 bool cv_prefix_contains(const struct cv_prefix *p, const struct cv_addr *a);
+/* A multicast group (RFC 5771, RFC 4291 2.7). */
+static inline bool cv_addr_is_multicast(const struct cv_addr *a)
+{
+	return a->af == CV_AF_INET6 ? a->b[0] == 0xff : a->af == CV_AF_INET && a->b[0] >> 4 == 0xe;
+}
+/* Does a group, 4 or 16 bytes, concern one link only, or nothing at all (RFC 5771 4, RFC 4291 2.7)? Routers keep what
+ * is for it. */
+static inline bool cv_multicast_stays_on_link(uint8_t af, const uint8_t *group)
+{
+	if (af == CV_AF_INET6)
+		return (group[1] & 0xf) <= 2 || (group[1] & 0xf) == 0xf;
+	return group[0] == 224 && group[1] == 0 && group[2] == 0;
+}
 void cv_prefix_mask(struct cv_prefix *p); /* clear host bits */
 void cv_prefix_to_range(const struct cv_prefix *p, struct cv_range *r);
 /* True and *p filled when the range is exactly one prefix. */

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 15u
+#define CV_MSG_VERSION 16u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -71,6 +71,8 @@ enum cv_msg_type {
 	CV_CMD_NAT_STATIC_SET, /* struct cv_nat_static */
 	CV_CMD_NAT_STATIC_DEL, /* its id, 32 bits */
 	CV_CMD_PROFILE,	       /* struct cv_cmd_profile: count cycles by stage, or stop it */
+	CV_CMD_MROUTE_SET,     /* struct cv_mroute */
+	CV_CMD_MROUTE_DEL,     /* struct cv_mroute_ref */
 	/* dataplane -> control */
 	CV_REPLY = 128,	  /* struct cv_reply */
 	CV_EVT_ACQUIRE,	  /* struct cv_evt_acquire */
@@ -327,6 +329,29 @@ enum cv_host_origin { CV_ORIGIN_KERNEL = 16, CV_ORIGIN_OSPF, CV_ORIGIN_BGP, CV_O
 struct cv_route_ref {
 	uint32_t vrf_id;
 	struct cv_prefix prefix;
+};
+
+/*
+ * Multicast routes (VTI-4): where packets to a group go that come in by the expected interface. Of two that fit, the
+ * one that names the source is used.
+ */
+#define CV_MROUTE_MAX 4096u /* at once, of all VRFs; counters (cv_stats.h) 1..CV_MROUTE_MAX-1 */
+#define CV_MROUTE_OUT_MAX 32u
+struct cv_mroute_ref {
+	uint32_t vrf_id;
+	struct cv_addr group;  /* not one that stays on its link */
+	struct cv_addr source; /* all zero: any */
+};
+struct cv_mroute_out {
+	uint32_t if_id;
+	uint8_t ttl; /* 1..255: packets that come with a TTL or hop limit above it leave here */
+	uint8_t pad[3];
+};
+struct cv_mroute {
+	struct cv_mroute_ref ref;
+	uint32_t if_in;
+	uint32_t n_out; /* 0..CV_MROUTE_OUT_MAX; 0 = such packets go nowhere */
+	struct cv_mroute_out out[CV_MROUTE_OUT_MAX];
 };
 
 /*
@@ -606,7 +631,8 @@ enum cv_dump_kind {
 	CV_DUMP_IF = 4,
 	CV_DUMP_SPD = 5,
 	CV_DUMP_WORKER = 6,
-	CV_DUMP_CONN = 7
+	CV_DUMP_CONN = 7,
+	CV_DUMP_MROUTE = 8
 };
 struct cv_cmd_dump {
 	uint32_t kind;
@@ -678,6 +704,12 @@ struct cv_spd_rule_entry { /* CV_DUMP_SPD */
 	uint64_t prio;
 	uint32_t out_sa; /* newest outbound SA, 0 = none */
 	uint32_t held;	 /* packets waiting for an SA */
+};
+
+struct cv_mroute_entry { /* CV_DUMP_MROUTE */
+	struct cv_mroute route;
+	uint32_t counter;   /* 1..CV_MROUTE_MAX-1 */
+	uint32_t from_host; /* 1: the Linux host's, 0: configured */
 };
 
 struct cv_cmd_trace {

@@ -11,7 +11,7 @@
 #include "cv_msg.h"
 
 #define CV_STATS_MAGIC 0x43565354u
-#define CV_STATS_VERSION 6u
+#define CV_STATS_VERSION 7u
 #define CV_DROP_MAX 128u
 #define CV_STAGE_MAX 32u
 #define CV_EVENT_MAX 64u
@@ -49,6 +49,13 @@ struct cv_qos_counters {
 	uint64_t delay[CV_QOS_DELAYS]; /* packets that waited less than 10 us, 100 us, 1 ms, 10 ms, 100 ms; longer */
 };
 
+/* One multicast route. Packets as they came, whatever the number of copies. */
+struct cv_mroute_counters {
+	uint64_t packets, bytes;
+	uint64_t copies;   /* sent */
+	uint64_t wrong_if; /* packets that came in by another interface than expected */
+};
+
 struct cv_stage_counters {
 	uint64_t calls, packets, cycles; /* TSC cycles of the stage's own, without those of the stages it calls */
 };
@@ -72,6 +79,7 @@ struct cv_writer_block {
 	struct cv_sa_counters sa[CV_SA_MAX];
 	uint64_t acl[CV_ACL_COUNTERS]; /* packets that a line of an access list decided about */
 	struct cv_qos_counters qos[CV_QOS_SLOTS][CV_QOS_CLASSES];
+	struct cv_mroute_counters mroute[CV_MROUTE_MAX];
 };
 
 struct cv_stats_segment {

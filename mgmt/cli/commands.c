@@ -256,6 +256,8 @@ const struct cli_command cli_commands[] = {
 	SHOW("ip route", "IPv4 routes", in_vrf, render_routes),
 	SHOW("ip nat translations", "Translated connections, and static translations", NULL, render_nat_translations),
 	SHOW("ip inspect sessions", "Connections that are inspected", NULL, render_inspect_sessions),
+	SHOW("ip mroute", "IPv4 multicast routes, and what they have forwarded", in_vrf, render_mroutes),
+	SHOW("ipv6 mroute", "IPv6 multicast routes, and what they have forwarded", in_vrf, render_mroutes),
 	SHOW("ipv6 route", "IPv6 routes", in_vrf, render_routes),
 	SHOW("crypto session", "Crypto sessions: peers, IKE SAs, flows", show_session, render_session),
 	SHOW("crypto session history", "What happened to sessions", show_history, render_session_history),

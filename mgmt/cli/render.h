@@ -58,6 +58,8 @@ RENDERER(render_generated);
 RENDERER(render_mypubkey);
 RENDERER(render_pubkey_chain);
 RENDERER(render_certificates);
+/* render_multicast.c */
+RENDERER(render_mroutes);
 /* render_firewall.c */
 RENDERER(render_inspect_sessions);
 RENDERER(render_nat_translations);

@@ -50,6 +50,7 @@ static const struct kind {
 	{CV_CMD_IF_ADDR_ADD, CV_CMD_IF_ADDR_DEL, sizeof(struct cv_if_addr), "addr"},
 	{CV_CMD_TUNNEL_HOP_SET, CV_CMD_TUNNEL_HOP_DEL, sizeof(struct cv_tunnel_hop_ref), "hop"},
 	{CV_CMD_ROUTE_SET, CV_CMD_ROUTE_DEL, sizeof(struct cv_route_ref), "route"},
+	{CV_CMD_MROUTE_SET, CV_CMD_MROUTE_DEL, sizeof(struct cv_mroute_ref), "mroute"},
 	{CV_CMD_SPD_SET, CV_CMD_SPD_DEL, 4, "spd"},
 	{CV_CMD_SPD_RULE_SET, CV_CMD_SPD_RULE_DEL, sizeof(struct cv_spd_rule_ref), "rule"},
 	{CV_CMD_QOS_CLASS_SET, CV_CMD_QOS_CLASS_DEL, sizeof(struct cv_qos_class_ref), "class"},

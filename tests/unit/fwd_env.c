@@ -24,6 +24,7 @@
 #include "fib.h"
 #include "iface.h"
 #include "ipsec.h"
+#include "mfib.h"
 #include "nat.h"
 #include "neigh.h"
 #include "pipeline.h"
@@ -40,7 +41,7 @@ unsigned env_n_slow;
 
 static struct port ports[CV_PORT_MAX];
 static const struct dp_module *const modules[] = {&vrf_module, &acl_module, &iface_module, &tunnel_hop_module,
-	&fib_module, &spd_module, &sa_module, &qos_module, &conn_module, &nat_module};
+	&fib_module, &mfib_module, &spd_module, &sa_module, &qos_module, &conn_module, &nat_module};
 #define N_MODULES (sizeof(modules) / sizeof(modules[0]))
 
 void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
@@ -103,7 +104,8 @@ void env_stage(uint16_t type, const void *body, int want)
 				    : type <= CV_CMD_QOS_ATTACH_DEL ? &qos_module
 				    : type <= CV_CMD_TUNNEL_HOP_DEL ? &tunnel_hop_module
 				    : type <= CV_CMD_CONN_DEL	    ? &conn_module
-								    : &nat_module;
+				    : type <= CV_CMD_NAT_STATIC_DEL ? &nat_module
+								    : &mfib_module;
 	int rc = m->stage(type, body, text);
 
 	if (rc != want)

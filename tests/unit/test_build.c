@@ -436,6 +436,49 @@ static void test_firewall(void **state)
 	}
 }
 
+/* VTI-T2: multicast routes, and those that cannot be. */
+static void test_multicast(void **state)
+{
+#define MROUTE(vrf, group, source, in, out, more)                                                                      \
+	"{\"culvert-vrf:vrfs\":{\"vrf\":[{\"name\":\"red\"}]},\"ietf-interfaces:interfaces\":{\"interface\":["         \
+	"{\"name\":\"a\",\"type\":\"iana-if-type:ethernetCsmacd\",\"culvert-platform:device\":\"net_null0\"},"         \
+	"{\"name\":\"b\",\"type\":\"iana-if-type:ethernetCsmacd\",\"culvert-platform:device\":\"net_null1\"},"         \
+	"{\"name\":\"r\",\"type\":\"iana-if-type:ethernetCsmacd\",\"culvert-platform:device\":\"net_null2\","          \
+	"\"culvert-vrf:vrf\":\"red\"},{\"name\":\"lo\",\"type\":\"iana-if-type:softwareLoopback\"}]},"                 \
+	"\"culvert-multicast:multicast-routing\":{\"route\":[{\"vrf\":\"" vrf "\",\"group\":\"" group                  \
+	"\",\"source\":\"" source "\",\"incoming-interface\":\"" in "\",\"outgoing-interface\":[{\"name\":\"" out      \
+	"\"" more "}]}]}}"
+	static const char *const refused[] = {MROUTE("global", "224.0.0.5", "any", "a", "b", ""),
+		MROUTE("global", "192.0.2.1", "any", "a", "b", ""), MROUTE("global", "ff02::5", "any", "a", "b", ""),
+		MROUTE("global", "239.1.2.3", "2001:db8::1", "a", "b", ""),
+		MROUTE("global", "239.1.2.3", "239.1.2.4", "a", "b", ""),
+		MROUTE("global", "239.1.2.3", "any", "a", "a", ""), MROUTE("global", "239.1.2.3", "any", "a", "r", ""),
+		MROUTE("red", "239.1.2.3", "any", "a", "b", ""), MROUTE("blue", "239.1.2.3", "any", "a", "b", ""),
+		MROUTE("global", "239.1.2.3", "any", "lo", "b", ""), MROUTE("global", "239.1.2.3", "any", "a", "c", ""),
+		MROUTE("global", "239.1.2.3", "any", "a", "b", ",\"ttl-threshold\":0")};
+	struct cv_config *c = build_ok(MROUTE("global", "239.1.2.3", "192.0.2.9", "a", "b", ",\"ttl-threshold\":32"));
+
+	(void)state;
+	assert_int_equal(c->n_mroute, 1);
+	assert_null(c->mroute[0].vrf_ref);
+	assert_string_equal(addr(&c->mroute[0].group), "239.1.2.3");
+	assert_string_equal(addr(&c->mroute[0].source), "192.0.2.9");
+	assert_ptr_equal(c->mroute[0].in_ref, &c->interface[0]);
+	assert_int_equal(c->mroute[0].n_out, 1);
+	assert_ptr_equal(c->mroute[0].out[0].ref, &c->interface[1]);
+	assert_int_equal(c->mroute[0].out[0].ttl, 32);
+	config_unref(c);
+	c = build_ok(MROUTE("global", "ff3e::1", "any", "a", "b", ""));
+	assert_int_equal(c->mroute[0].source.af, CV_AF_NONE);
+	assert_int_equal(c->mroute[0].out[0].ttl, 1);
+	config_unref(c);
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct model_err err;
+
+		assert_null(build(refused[i], &err));
+	}
+}
+
 /* IPSEC-56: a dynamic map and two maps that include it. An entry that includes one says nothing else. */
 static void test_dynamic_map(void **state)
 {
@@ -801,6 +844,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_access_group),
 		cmocka_unit_test(test_verify_source),
 		cmocka_unit_test(test_firewall),
+		cmocka_unit_test(test_multicast),
 		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_dynamic_map),
 		cmocka_unit_test(test_additional_groups),

@@ -738,11 +738,11 @@ static void workers_are_profiled(void **state)
 static void every_show_answers(void **state)
 {
 	static const char *const words[] = {"version", "dataplane", "crypto engine", "interfaces", "arp", "nd",
-		"ip route", "ipv6 route", "drops", "workers", "workers profile", "crypto session", "crypto ipsec sa",
-		"crypto isakmp sa", "crypto ikev2 sa", "crypto ike stats", "crypto isakmp policy",
-		"crypto isakmp profile", "crypto isakmp key", "crypto key mypubkey rsa", "crypto key pubkey-chain rsa",
-		"crypto ca certificates", "crypto isakmp peer", "crypto map", "crypto ipsec transform-set",
-		"access-lists", "crypto ipsec security-association replay",
+		"ip route", "ipv6 route", "ip mroute", "ipv6 mroute", "drops", "workers", "workers profile",
+		"crypto session", "crypto ipsec sa", "crypto isakmp sa", "crypto ikev2 sa", "crypto ike stats",
+		"crypto isakmp policy", "crypto isakmp profile", "crypto isakmp key", "crypto key mypubkey rsa",
+		"crypto key pubkey-chain rsa", "crypto ca certificates", "crypto isakmp peer", "crypto map",
+		"crypto ipsec transform-set", "access-lists", "crypto ipsec security-association replay",
 		"crypto ipsec security-association idle-time"};
 	struct fixture *f = *state;
 	char request[96], *text;

@@ -55,6 +55,7 @@ static struct cv_acl acl = {.acl_id = 1, .counter = 9};
 static struct cv_acl_line acl_line;
 static struct cv_acl_line_ref acl_line_ref = {.acl_id = 1, .counter = 7};
 static struct cv_tunnel_hop hop;
+static struct cv_mroute mroute;
 static struct cv_sa sa;
 static struct cv_sa_ref sa_ref = {.index = 9, .spi = 256};
 static struct cv_sa_update sa_update;
@@ -86,6 +87,8 @@ static const struct {
 	{CV_CMD_IF_ADDR_DEL, sizeof(if_addr), &if_addr},
 	{CV_CMD_TUNNEL_HOP_SET, sizeof(hop), &hop},
 	{CV_CMD_TUNNEL_HOP_DEL, sizeof(hop.ref), &hop.ref},
+	{CV_CMD_MROUTE_SET, sizeof(mroute), &mroute},
+	{CV_CMD_MROUTE_DEL, sizeof(mroute.ref), &mroute.ref},
 	{CV_CMD_ROUTE_SET, sizeof(route), &route},
 	{CV_CMD_ROUTE_DEL, sizeof(route_ref), &route_ref},
 	{CV_CMD_SPD_SET, sizeof(spd), &spd},
@@ -115,6 +118,10 @@ static int fill(void **state)
 	(void)state;
 	if_addr = (struct cv_if_addr){.if_id = 1, .addr = addr("192.0.2.1"), .plen = 24};
 	hop = (struct cv_tunnel_hop){.ref = {1, addr("10.99.0.2")}, .outer = addr("192.0.2.2"), .rule_id = 5};
+	mroute = (struct cv_mroute){.ref = {.vrf_id = 3, .group = addr("239.1.2.3"), .source = addr("192.0.2.9")},
+		.if_in = 1,
+		.n_out = 1,
+		.out = {{.if_id = 2, .ttl = 1}}};
 	route = (struct cv_route){.vrf_id = 3, .prefix = {.addr = addr("198.51.100.0"), .len = 24}, .n_nh = 3};
 	route.nh[0] = (struct cv_nexthop){.type = CV_NH_GATEWAY, .weight = 1, .gw = addr("192.0.2.2")};
 	route.nh[1] = (struct cv_nexthop){.type = CV_NH_INTERFACE, .weight = 1, .if_id = 2};
@@ -149,8 +156,8 @@ static void good_messages_pass(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_GOOD; i++)
 		assert_int_equal(check(good[i].type, good[i].body, good[i].len), CV_OK);
-	/* None was forgotten here, of tunnels' next hops and the profile neither. */
-	assert_int_equal(N_GOOD, CV_CMD_FAIL_AT - CV_CMD_HELLO + 1 + 2 + 1);
+	/* None was forgotten here, of tunnels' next hops, the profile and multicast routes neither. */
+	assert_int_equal(N_GOOD, CV_CMD_FAIL_AT - CV_CMD_HELLO + 1 + 2 + 1 + 2);
 }
 
 static void every_wrong_length_is_refused(void **state)
@@ -273,6 +280,21 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_TUNNEL_HOP_SET, hop, rule_id, 1u << 24);
 	BAD(CV_CMD_TUNNEL_HOP_SET, hop, flags, 2);
 	BAD(CV_CMD_TUNNEL_HOP_DEL, hop.ref, if_id, 0);
+	FINE(CV_CMD_MROUTE_SET, mroute, ref.source, (struct cv_addr){0});
+	FINE(CV_CMD_MROUTE_SET, mroute, n_out, 0);
+	BAD(CV_CMD_MROUTE_SET, mroute, ref.vrf_id, CV_VRF_MAX);
+	BAD(CV_CMD_MROUTE_SET, mroute, ref.group, addr("192.0.2.1"));
+	BAD(CV_CMD_MROUTE_SET, mroute, ref.group, addr("224.0.0.5"));
+	BAD(CV_CMD_MROUTE_SET, mroute, ref.group, addr("ff0e::1")); /* and a source of IPv4 */
+	BAD(CV_CMD_MROUTE_SET, mroute, ref.group.b[4], 1);
+	BAD(CV_CMD_MROUTE_SET, mroute, ref.source, addr("239.1.2.3"));
+	BAD(CV_CMD_MROUTE_SET, mroute, ref.source.af, 0);
+	BAD(CV_CMD_MROUTE_SET, mroute, if_in, 0);
+	BAD(CV_CMD_MROUTE_SET, mroute, if_in, 2); /* where it leaves by */
+	BAD(CV_CMD_MROUTE_SET, mroute, n_out, CV_MROUTE_OUT_MAX + 1);
+	BAD(CV_CMD_MROUTE_SET, mroute, out[0].if_id, CV_IF_MAX);
+	BAD(CV_CMD_MROUTE_SET, mroute, out[0].ttl, 0);
+	BAD(CV_CMD_MROUTE_DEL, mroute.ref, group, addr("ff02::1"));
 	BAD(CV_CMD_ROUTE_SET, route, n_nh, 0);
 	BAD(CV_CMD_ROUTE_SET, route, n_nh, CV_NH_MAX + 1);
 	BAD(CV_CMD_ROUTE_SET, route, prefix.len, 33);
@@ -301,7 +323,7 @@ static void numbers_out_of_range_are_refused(void **state)
 	BAD(CV_CMD_SPD_RULE_SET, backwards, sel.dst.hi.b[0], 1);
 	BAD(CV_CMD_SPD_RULE_SET, rule, sel.src.lo.af, CV_AF_INET);
 	BAD(CV_CMD_DUMP, dump, kind, 0);
-	BAD(CV_CMD_DUMP, dump, kind, CV_DUMP_CONN + 1);
+	BAD(CV_CMD_DUMP, dump, kind, CV_DUMP_MROUTE + 1);
 	BAD(CV_CMD_DUMP, dump, scope, CV_VRF_MAX);
 	BAD(CV_CMD_TRACE, trace, n_packets, 1025);
 	BAD(CV_CMD_TRACE, trace, if_id, CV_IF_MAX);

@@ -4,6 +4,7 @@ import json
 import re
 
 from lab import config as cfg
+from lab import multicast
 from lab.core import SOURCE, require, wait_until
 from lab.gateway import Culvert
 from lab.ikedaemons import Conn, StrongSwan
@@ -149,6 +150,43 @@ def vti_v1(lab):
 
 
 vti_v2.__doc__ = vti_v1.__doc__ = vti.__doc__
+
+
+def vti_multicast(lab):
+    """VTI-T2, VTI-4: multicast streams that pass through, into the VTI and out of it: a Linux kernel at each end receives each packet once;
+    nothing leaves by another interface or in clear, below the TTL threshold, or when it came in by an interface that is not expected."""
+    through, far, wrong, back = "239.1.2.3", "239.1.2.4", "239.1.2.5", "239.1.2.6"
+
+    def change(config):
+        config["culvert-multicast:multicast-routing"] = {"route": [
+            multicast.route(through, "lan", ("tunnel0", 1)), multicast.route(far, "lan", ("tunnel0", 32)),
+            multicast.route(wrong, "wan", ("tunnel0", 1)), multicast.route(back, "tunnel0", ("lan", 1), source="10.99.0.2")]}
+    t = Tunnel(lab, 2, change=change).wait_line("up")
+    receivers = {group: multicast.Receiver(lab, group, "ipsec0", peer=t.peer) for group in (through, far, wrong)}
+    receivers[back] = multicast.Receiver(lab, back, "eth0", ns="host-a")
+    t.site.ping_until_works()
+    capture = t.site.capture()
+    multicast.send(lab, "host-a", "eth0", through)
+    receivers[through].require_all(100)
+    multicast.send(lab, "host-a", "eth0", far, ttl=32, count=20)  # not above the threshold
+    multicast.send(lab, "host-a", "eth0", far, ttl=33, count=10)
+    receivers[far].require_all(10)
+    multicast.send(lab, "host-a", "eth0", wrong, count=20)
+    wait_until(lambda: multicast.shown(t.culvert, wrong)["wrong_interface"] == 20, 10, "what came by a wrong interface to be counted")
+    multicast.send_from_peer(t.peer, "ipsec0", back)
+    receivers[back].require_all(100)
+    capture.stop()
+    capture.require_only_esp(200)
+    require(not receivers[wrong].seen, f"{receivers[wrong].seen}")
+    seen = multicast.shown(t.culvert, through)
+    require(seen["packets"] == seen["copies"] == 100 and seen["incoming_interface"] == "lan" and
+            seen["outgoing_interfaces"] == [{"interface": "tunnel0", "ttl_threshold": 1}], f"{seen}")
+    seen = multicast.shown(t.culvert, far), multicast.shown(t.culvert, wrong)
+    require(seen[0]["packets"] == 30 and seen[0]["copies"] == 10 and seen[1]["packets"] == 0, f"{seen}")
+    require(t.drops().get("multicast-reverse-path") == 20 and t.drops().get("multicast-nowhere") == 20, f"{t.drops()}")
+    text = t.culvert.cli("show", "ip", "mroute").stdout
+    for line in ("(*, 239.1.2.3)", "(10.99.0.2, 239.1.2.6)", "  Incoming interface: lan", "    tunnel0, TTL threshold 32"):
+        require(line in text, text)
 
 
 def vti_ipv6(lab):
