@@ -111,13 +111,38 @@ static bool names_this_sa(const struct v1_sa *v, struct v1_span spi)
 	       memcmp(spi.p + V1_COOKIE_LEN, v1_cky_r(v), V1_COOKIE_LEN) == 0;
 }
 
+bool v1_dpd_ask(struct v1_sa *v, uint32_t *seq)
+{
+	if (!v->dpd || v->sa.state != V1_QM_IDLE || v->sa.phase != IKE_PHASE_ESTABLISHED)
+		return false;
+	*seq = ++v->dpd_seq;
+	if (!v->asking)
+		v->ask_first = *seq;
+	v->asking = true;
+	send_seq(v, V1_N_R_U_THERE, *seq);
+	return true;
+}
+
+/* DPD-9: is it the answer to a probe or a question that is waiting, and not to an old one, replayed? */
+static bool expected(struct v1_sa *v, uint32_t seq)
+{
+	bool probe = v->dpd_misses && seq - v->dpd_first <= v->dpd_seq - v->dpd_first;
+	bool question = v->asking && seq - v->ask_first <= v->dpd_seq - v->ask_first;
+	if (question) {
+		v->ask_first = seq + 1;
+		v->asking = seq != v->dpd_seq;
+		v1_quick_answered(v, seq);
+	}
+	return probe || question;
+}
+
 bool v1_dpd_notify(struct v1_sa *v, const struct v1_notify_msg *n)
 {
 	if (n->data.len != 4 || !names_this_sa(v, n->spi))
 		return false;
 	uint32_t seq = rd32(n->data.p);
-	if (n->type == V1_N_R_U_THERE_ACK) /* DPD-9: of a probe that is waiting, not of an old one replayed */
-		return v->dpd_misses && seq - v->dpd_first <= v->dpd_seq - v->dpd_first;
+	if (n->type == V1_N_R_U_THERE_ACK)
+		return expected(v, seq);
 	if (v->dpd_peer_seen && (int32_t)(seq - v->dpd_peer_seq) < 0)
 		return false;
 	bool fresh = !v->dpd_peer_seen || seq != v->dpd_peer_seq;

@@ -134,7 +134,9 @@ struct v1_sa {
 	struct v1_frags *frags;	    /* a message that is not complete yet, or NULL */
 	uint64_t rekey_of;	    /* id of the phase 1 SA this one is to replace */
 	struct ike_timer dpd_timer;
-	unsigned dpd_misses;	     /* unanswered probes */
+	unsigned dpd_misses; /* unanswered probes */
+	bool asking;	     /* questions beside the probes are open, from this number on */
+	uint32_t ask_first;
 	uint32_t dpd_first, dpd_seq; /* first unanswered, last sent */
 	bool dpd_peer_seen;
 	uint32_t dpd_peer_seq;
@@ -170,6 +172,7 @@ struct v1_qm {
 	struct ikec_dh *dh;
 	struct v1_ke peer_ke; /* len 0: no KE payload */
 	bool commit;	      /* the responder asked to wait for CONNECTED */
+	bool slow;	      /* the peer took its time for message 2 */
 	uint8_t prop_num;     /* what was chosen, to be echoed: its number and its parts */
 	unsigned n_part;
 	struct v1_part part[V1_PARTS_MAX];
@@ -188,6 +191,12 @@ struct v1_child {
 	struct ike_timer act;  /* initiator: when to begin to send */
 	bool doubted;	       /* a successor was given up because the peer went on using this pair */
 	uint64_t act_limit_ms; /* by then even without a sign from the peer */
+	/* R-U-THERE after message 3: its SA and number, and when to ask once more; what was heard, and until when to
+	 * wait */
+	uint64_t asked_sa;
+	uint32_t asked;
+	bool asks, answered;
+	uint64_t ask_ms, answer_limit_ms;
 };
 
 static inline struct v1_sa *v1_of(struct ike_sa *sa)
@@ -522,6 +531,8 @@ void v1_quick_input(
 /* A notify of the peer about a quick mode: an error ends it; CONNECTED releases its outbound SA. */
 void v1_quick_error(struct v1_sa *v, uint16_t type, struct v1_span spi);
 void v1_quick_connected(struct v1_sa *v, uint32_t spi);
+/* The peer has answered the question of this number: it has seen what was sent before it, unless that was lost. */
+void v1_quick_answered(struct v1_sa *v, uint32_t seq);
 void v1_quick_free(struct v1_qm *q);
 void v1_quick_fail(struct v1_qm *q, const char *reason);
 void v1_child_gone(struct ike_child *c);
@@ -565,6 +576,11 @@ size_t v1_lifetime_attrs(uint8_t *buf, size_t size, uint16_t type_attr, uint32_t
 void v1_dpd_start(struct v1_sa *v);
 /* R-U-THERE is answered. Returns whether it proves that the peer lives. */
 bool v1_dpd_notify(struct v1_sa *v, const struct v1_notify_msg *n);
+/*
+ * Ask, whatever the profile says of DPD, to learn when the peer has come as far as this; v1_quick_answered() is called
+ * then. False: the peer does not know RFC 3706.
+ */
+bool v1_dpd_ask(struct v1_sa *v, uint32_t *seq);
 
 /* ---- v1.c: life of phase 1 SAs ---- */
 /* Negotiation failed, or the peer is dead: destroy, and look after the SA that this one was to replace. */

@@ -13,6 +13,10 @@
 #define ACT_FIRST_MS 50u   /* a first pair: the peer installs it on receipt of message 3 */
 #define ACT_REKEY_MS 5000u /* a successor: the old pair is still good */
 #define ACT_POLL_MS 100u
+#define ACT_SLOW_MS 200u   /* a peer that takes so long for message 2 is asked whether it has read message 3 */
+#define ACT_ASK_MS 1000u   /* how often */
+#define ACT_WAIT_MS 30000u /* how long that is waited for, at most, while there is another pair; and when not */
+#define ACT_FIRST_WAIT_MS 5000u
 #define CROSSING_MS 30000u /* pairs this close together were negotiated at the same time */
 
 static void quick_timer(struct ike *ike, struct ike_timer *t);
@@ -468,6 +472,7 @@ static void got_2(struct v1_qm *q, const struct ike_path *path, bool natt, const
 	free(q->tx.data); /* message 1 is answered; message 3 takes its place */
 	q->tx.data = NULL;
 	q->commit = h->flags & V1_FLAG_COMMIT;
+	q->slow = ike_now(v->sa.ike) - q->started_ms >= ACT_SLOW_MS;
 	sa = v1_find(&m, V1_PL_SA, 0);
 	bool ok = sa && take_peer(q, &m, &q->nr);
 	if (ok && v1_find(&m, V1_PL_ID, 0)) {
@@ -493,25 +498,76 @@ static void got_2(struct v1_qm *q, const struct ike_path *path, bool natt, const
 	keys_or_secret(q);
 }
 
-static uint64_t act_limit(const struct v1_child *vc, bool commit)
+/* Is there a pair that it takes over from, and that can still be used? */
+static bool has_other(const struct v1_child *vc)
+{
+	const struct ike_child *old = vc->replaces ? ike_child_by_id(vc->c.sa->ike, vc->replaces) : NULL;
+	return old && !old->lost;
+}
+
+/* How long from now, at most ms; not too long for the pair that it takes over from. */
+static uint64_t act_within(const struct v1_child *vc, uint64_t ms)
 {
 	struct ike *ike = vc->c.sa->ike;
 	struct ike_child *old = vc->replaces ? ike_child_by_id(ike, vc->replaces) : NULL;
-	uint64_t now = ike_now(ike), ms = ACT_FIRST_MS;
-	if (commit)
-		ms = ACT_REKEY_MS;
-	if (old && !old->lost)
-		ms = old->hard_ms > now && (old->hard_ms - now) / 2 < ACT_REKEY_MS ? (old->hard_ms - now) / 2
-										   : ACT_REKEY_MS;
+	uint64_t now = ike_now(ike);
+	if (old && !old->lost && old->hard_ms > now && (old->hard_ms - now) / 2 < ms)
+		ms = (old->hard_ms - now) / 2;
 	return now + ms;
+}
+
+static uint64_t act_limit(const struct v1_child *vc, bool commit)
+{
+	return act_within(vc, commit || has_other(vc) ? ACT_REKEY_MS : ACT_FIRST_MS);
 }
 
 static void act_soon(struct v1_child *vc)
 {
 	struct ike *ike = vc->c.sa->ike;
 	uint64_t at = ike_now(ike) + ACT_POLL_MS;
+	uint64_t limit = vc->asks && !vc->answered ? vc->answer_limit_ms : vc->act_limit_ms;
 	vc->act.fire = act_timer;
-	ike_timer_set(ike, &vc->act, at < vc->act_limit_ms ? at : vc->act_limit_ms);
+	ike_timer_set(ike, &vc->act, at < limit ? at : limit);
+}
+
+/* A peer that takes long to read message 3 takes as long to answer what follows it. */
+static void act_ask(struct v1_child *vc)
+{
+	struct v1_sa *v = v1_of(vc->c.sa);
+	uint32_t seq;
+	vc->asks = v1_dpd_ask(v, &seq);
+	if (!vc->asks)
+		return;
+	if (vc->asked_sa != v->sa.id) /* numbers are those of an SA; repeated, the first one counts */
+		vc->asked = seq;
+	vc->asked_sa = v->sa.id;
+	vc->ask_ms = ike_now(v->sa.ike) + ACT_ASK_MS;
+}
+
+/* Message 3 has been sent, perhaps once more. */
+static void act_begin(struct v1_child *vc, const struct v1_qm *q)
+{
+	vc->act_limit_ms = act_limit(vc, q->commit);
+	vc->answer_limit_ms = act_within(vc, has_other(vc) ? ACT_WAIT_MS : ACT_FIRST_WAIT_MS);
+	vc->asks = vc->answered = false;
+	vc->asked_sa = 0;
+	if (!q->commit && (has_other(vc) || q->slow)) /* with the commit bit it says so by itself */
+		act_ask(vc);
+	act_soon(vc);
+}
+
+void v1_quick_answered(struct v1_sa *v, uint32_t seq)
+{
+	struct ike_child *c;
+	TAILQ_FOREACH (c, &v->sa.children, link) {
+		struct v1_child *vc = v1_child_of(c);
+		if (!vc->asks || vc->answered || vc->asked_sa != v->sa.id || (int32_t)(seq - vc->asked) < 0 ||
+			!ike_timer_running(&vc->act))
+			continue;
+		vc->answered = true; /* from now on as if message 3 had only now been sent */
+		vc->act_limit_ms = act_limit(vc, false);
+		act_soon(vc);
+	}
 }
 
 static void activate(struct v1_child *vc)
@@ -553,15 +609,22 @@ static void give_up_successor(struct v1_child *vc)
 static void act_timer(struct ike *ike, struct ike_timer *t)
 {
 	struct v1_child *vc = IKE_CONTAINER(t, struct v1_child, act);
+	uint64_t now = ike_now(ike);
+	bool alone = vc->replaces && !ike_child_by_id(ike, vc->replaces); /* nothing else to send on any more */
 	/* a packet of the peer on the new pair proves that it has it */
-	if (ike->ops.child_idle_s(ike->ctx, vc->c.child_id) != UINT32_MAX)
+	if (alone || ike->ops.child_idle_s(ike->ctx, vc->c.child_id) != UINT32_MAX) {
 		activate(vc);
-	else if (ike_now(ike) >= vc->act_limit_ms && peer_stays_behind(vc))
-		give_up_successor(vc);
-	else if (ike_now(ike) >= vc->act_limit_ms)
-		activate(vc);
-	else
+	} else if (vc->asks && !vc->answered && now < vc->answer_limit_ms) {
+		if (now >= vc->ask_ms)
+			act_ask(vc);
 		act_soon(vc);
+	} else if (now < vc->act_limit_ms) {
+		act_soon(vc);
+	} else if (peer_stays_behind(vc)) {
+		give_up_successor(vc);
+	} else {
+		activate(vc);
+	}
 }
 
 static void send_3(struct v1_qm *q)
@@ -577,8 +640,7 @@ static void send_3(struct v1_qm *q)
 		v1_quick_fail(q, "encryption failed");
 		return;
 	}
-	vc->act_limit_ms = act_limit(vc, q->commit);
-	act_soon(vc);
+	act_begin(vc, q);
 	q->done_child = vc->c.child_id;
 	quick_close(q);
 	ike_sa_save(&v->sa);
@@ -590,8 +652,7 @@ static void peer_is_late(struct v1_qm *q)
 	struct ike_child *c = q->done_child ? ike_child_by_id(q->sa->sa.ike, q->done_child) : NULL;
 	if (!c || !ike_timer_running(&v1_child_of(c)->act))
 		return;
-	v1_child_of(c)->act_limit_ms = act_limit(v1_child_of(c), false);
-	act_soon(v1_child_of(c));
+	act_begin(v1_child_of(c), q);
 }
 
 /* ---- responder ---- */

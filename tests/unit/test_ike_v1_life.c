@@ -213,6 +213,124 @@ static void rekey_refused(void **state)
 	nothing_lost();
 }
 
+/* ---- a peer that is slow to take what it is sent ---- */
+
+#define EXCHANGE_QUICK 32
+
+static struct {
+	size_t len;
+	uint8_t data[2048];
+} held[64];
+static unsigned n_held, n_quick[2];
+
+/* Host 1 reads nothing after message 1 of a quick mode, and does not repeat its own. */
+static bool not_read(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)n;
+	if (data[18] == EXCHANGE_QUICK)
+		n_quick[who]++;
+	if (who || n_quick[0] < 2)
+		return !who || n_quick[1] < 2;
+	assert_true(n_held < 64 && len <= sizeof(held[0].data));
+	memcpy(held[n_held].data, data, len);
+	held[n_held++].len = len;
+	return false;
+}
+
+static void stop_reading(void)
+{
+	n_held = n_quick[0] = n_quick[1] = 0;
+	p->filter = not_read;
+}
+
+static void read_all(void)
+{
+	p->filter = NULL;
+	for (unsigned i = 0; i < n_held; i++)
+		from(0, held[i].data, held[i].len);
+}
+
+static uint32_t first_id; /* of the pair that is renewed */
+
+/* Does host 0 send on the new pair? */
+static bool sends_on_new(void)
+{
+	return pair_newest(p, 0)->id != first_id;
+}
+
+static void renew_slowly(uint64_t ms)
+{
+	start(NULL);
+	bring_up();
+	stop_reading();
+	first_id = pair_newest(p, 0)->id;
+	ike_child_expire(p->h[0].ike, first_id, false);
+	pair_run(p, ms);
+	assert_false(sends_on_new());
+}
+
+/* RFC 2409 5.5 has no acknowledgement of message 3: the old pair is used until an answer tells that it has been read.
+ */
+static void renewed_with_a_slow_peer(void **state)
+{
+	(void)state;
+	renew_slowly(20000);
+	read_all();
+	pair_run(p, 4000);
+	assert_false(sends_on_new()); /* that could have been lost: a repeated message 2 would say so */
+	pair_run(p, 2000);
+	assert_true(sends_on_new());
+	teardown(NULL);
+	renew_slowly(20000); /* and a packet on the new pair leaves no doubt */
+	read_all();
+	p->traffic_ms = 50;
+	pair_run(p, 500);
+	assert_true(sends_on_new());
+	traffic_for(60000);
+	nothing_lost();
+}
+
+/* A peer that answers nothing at all, and one whose old pair goes: we do not wait for ever, or with nothing to use. */
+static void renewed_without_an_answer(void **state)
+{
+	(void)state;
+	renew_slowly(28000);
+	pair_run(p, 4000);
+	assert_true(sends_on_new());
+	teardown(NULL);
+	renew_slowly(10000);
+	struct ike_match m = {.fvrf = -1, .ivrf = -1, .child_id = first_id};
+	assert_int_equal(ike_clear(p->h[0].ike, &m), 1);
+	pair_run(p, 200);
+	assert_true(sends_on_new());
+}
+
+static void begin_slowly(unsigned delay_ms, uint64_t ms)
+{
+	start(NULL);
+	p->delay_ms = delay_ms;
+	stop_reading();
+	pair_acquire(p, 0, 0);
+	pair_run(p, ms);
+}
+
+/* The first pair: a peer that was slow to answer message 1 is asked, and given more time. */
+static void first_pair_of_a_slow_peer(void **state)
+{
+	(void)state;
+	begin_slowly(10, 1000); /* a fast one is not */
+	assert_int_equal(pair_n_children(p, 0), 1);
+	teardown(NULL);
+	begin_slowly(150, 4000);
+	assert_int_equal(pair_n_children(p, 0), 0);
+	read_all();
+	pair_run(p, 600);
+	assert_true(pair_children_agree(p, 1));
+	teardown(NULL);
+	begin_slowly(150, 8000); /* no answer */
+	assert_int_equal(pair_n_children(p, 0), 1);
+}
+
 /* ---- deletes ---- */
 
 static void clear_child(void **state)
@@ -421,6 +539,9 @@ int main(void)
 		V1_TEST(clear_child),
 		V1_TEST(clear_session),
 		V1_TEST(clear_ike_sa_alone),
+		V1_TEST(renewed_with_a_slow_peer),
+		V1_TEST(renewed_without_an_answer),
+		V1_TEST(first_pair_of_a_slow_peer),
 		V1_TEST(replaced_stays_listed),
 		V1_TEST(successor_is_lost),
 		V1_TEST(initial_contact),
