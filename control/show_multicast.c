@@ -34,6 +34,7 @@ static void on_mroute(struct show *s, const struct cv_mroute_entry *e)
 	set_addr(o, "group", &r->ref.group);
 	if (r->ref.source.af)
 		set_addr(o, "source", &r->ref.source);
+	set_str(o, "origin", e->from_host ? "host" : "static");
 	set_interface(s->c, o, "incoming_interface", r->if_in);
 	outs = set_array(o, "outgoing_interfaces");
 	for (unsigned i = 0; i < r->n_out && i < CV_MROUTE_OUT_MAX; i++) {

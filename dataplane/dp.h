@@ -37,7 +37,9 @@ enum slow_reason {
 	SLOW_ICMP_MTU,	   /* send fragmentation needed / packet too big with meta->mtu */
 	SLOW_ACQUIRE,	   /* matched rule meta->rule without an SA: hold it and raise CV_EVT_ACQUIRE */
 	SLOW_INVALID_SPI,
-	SLOW_CONN, /* begins a connection, or is a fragment of one (track.h) */
+	SLOW_CONN,	/* begins a connection, or is a fragment of one (track.h) */
+	SLOW_MULTICAST, /* to a group: for the kernel of the host, which forwards it or asks its daemon (host_mroute.h)
+			 */
 	SLOW_REASON_MAX
 };
 /* What main handles as SLOW_LOCAL comes by ways of its own (slow.c): first messages of IKE, other IKE, neighbour

@@ -30,7 +30,8 @@
 	X(REFUSED_MTU, "refused-mtu", "packets whose sender was not told that they are too big")                       \
 	X(REFUSED_ACQUIRE, "refused-acquire", "packets that should have asked for an SA")                              \
 	X(REFUSED_SPI, "refused-invalid-spi", "packets with an SPI that nobody has")                                   \
-	X(REFUSED_CONN, "refused-connection", "packets that would have begun a connection")
+	X(REFUSED_CONN, "refused-connection", "packets that would have begun a connection")                            \
+	X(REFUSED_MULTICAST, "refused-multicast", "packets to groups, for the Linux host's multicast routing")
 
 enum event {
 #define X(sym, token, sentence) EVENT_##sym,

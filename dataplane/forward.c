@@ -2,7 +2,6 @@
 /* Input, routing and output of IP packets (pipeline.h). Runs on workers, and on main for what main makes itself. */
 #include "pipeline.h"
 
-#include "cv_addr.h"
 #include "events.h"
 #include "fast.h"
 #include "fib.h"
@@ -27,27 +26,6 @@
 
 /* ---- route look-up ---- */
 
-/* Destinations that no table decides on: broadcast, multicast, link-local. */
-static uint32_t special_word(struct rte_mbuf *m)
-{
-	const struct pkt_meta *meta = pkt_meta(m);
-	const struct dp_if *ifp = iface_get(meta->if_rx);
-	struct cv_addr dst = {.af = CV_AF_INET6};
-
-	if (!(meta->flags & PKT_F_IP6))
-		return FIB_WORD(FIB_BROADCAST, 0);
-	memcpy(dst.b, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr, 16);
-	if (ip6_is_multicast(dst.b))
-		/* Neighbour discovery comes to multicast addresses; which ones are ours is looked at on main. So do the
-		 * reports of those who listen to a group, to the group itself, with one hop. */
-		return meta->l4_proto == IPPROTO_ICMPV6 && ifp &&
-				       (cv_multicast_stays_on_link(CV_AF_INET6, dst.b) ||
-					       rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->hop_limits <= 1)
-			       ? FIB_WORD(FIB_LOCAL, ifp->id)
-			       : FIB_WORD(FIB_BROADCAST, 0);
-	return ifp && iface_owns(ifp, &dst) ? FIB_WORD(FIB_LOCAL, ifp->id) : 0;
-}
-
 /* What the packets of a vector have in common, so that stages nobody needs are skipped. */
 struct summary {
 	uint32_t kinds; /* bit per enum fib_kind that occurs */
@@ -57,6 +35,13 @@ struct summary {
 	uint32_t dst, root, word;
 	uint32_t mark; /* PKT_F_LOCAL when the word says so */
 };
+
+/* The next one to the same group may go another way. */
+static uint32_t untabled_word4(struct rte_mbuf *m, struct summary *s)
+{
+	s->dst = 0;
+	return multicast_untabled_word(m);
+}
 
 /* IPv6 packets of a vector, looked up together. */
 struct batch6 {
@@ -83,7 +68,7 @@ static void lookup6(struct batch6 *b, struct summary *s)
 		const uint8_t *dst = b->key[i].b;
 		bool special = ip6_is_multicast(dst) || ip6_is_link_local(dst);
 
-		note_word(b->pkt[i], special ? special_word(b->pkt[i]) : b->word[i], s);
+		note_word(b->pkt[i], special ? multicast_untabled_word(b->pkt[i]) : b->word[i], s);
 	}
 }
 
@@ -103,7 +88,7 @@ static inline void lookup_one(struct rte_mbuf *m, const struct fib_roots *roots,
 	if (unlikely(dst != s->dst || root != s->root)) {
 		s->dst = dst;
 		s->root = root;
-		s->word = likely((uint8_t)dst < 224) ? trie_lookup4(root, dst) : special_word(m);
+		s->word = likely((uint8_t)dst < 224) ? trie_lookup4(root, dst) : untabled_word4(m, s);
 		s->mark = FIB_KIND(s->word) == FIB_LOCAL ? PKT_F_LOCAL : 0;
 		s->kinds |= 1u << FIB_KIND(s->word);
 	}

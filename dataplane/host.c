@@ -9,9 +9,12 @@
 
 #include <rte_ether.h>
 
+#include "cv_addr.h"
 #include "cv_log.h"
 #include "fib.h"
+#include "filter.h"
 #include "host_device.h"
+#include "host_mroute.h"
 #include "host_route.h"
 #include "link.h"
 #include "neigh_send.h"
@@ -77,6 +80,7 @@ static void take_away(uint32_t if_id)
 {
 	host_device_free(device[if_id]); /* leaves the epoll set by being closed */
 	device[if_id] = NULL;
+	host_multicast_families[if_id] = 0;
 	n_devices--;
 }
 
@@ -115,11 +119,16 @@ void host_close_all(void)
 			take_away(i);
 }
 
-bool host_device_stays(uint32_t if_id)
+bool host_device_kept(uint32_t if_id)
 {
 	const struct dp_if *ifp = iface_staged(if_id);
 
-	return ifp && ifp->host && device[if_id] && !staged[if_id] && ifp->up;
+	return ifp && ifp->host && device[if_id] && !staged[if_id];
+}
+
+bool host_device_stays(uint32_t if_id)
+{
+	return host_device_kept(if_id) && iface_staged(if_id)->up;
 }
 
 /* Route messages come by the hundred thousand, and most name the device that the one before did. */
@@ -233,6 +242,16 @@ static void put_on_link(struct worker *w, const struct dp_if *ifp, struct rte_mb
 	link_send(w, ifp, mac, ip6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4, m);
 }
 
+/* Has the kernel forwarded it, from somebody else to a group? Then it leaves as what the workers forward does. */
+static bool is_forwarded(struct rte_mbuf *m)
+{
+	const bool ip6 = pkt_meta(m)->flags & PKT_F_IP6;
+	struct cv_addr src = {.af = ip6 ? CV_AF_INET6 : CV_AF_INET};
+
+	memcpy(src.b, rte_pktmbuf_mtod_offset(m, const uint8_t *, ip6 ? 8 : 12), ip6 ? 16 : 4);
+	return !cv_addr_is_zero(&src) && !(ip6 && ip6_is_link_local(src.b)) && !fib_is_local(pkt_meta(m)->vrf, &src);
+}
+
 /* No route decides on it, but the interface's policy does, or the tunnel that the interface is. */
 static void send_to_link(struct worker *w, const struct dp_if *ifp, struct rte_mbuf *m)
 {
@@ -240,7 +259,11 @@ static void send_to_link(struct worker *w, const struct dp_if *ifp, struct rte_m
 	struct pkt_meta *meta = pkt_meta(m);
 
 	meta->if_tx = ifp->id;
-	if (ifp->type == CV_IF_TUNNEL) {
+	if (iface_view()->filters && is_forwarded(m))
+		filter_output(w, &v, iface_view(), ifp->type == CV_IF_TUNNEL);
+	if (!v.n) {
+		return;
+	} else if (ifp->type == CV_IF_TUNNEL) {
 		meta->adj = FIB_WORD(FIB_TUNNEL, ifp->id);
 		tunnel_output(w, &v, &outer);
 	} else if (!iface_has_port(ifp) || !ifp->up) {

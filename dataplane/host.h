@@ -20,7 +20,8 @@ int host_prepare(const struct dp_if *ifp, char *text);
 void host_abort(void);
 /* The interfaces have changed (iface_view()): devices come, go, and are set up as their interfaces are. */
 void host_publish(void);
-/* In a transaction: will the interface have the device that it has now, and be up? */
+/* In a transaction: will the interface have the device that it has now? And be up? */
+bool host_device_kept(uint32_t if_id);
 bool host_device_stays(uint32_t if_id);
 /* Before the end of the process. */
 void host_close_all(void);

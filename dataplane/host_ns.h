@@ -21,6 +21,7 @@ struct host_ns {
 	struct mnl_socket *events, *walk; /* what changes; all there is, while walking (NULL = not) */
 	bool walk_due;			  /* events were lost, or nothing is known yet */
 	bool shadowed;			  /* a route was left out for another one's metric */
+	bool walk_routes;		  /* the walk is among the routes, and over with what comes before them */
 	uint32_t walk_number;
 	uint64_t walk_not_before; /* ms */
 };

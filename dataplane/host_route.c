@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include "cv_log.h"
 #include "fib.h"
 #include "host.h"
+#include "host_mroute.h"
+#include "mfib.h"
 
 #define BUFFER_SIZE 32768u
 #define EVENTS_ROOM (64 << 20) /* bytes: some hundred thousand routes may change while main is busy */
@@ -61,6 +64,8 @@ static int on_message(const struct nlmsghdr *h, void *arg)
 	struct host_route r;
 
 	b->n++;
+	if (host_mroute_message(b->ns, h))
+		return MNL_CB_OK;
 	if ((h->nlmsg_type != RTM_NEWROUTE && h->nlmsg_type != RTM_DELROUTE) || !host_route_read(b->ns, h, &r) ||
 		r.route.n_nh == 0) {
 		/* If it is in place of one that was ours, only a walk tells: its VRF is not known any more. */
@@ -93,7 +98,8 @@ static int read_batch(struct batch *b, struct mnl_socket *nl)
 
 static bool listen_there(struct host_ns *ns)
 {
-	static const int room = EVENTS_ROOM, groups[] = {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
+	static const int room = EVENTS_ROOM, groups[] = {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_MROUTE,
+						     RTNLGRP_IPV6_MROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
 
 	ns->events = host_ns_socket(ns, SOCK_NONBLOCK);
 	if (!ns->events)
@@ -107,22 +113,30 @@ static bool listen_there(struct host_ns *ns)
 	return true;
 }
 
-static void walk_begin(struct host_ns *ns, uint64_t now_ms)
+/* Ask for all of a kind, of every family: routes of groups are among the routes. */
+static void walk_ask(struct host_ns *ns, bool routes)
 {
 	char buffer[256];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
 
+	ns->walk_routes = routes;
+	h->nlmsg_type = routes ? RTM_GETROUTE : RTM_GETNETCONF;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	/* both begin with the family, AF_UNSPEC */
+	mnl_nlmsg_put_extra_header(h, routes ? sizeof(struct rtmsg) : sizeof(struct netconfmsg));
+	if (mnl_socket_sendto(ns->walk, h, h->nlmsg_len) < 0)
+		ns->walk_due = true;
+}
+
+static void walk_begin(struct host_ns *ns, uint64_t now_ms)
+{
 	ns->walk_not_before = now_ms + WALK_PAUSE_MS;
 	ns->walk = host_ns_socket(ns, SOCK_NONBLOCK);
 	if (!ns->walk)
 		return;
 	ns->walk_due = ns->shadowed = false;
 	ns->walk_number++;
-	h->nlmsg_type = RTM_GETROUTE;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	((struct rtmsg *)mnl_nlmsg_put_extra_header(h, sizeof(struct rtmsg)))->rtm_family = AF_UNSPEC;
-	if (mnl_socket_sendto(ns->walk, h, h->nlmsg_len) < 0)
-		ns->walk_due = true;
+	walk_ask(ns, false);
 }
 
 static bool not_named(void *arg, const struct cv_route *r, uint32_t named)
@@ -138,10 +152,12 @@ static void walk_end(struct host_ns *ns, bool done)
 {
 	mnl_socket_close(ns->walk);
 	ns->walk = NULL;
-	if (done)
-		fib_host_sweep(not_named, ns);
-	else
+	if (!done) {
 		ns->walk_due = true;
+		return;
+	}
+	fib_host_sweep(not_named, ns);
+	host_mroute_sweep(ns);
 }
 
 /* A walk goes before the events that came meanwhile: they are newer. */
@@ -156,7 +172,11 @@ static void read_namespace(struct batch *b)
 	if (ns->walk) {
 		int rc = read_batch(b, ns->walk);
 
-		if (rc == MNL_CB_STOP || (rc < 0 && errno != EAGAIN))
+		const bool over = rc == MNL_CB_STOP || (rc < 0 && errno != EAGAIN);
+
+		if (over && !ns->walk_routes)
+			walk_ask(ns, true);
+		else if (over)
 			walk_end(ns, rc == MNL_CB_STOP);
 	} else if (read_batch(b, ns->events) < 0 && errno == ENOBUFS) {
 		cv_notice("host", "route changes of the kernel were lost: looking at all of them again");
@@ -164,19 +184,25 @@ static void read_namespace(struct batch *b)
 	}
 }
 
-static void apply(struct batch *b)
+static void apply_to(struct batch *b, const struct dp_module *m)
 {
 	char text[128] = "";
 
-	if (!fib_txn_in_progress())
-		return;
-	if (fib_module.prepare(text) == 0) {
-		fib_module.publish();
+	if (m->prepare(text) == 0) {
+		m->publish();
 		return;
 	}
-	fib_module.abort();
+	m->abort();
 	cv_warn("host", "%u route changes of the kernel could not be followed: %s", b->n, text);
 	b->ns->walk_due = true;
+}
+
+static void apply(struct batch *b)
+{
+	if (fib_txn_in_progress())
+		apply_to(b, &fib_module);
+	if (mfib_txn_in_progress())
+		apply_to(b, &mfib_module);
 }
 
 static bool tell_due;
@@ -203,7 +229,7 @@ unsigned host_routes_poll(uint64_t now_ms)
 	for (struct host_ns *ns = host_ns_all; ns; ns = ns->next) {
 		struct batch b = {.ns = ns, .now_ms = now_ms};
 
-		if (fib_txn_in_progress() || iface_txn_in_progress())
+		if (fib_txn_in_progress() || mfib_txn_in_progress() || iface_txn_in_progress())
 			break;
 		read_namespace(&b);
 		apply(&b);

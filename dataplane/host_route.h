@@ -23,7 +23,7 @@ void host_routes_tell_all(void);
 
 #define RTPROT_CULVERT 199u /* none of linux/rtnetlink.h, nor of FRR */
 
-/* ---- host.c, for the two files of this one ---- */
+/* ---- host.c, for the files of this one ---- */
 /* The interface behind a device, NULL = it is none of ours. */
 const struct dp_if *host_by_index(const struct host_ns *ns, uint32_t ifindex);
 /* The device of an interface, 0 = none; *ns where it is. */

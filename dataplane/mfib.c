@@ -7,20 +7,31 @@
 
 #include "addr_hash.h"
 #include "fib.h"
+#include "host.h"
 #include "iface.h"
 #include "neigh.h"
 #include "worker.h"
 
 #define BUCKETS 4096u
+#define SAMPLE_S 10u
+
+/* Who wants the route. What is configured goes before what the kernel of the host has. */
+enum origin { CONFIGURED, HOST, ORIGINS };
+
+struct wish {
+	bool now, staged; /* is there one, and after this transaction? */
+	uint32_t named;	  /* configured: in which transaction; host: as its walks are numbered */
+	struct cv_mroute route, staged_route;
+};
 
 struct entry {
 	struct cv_mroute_ref key;
 	uint32_t next;		      /* in its bucket, 0 = end */
 	const struct mfib_ways *ways; /* NULL = none */
+	uint32_t sampled_s;	      /* any worker: uptime in seconds at the last sample */
 	/* main only */
-	bool exists, will_exist, touched;
-	uint32_t named;		      /* in which transaction */
-	struct cv_mroute now, staged; /* exists, will_exist */
+	bool touched;
+	struct wish wish[ORIGINS];
 	struct mfib_ways *coming;
 };
 
@@ -158,9 +169,8 @@ static int add_way(struct mfib_ways *y, const struct cv_mroute *r, const struct 
 	return 0;
 }
 
-static int make_ways(struct entry *e, char *text)
+static int make_ways(struct entry *e, const struct cv_mroute *r, char *text)
 {
-	const struct cv_mroute *r = &e->staged;
 	int rc = interface_of(r->if_in, r->ref.vrf_id, text) ? 0 : CV_ERR_NOT_FOUND;
 
 	if (rc)
@@ -190,12 +200,21 @@ static void touch(uint32_t slot)
 	if (e->touched)
 		return;
 	e->touched = true;
-	e->will_exist = e->exists;
-	e->staged = e->now;
+	for (struct wish *wish = e->wish; wish < e->wish + ORIGINS; wish++) {
+		wish->staged = wish->now;
+		wish->staged_route = wish->route;
+	}
 	txn.touched[txn.n++] = slot;
 }
 
-static int route_set(const struct cv_mroute *r, char *text)
+static bool is_staged(uint32_t slot, enum origin origin)
+{
+	const struct wish *wish = &table[slot].wish[origin];
+
+	return table[slot].touched ? wish->staged : wish->now;
+}
+
+static int route_set(const struct cv_mroute *r, enum origin origin, uint32_t named, char *text)
 {
 	uint32_t slot = slot_of(r->ref.vrf_id, &r->ref.group, &r->ref.source);
 
@@ -206,9 +225,11 @@ static int route_set(const struct cv_mroute *r, char *text)
 		return CV_ERR_NO_MEMORY;
 	}
 	touch(slot);
-	table[slot].will_exist = true;
-	table[slot].staged = *r;
-	table[slot].named = txn.txn;
+	struct wish *wish = &table[slot].wish[origin];
+
+	wish->staged = true;
+	wish->staged_route = *r;
+	wish->named = named;
 	return 0;
 }
 
@@ -216,19 +237,19 @@ static int route_del(const struct cv_mroute_ref *r, char *text)
 {
 	const uint32_t slot = slot_of(r->vrf_id, &r->group, &r->source);
 
-	if (!slot || !(table[slot].touched ? table[slot].will_exist : table[slot].exists)) {
+	if (!slot || !is_staged(slot, CONFIGURED)) {
 		(void)snprintf(text, 128, "no such multicast route in VRF %u", r->vrf_id);
 		return CV_ERR_NOT_FOUND;
 	}
 	touch(slot);
-	table[slot].will_exist = false;
+	table[slot].wish[CONFIGURED].staged = false;
 	return 0;
 }
 
 static int mfib_stage(uint16_t type, const void *body, char *text)
 {
 	txn_open();
-	return type == CV_CMD_MROUTE_SET ? route_set(body, text) : route_del(body, text);
+	return type == CV_CMD_MROUTE_SET ? route_set(body, CONFIGURED, txn.txn, text) : route_del(body, text);
 }
 
 static void mfib_sync(void)
@@ -237,21 +258,67 @@ static void mfib_sync(void)
 	txn.syncing = true;
 }
 
+/* A route of the kernel's whose devices go, goes with them; ways out that go are left out. */
+static void drop_lost(struct wish *wish)
+{
+	struct cv_mroute *r = &wish->staged_route;
+	uint32_t keep = 0;
+
+	for (uint32_t i = 0; i < r->n_out; i++)
+		if (host_device_kept(r->out[i].if_id))
+			r->out[keep++] = r->out[i];
+	r->n_out = keep;
+	wish->staged &= host_device_kept(r->if_in);
+}
+
+/* What was made for a transaction that does not come to it. */
+static void discard(struct entry *e)
+{
+	if (e->coming)
+		unpin(e->coming);
+	free(e->coming);
+	e->coming = NULL;
+}
+
+static int prepare_one(struct entry *e, bool interfaces, char *text)
+{
+	const struct wish *configured = &e->wish[CONFIGURED];
+	struct wish *host = &e->wish[HOST];
+
+	if (interfaces && host->staged)
+		drop_lost(host);
+	if (configured->staged)
+		return make_ways(e, &configured->staged_route, text);
+	if (!host->staged)
+		return 0;
+	int rc = make_ways(e, &host->staged_route, text);
+
+	if (rc == CV_ERR_NOT_FOUND) { /* no reason to refuse what somebody else wants */
+		host->staged = false;
+		discard(e);
+		return 0;
+	}
+	if (e->coming)
+		e->coming->host = true;
+	return rc;
+}
+
 static int mfib_prepare(char *text)
 {
 	const bool interfaces = iface_txn_in_progress();
 	int rc = 0;
 
 	for (uint32_t i = 1; (txn.syncing || interfaces) && i < used; i++) {
-		if (!table[i].exists)
+		struct wish *configured = &table[i].wish[CONFIGURED];
+
+		if (!configured->now && !table[i].wish[HOST].now)
 			continue;
 		touch(i);
-		if (txn.syncing && table[i].named != txn.txn)
-			table[i].will_exist = false;
+		if (txn.syncing && configured->named != txn.txn)
+			configured->staged = false;
 	}
 	for (uint32_t i = 0; !rc && i < txn.n; i++)
-		if (table[txn.touched[i]].will_exist)
-			rc = make_ways(&table[txn.touched[i]], text);
+		rc = prepare_one(&table[txn.touched[i]], interfaces, text);
 	return rc;
 }
 
@@ -259,6 +326,12 @@ static void txn_close(void)
 {
 	txn.n = 0;
 	txn.open = txn.syncing = false;
+}
+
+static void drop_if_unused(uint32_t slot)
+{
+	if (!table[slot].wish[CONFIGURED].now && !table[slot].wish[HOST].now)
+		slot_drop(slot);
 }
 
 static void publish_one(uint32_t slot)
@@ -272,11 +345,12 @@ static void publish_one(uint32_t slot)
 		dp_defer(free, old);
 	}
 	e->coming = NULL;
-	e->exists = e->will_exist;
-	e->now = e->staged;
 	e->touched = false;
-	if (!e->exists)
-		slot_drop(slot);
+	for (struct wish *wish = e->wish; wish < e->wish + ORIGINS; wish++) {
+		wish->now = wish->staged;
+		wish->route = wish->staged_route;
+	}
+	drop_if_unused(slot);
 }
 
 static void mfib_publish(void)
@@ -291,13 +365,9 @@ static void mfib_abort(void)
 	for (uint32_t i = 0; i < txn.n; i++) {
 		struct entry *e = &table[txn.touched[i]];
 
-		if (e->coming)
-			unpin(e->coming);
-		free(e->coming);
-		e->coming = NULL;
+		discard(e);
 		e->touched = false;
-		if (!e->exists)
-			slot_drop(txn.touched[i]);
+		drop_if_unused(txn.touched[i]);
 	}
 	txn_close();
 }
@@ -311,6 +381,41 @@ const struct dp_module mfib_module = {
 	.abort = mfib_abort,
 };
 
+/* ---- the host's routes ---- */
+
+int mfib_host_set(const struct cv_mroute *r, uint32_t named, char *text)
+{
+	txn_open();
+	return route_set(r, HOST, named, text);
+}
+
+void mfib_host_sweep(mfib_host_stale_fn stale, void *arg)
+{
+	for (uint32_t i = 1; i < used; i++) {
+		const struct wish *wish = &table[i].wish[HOST];
+
+		if (!is_staged(i, HOST) ||
+			!stale(arg, table[i].touched ? &wish->staged_route : &wish->route, wish->named))
+			continue;
+		txn_open();
+		touch(i);
+		table[i].wish[HOST].staged = false;
+	}
+}
+
+bool mfib_txn_in_progress(void)
+{
+	return txn.open;
+}
+
+bool mfib_sample_due(uint32_t slot)
+{
+	uint32_t *last = &table[slot].sampled_s, now = dp_uptime_s(), was = __atomic_load_n(last, __ATOMIC_RELAXED);
+
+	return now - was >= SAMPLE_S &&
+	       __atomic_compare_exchange_n(last, &was, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 /* ---- for people ---- */
 
 void mfib_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
@@ -319,9 +424,12 @@ void mfib_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 
 	out->entry_size = sizeof(struct cv_mroute_entry);
 	for (uint64_t i = RTE_MAX(req->cursor, 1u); i < used; i++) {
-		const struct cv_mroute_entry e = {.route = table[i].now, .counter = (uint32_t)i};
+		const bool configured = table[i].wish[CONFIGURED].now;
+		const struct wish *wish = &table[i].wish[configured ? CONFIGURED : HOST];
+		const struct cv_mroute_entry e = {
+			.route = wish->route, .counter = (uint32_t)i, .from_host = !configured};
 
-		if (!table[i].exists || table[i].key.vrf_id != req->scope)
+		if (!wish->now || table[i].key.vrf_id != req->scope)
 			continue;
 		if (out->n == room) {
 			out->next = i;

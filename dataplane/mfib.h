@@ -19,7 +19,8 @@ struct mfib_out {
 
 struct mfib_ways {
 	uint32_t if_in;
-	uint32_t n_out;
+	uint16_t n_out;
+	bool host; /* the kernel of the host has it so, and wants to see some of it */
 	struct mfib_out out[CV_MROUTE_OUT_MAX];
 };
 
@@ -29,6 +30,20 @@ extern const struct dp_module mfib_module;
  * any. 0 = there is none. */
 uint32_t mfib_find(
 	uint32_t vrf_id, const struct cv_addr *group, const struct cv_addr *source, const struct mfib_ways **ways);
+
+/* Worker or main: has nobody been shown a packet of a route of the host's for a while? Then the one who asks has to. */
+bool mfib_sample_due(uint32_t slot);
+
+/* ---- main: called by host_mroute.c, as a transaction of its own that ends with mfib_module.prepare and publish ----
+ */
+/* The kernel's route, in the second place behind a configured one. named: a number for sweeping. 0 or enum cv_err with
+ * text. */
+int mfib_host_set(const struct cv_mroute *r, uint32_t named, char *text);
+/* Delete each of them that stale() says is. */
+typedef bool (*mfib_host_stale_fn)(void *arg, const struct cv_mroute *r, uint32_t named);
+void mfib_host_sweep(mfib_host_stale_fn stale, void *arg);
+/* Has a transaction staged changes that are neither published nor aborted yet? */
+bool mfib_txn_in_progress(void);
 
 /* Main: fill a CV_DUMP_MROUTE reply (struct cv_mroute_entry; req->scope = VRF). */
 void mfib_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out);

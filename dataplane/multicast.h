@@ -9,6 +9,9 @@
 /* Is the packet to a group that routes may lead to? m: header checked. Else it is a broadcast, or stays on its link. */
 bool multicast_routable(struct rte_mbuf *m);
 
+/* Worker or main: the route word for a destination that no table decides on: broadcast, multicast, IPv6 link-local. */
+uint32_t multicast_untabled_word(struct rte_mbuf *m);
+
 /* Worker or main: received packets that are multicast_routable(). Takes every packet of v. Nobody is told of those that
  * are dropped (RFC 1812 4.3.2.7). */
 void multicast_forward(struct worker *w, struct pkt_vec *v);

@@ -11,6 +11,7 @@
 #include <rte_udp.h>
 
 #include "events.h"
+#include "host.h"
 #include "iface.h"
 #include "ipsec.h"
 #include "nd.h"
@@ -44,6 +45,7 @@ static const uint32_t rate[SLOW_CLASSES] = {
 	[SLOW_ACQUIRE] = 20000,
 	[SLOW_INVALID_SPI] = 100,
 	[SLOW_CONN] = 50000,
+	[SLOW_MULTICAST] = 1000,
 	[SLOW_IKE_FIRST] = 20000,
 	[SLOW_IKE] = 20000,
 	[SLOW_ND] = 5000,
@@ -62,6 +64,7 @@ static const uint8_t refused[SLOW_CLASSES] = {
 	[SLOW_ACQUIRE] = EVENT_REFUSED_ACQUIRE,
 	[SLOW_INVALID_SPI] = EVENT_REFUSED_SPI,
 	[SLOW_CONN] = EVENT_REFUSED_CONN,
+	[SLOW_MULTICAST] = EVENT_REFUSED_MULTICAST,
 	[SLOW_IKE_FIRST] = EVENT_REFUSED_IKE_FIRST,
 	[SLOW_IKE] = EVENT_REFUSED_IKE,
 	[SLOW_ND] = EVENT_REFUSED_ND,
@@ -228,6 +231,10 @@ static void dispatch(struct worker *w, struct rte_mbuf *m)
 		break;
 	case SLOW_CONN:
 		track_slow(w, m);
+		break;
+	case SLOW_MULTICAST:
+		if (!host_input(w, m))
+			dp_drop1(w, m, DROP_MULTICAST);
 		break;
 	case SLOW_REASON_MAX:
 		rte_pktmbuf_free(m);

@@ -7,7 +7,7 @@ static void one_route(FILE *out, const json_t *r)
 	const json_t *o;
 	size_t i;
 
-	fprintf(out, "(%s, %s)\n", jtext(r, "source", "*"), jtext(r, "group", "?"));
+	fprintf(out, "(%s, %s), %s\n", jtext(r, "source", "*"), jtext(r, "group", "?"), jtext(r, "origin", "static"));
 	fprintf(out, "  Incoming interface: %s\n  Outgoing interface list:%s\n", jtext(r, "incoming_interface", "?"),
 		json_array_size(json_object_get(r, "outgoing_interfaces")) ? "" : " Null");
 	json_array_foreach (json_object_get(r, "outgoing_interfaces"), i, o)

@@ -38,6 +38,12 @@ static void believe(uint16_t type, const void *body)
 		const struct cv_route *c = body;
 		must(c->vrf_id < CV_VRF_MAX && c->n_nh >= 1 && c->n_nh <= CV_NH_MAX);
 		must(c->prefix.len <= (c->prefix.addr.af == CV_AF_INET ? 32 : 128));
+	} else if (type == CV_CMD_MROUTE_SET) {
+		const struct cv_mroute *c = body;
+		must(c->ref.vrf_id < CV_VRF_MAX && c->if_in > 0 && c->if_in < CV_IF_MAX &&
+			c->n_out <= CV_MROUTE_OUT_MAX);
+		for (uint32_t i = 0; i < c->n_out; i++)
+			must(c->out[i].if_id > 0 && c->out[i].if_id < CV_IF_MAX);
 	} else if (type == CV_CMD_SPD_SET) {
 		must(((const struct cv_spd *)body)->n_if <= CV_SPD_IF_MAX);
 	} else if (type == CV_CMD_SA_ADD) {

@@ -21,8 +21,10 @@
 #include "cv_addr.h"
 #include "fast.h"
 #include "fib.h"
+#include "host_mroute.h"
 #include "iface.h"
 #include "ipsec.h"
+#include "mfib.h"
 #include "nat.h"
 #include "neigh.h"
 #include "pipeline.h"
@@ -88,6 +90,15 @@ static void route(const char *prefix, const char *gw)
 	stage(&fib_module, CV_CMD_ROUTE_SET, &r);
 }
 
+/* From either interface to the other one. */
+static void group_route(const char *group, uint32_t if_in)
+{
+	struct cv_mroute r = {.if_in = if_in, .n_out = 1, .out[0] = {.if_id = 3 - if_in, .ttl = 1}};
+
+	must(cv_addr_parse(group, &r.ref.group) == 0, "group");
+	stage(&mfib_module, CV_CMD_MROUTE_SET, &r);
+}
+
 static void selector(struct cv_selector *s)
 {
 	cv_selector_any(s, CV_AF_INET);
@@ -134,7 +145,7 @@ static void neighbour(uint32_t if_id, const char *a)
 static void commit(void)
 {
 	static const struct dp_module *const mods[] = {&vrf_module, &acl_module, &iface_module, &fib_module,
-		&spd_module, &sa_module, &conn_module, &nat_module};
+		&mfib_module, &spd_module, &sa_module, &conn_module, &nat_module};
 	char text[128] = "";
 
 	for (unsigned i = 0; i < sizeof(mods) / sizeof(mods[0]); i++)
@@ -190,6 +201,10 @@ static void configure(void)
 	route("10.2.0.0/16", "192.0.2.2");
 	route("0.0.0.0/0", "192.0.2.2");
 	route("::/0", "fd02::2");
+	group_route("239.1.2.3", 1);
+	group_route("239.1.2.4", 2);
+	group_route("ff0e::1", 1);
+	host_multicast_families[1] = 3; /* other groups are the kernel's */
 	tunnel();
 	translation();
 	commit();

@@ -22,7 +22,7 @@
 static struct reference {
 	bool exists;
 	struct cv_mroute route;
-} now[KEYS], next[KEYS];
+} now[KEYS], next[KEYS], host[KEYS]; /* host: the kernel's, in the second place */
 
 static uint32_t pick(uint32_t n)
 {
@@ -45,13 +45,20 @@ static struct cv_mroute_ref key_of(uint32_t k)
 	return r;
 }
 
-static void set(uint32_t k)
+static struct cv_mroute any_route(uint32_t k)
 {
 	struct cv_mroute r = {.ref = key_of(k), .if_in = 1 + pick(INTERFACES)};
 
 	for (uint32_t i = 1; i <= INTERFACES; i++)
 		if (i != r.if_in && pick(2))
 			r.out[r.n_out++] = (struct cv_mroute_out){.if_id = i, .ttl = (uint8_t)(1 + pick(255))};
+	return r;
+}
+
+static void set(uint32_t k)
+{
+	const struct cv_mroute r = any_route(k);
+
 	env_stage(CV_CMD_MROUTE_SET, &r, 0);
 	next[k] = (struct reference){true, r};
 }
@@ -74,14 +81,19 @@ static bool same(const struct mfib_ways *y, const struct cv_mroute *r)
 	return true;
 }
 
+static const struct reference *in_force(uint32_t k)
+{
+	return now[k].exists ? &now[k] : &host[k];
+}
+
 /* A source that no route names is the last one. */
 static void compare(void)
 {
 	for (uint32_t group = 0; group < 2 * GROUPS; group++)
 		for (uint32_t source = 1; source <= SOURCES; source++) {
 			const uint32_t first = group * SOURCES;
-			const struct reference *want =
-				source < SOURCES && now[first + source].exists ? &now[first + source] : &now[first];
+			const bool own = source < SOURCES && in_force(first + source)->exists;
+			const struct reference *want = in_force(own ? first + source : first);
 			struct cv_addr from = {.af = key_of(first).group.af, .b = {10, 0, 0, (uint8_t)source}};
 			const struct cv_addr to = key_of(first).group;
 			const struct mfib_ways *ways;
@@ -89,6 +101,7 @@ static void compare(void)
 
 			assert_int_equal(slot != 0, want->exists);
 			assert_true(!slot || same(ways, &want->route));
+			assert_true(!slot || ways->host == (want >= host && want < host + KEYS));
 			assert_int_equal(mfib_find(1, &to, &from, &ways), 0);
 		}
 }
@@ -106,6 +119,33 @@ static uint32_t dumped(void)
 		req.cursor = out.next;
 	} while (out.next);
 	return n;
+}
+
+static bool is_stale(void *arg, const struct cv_mroute *r, uint32_t named)
+{
+	const struct cv_mroute_ref ref = key_of(*(uint32_t *)arg);
+
+	return !memcmp(&r->ref, &ref, sizeof(ref)) && named == 7;
+}
+
+/* What the kernel has changed. */
+static void host_transaction(void)
+{
+	char text[128];
+
+	for (uint32_t i = pick(12); i > 0; i--) {
+		uint32_t k = pick(KEYS);
+		const struct cv_mroute r = any_route(k);
+
+		if (pick(3)) {
+			assert_int_equal(mfib_host_set(&r, 7, text), 0);
+			host[k] = (struct reference){true, r};
+		} else {
+			mfib_host_sweep(is_stale, &k);
+			host[k].exists = false;
+		}
+	}
+	assert_int_equal(env_commit(), 0);
 }
 
 static void one_transaction(void)
@@ -142,6 +182,8 @@ static void one_transaction(void)
 	}
 	assert_int_equal(env_commit(), 0);
 	memcpy(now, next, sizeof(now));
+	if (how == 0) /* interfaces changed, and none has a device that could go on */
+		memset(host, 0, sizeof(host));
 }
 
 static void test_transactions(void **state)
@@ -154,10 +196,13 @@ static void test_transactions(void **state)
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint32_t n = 0;
 
-		one_transaction();
+		if (pick(3))
+			one_transaction();
+		else
+			host_transaction();
 		compare();
 		for (uint32_t k = 0; k < KEYS; k++)
-			n += now[k].exists;
+			n += in_force(k)->exists;
 		assert_int_equal(dumped(), n);
 	}
 }

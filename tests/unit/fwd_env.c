@@ -22,6 +22,7 @@
 #include "cv_addr.h"
 #include "fast.h"
 #include "fib.h"
+#include "host.h"
 #include "iface.h"
 #include "ipsec.h"
 #include "mfib.h"
@@ -427,6 +428,10 @@ static void dispatch(const struct env_slow *s)
 	case SLOW_ICMP_UNREACH:
 	case SLOW_ICMP_MTU:
 		icmp_slow_error(w, s->m, s->why);
+		break;
+	case SLOW_MULTICAST:
+		if (!host_input(w, s->m))
+			dp_drop1(w, s->m, DROP_MULTICAST);
 		break;
 	case SLOW_CONN:
 		track_slow(w, s->m);

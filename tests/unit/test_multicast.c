@@ -10,6 +10,7 @@
 #include "cv_addr.h"
 #include "fib.h"
 #include "fwd_env.h"
+#include "host_mroute.h"
 #include "iface.h"
 #include "mfib.h"
 #include "neigh.h"
@@ -316,6 +317,55 @@ static void test_headers(void **state)
 	expect_frame(1, (const uint8_t[]){1, 0, 0x5e, 1, 2, 3, 2, 9, 9, 9, 9, 9, 0x08, 0x00}, 14, 15);
 }
 
+/* A route of the host's kernel: in the second place behind a configured one, and the kernel is shown what it has to
+ * see: packets without a route, packets by another interface, now and then one that flows, with one hop left, reports.
+ */
+static void test_host(void **state)
+{
+	struct cv_mroute r = route(GROUP, "10.0.0.9", 1), fixed = r;
+	const struct mfib_ways *ways;
+	char text[128];
+
+	(void)state;
+	add_out(&r, 5, 1);
+	assert_int_equal(mfib_host_set(&r, 1, text), 0);
+	assert_int_equal(env_commit(), 0);
+	expect_drop(DROP_MULTICAST, receive("10.0.0.8", GROUP, 16, 10)); /* nobody routes there */
+	host_multicast_families[1] = 1;
+	receive("10.0.0.8", GROUP, 16, 10);
+	assert_int_equal(env_n_slow, 1);
+	assert_int_equal(env_slow[0].why, SLOW_MULTICAST);
+	env_drain();
+	mfib_sample_due(mfib_find(0, &r.ref.group, &r.ref.source, &ways)); /* that was one, if one was due */
+	receive("10.0.0.9", GROUP, 16, 10);
+	assert_int_equal(env_sent_count(2), 1);
+	assert_int_equal(env_n_slow, 0);
+	struct rte_mbuf *report = env_udp("10.0.0.9", GROUP, 1, 2, 10);
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(report, struct rte_ipv4_hdr *);
+
+	ip->next_proto_id = IPPROTO_IGMP;
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	env_frame(0, 0, (const uint8_t[]){1, 0, 0x5e, 1, 2, 3}, report);
+	assert_int_equal(env_n_slow, 1);
+	assert_int_equal(env_slow[0].why, SLOW_LOCAL);
+	env_drain();
+	fixed.if_in = 5;
+	commit(&fixed); /* configured: it decides, and tells no daemon */
+	expect_drop(DROP_MULTICAST_RPF, receive("10.0.0.9", GROUP, 16, 10));
+	assert_int_equal(env_n_slow, 0);
+	env_stage(CV_CMD_MROUTE_DEL, &fixed.ref, 0);
+	assert_int_equal(env_commit(), 0);
+	r.if_in = 2;
+	assert_int_equal(mfib_host_set(&r, 1, text), 0);
+	assert_int_equal(env_commit(), 0);
+	receive("10.0.0.9", GROUP, 16, 10);
+	assert_int_equal(env_n_slow, 1); /* the daemon has to know */
+	assert_int_equal(counters(GROUP, "10.0.0.9")->wrong_if, 2);
+	expect_drop(DROP_MULTICAST, receive("fd00::9", GROUP6, 16, 10)); /* not of its family */
+	host_multicast_families[1] = 0;
+}
+
 /* What a transaction must not do, and what it leaves when it fails. */
 static void test_refused(void **state)
 {
@@ -346,7 +396,7 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(test_copies), T(test_ipv6), T(test_ttl), T(test_reverse_path),
-		T(test_ways), T(test_tunnel), T(test_headers), T(test_refused)};
+		T(test_ways), T(test_tunnel), T(test_headers), T(test_host), T(test_refused)};
 
 	env_init();
 	env_ports(3);

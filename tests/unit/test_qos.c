@@ -307,6 +307,41 @@ static uint16_t sent_dport(void)
 	return rte_be_to_cpu_16(port);
 }
 
+/* Copies of one packet for two interfaces with a policy each leave by the one they are for, held or not (VTI-4). */
+static void multicast_comes_out_where_it_went_in(void **state)
+{
+	struct cv_mroute r = {.if_in = 1,
+		.n_out = 2,
+		.out = {{.if_id = 2, .ttl = 1}, {.if_id = 9, .ttl = 1}},
+		.ref.group.af = CV_AF_INET};
+
+	(void)state;
+	memcpy(r.ref.group.b, (const uint8_t[]){239, 1, 2, 3}, 4);
+	env_vlan(9, 2, 90, 0, "10.9.0.1/24");
+	env_stage(CV_CMD_MROUTE_SET, &r, 0);
+	attach(SLOT + 1, 9, CV_QOS_OUTPUT);
+	attach(SLOT, 2, CV_QOS_OUTPUT);
+	assert_int_equal(env_commit(), 0);
+	for (int queues = 0; queues < 2; queues++) {
+		unsigned lengths = 0;
+
+		if (queues)
+			queues_on();
+		env_frame(0, 0, (const uint8_t[]){1, 0, 0x5e, 1, 2, 3}, env_udp("10.0.0.2", "239.1.2.3", 1, 5001, 72));
+		qos_run(env_worker(), true);
+		assert_int_equal(env_sent_count(1), 2);
+		for (int i = 0; i < 2; i++) {
+			struct rte_mbuf *m = env_sent(1);
+			const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, m->pkt_len - 100);
+
+			lengths += m->pkt_len;
+			assert_int_equal(ip[8], 63);
+			rte_pktmbuf_free(m);
+		}
+		assert_int_equal(lengths, 14 + 100 + 18 + 100); /* one of each */
+	}
+}
+
 /* LLQ-1, LLQ-2, LLQ-4: packets wait for the round's burst, and priority ones overtake what came before them. */
 static void priority_goes_first(void **state)
 {
@@ -472,6 +507,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(own_packets_are_exempt, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(fast_path_leaves_it_alone, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(unchanged_goes_on, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(multicast_comes_out_where_it_went_in, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(priority_goes_first, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(priority_does_not_starve, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(full_queue_drops, setup, env_teardown),

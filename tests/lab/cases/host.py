@@ -5,10 +5,11 @@ import os
 import sys
 
 from lab import config as cfg
+from lab import multicast
 from lab.core import SOURCE, require, wait_until
 from lab.frr import Frr
 from lab.gateway import Culvert
-from lab.topology import GW_LAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site, TwoGateways
+from lab.topology import Capture, GW_LAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site, TwoGateways, layer_of
 
 PORT = 8022
 # A server that takes all it is sent and answers with its peer's address; one address and port on the command line.
@@ -139,6 +140,79 @@ def policy(lab):
     require(route("10.77.0.0/16") == seen, "a new control process swept the kernel's routes")
     lab.run("gw", "ip", "route", "del", "10.77.0.0/16")
     wait_until(lambda: not route("10.77.0.0/16"), 10, "the kernel's route to go")
+
+
+def smcroute(lab, *routes):
+    """Debian's smcroute on the gateway's own Linux, for the devices lan and wan; returns when it has both."""
+    work = lab.work / "smcroute"
+    work.mkdir(exist_ok=True)
+    (work / "conf").write_text("\n".join(("phyint lan enable", "phyint wan enable", *routes, "")))
+    daemon = lab.spawn("gw", [f"{layer_of('smcroute')}/usr/sbin/smcrouted", "-n", "-N", "-c", 3600, "-f", work / "conf", "-u", work / "sock", "-P", work / "pid"],
+                       "smcroute.log")
+    wait_until(lambda: all(f" {name} " in lab.run("gw", "cat", "/proc/net/ip_mr_vif").stdout for name in ("lan", "wan")), 15, "smcroute to have its devices")
+    return daemon
+
+
+def multicast_routing(lab):
+    """The kernel's multicast routes are Culvert's (VTI-4): smcroute makes one for a source that is named, and one when the first packet from a source
+    that is not makes the kernel ask; reports of members reach it, to whichever group; the kernel goes on counting; configured routes go first; with the
+    daemon the routes go, and a new culvertd leaves them alone."""
+    named, asked, fixed, reported = "239.1.2.3", "239.1.2.4", "239.1.2.5", "239.1.2.9"
+    Site(lab)
+    config = with_host_path(cfg.base())
+    config["culvert-multicast:multicast-routing"] = {"route": [multicast.route(fixed, "lan", source=HOST_A[4])]}
+    culvert = Culvert(lab).start(config)
+    lab.address("wan", "outside", "192.0.2.77/24")
+    lab.route("wan", LAN[4], "192.0.2.1")
+    receivers = {group: multicast.Receiver(lab, group, "outside", ns="wan") for group in (named, asked, fixed)}
+
+    def send(group, count=100):
+        multicast.send(lab, "host-a", "eth0", group, count=count)
+
+    def is_forwarded(group):
+        return (multicast.shown(culvert, group) or {}).get("origin") == "host"
+    send(named, 20)
+    wait_until(lambda: culvert.drops().get("multicast", 0) >= 20, 10, "groups without a route to be dropped")
+    daemon = smcroute(lab, *(f"mroute from lan group {group} source {HOST_A[4]} to wan" for group in (named, fixed)),
+                      f"mroute from lan group {asked} to wan")
+    wait_until(lambda: is_forwarded(named), 10, "the kernel's route")
+    send(named)
+    receivers[named].require_all(100)
+    seen = multicast.shown(culvert, named)
+    require(seen["source"] == HOST_A[4] and seen["packets"] == 100 and seen["copies"] == 100 and seen["incoming_interface"] == "lan" and
+            seen["outgoing_interfaces"] == [{"interface": "wan", "ttl_threshold": 1}], f"{seen}")
+    require(not is_forwarded(asked) and multicast.shown(culvert, fixed)["origin"] == "static", "other routes")
+
+    def asked_for():
+        send(asked, 1)
+        return is_forwarded(asked)
+    wait_until(asked_for, 15, "the daemon to be asked", 0.5)
+    before = multicast.shown(culvert, asked)["packets"]
+    send(asked)
+    wait_until(lambda: set(receivers[asked].seen) == {str(n) for n in range(100)}, 10, "the stream that the daemon was asked about")
+    carried = multicast.shown(culvert, asked)["packets"] - before
+    require(carried in (100, 101), f"{carried} of 100 packets, or of 101 with the last one before")
+    send(fixed, 20)
+    wait_until(lambda: multicast.shown(culvert, fixed)["packets"] == 20, 10, "the configured route to be used")
+    require(not receivers[fixed].seen, f"{receivers[fixed].seen}")
+
+    def counted():
+        send(named, 1)
+        table = (line.split() for line in lab.run("gw", "cat", "/proc/net/ip_mr_cache").stdout.splitlines())
+        return any(line[0] == "030201EF" and int(line[3]) for line in table)
+    wait_until(counted, 25, "the kernel to count the stream", 0.5)
+    capture = Capture(lab, "gw", "lan", "reports", "igmp")
+    lab.run("host-a", "sysctl", "-qw", "net.ipv4.conf.eth0.force_igmp_version=2")
+    multicast.Receiver(lab, reported, "eth0", ns="host-a")
+    wait_until(lambda: "igmp" in lab.run("gw", "tcpdump", "-n", "-r", capture.path, f"dst {reported}", check=False).stdout, 25,
+               "a report to its own group", 0.5)
+    capture.stop()
+    culvert.kill_control()
+    culvert.start_control()
+    require(is_forwarded(named) and is_forwarded(asked), "a new control process swept the kernel's routes")
+    lab.stop(daemon)
+    wait_until(lambda: not is_forwarded(named) and not is_forwarded(asked), 10, "the kernel's routes to go")
+    require(multicast.shown(culvert, fixed)["origin"] == "static", "the configured route went, too")
 
 
 OSPF_TIMERS = " ip ospf hello-interval 1\n ip ospf dead-interval 10\n"

@@ -185,7 +185,7 @@ def vti_multicast(lab):
     require(seen[0]["packets"] == 30 and seen[0]["copies"] == 10 and seen[1]["packets"] == 0, f"{seen}")
     require(t.drops().get("multicast-reverse-path") == 20 and t.drops().get("multicast-nowhere") == 20, f"{t.drops()}")
     text = t.culvert.cli("show", "ip", "mroute").stdout
-    for line in ("(*, 239.1.2.3)", "(10.99.0.2, 239.1.2.6)", "  Incoming interface: lan", "    tunnel0, TTL threshold 32"):
+    for line in ("(*, 239.1.2.3), static", "(10.99.0.2, 239.1.2.6), static", "  Incoming interface: lan", "    tunnel0, TTL threshold 32"):
         require(line in text, text)
 
 
