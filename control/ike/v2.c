@@ -194,10 +194,11 @@ static void follow_peer(struct v2_sa *sa, const struct ike_path *path, bool natt
 		ike_sa_move(&sa->sa, &path->remote, path->rport);
 }
 
-static void malformed_request(struct v2_sa *sa, struct v2_answer *a)
+void v2_malformed(struct v2_sa *sa, struct v2_answer *a)
 {
 	v2_respond_notify(sa, a, V2_N_INVALID_SYNTAX, NULL, 0);
-	ike_sa_destroy(&sa->sa, "invalid syntax");
+	if (!sa->sa.dead)
+		v2_sa_delete(&sa->sa, "invalid syntax");
 }
 
 static void dispatch_request(struct v2_sa *sa, struct v2_msg *m)
@@ -266,7 +267,7 @@ static void input_request(
 	sa->n_tried = 0;
 	follow_peer(sa, path, natt);
 	if (fatal)
-		malformed_request(sa, m->answer);
+		v2_malformed(sa, m->answer);
 	else
 		dispatch_request(sa, m);
 }

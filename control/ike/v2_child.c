@@ -350,13 +350,13 @@ static void settle_collision(struct v2_sa *sa, uint32_t old_spi)
 		own_complete(sa, own);
 }
 
-static void answer_failed(struct v2_sa *sa, struct v2_child *c, uint16_t notify)
+static void answer_failed(struct v2_sa *sa, struct v2_child *c)
 {
 	uint32_t old_spi = c->old_spi;
 	struct v2_answer *a = c->answer;
 	c->answer = NULL;
 	ike_child_remove(&c->c, 0);
-	v2_respond_notify(sa, a, notify, NULL, 0);
+	v2_respond_notify(sa, a, V2_N_TEMPORARY_FAILURE, NULL, 0);
 	settle_collision(sa, old_spi);
 }
 
@@ -380,7 +380,7 @@ static void answer_installed(struct ike_child *base, int err)
 	uint8_t buf[IKE_MSG_MAX];
 	struct v2_enc e;
 	if (err) {
-		answer_failed(sa, c, V2_N_TEMPORARY_FAILURE);
+		answer_failed(sa, c);
 		return;
 	}
 	c->answer = NULL;
@@ -431,7 +431,10 @@ static void answer_shared(void *of, struct v2_ke *ke)
 	struct v2_child *c = of;
 	struct v2_sa *sa = v2_of(c->c.sa);
 	if (ke->err) {
-		answer_failed(sa, c, V2_N_INVALID_SYNTAX);
+		struct v2_answer *a = c->answer;
+		c->answer = NULL;
+		ike_child_remove(&c->c, 0);
+		v2_malformed(sa, a);
 		return;
 	}
 	shared_take(c, ke);
@@ -534,7 +537,7 @@ static void create_child(struct v2_sa *sa, struct v2_msg *m)
 	struct ike_child *old;
 	struct v2_child *c;
 	if (!m->tsi.p || !m->tsr.p) {
-		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
+		v2_malformed(sa, m->answer);
 		return;
 	}
 	if (!find_rekeyed(sa, m, &old))
@@ -575,7 +578,7 @@ void v2_create_child_request(struct v2_sa *sa, struct v2_msg *m)
 {
 	struct v2_sa_pl offer;
 	if (!m->sa.p || !m->nonce.p) {
-		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
+		v2_malformed(sa, m->answer);
 		return;
 	}
 	v2_parse_sa(m->sa, &offer);
@@ -809,7 +812,8 @@ static void child_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 		retry_later(sa, t);
 		return;
 	}
-	if (err->type == V2_N_STATE_NOT_FOUND) { /* again and again (RFC 9370 2.2.4) */
+	/* again and again (RFC 9370 2.2.4); the peer has given up the IKE SA (RFC 7296 2.21.3) */
+	if (err->type == V2_N_STATE_NOT_FOUND || err->type == V2_N_INVALID_SYNTAX) {
 		v2_sa_delete(&sa->sa, v2_notify_name(err->type));
 		return;
 	}

@@ -244,9 +244,8 @@ static void give_up(struct v2_follow *f, struct v2_answer *a)
 {
 	struct v2_sa *sa = f->sa;
 	f->answer = NULL;
-	v2_respond_notify(sa, a, V2_N_INVALID_SYNTAX, NULL, 0);
-	if (!sa->sa.dead)
-		f->ops->failed(sa, f->task, V2_N_INVALID_SYNTAX);
+	f->ops->failed(sa, f->task, V2_N_INVALID_SYNTAX);
+	v2_malformed(sa, a);
 }
 
 static void answer_made(void *of, struct v2_ke *ke)

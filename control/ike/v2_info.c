@@ -194,6 +194,20 @@ void v2_dpd_arm(struct v2_sa *sa)
 
 /* ---- the peer's ---- */
 
+/*
+ * Is a delete of ours for this pair under way? Two that cross are both answered without naming it again, lest the
+ * answer deletes what has got the SPI since (RFC 7296 1.4.1).
+ */
+static bool delete_under_way(const struct v2_sa *sa, uint32_t spi_in)
+{
+	const struct v2_task *t;
+	TAILQ_FOREACH (t, &sa->active, link)
+		for (unsigned i = 0; t->ops == &v2_info_task && i < t->n_spi; i++)
+			if (t->spi[i] == spi_in)
+				return true;
+	return false;
+}
+
 static void delete_children(
 	struct v2_sa *sa, const struct v2_delete *d, uint8_t proto, uint32_t *spi, unsigned *n, unsigned max)
 {
@@ -204,7 +218,8 @@ static void delete_children(
 			v2_child_gone(sa, spi_out);
 		if (!c || *n == max || ike_child_proto(&c->p) != proto)
 			continue;
-		spi[(*n)++] = c->p.spi_in;
+		if (!delete_under_way(sa, c->p.spi_in))
+			spi[(*n)++] = c->p.spi_in;
 		if (c->state < IKE_CHILD_ESTABLISHED) {
 			v2_child_failed(sa, v2_child_of(c), "deleted by peer");
 			continue;

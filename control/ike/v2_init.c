@@ -488,7 +488,7 @@ void v2_init_response(struct v2_sa *sa, struct v2_msg *m)
 		return;
 	}
 	v2_parse_sa(m->sa, &answer);
-	if (answer.n != 1 || v2_choose_ike(sa->sa.profile, &answer, m->ke_group, &suite, &prop) != 0 ||
+	if (m->critical || answer.n != 1 || v2_choose_ike(sa->sa.profile, &answer, m->ke_group, &suite, &prop) != 0 ||
 		suite.group != m->ke_group || suite.group != sa->setup->want_group || m->ke.len > IKEC_DH_PUB_MAX ||
 		(suite.n_addke && !v2_find_notify(m, V2_N_INTERMEDIATE_EXCHANGE_SUPPORTED)) ||
 		memcmp(m->h.spi_r, zero, IKE_SPI_LEN) == 0) {

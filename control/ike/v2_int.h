@@ -471,6 +471,11 @@ void v2_resp_begin(struct v2_sa *sa, const struct v2_answer *a, struct v2_enc *e
 /* Seal, save the SA, keep for repetition, send. */
 void v2_respond(struct v2_sa *sa, struct v2_answer *a, struct v2_enc *e);
 void v2_respond_notify(struct v2_sa *sa, struct v2_answer *a, uint16_t type, const void *data, size_t len);
+/*
+ * The answer to what an authenticated peer should not have sent: INVALID_SYNTAX, which ends the IKE SA (RFC 7296
+ * 2.21.3). Not every implementation knows that, so a delete follows.
+ */
+void v2_malformed(struct v2_sa *sa, struct v2_answer *a);
 
 /* SET_WINDOW_SIZE (RFC 7296 2.3): from now on we take as many as the profile says. Nothing is written for one. */
 void v2_enc_window(struct v2_sa *sa, struct v2_enc *e);

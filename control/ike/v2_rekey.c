@@ -244,9 +244,8 @@ static void answer_shared(void *of, struct v2_ke *ke)
 	struct v2_enc e;
 	t->succ->answer = NULL;
 	if (ke->err) {
-		v2_respond_notify(sa, a, V2_N_INVALID_SYNTAX, NULL, 0);
-		if (!sa->sa.dead)
-			answer_settle(sa, NULL, t);
+		answer_settle(sa, NULL, t);
+		v2_malformed(sa, a);
 		return;
 	}
 	t->dh = ke->dh;
@@ -268,7 +267,7 @@ void v2_rekey_ike_request(struct v2_sa *sa, struct v2_msg *m, const struct v2_sa
 	struct v2_suite suite;
 	struct v2_proposal prop;
 	if (!m->ke.p || m->ke.len > IKEC_DH_PUB_MAX) {
-		v2_respond_notify(sa, m->answer, V2_N_INVALID_SYNTAX, NULL, 0);
+		v2_malformed(sa, m->answer);
 		return;
 	}
 	if (sa->sa.phase != IKE_PHASE_ESTABLISHED || !sa->sa.profile || sa->rekey_answer || child_busy(sa)) {
@@ -392,7 +391,8 @@ static void rekey_refused(struct v2_sa *sa, struct v2_task *t, const struct v2_n
 		return;
 	}
 	bool again = g || !err || err->type == V2_N_TEMPORARY_FAILURE || err->type == V2_N_STATE_NOT_FOUND;
-	if (++t->retries > RETRY_MAX && err && err->type == V2_N_STATE_NOT_FOUND) { /* RFC 9370 2.2.4 */
+	bool lost_track = ++t->retries > RETRY_MAX && err && err->type == V2_N_STATE_NOT_FOUND;
+	if (lost_track || (err && err->type == V2_N_INVALID_SYNTAX)) { /* RFC 9370 2.2.4; RFC 7296 2.21.3 */
 		v2_task_free(sa, t);
 		v2_sa_delete(&sa->sa, v2_notify_name(err->type));
 		return;
