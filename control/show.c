@@ -307,6 +307,7 @@ static const struct verb shows[] = {
 	{"crypto key pubkey-chain rsa", show_pubkey_chain},
 	{"crypto ca certificates", show_certificates},
 	{"crypto isakmp peer", show_peer},
+	{"crypto ikev2 proposal", show_proposal},
 	{"aaa servers", show_aaa_servers},
 	{"call admission statistics", show_call_admission},
 	{"crypto call admission statistics", show_crypto_admission},

@@ -174,14 +174,22 @@ void show_key(struct show *s)
 
 /* ---- peers: those with a description, and those that are there (MON-T1) ---- */
 
-static void peer_add(struct show *s, json_t *index, const struct cv_addr *a, uint64_t port)
+struct peers {
+	struct show *s;
+	json_t *index;
+	struct cv_addr only; /* af NONE = all */
+};
+
+static void peer_add(struct peers *x, const struct cv_addr *a, uint64_t port)
 {
+	struct show *s = x->s;
+	json_t *index = x->index;
 	char text[CV_ADDR_STR], key[CV_ADDR_STR + 8];
 	json_t *o;
 
 	cv_addr_str(a, text);
 	snprintf(key, sizeof(key), "%s %u", text, (unsigned)port);
-	if (json_object_get(index, key))
+	if (json_object_get(index, key) || (cv_addr_bits(&x->only) && !cv_addr_eq(&x->only, a)))
 		return;
 	o = json_object();
 	set_str(o, "peer", text);
@@ -197,32 +205,30 @@ static void peer_add(struct show *s, json_t *index, const struct cv_addr *a, uin
 	json_array_append_new(s->list, o);
 }
 
-struct peers {
-	struct show *s;
-	json_t *index;
-};
-
 static void peer_of(void *arg, const struct ike_sa_name *name)
 {
 	struct peers *x = arg;
 	struct ike_sa_brief b;
 
 	if (ike_sa_brief(x->s->c->ike, name, &b))
-		peer_add(x->s, x->index, &b.path.remote, b.path.rport);
+		peer_add(x, &b.path.remote, b.path.rport);
 }
 
 void show_peer(struct show *s)
 {
-	struct peers x = {s, json_object()};
+	struct peers x = {.s = s};
 	const struct cv_config *cfg = s->c->running;
 
+	if (arg_addr(s, "address", &x.only))
+		return;
+	x.index = json_object();
 	s->list = set_array(s->out, "peers");
 	ike_for_each_sa(s->c->ike, 0, peer_of, &x);
 	for (unsigned i = 0; cfg && i < cfg->n_peer; i++) {
 		char text[CV_ADDR_STR];
 
 		if (!json_object_get(x.index, cv_addr_str(&cfg->peer[i].addr, text)))
-			peer_add(s, x.index, &cfg->peer[i].addr, 500);
+			peer_add(&x, &cfg->peer[i].addr, 500);
 	}
 	json_decref(x.index);
 	show_answer(s);

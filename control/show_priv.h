@@ -109,6 +109,7 @@ void show_mypubkey(struct show *s);
 void show_pubkey_chain(struct show *s);
 void show_certificates(struct show *s);
 void show_peer(struct show *s);
+void show_proposal(struct show *s);
 void show_map(struct show *s);
 void show_transform_set(struct show *s);
 void show_sa_lifetime(struct show *s);

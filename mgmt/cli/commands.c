@@ -68,6 +68,14 @@ static const struct cli_arg show_certificates[] = {
 	POS("name", "NAME", "Only this trust point", CLI_NAME),
 	END,
 };
+static const struct cli_arg show_peer[] = {
+	POS("address", "ADDRESS", "Only this peer", CLI_TEXT),
+	END,
+};
+static const struct cli_arg show_proposal[] = {
+	POS("name", "NAME", "Only this proposal", CLI_NAME),
+	END,
+};
 static const struct cli_arg show_class_map[] = {
 	POS("name", "NAME", "Only this class map", CLI_NAME),
 	END,
@@ -280,7 +288,11 @@ const struct cli_command cli_commands[] = {
 		render_pubkey_chain),
 	SHOW("crypto ca certificates", "Certificates of trust points: ours, and those of CAs", show_certificates,
 		render_certificates),
-	SHOW("crypto isakmp peer", "IKE peers and their descriptions", NULL, render_isakmp_peer),
+	SHOW("crypto isakmp peer", "IKE peers and their descriptions", show_peer, render_isakmp_peer),
+	{"show crypto isakmp peers", "show", "crypto isakmp peer", NULL, "The same as show crypto isakmp peer",
+		show_peer, render_isakmp_peer, NULL, false},
+	SHOW("crypto ikev2 proposal", "What IKEv2 offers and takes, with the built-in proposals", show_proposal,
+		render_ikev2_proposal),
 	SHOW("crypto ikev2 sa", "IKEv2 SAs", show_detail, render_ikev2_sa),
 	SHOW("crypto map", "Crypto maps", show_map, render_crypto_map),
 	SHOW("access-lists", "Access lists", show_acl, render_access_lists),
@@ -417,7 +429,7 @@ const struct cli_group cli_groups[] = {
 	{"show crypto key pubkey-chain", "Public keys of peers"},
 	{"show crypto ca", "Certificates"},
 	{"show crypto isakmp", "IKEv1 SAs; policies, profiles, keys and peers of both versions"},
-	{"show crypto ikev2", "IKEv2 SAs"},
+	{"show crypto ikev2", "IKEv2 SAs and proposals"},
 	{"show crypto ike", "Both versions of IKE"},
 	{"clear", "Remove SAs, counters, neighbours"},
 	{"clear crypto", "IKE and IPsec"},

@@ -35,6 +35,7 @@ RENDERER(render_isakmp_profile);
 RENDERER(render_identity);
 RENDERER(render_isakmp_key);
 RENDERER(render_isakmp_peer);
+RENDERER(render_ikev2_proposal);
 RENDERER(render_ike_stats);
 /* render_admission.c */
 RENDERER(render_aaa_servers);

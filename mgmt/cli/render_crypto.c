@@ -316,6 +316,23 @@ RENDERER(render_isakmp_peer)
 	}
 }
 
+RENDERER(render_ikev2_proposal)
+{
+	size_t i;
+	json_t *p;
+
+	(void)request;
+	json_array_foreach (json_object_get(result, "proposals"), i, p) {
+		fprintf(out, "IKEv2 proposal %s%s\n", jtext(p, "name", "?"), jflag(p, "default") ? " (built in)" : "");
+		names(out, "Encryption", json_object_get(p, "encryption"), " none");
+		names(out, "Integrity", json_object_get(p, "integrity"), " none, by the cipher");
+		names(out, "PRF", json_object_get(p, "prf"), " none");
+		names(out, "DH group", json_object_get(p, "group"), " none");
+		if (json_array_size(json_object_get(p, "additional_group")))
+			names(out, "Additional key exchanges", json_object_get(p, "additional_group"), "");
+	}
+}
+
 RENDERER(render_ike_stats)
 {
 	static const char *const titles[] = {"Counter", "Value"};

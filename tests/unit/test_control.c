@@ -735,14 +735,48 @@ static void workers_are_profiled(void **state)
 	json_decref(a);
 }
 
+/* What IKEv2 offers, and the peers, all or one (MON-T1). */
+static void proposals_and_peers(void **state)
+{
+	struct fixture *f = *state;
+	json_t *a, *list, *p;
+
+	bring_up(f);
+	a = ask(f, &f->r[0], "{\"show\": \"crypto ikev2 proposal\", \"name\": \"default-gcm\"}", true);
+	list = json_object_get(a, "proposals");
+	assert_int_equal(json_array_size(list), 1);
+	p = json_array_get(list, 0);
+	assert_true(json_is_true(json_object_get(p, "default")));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(p, "encryption"), 0)), "aes256-gcm16");
+	assert_int_equal(json_array_size(json_object_get(p, "integrity")), 0);
+	assert_true(json_array_size(json_object_get(p, "prf")) > 0 && json_array_size(json_object_get(p, "group")) > 0);
+	json_decref(a);
+	a = ask(f, &f->r[0], "{\"show\": \"crypto isakmp peer\"}", true);
+	list = json_object_get(a, "peers");
+	assert_true(json_array_size(list) > 0);
+	const char *peer = json_string_value(json_object_get(json_array_get(list, 0), "peer"));
+	char request[128];
+	snprintf(request, sizeof(request), "{\"show\": \"crypto isakmp peer\", \"address\": \"%s\"}", peer);
+	json_decref(a);
+	a = ask(f, &f->r[0], request, true);
+	assert_int_equal(json_array_size(json_object_get(a, "peers")), 1);
+	json_decref(a);
+	a = ask(f, &f->r[0], "{\"show\": \"crypto isakmp peer\", \"address\": \"203.0.113.77\"}", true);
+	assert_int_equal(json_array_size(json_object_get(a, "peers")), 0);
+	json_decref(a);
+	a = ask(f, &f->r[0], "{\"show\": \"crypto isakmp peer\", \"address\": \"nobody\"}", true);
+	assert_non_null(strstr(json_string_value(json_object_get(a, "error")), "is not an address"));
+	json_decref(a);
+}
+
 static void every_show_answers(void **state)
 {
 	static const char *const words[] = {"version", "dataplane", "crypto engine", "interfaces", "arp", "nd",
 		"ip route", "ipv6 route", "ip mroute", "ipv6 mroute", "drops", "workers", "workers profile",
 		"crypto session", "crypto ipsec sa", "crypto isakmp sa", "crypto ikev2 sa", "crypto ike stats",
 		"crypto isakmp policy", "crypto isakmp profile", "crypto isakmp key", "crypto key mypubkey rsa",
-		"crypto key pubkey-chain rsa", "crypto ca certificates", "crypto isakmp peer", "crypto map",
-		"crypto ipsec transform-set", "access-lists", "crypto ipsec security-association replay",
+		"crypto key pubkey-chain rsa", "crypto ca certificates", "crypto isakmp peer", "crypto ikev2 proposal",
+		"crypto map", "crypto ipsec transform-set", "access-lists", "crypto ipsec security-association replay",
 		"crypto ipsec security-association idle-time"};
 	struct fixture *f = *state;
 	char request[96], *text;
@@ -803,6 +837,7 @@ int main(int argc, char **argv)
 		TEST(down_session_says_why),
 		TEST(counters_are_summed_and_cleared),
 		TEST(workers_are_profiled),
+		TEST(proposals_and_peers),
 		TEST(every_show_answers),
 	};
 
