@@ -142,6 +142,9 @@ def policy(lab):
     wait_until(lambda: not route("10.77.0.0/16"), 10, "the kernel's route to go")
 
 
+PIM = f"ip pim rp {GW_LAN[4]} 224.0.0.0/4\ninterface lan\n ip pim\ninterface wan\n ip pim\n ip igmp\n"
+
+
 def smcroute(lab, *routes):
     """Debian's smcroute on the gateway's own Linux, for the devices lan and wan; returns when it has both."""
     work = lab.work / "smcroute"
@@ -156,7 +159,7 @@ def smcroute(lab, *routes):
 def multicast_routing(lab):
     """The kernel's multicast routes are Culvert's (VTI-4): smcroute makes one for a source that is named, and one when the first packet from a source
     that is not makes the kernel ask; reports of members reach it, to whichever group; the kernel goes on counting; configured routes go first; with the
-    daemon the routes go, and a new culvertd leaves them alone."""
+    daemon the routes go, and a new culvertd leaves them alone. PIM of FRR, which hears of a receiver by IGMP, forwards to it."""
     named, asked, fixed, reported = "239.1.2.3", "239.1.2.4", "239.1.2.5", "239.1.2.9"
     Site(lab)
     config = with_host_path(cfg.base())
@@ -213,6 +216,16 @@ def multicast_routing(lab):
     lab.stop(daemon)
     wait_until(lambda: not is_forwarded(named) and not is_forwarded(asked), 10, "the kernel's routes to go")
     require(multicast.shown(culvert, fixed)["origin"] == "static", "the configured route went, too")
+    Frr(lab, "gw", {"pimd": PIM})
+    joined = "239.1.2.6"
+    receivers[joined] = multicast.Receiver(lab, joined, "outside", ns="wan")
+
+    def arrives():
+        send(joined, 1)
+        return is_forwarded(joined) and receivers[joined].seen
+    wait_until(arrives, 60, "PIM to forward to who joined", 0.5)
+    send(joined)
+    wait_until(lambda: set(receivers[joined].seen) == {str(n) for n in range(100)}, 10, "the stream that was joined")
 
 
 OSPF_TIMERS = " ip ospf hello-interval 1\n ip ospf dead-interval 10\n"

@@ -135,7 +135,7 @@ class Lab:
             if logs:
                 target = Path(logs) / self.name
                 shutil.rmtree(target, ignore_errors=True)
-                shutil.copytree(self.work, target, ignore=shutil.ignore_patterns("mem", "*.sock", "*.in"),
+                shutil.copytree(self.work, target, ignore=shutil.ignore_patterns("mem", "*.sock", "*.in", "*.vty", "*.api"),
                                 ignore_dangling_symlinks=True)
             shutil.rmtree(self.work, ignore_errors=True)
             self.work = None
