@@ -13,6 +13,7 @@ from lab.topology import GW_LAN, GW_WAN, HOST_A, HOST_B, LAN, NEXT_HOP, PEER_LAN
 MARK = 42
 INNER = {4: ("10.99.0.1", "10.99.0.2", 30), 6: ("2001:db8:99::1", "2001:db8:99::2", 126)}
 ANY = {4: "0.0.0.0/0", 6: "::/0"}
+GROUP = {4: "239.1.2.3", 6: "ff3e::1:2:3"}
 
 
 class Tunnel:
@@ -282,7 +283,7 @@ def require_inner(site, inner):
 
 def gre_and_ipip(lab):
     """RFC 2784, RFC 2890 (key, checksum, sequence), RFC 2003, RFC 4213, GRE over IPv6, against Linux's own devices: both families inside,
-    both ways, long packets; packets of another key or with a lower number are refused, by name."""
+    both ways, long packets; packets of another key or with a lower number are refused, by name. Multicast streams of both families pass through (VTI-4)."""
     site = Site(lab)
     peer = site.boot_peer("strongswan")
     culvert = Culvert(lab).start(cfg.base())
@@ -290,9 +291,16 @@ def gre_and_ipip(lab):
         lab.say(mode)
         linux_tunnel(peer, device, inner, outer)
         dropped = sum(i["rx_drops"] for i in culvert.show("interfaces")["interfaces"] if i["name"] == "tunnel0")
-        culvert.commit(plain_config(mode, fields, inner, outer))
+        config = plain_config(mode, fields, inner, outer)
+        if inner == (4, 6) and outer == 4:
+            config["culvert-multicast:multicast-routing"] = {"route": [multicast.route(group, "lan", ("tunnel0", 1)) for group in GROUP.values()]}
+        culvert.commit(config)
         wait_until(lambda: culvert.show("interfaces", "tunnel0")["interfaces"][0].get("link") == "up", 10, f"{mode} to be up")
         require_inner(site, inner)
+        for group in GROUP.values() if inner == (4, 6) and outer == 4 else ():
+            receiver = multicast.Receiver(lab, group, "tun0", peer=peer)
+            multicast.send(lab, "host-a", "eth0", group, count=50)
+            receiver.require_all(50)
         counted = culvert.show("interfaces", "tunnel0")["interfaces"][0]
         require(counted["rx_packets"] >= 6 and counted["tx_packets"] >= 9 and counted["rx_drops"] == dropped, f"{mode}: {counted}")
         if "key" in fields:
