@@ -34,6 +34,12 @@ void control_stop(struct control *c, bool graceful, void (*cb)(void *arg), void 
  */
 int control_apply(struct control *c, struct cv_config *cfg, void (*cb)(void *arg, const char *err), void *arg);
 struct cv_config *control_running(struct control *c);
+/*
+ * What of cfg the crypto engine cannot do: warn is called for each transform set that will be ignored when negotiating
+ * (IKE-33); with none while no dataplane has told what it can.
+ */
+void control_warn(
+	const struct control *c, const struct cv_config *cfg, void (*warn)(void *arg, const char *text), void *arg);
 
 /*
  * The part of a long answer that is still to come: text for the inside of an array. Whoever gets one calls next() until

@@ -363,6 +363,11 @@ static unsigned host_resources(void *ctx)
 	return n && n < all ? n : all;
 }
 
+static bool host_suite_can(void *ctx, struct algo_suite s)
+{
+	return control_can(ctx, s);
+}
+
 const struct ike_ops host_ike_ops = {
 	.now_ms = host_now_ms,
 	.send = host_send,
@@ -378,6 +383,7 @@ const struct ike_ops host_ike_ops = {
 	.acquire_failed = host_acquire_failed,
 	.local_addr = host_local_addr,
 	.local_addrs = host_local_addrs,
+	.suite_can = host_suite_can,
 	.resources = host_resources,
 	.entry_serves = host_entry_serves,
 	.load = host_load,

@@ -256,7 +256,7 @@ static void transform_sets(struct show *s, bool only_default)
 		set_str(o, "algorithm", algo_suite_name(t->suite, text));
 		set_str(o, "mode", t->transport ? "Transport" : "Tunnel");
 		set_flag(o, "esn", t->esn);
-		if (s->c->info.instance && !control_can(s->c, t->suite))
+		if (!control_can(s->c, t->suite))
 			set_str(o, "warning", "not supported by the crypto engine, ignored");
 		json_array_append_new(list, o);
 	}

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config_priv.h"
 #include "control_priv.h"
 #include "cv_log.h"
 #include "cv_secret.h"
@@ -205,19 +206,33 @@ bool control_can(const struct control *c, struct algo_suite s)
 {
 	const struct cv_hello_info *i = &c->info;
 
+	if (!i->instance)
+		return true; /* no dataplane has come yet to say what it cannot */
 	return (s.encr == CV_ENCR_NONE || i->encr_caps >> s.encr & 1) &&
 	       (s.integ == CV_INTEG_NONE || i->integ_caps >> s.integ & 1) &&
 	       (s.ah == CV_INTEG_NONE || (i->ipsec_caps & CV_CAN_AH && i->integ_caps >> s.ah & 1));
 }
 
-static void warn_capabilities(const struct control *c)
+void control_warn(
+	const struct control *c, const struct cv_config *cfg, void (*warn)(void *arg, const char *text), void *arg)
 {
-	const struct cv_config *cfg = c->running;
+	char text[256];
 
-	for (unsigned i = 0; cfg && i < cfg->n_transform_set; i++)
-		if (!control_can(c, cfg->transform_set[i].suite))
-			cv_warn("control", "transform set %s: %s cannot do it; it is ignored when negotiating (IKE-33)",
-				cfg->transform_set[i].name, c->info.provider);
+	for (unsigned i = 0; cfg && i < cfg->n_transform_set; i++) {
+		const struct cfg_transform_set *t = &cfg->transform_set[i];
+
+		if (t->builtin || control_can(c, t->suite))
+			continue;
+		snprintf(text, sizeof(text), PATH_TS ": %s cannot do it; it is ignored when negotiating (IKE-33)",
+			t->name, c->info.provider);
+		warn(arg, text);
+	}
+}
+
+static void log_warning(void *arg, const char *text)
+{
+	(void)arg;
+	cv_warn("control", "%s", text);
 }
 
 void sync_up(void *ctx, const struct cv_hello_info *info, int vault_back)
@@ -233,7 +248,7 @@ void sync_up(void *ctx, const struct cv_hello_info *info, int vault_back)
 	debug_engine(c, DEBUG_ON, false,
 		"the dataplane has come: provider %s, %d ciphers, %d integrity algorithms, %u workers", info->provider,
 		__builtin_popcountll(info->encr_caps), __builtin_popcountll(info->integ_caps), control_max_workers(c));
-	warn_capabilities(c);
+	control_warn(c, c->running, log_warning, NULL);
 	sync_start(c);
 }
 

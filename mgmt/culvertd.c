@@ -245,6 +245,13 @@ static int apply(void *ctx, struct cv_config *cfg, void (*cb)(void *arg, const c
 	return control_apply(d->control, cfg, cb, arg);
 }
 
+static void warn_of_engine(void *ctx, const struct cv_config *cfg, void (*warn)(void *arg, const char *text), void *arg)
+{
+	struct daemon *d = ctx;
+
+	control_warn(d->control, cfg, warn, arg);
+}
+
 /* ---- start and end ---- */
 
 static void control_stopped(void *arg)
@@ -361,6 +368,7 @@ static void create(struct daemon *d)
 		.state_dir = o->state_dir,
 		.run_dir = o->run_dir,
 		.apply = apply,
+		.warn = warn_of_engine,
 		.apply_ctx = d};
 	d->store = store_new(&so, &err);
 	if (!d->store)

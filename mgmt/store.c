@@ -146,7 +146,10 @@ struct cv_config *store_build(struct store *s, struct lyd_node **tree, json_t *w
 {
 	if (model_validate(s->o.ctx, tree, err))
 		return NULL;
-	return build_config(*tree, s->secrets, collect_warning, warnings, err);
+	struct cv_config *cfg = build_config(*tree, s->secrets, collect_warning, warnings, err);
+	if (cfg && s->o.warn)
+		s->o.warn(s->o.apply_ctx, cfg, collect_warning, warnings);
+	return cfg;
 }
 
 /* text, alone or merged into a copy of base, with hidden secrets filled in from the running configuration. */

@@ -30,6 +30,9 @@ struct store_opts {
 	const char *startup_path, *state_dir, *run_dir;
 	/* control_apply() behind one argument: 0, then cb once; or a negative errno and no cb. */
 	int (*apply)(void *apply_ctx, struct cv_config *cfg, void (*cb)(void *arg, const char *err), void *arg);
+	/* control_warn() behind one argument; NULL = nothing to warn of. */
+	void (*warn)(
+		void *apply_ctx, const struct cv_config *cfg, void (*warn)(void *arg, const char *text), void *arg);
 	void *apply_ctx;
 	/* Fault injection by tests: a negative errno makes the step fail. NULL in production. */
 	int (*fail)(void *apply_ctx, enum store_step step);

@@ -143,6 +143,8 @@ struct ike_ops {
 	/* Does anybody want notes? Both or neither; NULL = nobody does. */
 	bool (*wants_notes)(void *ctx);
 	void (*note)(void *ctx, const struct ike_note *n);
+	/* Can the crypto engine do it (IKE-34)? NULL = all of them. */
+	bool (*suite_can)(void *ctx, struct algo_suite s);
 	/* Workers of the dataplane. NULL = one. */
 	unsigned (*resources)(void *ctx);
 	/* Shortage of CPU and memory in percent, for call admission control (CAC-13). NULL = never short. */

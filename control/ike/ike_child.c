@@ -207,6 +207,16 @@ bool ike_flow_is_peers(const struct cv_selector *sel, const struct ike_path *pat
 	return range_is(&sel->src, &path->local) && range_is(&sel->dst, &path->remote);
 }
 
+unsigned ike_entry_sets(
+	const struct ike *ike, const struct cfg_map_entry *e, const struct cfg_transform_set *set[static IKE_SETS_MAX])
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < e->n_transform_set && n < IKE_SETS_MAX; i++)
+		if (!ike->ops.suite_can || ike->ops.suite_can(ike->ctx, e->ts_ref[i]->suite))
+			set[n++] = e->ts_ref[i];
+	return n;
+}
+
 bool ike_entry_compresses(const struct cfg_map_entry *e)
 {
 	for (unsigned i = 0; i < e->n_transform_set; i++)

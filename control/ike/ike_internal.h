@@ -555,6 +555,11 @@ static inline uint16_t ike_child_cpi(const struct ike_child_params *cp)
 {
 	return (uint16_t)(256u + cp->index_in / 2 % 61184u);
 }
+#define IKE_SETS_MAX 6u /* transform sets of an entry (IPSEC-49) */
+/* Those of the entry that the crypto engine can do, in their order; the others are not negotiated (IKE-34). How many.
+ */
+unsigned ike_entry_sets(
+	const struct ike *ike, const struct cfg_map_entry *e, const struct cfg_transform_set *set[static IKE_SETS_MAX]);
 /* Does the entry have a transform set with compression? */
 bool ike_entry_compresses(const struct cfg_map_entry *e);
 /* Give it back: the suite is no bundle. */

@@ -99,8 +99,13 @@ static void prefer_live_peer(struct ike *ike, struct ike_req *r)
 
 static void req_start(struct ike *ike, struct ike_req *r)
 {
+	const struct cfg_transform_set *sets[IKE_SETS_MAX];
 	struct ike_path path;
 	struct ike_sa *sa;
+	if (!ike_entry_sets(ike, r->entry, sets)) {
+		ike_req_drop(r, "no transform set that the crypto engine can do");
+		return;
+	}
 	if (!r->entry->n_peer) {
 		ike_req_drop(r, "no peer configured");
 		return;

@@ -150,12 +150,13 @@ static void put_prop(const struct v1_qm *q, struct v1_out *o, bool more, uint8_t
 bool v1_quick_offer(const struct v1_qm *q, struct v1_out *o)
 {
 	const struct cfg_map_entry *e = q->child->c.p.entry;
-	const struct cfg_transform_set *t[16];
+	const struct cfg_transform_set *set[IKE_SETS_MAX], *t[IKE_SETS_MAX];
+	const unsigned sets = ike_entry_sets(q->sa->sa.ike, e, set);
 	unsigned n = 0;
 	uint8_t num = 0;
-	for (unsigned i = 0; i < e->n_transform_set && n < 16; i++)
-		if (offerable(e->ts_ref[i]))
-			t[n++] = e->ts_ref[i];
+	for (unsigned i = 0; i < sets; i++)
+		if (offerable(set[i]))
+			t[n++] = set[i];
 	if (!n)
 		return false;
 	begin_sa(o);
@@ -380,15 +381,17 @@ static bool keep_parts(struct v1_qm *q, const struct v1_group *g, const struct v
 static bool try_transform(struct v1_qm *q, const struct cfg_map_entry *e, const struct v1_group *g,
 	const struct v1_trans *t, bool has_ke, struct ike_child_params *cp, const char **why)
 {
+	const struct cfg_transform_set *set[IKE_SETS_MAX];
+	const unsigned n = ike_entry_sets(q->sa->sa.ike, e, set);
 	struct v1_match m;
 	*why = "no proposal chosen";
-	for (unsigned i = 0; i < e->n_transform_set; i++) {
-		if (!match(q, e->ts_ref[i], g, t, cp, &m, why))
+	for (unsigned i = 0; i < n; i++) {
+		if (!match(q, set[i], g, t, cp, &m, why))
 			continue;
 		if (!pfs_ok(q, e, &m.a, has_ke, why) || !keep_parts(q, g, &m))
 			return false;
 		q->group = group_from_v1(m.a.group);
-		take(q, e->ts_ref[i], g, &m, cp);
+		take(q, set[i], g, &m, cp);
 		return true;
 	}
 	return false;
@@ -448,13 +451,14 @@ unsigned v1_quick_accept(struct v1_qm *q, struct v1_span sa_body, bool has_ke, c
 	*why = "answer is not one of the proposals";
 	if (!answer_sound(sa_body, &g, &t))
 		return V1_N_BAD_PROPOSAL_SYNTAX;
-	for (unsigned i = 0; i < cp->entry->n_transform_set; i++) {
-		const struct cfg_transform_set *set = cp->entry->ts_ref[i];
-		if (!match(q, set, &g, &t, cp, &m, why))
+	const struct cfg_transform_set *set[IKE_SETS_MAX];
+	const unsigned n = ike_entry_sets(q->sa->sa.ike, cp->entry, set);
+	for (unsigned i = 0; i < n; i++) {
+		if (!match(q, set[i], &g, &t, cp, &m, why))
 			continue;
 		if (m.a.group != group_v1(q->group) || has_ke != (q->group != IKE_GROUP_NONE))
 			return V1_N_NO_PROPOSAL_CHOSEN;
-		take(q, set, &g, &m, cp);
+		take(q, set[i], &g, &m, cp);
 		return 0;
 	}
 	return V1_N_NO_PROPOSAL_CHOSEN;

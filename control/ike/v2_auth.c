@@ -79,7 +79,7 @@ static void auth_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 		return;
 	}
 	v2_ppk_enc_request(sa, e);
-	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, IKE_GROUP_NONE);
+	v2_enc_child_sa(sa->sa.ike, e, c->c.p.entry, c->c.p.spi_in, IKE_GROUP_NONE);
 	v2_enc_child_ts(e, c->c.p.sel, c->c.p.n_sel, true);
 	v2_enc_child_notifies(e, c);
 	v2_enc_window(sa, e);

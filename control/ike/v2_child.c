@@ -203,7 +203,7 @@ uint16_t v2_child_from_offer(struct v2_sa *sa, struct v2_msg *m, bool create, st
 	c->want = c->c.p.sel[0] = sel;
 	c->c.p.n_sel = 1;
 	bool transport = v2_find_notify(m, V2_N_USE_TRANSPORT_MODE) && ike_flow_is_peers(&sel, &sa->sa.path);
-	if (v2_choose_child(entry, &offer, create, m->ke.p ? m->ke_group : 0, transport, c, addke) != 0) {
+	if (v2_choose_child(sa->sa.ike, entry, &offer, create, m->ke.p ? m->ke_group : 0, transport, c, addke) != 0) {
 		sa->sa.ike->stats.no_proposal_chosen++;
 		if (ike_wants_notes(sa->sa.ike)) {
 			char text[384];
@@ -252,7 +252,7 @@ int v2_child_from_answer(struct v2_sa *sa, struct v2_msg *m, struct v2_child *c,
 	if (v2_parse_sa(m->sa, &answer) != 0 || v2_parse_ts(m->tsi, &tsi) != 0 || v2_parse_ts(m->tsr, &tsr) != 0)
 		return -EPROTO;
 	bool transport = v2_find_notify(m, V2_N_USE_TRANSPORT_MODE);
-	if (v2_accept_child(c->c.p.entry, &answer, c->pfs, c) != 0 || (transport && !c->c.p.transport)) {
+	if (v2_accept_child(sa->sa.ike, c->c.p.entry, &answer, c->pfs, c) != 0 || (transport && !c->c.p.transport)) {
 		*why = "peer chose what was not offered";
 		return -EPROTO;
 	}
@@ -672,7 +672,7 @@ static void child_build(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 	struct v2_child *c = t->child;
 	if (c->old_spi && !t->no_rekey)
 		v2_enc_notify_spi(e, V2_N_REKEY_SA, old_proto(sa, c), c->old_spi);
-	v2_enc_child_sa(e, c->c.p.entry, c->c.p.spi_in, c->pfs);
+	v2_enc_child_sa(sa->sa.ike, e, c->c.p.entry, c->c.p.spi_in, c->pfs);
 	v2_enc_blob(e, V2_PL_NONCE, c->nonces->i.b, c->nonces->i.len);
 	if (t->dh)
 		v2_enc_ke(e, t->dh);

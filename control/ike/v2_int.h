@@ -399,20 +399,21 @@ void v2_enc_ike_chosen(struct v2_enc *e, const struct v2_suite *s, uint8_t num, 
 /* First group that the profile offers, and whether it offers g. */
 enum ike_group v2_first_group(const struct cfg_ike_profile *p);
 bool v2_group_offered(const struct cfg_ike_profile *p, uint16_t g);
-/* A proposal for each transform set of the entry. */
-void v2_enc_child_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs);
+/* A proposal for each transform set of the entry that can be had. */
+void v2_enc_child_sa(
+	const struct ike *ike, struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs);
 /*
  * Responder: by our order of transform sets. pfs_ok: exchange that can carry a KE payload. transport: the peer asks for
  * transport mode, and the flow may have it. On success fills suite, ESN, mode, spi_out, pfs, proposal number, and the
  * additional key exchanges by transform type; -ENOENT when nothing fits.
  */
-int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
-	bool transport, struct v2_child *c, enum ike_group addke[CFG_ADDKE_MAX]);
+int v2_choose_child(const struct ike *ike, const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok,
+	uint16_t ke_group, bool transport, struct v2_child *c, enum ike_group addke[CFG_ADDKE_MAX]);
 /* "1: ESP aes128-cbc sha1-96; 2: ..." for people, cut to size. Returns buf. */
 const char *v2_offer_text(const struct v2_sa_pl *offer, char *buf, size_t size);
 /* Initiator: the single proposal of a response against what we offered. */
-int v2_accept_child(
-	const struct cfg_map_entry *entry, const struct v2_sa_pl *answer, enum ike_group pfs, struct v2_child *c);
+int v2_accept_child(const struct ike *ike, const struct cfg_map_entry *entry, const struct v2_sa_pl *answer,
+	enum ike_group pfs, struct v2_child *c);
 void v2_enc_child_chosen(struct v2_enc *e, const struct v2_child *c);
 /* What goes with either SA payload: transport mode asked for or agreed to; that TFC padding is not understood. */
 void v2_enc_child_notifies(struct v2_enc *e, const struct v2_child *c);

@@ -214,19 +214,23 @@ static void spi_bytes(uint32_t spi, uint8_t b[4])
 		b[i] = (uint8_t)(spi >> (24 - 8 * i));
 }
 
-void v2_enc_child_sa(struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs)
+void v2_enc_child_sa(
+	const struct ike *ike, struct v2_enc *e, const struct cfg_map_entry *entry, uint32_t spi, enum ike_group pfs)
 {
+	const struct cfg_transform_set *set[IKE_SETS_MAX];
+	const unsigned n = ike_entry_sets(ike, entry, set);
 	uint8_t b[4];
 	struct offer o;
 	spi_bytes(spi, b);
 	v2_enc_begin(e, V2_PL_SA);
-	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		child_offer(entry->ts_ref[i]->suite, entry->ts_ref[i]->esn, pfs, &o);
+	for (unsigned i = 0; i < n; i++) {
+		child_offer(set[i]->suite, set[i]->esn, pfs, &o);
 		add_addke(&o, entry->addke, pfs ? entry->n_addke : 0);
 		o.p.num = (uint8_t)(i + 1);
 		o.p.spi = (struct v2_view){b, 4};
-		v2_enc_proposal(e, &o.p, o.t, i + 1 == entry->n_transform_set);
+		v2_enc_proposal(e, &o.p, o.t, i + 1 == n);
 	}
+	e->bad |= !n; /* the engine has changed since the wish was taken up */
 	v2_enc_end(e);
 }
 
@@ -340,11 +344,13 @@ static void take_child(struct v2_child *c, const struct cfg_transform_set *t, co
 	c->c.p.spi_out = v2_get32(p->spi.p);
 }
 
-int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok, uint16_t ke_group,
-	bool transport, struct v2_child *c, enum ike_group addke[CFG_ADDKE_MAX])
+int v2_choose_child(const struct ike *ike, const struct cfg_map_entry *entry, const struct v2_sa_pl *offer, bool pfs_ok,
+	uint16_t ke_group, bool transport, struct v2_child *c, enum ike_group addke[CFG_ADDKE_MAX])
 {
-	for (unsigned i = 0; i < entry->n_transform_set; i++) {
-		const struct cfg_transform_set *t = entry->ts_ref[i];
+	const struct cfg_transform_set *set[IKE_SETS_MAX];
+	const unsigned n = ike_entry_sets(ike, entry, set);
+	for (unsigned i = 0; i < n; i++) {
+		const struct cfg_transform_set *t = set[i];
 		for (unsigned k = 0; k < offer->n; k++) {
 			const struct v2_proposal *p = &offer->prop[k];
 			if (!match_child(t, offer, p) || v2_get32(p->spi.p) < 256)
@@ -363,8 +369,8 @@ int v2_choose_child(const struct cfg_map_entry *entry, const struct v2_sa_pl *of
 	return -ENOENT;
 }
 
-int v2_accept_child(
-	const struct cfg_map_entry *entry, const struct v2_sa_pl *answer, enum ike_group pfs, struct v2_child *c)
+int v2_accept_child(const struct ike *ike, const struct cfg_map_entry *entry, const struct v2_sa_pl *answer,
+	enum ike_group pfs, struct v2_child *c)
 {
 	const struct v2_proposal *p = &answer->prop[0];
 	if (answer->n != 1 || p->spi.len != 4 || v2_get32(p->spi.p) < 256)
@@ -378,9 +384,11 @@ int v2_accept_child(
 					      : has_type(answer, p, type) && !has(answer, p, type, IKE_GROUP_NONE, 0))
 			return -EPROTO;
 	}
-	for (unsigned i = 0; i < entry->n_transform_set; i++)
-		if (match_child(entry->ts_ref[i], answer, p)) {
-			take_child(c, entry->ts_ref[i], p);
+	const struct cfg_transform_set *set[IKE_SETS_MAX];
+	const unsigned n = ike_entry_sets(ike, entry, set);
+	for (unsigned i = 0; i < n; i++)
+		if (match_child(set[i], answer, p)) {
+			take_child(c, set[i], p);
 			return 0;
 		}
 	return -EPROTO;

@@ -137,6 +137,7 @@ static void handle(const struct cv_msg *m, struct cv_reply *r)
 		.max_workers = 2,
 		.encr_caps = UINT64_MAX,
 		.integ_caps = UINT64_MAX,
+		.ipsec_caps = UINT32_MAX,
 		.version = "bench",
 		.provider = "none"};
 	switch (m->h.type) {

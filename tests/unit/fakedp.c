@@ -23,6 +23,7 @@ struct fakedp {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	bool stop, cut, mute;
+	uint64_t no_encr, no_integ; /* what the crypto engine cannot do */
 	struct cv_chan_server *srv;
 	struct cv_chan *ch;
 	struct fakedp *peer;
@@ -179,8 +180,9 @@ static bool handle(struct fakedp *f, const struct cv_msg *m, struct cv_reply *r)
 {
 	struct cv_hello_info info = {.instance = f->instance,
 		.max_workers = 2,
-		.encr_caps = UINT64_MAX,
-		.integ_caps = UINT64_MAX,
+		.encr_caps = ~f->no_encr,
+		.integ_caps = ~f->no_integ,
+		.ipsec_caps = UINT32_MAX,
 		.version = "fake",
 		.provider = "none"};
 
@@ -412,6 +414,11 @@ void fakedp_fail_at(struct fakedp *f, unsigned n)
 void fakedp_vanish_at(struct fakedp *f, unsigned n)
 {
 	LOCKED(f, f->vanish_at = n);
+}
+
+void fakedp_engine(struct fakedp *f, uint64_t encr, uint64_t integ)
+{
+	LOCKED(f, (f->no_encr = ~encr, f->no_integ = ~integ));
 }
 
 void fakedp_mute(struct fakedp *f, bool mute)

@@ -25,6 +25,9 @@ void fakedp_fail_at(struct fakedp *f, unsigned n);
 void fakedp_vanish_at(struct fakedp *f, unsigned n);
 /* Throw away every packet. */
 void fakedp_cut(struct fakedp *f, bool cut);
+/* What its crypto engine can do: bit masks of enum cv_encr and enum cv_integ, told at the next connection; first all.
+ */
+void fakedp_engine(struct fakedp *f, uint64_t encr, uint64_t integ);
 /* Do what an outbound SA asks for and never answer it. */
 void fakedp_mute(struct fakedp *f, bool mute);
 /* Send an event. */
