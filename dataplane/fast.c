@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "fast_wide.h"
+#include "fast_six.h"
 
 #include <rte_ether.h>
 #include <rte_malloc.h>
@@ -40,6 +40,8 @@ static __rte_noinline uint64_t look_further(struct fast_worker *f, uint32_t k)
 {
 	const struct fast_key *key = &f->slot[k].key;
 	struct fast_way *way = f->slot_line[k]->way;
+	if (unlikely(way[0].key.rest & FAST_SIX)) /* there is no second one */
+		return 0;
 	if (likely(key_equal(&way[1].key, key)))
 		return way[1].verdict;
 	for (uint32_t i = 0; i < FAST_WAYS; i++)
@@ -76,6 +78,46 @@ FAST_WIDE static bool look_up_wide(struct fast_worker *f)
 		if (i == 0)
 			first = verdict;
 		differ |= verdict ^ first;
+	}
+	return !differ;
+}
+
+/* The other line that a flow of IPv6 may be in. */
+static inline struct fast_line *other_line(const struct fast_worker *f, const struct fast_line *line)
+{
+	return (struct fast_line *)(uintptr_t)&f->line[(size_t)(line - f->line) ^ 1u];
+}
+
+/* Is the flow of slot k, of IPv6, in this line, whatever the generation? */
+static inline bool six_equal(const struct fast_worker *f, uint32_t k, const struct fast_line *line)
+{
+	const uint64_t *a = line->addr6.w, *b = f->slot6[k].w;
+	return flow_equal(&line->six.key, &f->slot[k].key) &&
+	       !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
+}
+
+static inline uint64_t look_six(struct fast_worker *f, uint32_t k)
+{
+	struct fast_line *line = f->slot_line[k];
+	if (unlikely(!six_equal(f, k, line)) && !six_equal(f, k, line = other_line(f, line)))
+		return 0;
+	return likely(line->six.key.rest == f->slot[k].key.rest) ? line->six.verdict : fast_renew(f, &line->six);
+}
+
+/* look_up() where some slots are of IPv6. */
+static bool look_up_mixed(struct fast_worker *f)
+{
+	uint64_t differ = 0, first = 0;
+	for (uint32_t i = 0; i < f->n_slot; i++) {
+		struct fast_way *slot = &f->slot[i];
+		const struct fast_way *way = f->slot_line[i]->way;
+		if (slot->key.rest & FAST_SIX)
+			slot->verdict = look_six(f, i);
+		else
+			slot->verdict = key_equal(&way[0].key, &slot->key) ? way[0].verdict : look_further(f, i);
+		if (i == 0)
+			first = slot->verdict;
+		differ |= slot->verdict ^ first;
 	}
 	return !differ;
 }
@@ -150,19 +192,34 @@ static bool check(struct fast_worker *f, bool one_verdict)
 
 /* ---- forward ---- */
 
+static inline void take_hop(uint8_t *ip, bool six)
+{
+	if (six)
+		ip[FAST6_HOP]--;
+	else
+		fast_take_hop(ip);
+}
+
 /* Slots from i on, before `end`, become frames, four at a time. Returns where the next is. */
-FAST_WIDE static uint32_t frames_wide(const struct fast_worker *f, uint32_t i, uint32_t end, __m128i l2, uint32_t if_id)
+FAST_WIDE_INLINE uint32_t frames_four(
+	const struct fast_worker *f, uint32_t i, uint32_t end, __m128i l2, uint32_t if_id, bool six)
 {
 	for (; i + WIDE <= end; i += WIDE) {
 		struct wide_mbufs v = wide_mbufs(f, i);
 		const __m256i len = _mm256_cvtepu32_epi64(half_load(&f->slot_len[i]));
 		for (uint32_t k = 0; k < WIDE; k++) {
-			fast_take_hop(v.ip[k]);
+			take_hop(v.ip[k], six);
 			_mm_storeu_si128((__m128i *)(v.ip[k] - 16), l2);
 		}
 		wide_frames(&v, len, 0, if_id);
 	}
 	return i;
+}
+
+FAST_WIDE static uint32_t frames_wide(
+	const struct fast_worker *f, uint32_t i, uint32_t end, __m128i l2, uint32_t if_id, bool six)
+{
+	return six ? frames_four(f, i, end, l2, if_id, true) : frames_four(f, i, end, l2, if_id, false);
 }
 
 /* n slots from i on go out by one adjacency as they are. */
@@ -172,10 +229,11 @@ static void forward(struct worker *w, uint32_t i, uint32_t n)
 	const struct adj *a = &adj_table[FAST_ADJ(f->slot[i].verdict)];
 	const __m128i l2 = fast_l2(a);
 	const uint32_t if_id = a->if_id;
+	const bool six = FAST_IS_SIX(f->slot[i].verdict);
 	struct cv_if_counters *c = &w->stats->ifc[if_id];
 	uint32_t bytes = 0;
-	for (uint32_t k = f->wide ? frames_wide(f, i, i + n, l2, if_id) : i; k < i + n; k++) {
-		fast_take_hop(f->slot_ip[k]);
+	for (uint32_t k = f->wide ? frames_wide(f, i, i + n, l2, if_id, six) : i; k < i + n; k++) {
+		take_hop(f->slot_ip[k], six);
 		fast_frame(f->slot_m[k], f->slot_ip[k], f->slot_len[k], l2, if_id);
 	}
 	for (uint32_t k = i; k < i + n; k++)
@@ -251,10 +309,11 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	if (unlikely(f->changes.upto != f->generation))
 		flow_changes_read(&f->changes, f->generation);
 	f->inner.n = f->n_op = 0;
+	f->six = false;
 	uint64_t bytes = fast_parse(f, ifp, pkts, n);
 	if (f->n_esp)
 		fast_in(w, ifp, &bytes);
-	const bool one_verdict = f->wide ? look_up_wide(f) : look_up(f);
+	const bool one_verdict = unlikely(f->six) ? look_up_mixed(f) : f->wide ? look_up_wide(f) : look_up(f);
 	if (!one_verdict)
 		prefetch_named(w, f);
 	const bool all_known = check(f, one_verdict);
@@ -275,21 +334,49 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 
 /* ---- learning ---- */
 
-/* Is the IP packet the one of this flow, of `inner` bytes, with a hop less, or what this SA makes of it? */
-static bool as_expected(
-	const struct fast_key *key, uint32_t inner, const struct pkt_meta *meta, const uint8_t *ip, uint32_t len)
+/* An IP packet about to be sent, of len bytes, and of a class: is it the one of slot k with a hop less? */
+static bool same4(const struct fast_worker *f, uint32_t k, const uint8_t *ip)
 {
+	const struct fast_key *key = &f->slot[k].key;
 	const struct ip4_words h = ip4_load(ip);
-	if ((h.a & 0xff) != 0x45 || (h.a >> 8 & 0xff) != (key->rest >> 8 & 0xff) ||
-		rte_bswap16((uint16_t)(h.a >> 16)) != len || meta->tunnels)
+	return !(key->rest & FAST_SIX) && (h.b >> 32 | (uint64_t)h.dst << 32) == key->addr &&
+	       ip4_proto(h) == (key->rest & 0xff);
+}
+
+static bool same6(const struct fast_worker *f, uint32_t k, const uint8_t *ip)
+{
+	const struct fast_key *key = &f->slot[k].key;
+	return key->rest & FAST_SIX && !memcmp(ip + 8, &f->slot6[k], sizeof(f->slot6[k])) &&
+	       fast6_proto(fast6_load(ip)) == (key->rest & 0xff);
+}
+
+/* Or is it what this SA makes of that one? Class and length are as they should be. */
+static bool as_template(const struct sa *sa, const uint8_t *ip, bool v4)
+{
+	if (!v4)
+		return sa->outer_af == CV_AF_INET6 && (ip[1] & 15) == (sa->tmpl[1] & 15) &&
+		       !memcmp(ip + 2, sa->tmpl + 2, 2) && !memcmp(ip + 6, sa->tmpl + 6, sa->outer_len - 6 + 4);
+	if (sa->outer_af != CV_AF_INET)
+		return false;
+	return !memcmp(ip + 8, sa->tmpl + 8, 2) && !memcmp(ip + 12, sa->tmpl + 12, 12) &&
+	       !memcmp(ip + sa->outer_len, sa->tmpl + sa->outer_len, 4);
+}
+
+/* Is the IP packet the one of slot k with a hop less, or what an SA makes of it, and nothing else? */
+static bool as_expected(
+	const struct fast_worker *f, uint32_t k, const struct pkt_meta *meta, const uint8_t *ip, uint32_t len)
+{
+	const struct fast_key *key = &f->slot[k].key;
+	const bool v4 = ip[0] == 0x45;
+	const uint64_t a = fast6_load(ip);
+	if ((!v4 && !fast6_is(a)) || ip_tos(ip) != (uint8_t)(key->rest >> 8) || meta->tunnels ||
+		len != (v4 ? rte_bswap16((uint16_t)(a >> 16)) : fast6_len(a)))
 		return false;
 	if (!(meta->flags & PKT_F_PROTECTED))
-		return len == inner && (h.b >> 32 | (uint64_t)h.dst << 32) == key->addr &&
-		       ip4_proto(h) == (key->rest & 0xff) &&
+		return len == f->slot_len[k] && (v4 ? same4(f, k, ip) : same6(f, k, ip)) &&
 		       !(meta->flags & PKT_F_DECAPPED) == !(key->from & FAST_DECAPPED);
 	const struct sa *sa = sa_get(meta->sa);
-	return sa && fast_out_can(sa) && len == fast_out_len(sa, inner) && !memcmp(ip + 8, sa->tmpl + 8, 2) &&
-	       !memcmp(ip + 12, sa->tmpl + 12, 12) && !memcmp(ip + sa->outer_len, sa->tmpl + sa->outer_len, 4);
+	return sa && fast_out_can(sa) && len == fast_out_len(sa, f->slot_len[k]) && as_template(sa, ip, v4);
 }
 
 /* Changes of interfaces void all flows, so that this is asked when one is learned only. */
@@ -299,25 +386,48 @@ static bool leaves_by_stages(const struct adj *a)
 	return !ifp || ifp->stages_only;
 }
 
+/* Where the flow of slot k goes: its place if it has one (twice in one vector), a free one, or that of another. */
+static struct fast_way *place4(const struct fast_worker *f, uint32_t k)
+{
+	const struct fast_key *key = &f->slot[k].key;
+	struct fast_line *line = f->slot_line[k];
+	struct fast_way *way = line->way;
+	if (way[0].key.rest & FAST_SIX)
+		*line = (struct fast_line){0};
+	if (flow_equal(&way[0].key, key) || flow_equal(&way[1].key, key))
+		return &way[flow_equal(&way[1].key, key)];
+	if (!way[0].verdict || !way[1].verdict)
+		return &way[way[0].verdict != 0];
+	return &way[fast_hash(key) >> 31 & 1u];
+}
+
+static struct fast_way *place6(const struct fast_worker *f, uint32_t k)
+{
+	struct fast_line *line = f->slot_line[k], *other = other_line(f, line);
+	const bool here = six_equal(f, k, line), there = six_equal(f, k, other);
+	const bool room = !(line->way[0].verdict | line->way[1].verdict),
+		   room_there = !(other->way[0].verdict | other->way[1].verdict);
+	if (there || (!here && !room && (room_there || fast_hash(&f->slot[k].key) >> 31 & 1u)))
+		line = other;
+	*line = (struct fast_line){.addr6 = f->slot6[k]};
+	return &line->six;
+}
+
 void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj)
 {
 	struct fast_worker *f = w->fast;
 	struct pkt_meta *meta = pkt_meta(m);
+	const uint32_t k = meta->learn;
 	const struct adj *a = &adj_table[adj];
 	meta->flags &= ~PKT_F_LEARN;
 	if (!f || !f->open || a->l2_len != sizeof(struct rte_ether_hdr) || leaves_by_stages(a))
 		return;
-	const struct fast_key *key = &f->slot[meta->learn].key;
+	const struct fast_key *key = &f->slot[k].key;
+	const bool six = key->rest & FAST_SIX;
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, sizeof(struct rte_ether_hdr));
-	if (!as_expected(key, f->slot_len[meta->learn], meta, ip, m->pkt_len - (uint32_t)sizeof(struct rte_ether_hdr)))
+	if (!as_expected(f, k, meta, ip, m->pkt_len - (uint32_t)sizeof(struct rte_ether_hdr)))
 		return;
-	struct fast_way *way = f->slot_line[meta->learn]->way;
-	uint32_t at = fast_hash(key) >> 31 & 1u;
-	if (flow_equal(&way[0].key, key) || flow_equal(&way[1].key, key)) /* twice in one vector */
-		at = flow_equal(&way[1].key, key);
-	else if (!way[0].verdict || !way[1].verdict)
-		at = way[0].verdict != 0;
-	way[at] = (struct fast_way){.key = *key,
-		.verdict = meta->flags & PKT_F_PROTECTED ? FAST_VERDICT(FAST_PROTECT, adj, meta->sa)
-							 : FAST_VERDICT(FAST_FORWARD, adj, 0)};
+	*(six ? place6(f, k) : place4(f, k)) = (struct fast_way){.key = *key,
+		.verdict = meta->flags & PKT_F_PROTECTED ? FAST_VERDICT(FAST_PROTECT, six, adj, meta->sa)
+							 : FAST_VERDICT(FAST_FORWARD, six, adj, 0)};
 }

@@ -8,9 +8,10 @@
  * The key holds everything decisions depend on (where the packet came from, addresses, protocol, ports, traffic class).
  * What is not in the key is checked per packet (lengths, TTL, header checksum, sequence numbers), or is the same for
  * one value of flow_generation(): a flow from before it is held against what has changed since (fast_stale.c), so that
- * a change costs those flows only that it concerns. For IPv4 packets in one buffer, without options or fragments, and
- * ESP tunnels over IPv4, in UDP or not (RFC 3948), that are no part of a bundle. A packet whose peer is not where the
- * SA says (a NAT has given it another port) is the pipeline's, as is all else on port 4500, also what is only passing.
+ * a change costs those flows only that it concerns. For IPv4 and IPv6 packets in one buffer, without options,
+ * extension headers or fragments, and ESP tunnels over IPv4, in UDP or not (RFC 3948), and over IPv6 (not in UDP), that
+ * are no part of a bundle. A packet whose peer is not where the SA says (a NAT has given it another port) is the
+ * pipeline's, as is all else on port 4500 of IPv4, also what is only passing.
  *
  *   frames -> parse -+-> ESP of a known SA: decrypt -> inner packet -+
  *                    +-> clear packet -------------------------------+-> look up -+-> forward -> transmit
@@ -48,39 +49,57 @@
 
 /* What a flow is known by; in network order where it comes from the packet. */
 struct fast_key {
-	uint64_t addr; /* source, destination */
+	uint64_t addr; /* source, destination; of IPv6 a digest of them */
 	uint64_t from; /* ports << 32 | interface, or FAST_DECAPPED | index of the SA it came out of */
-	uint64_t rest; /* generation << 32 | traffic class << 8 | protocol */
+	uint64_t rest; /* generation << 32 | FAST_SIX | traffic class << 8 | protocol */
 };
 #define FAST_DECAPPED (UINT32_C(1) << 31)
+#define FAST_SIX (UINT32_C(1) << 16) /* it is IPv6 */
+
+/* Source and destination of IPv6, as in the packet. */
+struct fast_addr6 {
+	uint64_t w[4];
+};
 
 enum fast_kind { FAST_UNKNOWN = 0, FAST_FORWARD, FAST_PROTECT };
-/* What is done with a flow: kind, adjacency (28 bits), index of the outbound SA. */
-#define FAST_VERDICT(kind, adj, sa) ((uint64_t)(kind) << 60 | (uint64_t)(adj) << 32 | (sa))
+/* What is done with a flow: kind, whether it is IPv6, adjacency (27 bits), index of the outbound SA. */
+#define FAST_VERDICT(kind, six, adj, sa) ((uint64_t)(kind) << 60 | (uint64_t)(six) << 59 | (uint64_t)(adj) << 32 | (sa))
 #define FAST_KIND(v) ((enum fast_kind)((v) >> 60))
-#define FAST_ADJ(v) ((uint32_t)((v) >> 32) & 0x0fffffffu)
+#define FAST_IS_SIX(v) ((v) >> 59 & 1)
+#define FAST_ADJ(v) ((uint32_t)((v) >> 32) & 0x07ffffffu)
 #define FAST_SA(v) ((uint32_t)(v))
 
 struct fast_way {
 	struct fast_key key;
 	uint64_t verdict;
 };
+/* Two flows of IPv4, or one of IPv6, which may also be in the other line of its pair. What is in the place of way[1]
+ * are then addresses that any sender can choose: way[0] says whether it is one. */
 struct fast_line {
-	struct fast_way way[FAST_WAYS];
+	union {
+		struct fast_way way[FAST_WAYS];
+		struct {
+			struct fast_way six;
+			struct fast_addr6 addr6;
+		};
+	};
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct fast_line) == 64, "one cache line");
 
 /* Slots side by side that go into one SA. */
 struct fast_run {
 	const struct sa *sa;
-	uint64_t seq;		      /* of the first */
-	uint64_t bytes;		      /* of frames, for the interface */
-	uint32_t slot, first, n, adj; /* its slot, its operation */
+	uint64_t seq;		 /* of the first */
+	uint64_t bytes;		 /* of frames, for the interface */
+	uint32_t slot, first, n; /* its slot, its operation */
+	uint32_t how;		 /* upper half of the verdict: FAST_RUN_ADJ(), FAST_RUN_SIX() */
 };
+#define FAST_RUN_ADJ(run) FAST_ADJ((uint64_t)(run)->how << 32)
+#define FAST_RUN_SIX(run) FAST_IS_SIX((uint64_t)(run)->how << 32)
 
 #define FAST_PIPELINE UINT16_MAX    /* in where[], op_slot[]: no slot, for the pipeline */
 #define FAST_TAKEN (UINT16_MAX - 1) /* in where[]: an operation on received ESP has it */
-#define FAST_IN_UDP UINT64_MAX	    /* in esp_len[]: ESP is behind a UDP header */
+#define FAST_ONE_BY_ONE UINT64_MAX  /* in esp_len[]: ESP is behind a UDP header, or that of IPv6 */
 
 struct fast_worker {
 	uint32_t line_mask;
@@ -89,26 +108,29 @@ struct fast_worker {
 	struct flow_changes changes;	     /* up to generation */
 	uint32_t longest;		     /* packet in a slot */
 	bool wide;			     /* the CPU can do four packets at once (fast_wide.h) */
+	bool six;			     /* some slot is of IPv6 */
 	/* packets whose flow is looked up: received in clear the first n_clear, out of an SA the others */
 	uint32_t n_slot, n_clear;
 	struct fast_way slot[DP_VEC]; /* its verdict is 0 while it is unknown */
 	struct fast_line *slot_line[DP_VEC];
 	struct rte_mbuf *slot_m[DP_VEC];
-	uint8_t *slot_ip[DP_VEC];  /* the IP header; in front there is room for a link-layer header */
-	uint32_t slot_len[DP_VEC]; /* of the IP packet */
-	uint16_t where[DP_VEC];	   /* by place in the vector: its slot */
-	uint16_t learn[DP_VEC];	   /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
-	bool open;		   /* packets with PKT_F_LEARN are on their way */
-	bool clamps;		   /* some interface limits TCP's segments (mss.h) */
+	struct fast_addr6 slot6[DP_VEC]; /* of IPv6 */
+	uint8_t *slot_ip[DP_VEC];	 /* the IP header; in front there is room for a link-layer header */
+	uint32_t slot_len[DP_VEC];	 /* of the IP packet */
+	uint16_t where[DP_VEC];		 /* by place in the vector: its slot */
+	uint16_t learn[DP_VEC];		 /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
+	bool open;			 /* packets with PKT_F_LEARN are on their way */
+	bool clamps;			 /* some interface limits TCP's segments (mss.h) */
 	/* received ESP: its frames, their places in the vector; then by operation */
 	uint32_t n_esp, n_op;
 	struct rte_mbuf *esp[DP_VEC];
 	uint16_t esp_at[DP_VEC];
 	uint8_t *esp_ip[DP_VEC];   /* outer IP header; of it and behind it: */
-	uint64_t esp_addr[DP_VEC]; /* source and destination */
+	uint64_t esp_addr[DP_VEC]; /* source and destination of IPv4 */
 	uint64_t esp_head[DP_VEC]; /* SPI and sequence number, network order */
-	uint64_t esp_len[DP_VEC];  /* of the IP packet; FAST_IN_UDP */
+	uint64_t esp_len[DP_VEC];  /* of the IP packet; FAST_ONE_BY_ONE */
 	uint16_t op_slot[DP_VEC];
+	bool op_order; /* slots are in the order of their operations */
 	bool fresh[DP_VEC];
 	struct pkt_vec inner; /* out of an SA, for the pipeline */
 	uint32_t n_run;
@@ -153,7 +175,7 @@ static inline void fast_mark(struct pkt_meta *meta, uint16_t learn)
 /* A frame with PKT_F_LEARN is about to leave by this adjacency: data at the link-layer header. */
 void fast_learn(struct worker *w, struct rte_mbuf *m, uint32_t adj);
 
-/* ---- between fast.c, fast_parse.c, fast_in.c and fast_out.c ---- */
+/* ---- between fast.c, fast_parse.c, fast_parse6.c, fast_in.c and fast_out.c ---- */
 
 static inline uint8_t ip4_proto(struct ip4_words h)
 {
@@ -172,11 +194,11 @@ static inline bool fast_flow_ok(struct ip4_words h)
 	return flow_ports_mask[ip4_proto(h)] && (uint8_t)h.b > 1;
 }
 
-/* The segments that open a TCP connection, where what they announce may have to be changed. ip: the header, 20 bytes.
+/* The segments that open a TCP connection, where what they announce may have to be changed. l4: behind the IP header.
  */
-static inline bool fast_to_clamp(const struct fast_worker *f, struct ip4_words h, const uint8_t *ip)
+static inline bool fast_to_clamp(const struct fast_worker *f, uint8_t proto, const uint8_t *l4)
 {
-	return unlikely(f->clamps) && ip4_proto(h) == IPPROTO_TCP && (ip[33] & RTE_TCP_SYN_FLAG);
+	return unlikely(f->clamps) && proto == IPPROTO_TCP && (l4[13] & RTE_TCP_SYN_FLAG);
 }
 
 static inline uint64_t fast_hash(const struct fast_key *key)
@@ -189,7 +211,19 @@ static inline uint64_t fast_hash(const struct fast_key *key)
 	return sum >> 32 ^ sum >> 20;
 }
 
-/* Fill in slot k and ask for its line. from: the low half of fast_key.from. */
+/* Fill in slot k and ask for its line. */
+static inline void fast_slot_put(
+	struct fast_worker *f, uint32_t k, struct rte_mbuf *m, uint8_t *ip, const struct fast_key *key, uint32_t len)
+{
+	f->slot[k].key = *key;
+	f->slot_line[k] = &f->line[fast_hash(key) & f->line_mask];
+	f->slot_m[k] = m;
+	f->slot_ip[k] = ip;
+	f->slot_len[k] = len;
+	rte_prefetch0(f->slot_line[k]);
+}
+
+/* The same for an IPv4 packet. from: the low half of fast_key.from. */
 static inline void fast_slot_fill(struct fast_worker *f, uint32_t k, struct rte_mbuf *m, uint8_t *ip,
 	struct ip4_words h, uint32_t from, uint32_t len)
 {
@@ -199,12 +233,7 @@ static inline void fast_slot_fill(struct fast_worker *f, uint32_t k, struct rte_
 	const struct fast_key key = {.addr = h.b >> 32 | (uint64_t)h.dst << 32,
 		.from = (uint64_t)ports << 32 | from,
 		.rest = (uint64_t)f->generation << 32 | (h.a & 0xff00) | ip4_proto(h)};
-	f->slot[k].key = key;
-	f->slot_line[k] = &f->line[fast_hash(&key) & f->line_mask];
-	f->slot_m[k] = m;
-	f->slot_ip[k] = ip;
-	f->slot_len[k] = len;
-	rte_prefetch0(f->slot_line[k]);
+	fast_slot_put(f, k, m, ip, &key, len);
 }
 
 /* One hop less; the checksum follows (RFC 1624). The two are in one word; neither of them borrows from the protocol
@@ -237,7 +266,8 @@ static inline void fast_frame(struct rte_mbuf *m, uint8_t *ip, uint32_t len, __m
 	_mm_store_si128((__m128i *)pkt_meta(m), _mm_set_epi32(0, (int)if_tx, 0, 0));
 }
 
-/* The verdict of a way whose flow is the wanted one, but of an older generation; 0 when it is void, and empty now. */
+/* The verdict of a way whose flow is the wanted one, but of an older generation; 0 when it is void, and empty now. A
+ * flow of IPv6: the way is the first of its line, which is emptied. */
 uint64_t fast_renew(struct fast_worker *f, struct fast_way *way);
 
 #define FAST_IP_MIN 28u /* header, and what ports are read from */
@@ -246,7 +276,8 @@ uint64_t fast_renew(struct fast_worker *f, struct fast_way *way);
 /* The SAs that both directions know. */
 static inline bool fast_knows(const struct sa *sa)
 {
-	return sa->kind <= SA_ESP_TUNNEL && sa->outer_af == CV_AF_INET && !(sa->flags & SA_F_NESTED);
+	return sa->kind <= SA_ESP_TUNNEL && (likely(sa->outer_af == CV_AF_INET) || !(sa->flags & SA_F_UDP)) &&
+	       !(sa->flags & SA_F_NESTED);
 }
 
 /* The kind that has code of its own, and what is in front of its inner packets: IPv4 header, SPI, sequence number, IV.
@@ -254,18 +285,40 @@ static inline bool fast_knows(const struct sa *sa)
 #define PLAIN_HEAD 36u
 static inline bool fast_plain(const struct sa *sa)
 {
-	return sa->kind == SA_ESP_PLAIN && !(sa->flags & SA_F_UDP);
+	return sa->kind == SA_ESP_PLAIN && sa->outer_len == sizeof(struct rte_ipv4_hdr); /* no UDP behind it */
 }
 
-/* Where ESP begins in a received packet that is for fast_in(). */
+/* Ask for where the SA of an SPI (network order) is to be found. */
+static inline void fast_prefetch_spi(uint32_t spi)
+{
+	rte_prefetch0(&sa_table[rte_be_to_cpu_32(spi) & (CV_SA_MAX - 1u)]);
+}
+
+/* Where ESP begins in a received IPv4 packet that is for fast_in(). */
 static inline uint32_t fast_esp_off(const uint8_t *ip)
 {
 	return ip[9] == IPPROTO_UDP ? sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr)
 				    : sizeof(struct rte_ipv4_hdr);
 }
 
+/* In front of a frame: outer headers, and what wide stores run over. */
+#define FAST_HEADROOM 72u
+
+/* One buffer that nobody else holds, with room on both sides. */
+static inline bool fast_buffer_ok(const struct rte_mbuf *m)
+{
+	uint64_t rearm; /* data_off, refcnt, nb_segs, port */
+	memcpy(&rearm, &m->rearm_data, sizeof(rearm));
+	uint32_t off = (uint16_t)rearm;
+	return (rearm >> 16 & 0xffffffff) == 0x00010001 && off >= FAST_HEADROOM && RTE_MBUF_DIRECT(m) &&
+	       off + m->data_len + ESP_TAIL_ROOM <= m->buf_len;
+}
+
 /* Sort a vector into slots, ESP (esp[]) and packets for the pipeline (where[]). Returns the bytes of the first two. */
 uint64_t fast_parse(struct fast_worker *f, const struct dp_if *ifp, struct rte_mbuf *const *pkts, uint32_t n);
+/* The same for the frames with IPv6 among them, whose places are in at[]: slots are added. */
+uint64_t fast_parse6(
+	struct fast_worker *f, const struct dp_if *ifp, struct rte_mbuf *const *pkts, const uint16_t *at, uint32_t n);
 
 /* Decrypt what is in esp[], and find slots for the inner packets. What cannot be decrypted here goes through the
  * pipeline: its bytes are taken off *bytes. */

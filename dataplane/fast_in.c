@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Received ESP on the fast path: checks before and after decryption, and the inner packets' slots. */
-#include "fast_wide.h"
+#include "fast_six.h"
 
 #include <rte_ether.h>
 
@@ -58,15 +58,21 @@ static bool ends_here(const struct sa *sa, uint32_t generation)
 	return true;
 }
 
-static inline bool can(const struct sa *sa, const struct dp_if *ifp, uint32_t generation)
+/* May packets from the peer come in by the interface? */
+static inline bool from_there(const struct sa *sa, const struct dp_if *ifp)
 {
 	uint32_t remote;
-
-	if (!sa || sa->dir != CV_SA_IN || !fast_knows(sa))
-		return false;
+	if (unlikely(sa->outer_af != CV_AF_INET))
+		return urpf_accepts6(ifp, sa->in.remote);
 	memcpy(&remote, sa->in.remote, 4);
-	return !sa->in.tunnel && sa->front_vrf == ifp->vrf_id && ends_here(sa, generation) &&
-	       urpf_accepts4(ifp, remote) && !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
+	return urpf_accepts4(ifp, remote);
+}
+
+static inline bool can(const struct sa *sa, const struct dp_if *ifp, uint32_t generation)
+{
+	return sa && sa->dir == CV_SA_IN && fast_knows(sa) && !sa->in.tunnel && sa->front_vrf == ifp->vrf_id &&
+	       ends_here(sa, generation) && from_there(sa, ifp) &&
+	       !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
 }
 
 /* Is it UDP from where the peer was last seen, and nothing but the datagram? */
@@ -103,9 +109,23 @@ static __rte_noinline bool prepare_other(
 		sa->flags & SA_F_ESN, sa->flags & SA_F_UDP);
 }
 
+/* The same for a packet or an SA of IPv6. */
+static __rte_noinline bool prepare_six(struct ipsec_worker *iw, const struct sa *sa, uint8_t *ip, uint32_t n_op)
+{
+	uint8_t *esp = ip + FAST6_HEAD;
+	uint32_t spi;
+	memcpy(&spi, esp, sizeof(spi));
+	return fast6_is(ip[0]) && sa->outer_af == CV_AF_INET6 && rte_bswap32(spi) == sa->spi &&
+	       !memcmp(ip + 8, sa->in.remote, 16) && !memcmp(ip + 24, sa->in.local, 16) &&
+	       esp_op_in(sa, esp, fast6_len(fast6_load(ip)) - FAST6_HEAD, &iw->op[n_op], &iw->saved[n_op],
+		       &iw->seq[n_op], sa->iv == SA_IV_AEAD, sa->flags & SA_F_ESN) == DROP_NONE;
+}
+
 static inline bool prepare_any(
 	struct ipsec_worker *iw, const struct sa *sa, bool plain, uint64_t ends, uint8_t *ip, uint32_t n_op)
 {
+	if (unlikely(fast6_is(ip[0]) || sa->outer_af != CV_AF_INET))
+		return prepare_six(iw, sa, ip, n_op);
 	if (likely(plain))
 		return prepare(sa, ends, ip, &iw->op[n_op], NULL, &iw->seq[n_op], true, false, false);
 	return prepare_other(iw, sa, ends, ip, n_op);
@@ -292,6 +312,13 @@ static inline bool inner_padding_ok(const uint8_t *end, uint32_t pad)
 	return (last & mask[pad]) == want[pad];
 }
 
+/* A mark set on the way has to be taken over into the inner header (RFC 6040): is there none that is not there? */
+static inline bool mark_known(const uint8_t *outer, const uint8_t *inner)
+{
+	const uint8_t mark = ip_tos(outer) & ECN_MASK;
+	return !mark || mark == (ip_tos(inner) & ECN_MASK);
+}
+
 /* Is the inner packet one that the fast path may know the flow of? INNER_LONG_WAY: yes, but more is to be done about
  * it than here. outer: its IP header. */
 static inline enum inner inner_kind(const struct fast_worker *f, const struct crypto_op *op, const uint8_t *outer,
@@ -305,10 +332,25 @@ static inline enum inner inner_kind(const struct fast_worker *f, const struct cr
 		return INNER_OTHER;
 	if (unlikely(!inner_padding_ok(end, pad) || *len < FAST_IP_MIN || rte_bswap16((uint16_t)(h->a >> 16)) != *len))
 		return INNER_LONG_WAY;
-	if (fast_to_clamp(f, *h, op->data))
+	if (fast_to_clamp(f, ip4_proto(*h), op->data + sizeof(struct rte_ipv4_hdr)))
 		return INNER_LONG_WAY;
-	/* a mark set on the way has to be taken over into the inner header (RFC 6040) */
-	return !(outer[1] & ECN_MASK) || !((outer[1] ^ op->data[1]) & ECN_MASK) ? INNER_FLOW : INNER_LONG_WAY;
+	return mark_known(outer, op->data) ? INNER_FLOW : INNER_LONG_WAY;
+}
+
+/* The same where the trailer says that it is IPv6. */
+static inline enum inner inner_kind6(
+	const struct fast_worker *f, const struct crypto_op *op, const uint8_t *outer, uint64_t a, uint32_t *len)
+{
+	const uint8_t *end = op->data + op->data_len - ESP_TRAILER_LEN;
+	const uint32_t pad = end[0];
+	*len = op->data_len - ESP_TRAILER_LEN - pad;
+	if (unlikely(!fast6_is(a) || !fast6_flow_ok(a, op->data)))
+		return INNER_OTHER;
+	if (unlikely(!inner_padding_ok(end, pad) || *len < FAST6_MIN || fast6_len(a) != *len))
+		return INNER_LONG_WAY;
+	if (fast_to_clamp(f, fast6_proto(a), op->data + FAST6_HEAD))
+		return INNER_LONG_WAY;
+	return mark_known(outer, op->data) ? INNER_FLOW : INNER_LONG_WAY;
 }
 
 /* Slots being found for the inner packets. */
@@ -318,7 +360,14 @@ struct finding {
 	const struct sa *last;
 	uint32_t head, n_slot; /* head: of the SA `last` */
 	bool stop;	       /* behind a packet that takes the long way all do: they may be of the same flow */
+	uint32_t n_six;
+	uint16_t six[DP_VEC]; /* operations with IPv6 inside, for which slots are found when all others have theirs */
 };
+
+static inline bool is_six(const struct crypto_op *op)
+{
+	return op->data[op->data_len - 1] == IPPROTO_IPV6;
+}
 
 static inline void find_slot(struct finding *s, uint32_t i)
 {
@@ -329,6 +378,10 @@ static inline void find_slot(struct finding *s, uint32_t i)
 	f->op_slot[i] = FAST_PIPELINE;
 	if (unlikely(!f->fresh[i] || s->stop))
 		return;
+	if (unlikely(is_six(op))) {
+		s->six[s->n_six++] = (uint16_t)i;
+		return;
+	}
 	if (unlikely(s->iw->sa[i] != s->last))
 		s->head = esp_head(s->last = s->iw->sa[i]);
 	enum inner kind = inner_kind(f, op, op->data - s->head, &h, &len);
@@ -340,13 +393,34 @@ static inline void find_slot(struct finding *s, uint32_t i)
 	fast_slot_fill(f, s->n_slot++, s->iw->pkt[i], op->data, h, FAST_DECAPPED | s->last->index, len);
 }
 
-/* Are the four from i on new, and of one SA or all of the kind that is fast_plain()? */
+/* The same for those put aside. */
+static void find_slots6(struct finding *s)
+{
+	struct fast_worker *f = s->f;
+	s->stop = false;
+	for (uint32_t k = 0; k < s->n_six && !s->stop; k++) {
+		const uint32_t i = s->six[k];
+		const struct crypto_op *op = &s->iw->op[i];
+		const struct sa *sa = s->iw->sa[i];
+		const uint64_t a = fast6_load(op->data);
+		uint32_t len;
+		enum inner kind = inner_kind6(f, op, op->data - esp_head(sa), a, &len);
+		s->stop = kind == INNER_LONG_WAY;
+		if (unlikely(kind != INNER_FLOW))
+			continue;
+		f->longest = RTE_MAX(f->longest, len);
+		f->op_slot[i] = (uint16_t)s->n_slot;
+		fast6_slot_fill(f, s->n_slot++, s->iw->pkt[i], op->data, a, FAST_DECAPPED | sa->index, len);
+	}
+}
+
+/* Are the four from i on new, over IPv4, and of one SA or all of the kind that is fast_plain()? */
 static inline bool four_alike(const struct finding *s, uint32_t i)
 {
 	const struct sa *const *sa = &s->iw->sa[i];
 	static const bool all[WIDE] = {true, true, true, true};
 	return !memcmp(&s->f->fresh[i], all, sizeof(all)) &&
-	       ((sa[0] == sa[1] && sa[0] == sa[2] && sa[0] == sa[3]) ||
+	       ((sa[0] == sa[1] && sa[0] == sa[2] && sa[0] == sa[3] && sa[0]->outer_af == CV_AF_INET) ||
 		       (fast_plain(sa[0]) && fast_plain(sa[1]) && fast_plain(sa[2]) && fast_plain(sa[3])));
 }
 
@@ -406,10 +480,14 @@ FAST_WIDE static uint32_t find_wide(struct finding *s)
 	__m256i longest = _mm256_setzero_si256();
 	uint64_t len[WIDE];
 	uint32_t i;
-	for (i = 0; i + WIDE <= s->f->n_op; i += WIDE)
-		if (unlikely(s->stop || !four_alike(s, i) || !find_four(s, i, &longest)))
-			for (uint32_t k = i; k < i + WIDE; k++)
-				find_slot(s, k);
+	for (i = 0; i + WIDE <= s->f->n_op; i += WIDE) {
+		if (likely(!s->stop && four_alike(s, i) && find_four(s, i, &longest)))
+			continue;
+		uint32_t end = i + WIDE;
+		while (i < end || (i < s->f->n_op && is_six(&s->iw->op[i])))
+			find_slot(s, i++);
+		i -= WIDE;
+	}
 	wide_store(len, longest);
 	for (uint32_t k = 0; k < WIDE; k++)
 		s->f->longest = RTE_MAX(s->f->longest, (uint32_t)len[k]);
@@ -419,10 +497,17 @@ FAST_WIDE static uint32_t find_wide(struct finding *s)
 static void find_slots(struct worker *w)
 {
 	struct fast_worker *f = w->fast;
-	struct finding s = {.f = f, .iw = w->ipsec, .n_slot = f->n_slot};
+	struct finding s; /* all but the list */
+	memset(&s, 0, offsetof(struct finding, six));
+	s.f = f;
+	s.iw = w->ipsec;
+	s.n_slot = f->n_slot;
 	uint32_t i = likely(f->wide && !f->clamps) ? find_wide(&s) : 0;
 	for (; i < f->n_op; i++)
 		find_slot(&s, i);
+	f->op_order = s.n_six == 0 || s.n_six == f->n_op;
+	if (unlikely(s.n_six))
+		find_slots6(&s);
 	f->n_slot = s.n_slot;
 }
 
@@ -466,11 +551,14 @@ static void long_way(struct worker *w, const struct dp_if *ifp, struct esp_run *
 	struct ipsec_worker *iw = w->ipsec;
 	struct rte_mbuf *m = iw->pkt[i];
 	uint8_t *outer = iw->op[i].data - esp_head(run->sa);
+	const bool six = fast6_is(outer[0]);
 	m->data_off = (uint16_t)(outer - (uint8_t *)m->buf_addr);
-	m->data_len = (uint16_t)(outer[2] << 8 | outer[3]);
+	m->data_len = (uint16_t)(six ? fast6_len(fast6_load(outer)) : (uint32_t)(outer[2] << 8 | outer[3]));
 	m->pkt_len = m->data_len;
-	*pkt_meta(m) = (struct pkt_meta){
-		.vrf = ifp->vrf_id, .if_rx = ifp->id, .l4_proto = outer[9], .l4_off = (uint16_t)L4_OFF};
+	*pkt_meta(m) = (struct pkt_meta){.vrf = ifp->vrf_id,
+		.if_rx = ifp->id,
+		.l4_proto = six ? IPPROTO_ESP : outer[9],
+		.l4_off = six ? FAST6_HEAD : (uint16_t)L4_OFF};
 	enum drop_reason why = esp_in_judge(w, run->sa, i, f->fresh[i]);
 	if (unlikely(why != DROP_NONE)) {
 		esp_in_fail(w, m, run->sa, why);
@@ -500,7 +588,7 @@ void fast_in_finish(struct worker *w, const struct dp_if *ifp, bool all_known)
 	struct ipsec_worker *iw = w->ipsec;
 	struct stage_mark mark = stage_begin(w);
 	const uint32_t now_s = dp_uptime_s();
-	const bool whole = all_known && f->n_slot - f->n_clear == f->n_op;
+	const bool whole = all_known && f->op_order && f->n_slot - f->n_clear == f->n_op;
 	uint32_t n;
 	for (uint32_t i = 0; i < f->n_op; i += n) {
 		struct esp_run run = {.sa = iw->sa[i]};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Encapsulation on the fast path: from a clear packet to the whole frame around its ESP packet in one pass. */
-#include "fast_wide.h"
+#include "fast_six.h"
 
 #include <rte_ether.h>
 
@@ -38,21 +38,25 @@ static struct frame_template template_of(const struct sa *sa, const struct adj *
 	};
 }
 
-/* Headers and trailer around the packet of slot i, which has number seq, and the operation that encrypts it. Returns
- * the length of the outer packet. */
-static __rte_always_inline uint32_t encapsulate(
-	const struct frame_template *t, const struct fast_worker *f, uint32_t i, uint32_t seq, struct crypto_op *op)
+/* Headers and trailer around the packet of slot i, which has number seq, and the operation that encrypts it. six: it is
+ * IPv6, which nobody on the way may cut. Returns the length of the outer packet. */
+static __rte_always_inline uint32_t encapsulate(const struct frame_template *t, const struct fast_worker *f, uint32_t i,
+	uint32_t seq, struct crypto_op *op, bool six)
 {
 	uint8_t *data = f->slot_ip[i], *p = data - PLAIN_HEAD;
 	const uint32_t inner_len = f->slot_len[i];
 	const uint32_t pad = (0u - (inner_len + ESP_TRAILER_LEN)) & 3u, body = inner_len + pad + ESP_TRAILER_LEN;
 	const uint32_t len = PLAIN_HEAD + body + t->icv_len, seq_be = rte_cpu_to_be_32(seq);
 	const uint64_t inner = load8(data);
-	const uint64_t tos = inner >> 8 & 0xff, total = rte_bswap16((uint16_t)len),
-		       id = rte_bswap16((uint16_t)(seq + t->id)), off = (inner >> 48 & t->df_and) | t->df_or;
+	const uint64_t tos = six ? fast6_class(inner) : inner >> 8 & 0xff, total = rte_bswap16((uint16_t)len),
+		       id = rte_bswap16((uint16_t)(seq + t->id)),
+		       off = (six ? t->df_and : inner >> 48 & t->df_and) | t->df_or;
 	const uint64_t sum = esp_fold(t->cksum + (uint32_t)(tos << 8) + (uint32_t)(total + id + off));
-	fast_take_hop(data);
-	esp_trailer_put(data + inner_len, pad, IPPROTO_IPIP, true);
+	if (six)
+		data[FAST6_HOP]--;
+	else
+		fast_take_hop(data);
+	esp_trailer_put(data + inner_len, pad, six ? IPPROTO_IPV6 : IPPROTO_IPIP, true);
 	store8(p, t->ip[0] | tos << 8 | total << 16 | id << 32 | off << 48);
 	store8(p + 8, t->ip[1] | sum << 16);
 	store8(p + 16, t->dst_spi);
@@ -70,11 +74,12 @@ static __rte_always_inline uint32_t encapsulate(
 
 /* n slots from i on into such an SA, the first with number seq. Returns the bytes of the outer packets. */
 static uint64_t plain_all(const struct frame_template *t, const struct fast_worker *f, uint32_t i, uint32_t n,
-	uint32_t seq, struct crypto_op *op)
+	uint32_t seq, struct crypto_op *op, bool six)
 {
 	uint64_t outer = 0;
 	for (uint32_t k = 0; k < n; k++)
-		outer += encapsulate(t, f, i + k, seq + k, &op[k]);
+		outer += six ? encapsulate(t, f, i + k, seq + k, &op[k], true)
+			     : encapsulate(t, f, i + k, seq + k, &op[k], false);
 	return outer;
 }
 
@@ -130,8 +135,8 @@ _Static_assert(offsetof(struct sa, session) == offsetof(struct sa, spi) + 8 &&
 	"wide_template_of() reads them together");
 
 /* encapsulate() for slots i to i + 3, which have these numbers. Returns the four lengths. */
-FAST_WIDE_INLINE __m256i encapsulate_four(
-	const struct wide_template *t, const struct fast_worker *f, uint32_t i, __m256i number, struct crypto_op *op)
+FAST_WIDE_INLINE __m256i encapsulate_four(const struct wide_template *t, const struct fast_worker *f, uint32_t i,
+	__m256i number, struct crypto_op *op, bool six)
 {
 	const struct wide_mbufs v = wide_mbufs(f, i);
 	uint8_t *const *data = v.ip;
@@ -142,9 +147,11 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 	const __m256i len = _mm256_add_epi64(body, _mm256_add_epi64(t->icv_len, wide_set(PLAIN_HEAD)));
 	const __m256i seq_be = wide_bswap32(number, 0);
 	/* the outer header: what changes, and the sum over all (RFC 1071) */
-	const __m256i tos = wide_and(_mm256_srli_epi64(a, 8), 0xff), total = wide_bswap16(len, 0),
-		      id = wide_bswap16(_mm256_add_epi64(number, t->id), 0),
-		      off = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi64(a, 48), t->df_and), t->df_or);
+	const __m256i tos = six ? wide_and(_mm256_srli_epi64(wide_bswap16(a, 0), 4), 0xff)
+				: wide_and(_mm256_srli_epi64(a, 8), 0xff),
+		      total = wide_bswap16(len, 0), id = wide_bswap16(_mm256_add_epi64(number, t->id), 0),
+		      may_cut = six ? t->df_and : _mm256_and_si256(_mm256_srli_epi64(a, 48), t->df_and),
+		      off = _mm256_or_si256(may_cut, t->df_or);
 	__m256i sum = _mm256_add_epi64(_mm256_add_epi64(t->cksum, _mm256_slli_epi64(tos, 8)),
 		_mm256_add_epi64(total, _mm256_add_epi64(id, off)));
 	sum = _mm256_add_epi64(wide_and(sum, 0xffff), _mm256_srli_epi64(sum, 16));
@@ -161,8 +168,8 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 	const __m256i pad = _mm256_sub_epi64(body, _mm256_add_epi64(inner_len, wide_set(ESP_TRAILER_LEN)));
 	const __m256i bits = _mm256_slli_epi64(pad, 3);
 	const __m256i filling = _mm256_andnot_si256(_mm256_sllv_epi64(wide_set(UINT64_MAX), bits), wide_set(0x030201));
-	const __m256i trailer =
-		_mm256_or_si256(filling, _mm256_sllv_epi64(_mm256_or_si256(pad, wide_set(IPPROTO_IPIP << 8)), bits));
+	const __m256i next = wide_set((six ? IPPROTO_IPV6 : IPPROTO_IPIP) << 8);
+	const __m256i trailer = _mm256_or_si256(filling, _mm256_sllv_epi64(_mm256_or_si256(pad, next), bits));
 	for (uint32_t k = 0; k < WIDE; k++) /* two bytes more in front than the link-layer header has */
 		_mm_storeu_si128((__m128i *)(data[k] - PLAIN_HEAD - 16), t->l2);
 	wide_rows(ip0, ip1, t->dst_spi, seq_be, row); /* and the first half of the IV, which is 0 */
@@ -173,7 +180,10 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 	_mm_storeu_si128((__m128i *)hops, wide_low32(hopped));
 	for (uint32_t k = 0; k < WIDE; k++) {
 		memcpy(data[k] - 4, &iv[k], 4);
-		memcpy(data[k] + 8, &hops[k], 4);
+		if (six)
+			data[k][FAST6_HOP]--;
+		else
+			memcpy(data[k] + 8, &hops[k], 4);
 	}
 	wide_scatter(trailer, data[0] + f->slot_len[i], data[1] + f->slot_len[i + 1], data[2] + f->slot_len[i + 2],
 		data[3] + f->slot_len[i + 3]);
@@ -191,25 +201,31 @@ FAST_WIDE_INLINE __m256i encapsulate_four(
 }
 
 /* plain_all() */
-FAST_WIDE static uint64_t plain_wide(const struct frame_template *one, const struct fast_worker *f, uint32_t i,
-	uint32_t n, uint32_t seq, struct crypto_op *op)
+FAST_WIDE_INLINE uint64_t plain_fours(const struct frame_template *one, const struct fast_worker *f, uint32_t i,
+	uint32_t n, uint32_t seq, struct crypto_op *op, bool six)
 {
 	const struct wide_template t = wide_template_one(one);
 	__m256i sum = _mm256_setzero_si256(), number = _mm256_add_epi64(wide_set(seq), _mm256_setr_epi64x(0, 1, 2, 3));
 	uint64_t outer[WIDE];
 	uint32_t k;
 	for (k = 0; k + WIDE <= n; k += WIDE, number = _mm256_add_epi64(number, wide_set(WIDE)))
-		sum = _mm256_add_epi64(sum, encapsulate_four(&t, f, i + k, number, &op[k]));
+		sum = _mm256_add_epi64(sum, encapsulate_four(&t, f, i + k, number, &op[k], six));
 	wide_store(outer, sum);
 	for (; k < n; k++)
-		outer[0] += encapsulate(one, f, i + k, seq + k, &op[k]);
+		outer[0] += encapsulate(one, f, i + k, seq + k, &op[k], six);
 	return outer[0] + outer[1] + outer[2] + outer[3];
 }
 
+FAST_WIDE static uint64_t plain_wide(const struct frame_template *one, const struct fast_worker *f, uint32_t i,
+	uint32_t n, uint32_t seq, struct crypto_op *op, bool six)
+{
+	return six ? plain_fours(one, f, i, n, seq, op, true) : plain_fours(one, f, i, n, seq, op, false);
+}
+
 /* The same for slots whose SAs and numbers are in iw, by operation, the first of which is op_at: all fast_plain(), all
- * by one adjacency. */
-FAST_WIDE static uint64_t plain_mixed(struct ipsec_worker *iw, const struct adj *a, const struct fast_worker *f,
-	uint32_t i, uint32_t n, uint32_t op_at)
+ * by one adjacency, all of one family. */
+FAST_WIDE_INLINE uint64_t mixed_fours(struct ipsec_worker *iw, const struct adj *a, const struct fast_worker *f,
+	uint32_t i, uint32_t n, uint32_t op_at, bool six)
 {
 	const __m128i l2 = fast_l2(a);
 	__m256i sum = _mm256_setzero_si256();
@@ -218,37 +234,53 @@ FAST_WIDE static uint64_t plain_mixed(struct ipsec_worker *iw, const struct adj 
 	for (k = 0; k + WIDE <= n; k += WIDE) {
 		const struct wide_template t = wide_template_of(&iw->sa[op_at + k], l2, a->if_id);
 		sum = _mm256_add_epi64(
-			sum, encapsulate_four(&t, f, i + k, wide_load(&iw->seq[op_at + k]), &iw->op[op_at + k]));
+			sum, encapsulate_four(&t, f, i + k, wide_load(&iw->seq[op_at + k]), &iw->op[op_at + k], six));
 	}
 	wide_store(outer, sum);
 	for (; k < n; k++) {
 		const struct frame_template t = template_of(iw->sa[op_at + k], a);
-		outer[0] += encapsulate(&t, f, i + k, (uint32_t)iw->seq[op_at + k], &iw->op[op_at + k]);
+		outer[0] += encapsulate(&t, f, i + k, (uint32_t)iw->seq[op_at + k], &iw->op[op_at + k], six);
 	}
 	return outer[0] + outer[1] + outer[2] + outer[3];
+}
+
+FAST_WIDE static uint64_t plain_mixed(struct ipsec_worker *iw, const struct adj *a, const struct fast_worker *f,
+	uint32_t i, uint32_t n, uint32_t op_at, bool six)
+{
+	return six ? mixed_fours(iw, a, f, i, n, op_at, true) : mixed_fours(iw, a, f, i, n, op_at, false);
 }
 _Static_assert(offsetof(struct crypto_op, status) == 28 && offsetof(struct crypto_op, nonce) == 32 &&
 		       offsetof(struct crypto_op, aad) == 48,
 	"encapsulate_four() writes them in two stores");
 
 /* The same for the other kinds, step by step as the pipeline does it. */
-static uint64_t other_all(struct ipsec_worker *iw, const struct sa *sa, const struct adj *a,
-	const struct fast_worker *f, uint32_t i, uint32_t n, uint64_t seq, uint32_t n_op)
+static __rte_always_inline uint64_t others(struct ipsec_worker *iw, const struct sa *sa, const struct adj *a,
+	const struct fast_worker *f, uint32_t i, uint32_t n, uint64_t seq, uint32_t n_op, bool six)
 {
 	const __m128i l2 = fast_l2(a);
+	const uint8_t next = six ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	const bool aead = sa->iv == SA_IV_AEAD, esn = sa->flags & SA_F_ESN;
 	uint64_t outer = 0;
 	for (uint32_t k = 0; k < n; k++) {
 		uint8_t *data = f->slot_ip[i + k];
 		bool df;
 		const uint8_t tos = inner_tos(data, &df);
-		fast_take_hop(data);
-		uint32_t len = esp_wrap(iw, sa, data, f->slot_len[i + k], IPPROTO_IPIP, tos, df, seq + k,
-			&iw->op[n_op + k], aead, false, esn);
+		if (six)
+			data[FAST6_HOP]--;
+		else
+			fast_take_hop(data);
+		uint32_t len = esp_wrap(
+			iw, sa, data, f->slot_len[i + k], next, tos, df, seq + k, &iw->op[n_op + k], aead, false, esn);
 		fast_frame(f->slot_m[i + k], data - esp_head(sa), len, l2, a->if_id);
 		outer += len;
 	}
 	return outer;
+}
+
+static uint64_t other_all(struct ipsec_worker *iw, const struct sa *sa, const struct adj *a,
+	const struct fast_worker *f, uint32_t i, uint32_t n, uint64_t seq, uint32_t n_op, bool six)
+{
+	return six ? others(iw, sa, a, f, i, n, seq, n_op, true) : others(iw, sa, a, f, i, n, seq, n_op, false);
 }
 
 uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
@@ -265,15 +297,15 @@ uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op)
 	for (uint32_t k = good; k < n; k++)
 		dp_drop1(w, f->slot_m[i + k], why);
 	run->sa = sa;
-	run->adj = FAST_ADJ(verdict);
+	run->how = (uint32_t)(verdict >> 32);
 	run->slot = i;
 	run->first = n_op;
 	run->n = good;
 	return n_op + good;
 }
 
-/* Runs from r on that are encapsulated together: of SAs that are fast_plain(), slots side by side, one adjacency. Their
- * SAs and numbers go to iw. Returns where they end. */
+/* Runs from r on that are encapsulated together: of SAs that are fast_plain(), slots side by side, one adjacency, one
+ * family. Their SAs and numbers go to iw. Returns where they end. */
 static uint32_t mix_runs(const struct fast_worker *f, struct ipsec_worker *iw, uint32_t r)
 {
 	const struct fast_run *run = &f->run[r];
@@ -283,7 +315,7 @@ static uint32_t mix_runs(const struct fast_worker *f, struct ipsec_worker *iw, u
 			iw->seq[f->run[r].first + k] = f->run[r].seq + k;
 		}
 		r++;
-	} while (r < f->n_run && f->run[r].slot == f->run[r - 1].slot + f->run[r - 1].n && f->run[r].adj == run->adj &&
+	} while (r < f->n_run && f->run[r].slot == f->run[r - 1].slot + f->run[r - 1].n && f->run[r].how == run->how &&
 		 fast_plain(f->run[r].sa));
 	return r;
 }
@@ -294,18 +326,19 @@ static uint32_t encapsulate_runs(struct worker *w, uint32_t r)
 	struct fast_worker *f = w->fast;
 	struct ipsec_worker *iw = w->ipsec;
 	struct fast_run *run = &f->run[r];
-	const struct adj *a = &adj_table[run->adj];
+	const struct adj *a = &adj_table[FAST_RUN_ADJ(run)];
+	const bool six = FAST_RUN_SIX(run);
 	uint32_t end = r + 1, n = run->n;
 	if (unlikely(!fast_plain(run->sa))) {
-		run->bytes = other_all(iw, run->sa, a, f, run->slot, n, run->seq, run->first);
+		run->bytes = other_all(iw, run->sa, a, f, run->slot, n, run->seq, run->first, six);
 	} else if (f->wide && n < WIDE && end < f->n_run) {
 		end = mix_runs(f, iw, r);
 		n = f->run[end - 1].first + f->run[end - 1].n - run->first;
-		run->bytes = plain_mixed(iw, a, f, run->slot, n, run->first);
+		run->bytes = plain_mixed(iw, a, f, run->slot, n, run->first, six);
 	} else {
 		const struct frame_template t = template_of(run->sa, a);
 		run->bytes = (f->wide ? plain_wide : plain_all)(
-			&t, f, run->slot, n, (uint32_t)run->seq, &iw->op[run->first]);
+			&t, f, run->slot, n, (uint32_t)run->seq, &iw->op[run->first], six);
 	}
 	run->bytes += n * sizeof(struct rte_ether_hdr);
 	for (uint32_t k = r + 1; k < end; k++)
@@ -359,7 +392,7 @@ void fast_out_finish(struct worker *w, uint32_t n_op)
 	const bool all_good = esp_crypt(w, n_op);
 	for (uint32_t r = 0, end; r < f->n_run; r = end) {
 		const uint32_t first = f->run[r].first;
-		const struct adj *a = &adj_table[f->run[r].adj];
+		const struct adj *a = &adj_table[FAST_RUN_ADJ(&f->run[r])];
 		struct cv_if_counters *c = &w->stats->ifc[a->if_id];
 		uint64_t bytes = f->run[r].bytes;
 		uint32_t n = f->run[r].n;
@@ -367,7 +400,7 @@ void fast_out_finish(struct worker *w, uint32_t n_op)
 		if (unlikely(!all_good))
 			n = drop_failed(w, f->run[r].sa, &iw->pkt[first], &iw->op[first], n, &bytes);
 		/* runs of several SAs that go the same way lie side by side */
-		for (; likely(all_good) && end < f->n_run && f->run[end].adj == f->run[r].adj; end++) {
+		for (; likely(all_good) && end < f->n_run && f->run[end].how == f->run[r].how; end++) {
 			n += f->run[end].n;
 			bytes += f->run[end].bytes;
 		}

@@ -5,17 +5,6 @@
 #include <rte_ether.h>
 
 #define PREFETCH_AHEAD 4u
-#define ROOM 64u /* in front of a frame: outer headers, and what wide stores run over */
-
-/* One buffer that nobody else holds, with room on both sides. */
-static inline bool buffer_ok(const struct rte_mbuf *m)
-{
-	uint64_t rearm; /* data_off, refcnt, nb_segs, port */
-	memcpy(&rearm, &m->rearm_data, sizeof(rearm));
-	uint32_t off = (uint16_t)rearm;
-	return (rearm >> 16 & 0xffffffff) == 0x00010001 && off >= ROOM && RTE_MBUF_DIRECT(m) &&
-	       off + m->data_len + ESP_TAIL_ROOM <= m->buf_len;
-}
 
 /* To the port of ESP in UDP, that is, or of IKE. */
 static inline bool is_natt(struct ip4_words h, const uint8_t *ip)
@@ -25,12 +14,6 @@ static inline bool is_natt(struct ip4_words h, const uint8_t *ip)
 	return port == FAST_NATT_PORT && ip4_proto(h) == IPPROTO_UDP;
 }
 
-/* Ask for where the SA of an SPI (network order) is to be found. */
-static inline void prefetch_spi(uint32_t spi)
-{
-	rte_prefetch0(&sa_table[rte_be_to_cpu_32(spi) & (CV_SA_MAX - 1u)]);
-}
-
 /* The i-th packet of the vector, of len bytes, is the k-th that may be ESP for us. */
 static inline uint16_t take_esp(
 	struct fast_worker *f, struct rte_mbuf *m, uint32_t i, uint32_t k, uint8_t *ip, uint32_t len)
@@ -38,11 +21,11 @@ static inline uint16_t take_esp(
 	memcpy(&f->esp_head[k], ip + fast_esp_off(ip),
 		sizeof(f->esp_head[k])); /* behind a packet there is room to read */
 	memcpy(&f->esp_addr[k], ip + 12, sizeof(f->esp_addr[k]));
-	f->esp_len[k] = ip[9] == IPPROTO_UDP ? FAST_IN_UDP : len;
+	f->esp_len[k] = ip[9] == IPPROTO_UDP ? FAST_ONE_BY_ONE : len;
 	f->esp_ip[k] = ip;
 	f->esp_at[k] = (uint16_t)i;
 	f->esp[k] = m;
-	prefetch_spi((uint32_t)f->esp_head[k]);
+	fast_prefetch_spi((uint32_t)f->esp_head[k]);
 	return FAST_TAKEN;
 }
 
@@ -53,6 +36,8 @@ struct sorting {
 	uint32_t from;	     /* interface */
 	uint32_t n_slot, n_esp, longest;
 	uint32_t spi; /* the last that was taken four at a time, network order */
+	uint32_t n_six;
+	uint16_t six[DP_VEC]; /* frames with IPv6, which are sorted when all others are */
 };
 
 /* The i-th frame. False: what follows may be of the same flow, and has to go with it through the pipeline. */
@@ -66,12 +51,15 @@ static __rte_always_inline bool sort_one(struct sorting *s, struct rte_mbuf *m, 
 	uint16_t type;
 	memcpy(&type, p + 12, sizeof(type));
 	f->where[i] = FAST_PIPELINE;
-	if (unlikely(mac48(p) != s->mac || type != RTE_BE16(RTE_ETHER_TYPE_IPV4) || !buffer_ok(m) ||
-		     m->data_len < sizeof(struct rte_ether_hdr) || len < FAST_IP_MIN || len > have))
+	if (unlikely(mac48(p) != s->mac || type != RTE_BE16(RTE_ETHER_TYPE_IPV4) || !fast_buffer_ok(m) ||
+		     m->data_len < sizeof(struct rte_ether_hdr) || len < FAST_IP_MIN || len > have)) {
+		if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+			s->six[s->n_six++] = (uint16_t)i;
 		return true;
+	}
 	if (unlikely(!fast_header_ok(h, (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
 		return true;
-	if (fast_to_clamp(f, h, ip))
+	if (fast_to_clamp(f, ip4_proto(h), ip + sizeof(struct rte_ipv4_hdr)))
 		return false;
 	if (unlikely(is_natt(h, ip))) {
 		f->where[i] = take_esp(f, m, i, s->n_esp++, ip, len);
@@ -133,7 +121,7 @@ FAST_WIDE_INLINE void take_four(
 	if (likely(wide_mask(wide_is(wide_and(h->behind, UINT32_MAX), s->spi)) == WIDE_ALL))
 		return;
 	for (uint32_t j = k; j < k + WIDE; j++)
-		prefetch_spi(s->spi = (uint32_t)f->esp_head[j]);
+		fast_prefetch_spi(s->spi = (uint32_t)f->esp_head[j]);
 }
 
 /* The i-th frame and the three behind it, when all are ESP, or all UDP or TCP. */
@@ -151,7 +139,7 @@ FAST_WIDE_INLINE bool sort_four(struct sorting *s, struct wide_sums *sums, struc
 	wide_gather((const void *const *)m, offsetof(struct rte_mbuf, data_len), &dlen, &blen);
 	wide_gather(p, 0, &l2, &type);
 	const struct wide_ip4 h = wide_ip4_load(ip);
-	/* what buffer_ok() and sort_one() ask for: bits that have to be zero, and numbers that must not be negative */
+	/* as fast_buffer_ok() and sort_one(): bits that have to be zero, numbers that must not be negative */
 	const __m256i off = wide_and(rearm, 0xffff);
 	dlen = wide_and(dlen, 0xffff);
 	blen = _mm256_srli_epi64(blen, 48);
@@ -166,7 +154,7 @@ FAST_WIDE_INLINE bool sort_four(struct sorting *s, struct wide_sums *sums, struc
 	const __m256i have = _mm256_sub_epi64(dlen, wide_set(sizeof(struct rte_ether_hdr)));
 	const __m256i room =
 		_mm256_sub_epi64(_mm256_sub_epi64(blen, off), _mm256_add_epi64(dlen, wide_set(ESP_TAIL_ROOM)));
-	const __m256i negative = _mm256_or_si256(_mm256_or_si256(_mm256_sub_epi64(off, wide_set(ROOM)), room),
+	const __m256i negative = _mm256_or_si256(_mm256_or_si256(_mm256_sub_epi64(off, wide_set(FAST_HEADROOM)), room),
 		_mm256_or_si256(_mm256_sub_epi64(h.len, wide_set(FAST_IP_MIN)), _mm256_sub_epi64(have, h.len)));
 	const __m256i sum_ok = _mm256_or_si256(
 		wide_sum_ok(&h), wide_is(wide_and(ol, RTE_MBUF_F_RX_IP_CKSUM_MASK), RTE_MBUF_F_RX_IP_CKSUM_GOOD));
@@ -188,6 +176,13 @@ FAST_WIDE_INLINE bool sort_four(struct sorting *s, struct wide_sums *sums, struc
 	return true;
 }
 
+static inline bool is_six(const struct rte_mbuf *m)
+{
+	uint16_t type;
+	memcpy(&type, rte_pktmbuf_mtod_offset(m, const uint8_t *, 12), sizeof(type));
+	return type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
+}
+
 FAST_WIDE static void sort_wide(struct sorting *s, struct rte_mbuf *const *pkts, uint32_t n)
 {
 	struct wide_sums sums = {_mm256_setzero_si256(), _mm256_setzero_si256()};
@@ -198,9 +193,16 @@ FAST_WIDE static void sort_wide(struct sorting *s, struct rte_mbuf *const *pkts,
 	for (i = 0; i + WIDE <= n; i += WIDE) {
 		for (uint32_t k = i + WIDE; k < i + 2 * WIDE && i + 2 * WIDE <= n; k++)
 			prefetch_frame(pkts[k]);
-		if (unlikely(!sort_four(s, &sums, pkts + i, i)))
-			for (uint32_t k = i; k < i + WIDE; k++)
-				(void)sort_one(s, pkts[k], k);
+		if (likely(sort_four(s, &sums, pkts + i, i)))
+			continue;
+		for (uint32_t k = i; k < i + WIDE; k++)
+			(void)sort_one(s, pkts[k], k);
+		for (; i + WIDE < n && is_six(pkts[i + WIDE]); i++) {
+			s->f->where[i + WIDE] = FAST_PIPELINE;
+			s->six[s->n_six++] = (uint16_t)(i + WIDE);
+			if (i + 2 * WIDE < n)
+				prefetch_frame(pkts[i + 2 * WIDE]);
+		}
 	}
 	sort_rest(s, pkts, i, n);
 	wide_store(bytes, sums.bytes);
@@ -213,13 +215,20 @@ FAST_WIDE static void sort_wide(struct sorting *s, struct rte_mbuf *const *pkts,
 
 uint64_t fast_parse(struct fast_worker *f, const struct dp_if *ifp, struct rte_mbuf *const *pkts, uint32_t n)
 {
-	struct sorting s = {.f = f, .mac = mac48(ifp->mac), .from = ifp->id};
+	struct sorting s; /* all but the list */
+	memset(&s, 0, offsetof(struct sorting, six));
+	s.f = f;
+	s.mac = mac48(ifp->mac);
+	s.from = ifp->id;
 	if (likely(f->wide && !f->clamps))
 		sort_wide(&s, pkts, n);
 	else
 		sort_rest(&s, pkts, 0, n);
-	f->n_slot = f->n_clear = s.n_slot;
+	f->n_slot = s.n_slot;
 	f->n_esp = s.n_esp;
 	f->longest = s.longest;
+	if (unlikely(s.n_six))
+		s.bytes += fast_parse6(f, ifp, pkts, s.six, s.n_six);
+	f->n_clear = f->n_slot;
 	return s.bytes;
 }

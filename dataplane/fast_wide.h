@@ -194,14 +194,12 @@ _Static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, 
 		       offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
 	"wide_frames() writes them in one store");
 
-/* fast_slot_fill() for slots k to k + 3. from: in the low half of each. */
-FAST_WIDE_INLINE void wide_slots(struct fast_worker *f, uint32_t k, const struct wide_ip4 *h, __m256i from,
-	const void *const *ip, __m256i m, __m256i len)
+/* fast_slot_put() for slots k to k + 3. what: traffic class << 8 | protocol. six: FAST_SIX or 0. */
+FAST_WIDE_INLINE void wide_slots_put(struct fast_worker *f, uint32_t k, __m256i addr, __m256i ports_from, __m256i what,
+	uint32_t six, const void *const *ip, __m256i m, __m256i len)
 {
-	const __m256i what = _mm256_or_si256(wide_and(h->a, 0xff00), wide_and(_mm256_srli_epi64(h->b, 8), 0xff));
-	const __m256i ports_from = _mm256_or_si256(_mm256_slli_epi64(h->behind, 32), from);
-	const __m256i rest = _mm256_or_si256(what, wide_set((uint64_t)f->generation << 32));
-	const __m256i x = _mm256_add_epi32(h->addr, wide_set(FAST_HASH_ADDR));
+	const __m256i rest = _mm256_or_si256(what, wide_set((uint64_t)f->generation << 32 | six));
+	const __m256i x = _mm256_add_epi32(addr, wide_set(FAST_HASH_ADDR));
 	const __m256i y =
 		_mm256_add_epi32(_mm256_add_epi32(ports_from, wide_set(FAST_HASH_REST)), _mm256_slli_epi64(what, 16));
 	const __m256i sum = _mm256_add_epi64(
@@ -211,7 +209,7 @@ FAST_WIDE_INLINE void wide_slots(struct fast_worker *f, uint32_t k, const struct
 		_mm256_add_epi64(wide_set((uintptr_t)f->line), _mm256_slli_epi64(wide_and(hash, f->line_mask), 6));
 	__m256i row[WIDE];
 	void *p[WIDE];
-	wide_rows(h->addr, ports_from, rest, _mm256_setzero_si256(), row);
+	wide_rows(addr, ports_from, rest, _mm256_setzero_si256(), row);
 	wide_pointers(line, p);
 	for (uint32_t i = 0; i < WIDE; i++) {
 		rte_prefetch0(p[i]);
@@ -221,6 +219,15 @@ FAST_WIDE_INLINE void wide_slots(struct fast_worker *f, uint32_t k, const struct
 	wide_store(&f->slot_line[k], line);
 	wide_store(&f->slot_m[k], m);
 	_mm_storeu_si128((__m128i *)&f->slot_len[k], wide_low32(len));
+}
+
+/* fast_slot_fill() for slots k to k + 3. from: in the low half of each. */
+FAST_WIDE_INLINE void wide_slots(struct fast_worker *f, uint32_t k, const struct wide_ip4 *h, __m256i from,
+	const void *const *ip, __m256i m, __m256i len)
+{
+	const __m256i what = _mm256_or_si256(wide_and(h->a, 0xff00), wide_and(_mm256_srli_epi64(h->b, 8), 0xff));
+	const __m256i ports_from = _mm256_or_si256(_mm256_slli_epi64(h->behind, 32), from);
+	wide_slots_put(f, k, h->addr, ports_from, what, 0, ip, m, len);
 }
 
 #endif

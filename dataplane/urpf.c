@@ -45,7 +45,7 @@ bool urpf_accepts4(const struct dp_if *ifp, uint32_t src)
 	return accepts(ifp, ifp->urpf4, &a);
 }
 
-static bool accepts6(const struct dp_if *ifp, const uint8_t *src)
+bool urpf_accepts6(const struct dp_if *ifp, const uint8_t src[static 16])
 {
 	struct cv_addr a = {.af = CV_AF_INET6};
 
@@ -79,10 +79,11 @@ void urpf_check(struct worker *w, struct pkt_vec *v, bool one_if, bool inner)
 
 		if (meta->if_rx != last_if)
 			ifp = judge(last_if = meta->if_rx, inner);
-		if (!ifp || (meta->flags & PKT_F_IP6
-					    ? accepts6(ifp, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->src_addr)
-					    : urpf_accepts4(ifp,
-						      rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->src_addr))) {
+		if (!ifp ||
+			(meta->flags & PKT_F_IP6
+					? urpf_accepts6(ifp, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->src_addr)
+					: urpf_accepts4(
+						  ifp, rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *)->src_addr))) {
 			v->pkt[keep++] = m;
 			continue;
 		}

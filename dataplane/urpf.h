@@ -21,5 +21,7 @@ void urpf_check(struct worker *w, struct pkt_vec *v, bool one_if, bool inner);
 
 /* Any reader: may a packet from this IPv4 address, in network order, have come in by the interface? */
 bool urpf_accepts4(const struct dp_if *ifp, uint32_t src);
+/* The same for an IPv6 address. */
+bool urpf_accepts6(const struct dp_if *ifp, const uint8_t src[static 16]);
 
 #endif

@@ -28,6 +28,7 @@ static const struct {
 	{"gre-ipsec", "GRE over IPsec (transport mode)", ESP_OUT, {.tunnel = CV_TUNNEL_GRE, .protected = true}},
 	{"nat-t", "ESP in UDP", ESP_OUT | ESP_IN, {.natt = true}},
 	{"ipv6", "IPv6 instead of IPv4", FORWARD | ESP_OUT | ESP_IN, {.v6 = true}},
+	{"esp-ipv6", "IPv6 in ESP over IPv6", ESP_OUT | ESP_IN, {.v6 = true, .outer6 = true}},
 };
 #define N_FEATURES (sizeof(features) / sizeof(features[0]))
 

@@ -247,7 +247,7 @@ static const char usage[] =
 	"  --rules N                   this many rules (up to 20000); those of the SAs come last; default 1 and 10000\n"
 	"  --feature NAME              with this configured: acl-1, acl-100, inspect, nat, police, priority, vti, gre, "
 	"ipip,\n"
-	"                              gre-ipsec (not inbound), nat-t, ipv6\n"
+	"                              gre-ipsec (not inbound), nat-t, ipv6, esp-ipv6\n"
 	"  --routes N                  so many routes (up to 1000000), which the traffic visits evenly; behind "
 	"--feature\n"
 	"  --features                  only a table of what each of them costs, beside the same without it\n"

@@ -344,8 +344,9 @@ static void sa_stage(
 		.n_sel = 1,
 		.replay_window = window};
 	sa.spi = 0x40000000u + (index & ~1u); /* what the inbound one carries */
-	addr(&sa.src, dir == CV_SA_OUT ? "192.0.2.1" : "192.0.2.2");
-	addr(&sa.dst, dir == CV_SA_OUT ? "192.0.2.2" : "192.0.2.1");
+	const char *us = have.outer6 ? "fd00:2::1" : "192.0.2.1", *peer = have.outer6 ? "fd00:2::2" : "192.0.2.2";
+	addr(&sa.src, dir == CV_SA_OUT ? us : peer);
+	addr(&sa.dst, dir == CV_SA_OUT ? peer : us);
 	if (have.tunnel)
 		cv_selector_any(&sa.sel[0], CV_AF_INET);
 	else
@@ -472,6 +473,26 @@ static void address6(uint8_t *p, const char *text)
 	memcpy(p, a.b, 16);
 }
 
+/* But for its addresses. */
+static void ip6_header(uint8_t *p, uint16_t len, uint8_t proto)
+{
+	*(struct rte_ipv6_hdr *)(void *)p = (struct rte_ipv6_hdr){.vtc_flow = RTE_BE32(6u << 28),
+		.payload_len = rte_cpu_to_be_16((uint16_t)(len - 40)),
+		.proto = proto,
+		.hop_limits = 64};
+}
+
+/* ESP at p, of len bytes with its IPv4 header, over IPv6 instead. Returns the length. */
+static uint16_t over_ip6(uint8_t *p, uint16_t len)
+{
+	struct rte_ipv6_hdr *ip = (void *)p;
+	memmove(p + 40, p + 20, len - 20u);
+	ip6_header(p, (uint16_t)(len + 20), IPPROTO_ESP);
+	address6(ip->src_addr, "fd00:2::2");
+	address6(ip->dst_addr, "fd00:2::1");
+	return (uint16_t)(len + 20);
+}
+
 /* Between the local host and the one in remote network k. */
 static void clear_packet(uint8_t *p, uint16_t len, uint32_t k, bool from_remote)
 {
@@ -484,10 +505,7 @@ static void clear_packet(uint8_t *p, uint16_t len, uint32_t k, bool from_remote)
 	}
 	struct rte_ipv6_hdr *ip = (void *)p;
 	struct cv_range net;
-	*ip = (struct rte_ipv6_hdr){.vtc_flow = RTE_BE32(6u << 28),
-		.payload_len = rte_cpu_to_be_16((uint16_t)(len - 40)),
-		.proto = IPPROTO_UDP,
-		.hop_limits = 64};
+	ip6_header(p, len, IPPROTO_UDP);
 	remote_net(k, &net);
 	if (have.routes) {
 		memmove(net.lo.b + 2, net.lo.b + 4, 4); /* the /48 of that number */
@@ -526,6 +544,8 @@ void frames_esp(enum suite suite, enum traffic t, uint32_t n_sa)
 			udp_header(p + 20, (uint16_t)(len - 20));
 			memcpy(p + 20, (const uint8_t[]){4500 >> 8, 4500 & 0xff, 4500 >> 8, 4500 & 0xff}, 4);
 		}
+		if (have.outer6)
+			len = over_ip6(p, len);
 		frame_put(i, WAN, p, len);
 	}
 }

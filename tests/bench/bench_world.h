@@ -52,6 +52,7 @@ struct feature {
 	bool protected;	 /* and its packets go by the SA of tunnels() */
 	uint32_t routes; /* to so many networks, which the traffic visits evenly; 0: one to all */
 	bool natt, v6;	 /* ESP in UDP; clear packets, also those inside of ESP, are IPv6 */
+	bool outer6;	 /* ESP is over IPv6 */
 };
 /* Instead of what was there: both ports, their addresses, routes and neighbours. */
 void network(const struct feature *f);

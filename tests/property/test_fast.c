@@ -13,13 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <endian.h>
 
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 
 #include "../unit/fwd_env.h"
 #include "cv_addr.h"
-#include "fast.h"
+#include "fast_six.h"
 #include "ipsec.h"
 #include "tx.h"
 
@@ -27,12 +28,15 @@
 #define WAN 1u
 #define FRAMES 48u /* in a vector: fewer than a transmit buffer holds */
 #define ROUNDS 1500u
-#define TUNNELS 13u /* rules with a pair of SAs each, one remote network each */
+#define TUNNELS 23u /* rules with a pair of SAs each, one remote network each */
 #define FLOWS 3u    /* of each network */
 #define LONGEST 1600u
 #define SPI(k) (0x41000000u + 2u * (k) + 2u)
 #define SAS (2u * TUNNELS + 2u + TUNNELS) /* indexes from 2 on: in and out in turns, then second ones outbound */
 #define RULES 4u			  /* besides those of the tunnels, and in front of them */
+#define DISCARD4 TUNNELS		  /* remote networks without a tunnel: for these two there is a rule */
+#define DISCARD6 (TUNNELS + 2u)
+#define NETWORKS (TUNNELS + 4u)
 
 static unsigned seed = 20261121;
 
@@ -42,9 +46,9 @@ static uint32_t below(uint32_t n)
 }
 
 /* Mistakes and oddities, one in n; none while packets of known flows are wanted. In a calm vector, which comes in by
- * one port and is for SAs of the kind with code of its own, there are few, so that four packets of different SAs are
- * often handled at once. */
-static bool well_behaved, calm;
+ * one port, is of one family and is for SAs of the kind with code of its own, there are few, so that four packets of
+ * different SAs are often handled at once. */
+static bool well_behaved, calm, calm_six;
 static uint32_t calm_port;
 static bool odd(uint32_t n)
 {
@@ -59,37 +63,58 @@ static void range(struct cv_range *r, const char *lo, const char *hi)
 	assert_int_equal(cv_addr_parse(hi, &r->hi), 0);
 }
 
-/* Network 10.64.k.0/24 behind the peer; odd ones only for UDP. */
-static void selector(uint32_t k, struct cv_selector *s)
-{
-	char lo[32], hi[32];
-	snprintf(lo, sizeof(lo), "10.64.%u.0", k);
-	snprintf(hi, sizeof(hi), "10.64.%u.255", k);
-	*s = (struct cv_selector){.sport_hi = UINT16_MAX, .dport_hi = UINT16_MAX, .proto = k & 1 ? IPPROTO_UDP : 0};
-	range(&s->src, "10.1.0.0", "10.1.255.255");
-	range(&s->dst, lo, hi);
-}
-
 /* What the SAs of a tunnel are. */
 static const struct kind {
 	uint8_t encr, integ;
-	uint16_t flags; /* CV_SA_F_* */
+	uint16_t flags;	     /* CV_SA_F_* */
+	bool inner6, outer6; /* IPv6 in it, or around it */
 } kind[TUNNELS] = {
-	{CV_ENCR_AES128_GCM16, 0, 0},
-	{CV_ENCR_AES128_GMAC, 0, 0},
-	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_SET_DF},
-	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_CLEAR_DF},
-	{CV_ENCR_AES128_GCM16, 0, 0},
-	{CV_ENCR_AES128_GCM16, 0, 0},
-	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_ESN},
-	{CV_ENCR_AES128_CBC, CV_INTEG_HMAC_SHA256_128, 0},
-	{CV_ENCR_AES128_CBC, CV_INTEG_HMAC_SHA256_128, CV_SA_F_ESN | CV_SA_F_UDP_ENCAP},
-	{CV_ENCR_CHACHA20_POLY1305, 0, CV_SA_F_CLEAR_DF},
-	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_UDP_ENCAP},
-	{CV_ENCR_AES128_CTR, CV_INTEG_HMAC_SHA256_128, CV_SA_F_SET_DF | CV_SA_F_UDP_ENCAP},
-	{CV_ENCR_NULL, CV_INTEG_HMAC_SHA256_128, 0},
+	{CV_ENCR_AES128_GCM16, 0, 0, false, false},
+	{CV_ENCR_AES128_GMAC, 0, 0, false, false},
+	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_SET_DF, false, false},
+	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_CLEAR_DF, false, false},
+	{CV_ENCR_AES128_GCM16, 0, 0, false, false},
+	{CV_ENCR_AES128_GCM16, 0, 0, false, false},
+	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_ESN, false, false},
+	{CV_ENCR_AES128_CBC, CV_INTEG_HMAC_SHA256_128, 0, false, false},
+	{CV_ENCR_AES128_CBC, CV_INTEG_HMAC_SHA256_128, CV_SA_F_ESN | CV_SA_F_UDP_ENCAP, false, false},
+	{CV_ENCR_CHACHA20_POLY1305, 0, CV_SA_F_CLEAR_DF, false, false},
+	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_UDP_ENCAP, false, false},
+	{CV_ENCR_AES128_CTR, CV_INTEG_HMAC_SHA256_128, CV_SA_F_SET_DF | CV_SA_F_UDP_ENCAP, false, false},
+	{CV_ENCR_NULL, CV_INTEG_HMAC_SHA256_128, 0, false, false},
+	{CV_ENCR_AES128_GCM16, 0, 0, true, false},
+	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_SET_DF, true, false},
+	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_CLEAR_DF, true, false},
+	{CV_ENCR_AES128_GCM16, 0, CV_SA_F_ESN, true, false},
+	{CV_ENCR_AES128_CBC, CV_INTEG_HMAC_SHA256_128, CV_SA_F_UDP_ENCAP, true, false},
+	{CV_ENCR_AES128_GCM16, 0, 0, false, true},
+	{CV_ENCR_AES128_GCM16, 0, 0, true, true},
+	{CV_ENCR_AES128_CBC, CV_INTEG_HMAC_SHA256_128, 0, false, true},
+	{CV_ENCR_CHACHA20_POLY1305, 0, CV_SA_F_ESN, true, true},
+	{CV_ENCR_AES128_GCM16, 0, 0, true, true},
 };
-static const uint8_t plain[] = {0, 2, 3, 4, 5}; /* AES-GCM, numbers of 32 bits, no UDP */
+/* AES-GCM, numbers of 32 bits, no UDP, IPv4 outside; by what is inside */
+static const uint8_t plain[2][5] = {{0, 2, 3, 4, 5}, {13, 14, 15, 13, 14}};
+
+/* Is network k of IPv6? */
+static bool six(uint32_t k)
+{
+	return k < TUNNELS ? kind[k].inner6 : (k - TUNNELS) & 2u;
+}
+
+/* Network 10.64.k.0/24 or fd40:0:k::/48 behind the peer; odd ones only for UDP. */
+static void selector(uint32_t k, struct cv_selector *s)
+{
+	char lo[64], hi[64];
+	snprintf(lo, sizeof(lo), six(k) ? "fd40:0:%x::" : "10.64.%u.0", k);
+	snprintf(hi, sizeof(hi), six(k) ? "fd40:0:%x:ffff:ffff:ffff:ffff:ffff" : "10.64.%u.255", k);
+	*s = (struct cv_selector){.sport_hi = UINT16_MAX, .dport_hi = UINT16_MAX, .proto = k & 1 ? IPPROTO_UDP : 0};
+	if (six(k))
+		range(&s->src, "fd01::", "fd01::ffff");
+	else
+		range(&s->src, "10.1.0.0", "10.1.255.255");
+	range(&s->dst, lo, hi);
+}
 
 static bool natt(uint32_t k)
 {
@@ -98,7 +123,7 @@ static bool natt(uint32_t k)
 /* Where the ESP header is in an outer packet, and what is encrypted. */
 static uint32_t esp_at(uint32_t k)
 {
-	return natt(k) ? 28 : 20;
+	return kind[k].outer6 ? 40 : natt(k) ? 28 : 20;
 }
 static uint32_t data_at(uint32_t k)
 {
@@ -143,8 +168,10 @@ static void sa_stage(uint32_t index)
 		.rule_id = k + 1,
 		.n_sel = 1,
 		.replay_window = 64};
-	assert_int_equal(cv_addr_parse(dir == CV_SA_OUT ? "192.0.2.1" : "192.0.2.2", &sa.src), 0);
-	assert_int_equal(cv_addr_parse(dir == CV_SA_OUT ? "192.0.2.2" : "192.0.2.1", &sa.dst), 0);
+	const char *us = kind[k].outer6 ? "2001:db8::1" : "192.0.2.1",
+		   *peer = kind[k].outer6 ? "2001:db8::2" : "192.0.2.2";
+	assert_int_equal(cv_addr_parse(dir == CV_SA_OUT ? us : peer, &sa.src), 0);
+	assert_int_equal(cv_addr_parse(dir == CV_SA_OUT ? peer : us, &sa.dst), 0);
 	selector(k, &sa.sel[0]);
 	uint8_t key[128];
 	sa.key_len = (uint16_t)sa_key(k, key);
@@ -172,9 +199,13 @@ static void neighbours(void)
 {
 	env_neigh(2, "192.0.2.2", 2);
 	env_neigh(2, "192.0.2.3", 3);
+	env_neigh(2, "2001:db8::2", 2);
+	env_neigh(2, "2001:db8::3", 3);
 	for (uint8_t i = 0; i < FLOWS; i++) {
 		char a[32];
 		snprintf(a, sizeof(a), "10.1.0.%u", 10u + i);
+		env_neigh(1, a, (uint8_t)(10 + i));
+		snprintf(a, sizeof(a), "fd01::%x", 10u + i);
 		env_neigh(1, a, (uint8_t)(10 + i));
 	}
 }
@@ -194,16 +225,20 @@ static void router(void)
 	env_eth(1, LAN, 0, "10.1.0.1/16");
 	env_eth(2, WAN, 0, "192.0.2.1/24");
 	env_vlan(3, 1, 7, 0, "10.7.0.1/16");
+	env_addr(1, "fd01::1/64");
+	env_addr(2, "2001:db8::1/64");
 	env_route(0, "10.64.0.0/10", "192.0.2.2", 2, 0);
+	env_route(0, "fd40::/16", "2001:db8::2", 2, 0);
 	env_stage(CV_CMD_SPD_SET, &spd, 0);
 	for (uint32_t k = 0; k < TUNNELS; k++) {
 		rule_stage(k, CV_SPD_PROTECT);
 		sa_stage(2 * k + 3);
 		sa_stage(2 * k + 2);
 	}
-	rule_stage(TUNNELS, CV_SPD_DISCARD);
+	rule_stage(DISCARD4, CV_SPD_DISCARD);
+	rule_stage(DISCARD6, CV_SPD_DISCARD);
 	assert_int_equal(env_commit(), 0);
-	env_sizes(2, 0, 0, 1300, 0);
+	env_sizes(2, 0, 0, 1300, 1280);
 	assert_int_equal(env_commit(), 0);
 	neighbours();
 }
@@ -219,19 +254,19 @@ static void route_gone(const char *prefix)
 static void rule_change(void)
 {
 	static bool there[RULES];
-	const uint32_t i = below(RULES), id = TUNNELS + 2 + i;
+	const uint32_t i = below(RULES), id = 200 + i;
 	struct cv_spd_rule r = {.spd_id = 1,
 		.rule_id = id,
 		.prio = 0,
 		.action = (uint8_t)(below(2) ? CV_SPD_BYPASS : CV_SPD_DISCARD),
 		.vrf_id = CV_VRF_ANY,
 		.sel = {.sport_hi = UINT16_MAX, .dport_hi = UINT16_MAX}};
-	char near[32], far[32], far_hi[32];
+	char near[64], far[64], far_hi[64];
 	if ((there[i] = !there[i])) {
 		const uint32_t k = below(TUNNELS), last = 10 + below(FLOWS);
-		snprintf(near, sizeof(near), "10.1.0.%u", 10 + below(FLOWS));
-		snprintf(far, sizeof(far), "10.64.%u.%u", k, last);
-		snprintf(far_hi, sizeof(far_hi), "10.64.%u.%u", k + below(2), last);
+		snprintf(near, sizeof(near), six(k) ? "fd01::%x" : "10.1.0.%u", 10 + below(FLOWS));
+		snprintf(far, sizeof(far), six(k) ? "fd40:0:%x::%x" : "10.64.%u.%u", k, last);
+		snprintf(far_hi, sizeof(far_hi), six(k) ? "fd40:0:%x::%x" : "10.64.%u.%u", k + below(2), last);
 		range(&r.sel.src, near, near);
 		range(&r.sel.dst, far, far_hi);
 		env_stage(CV_CMD_SPD_RULE_SET, &r, 0);
@@ -244,11 +279,15 @@ static void rule_change(void)
 static void route_change(void)
 {
 	static bool there[TUNNELS];
-	char prefix[32];
+	char prefix[64];
 	const uint32_t k = below(TUNNELS);
-	snprintf(prefix, sizeof(prefix), k & 1 ? "10.64.%u.0/24" : "10.64.%u.10/32", k);
+	const char *near = six(k) ? "fd01::a" : "10.1.0.10", *far = six(k) ? "2001:db8::3" : "192.0.2.3";
+	if (six(k))
+		snprintf(prefix, sizeof(prefix), k & 1 ? "fd40:0:%x::/48" : "fd40:0:%x::a/128", k);
+	else
+		snprintf(prefix, sizeof(prefix), k & 1 ? "10.64.%u.0/24" : "10.64.%u.10/32", k);
 	if ((there[k] = !there[k]))
-		env_route(0, prefix, k & 2 ? "192.0.2.3" : "10.1.0.10", k & 2 ? 2 : 1, 0);
+		env_route(0, prefix, k & 2 ? far : near, k & 2 ? 2 : 1, 0);
 	else
 		route_gone(prefix);
 }
@@ -256,21 +295,25 @@ static void route_change(void)
 /* One of the things that change under traffic. */
 static void change(uint32_t round)
 {
-	static bool detour;
+	static bool detour, detour6;
 	uint32_t k = below(TUNNELS);
+	const bool of6 = below(2);
 	for (uint32_t i = 2; i < 2 * TUNNELS + 2; i++)
 		if (!sa_get(i))
 			sa_stage(i);
 	assert_int_equal(env_commit(), 0);
 	switch (below(10)) {
 	case 0:
-		env_neigh(2, "192.0.2.2", (uint8_t)(2 + below(3)));
+		env_neigh(2, of6 ? "2001:db8::2" : "192.0.2.2", (uint8_t)(2 + below(3)));
 		return;
 	case 1: /* another next hop */
-		env_route(0, "10.64.0.0/10", round & 1 ? "192.0.2.2" : "192.0.2.3", 2, 0);
+		if (of6)
+			env_route(0, "fd40::/16", round & 1 ? "2001:db8::2" : "2001:db8::3", 2, 0);
+		else
+			env_route(0, "10.64.0.0/10", round & 1 ? "192.0.2.2" : "192.0.2.3", 2, 0);
 		break;
 	case 2: /* a rule of no tunnel turns to bypass and back */
-		rule_stage(TUNNELS, round & 1 ? CV_SPD_DISCARD : CV_SPD_BYPASS);
+		rule_stage(of6 ? DISCARD6 : DISCARD4, round & 1 ? CV_SPD_DISCARD : CV_SPD_BYPASS);
 		break;
 	case 3: /* an SA goes; it comes back with other numbers */
 		sa_gone(2 * k + 2 + below(2));
@@ -289,10 +332,14 @@ static void change(uint32_t round)
 		route_change();
 		break;
 	case 4: /* sources are judged, or no longer */
-		env_urpf(1 + below(2), (uint8_t)below(3), 0);
+		env_urpf(1 + below(2), (uint8_t)below(3), (uint8_t)below(3));
 		break;
 	case 5: /* the way to the peer, and with it where its packets may come from */
-		if ((detour = !detour))
+		if (of6 && (detour6 = !detour6))
+			env_route(0, "2001:db8::2/128", "fd01::a", 1, 0);
+		else if (of6)
+			route_gone("2001:db8::2/128");
+		else if ((detour = !detour))
 			env_route(0, "192.0.2.2/32", "10.1.0.10", 1, 0);
 		else
 			route_gone("192.0.2.2/32");
@@ -327,6 +374,78 @@ static void ipv4(uint8_t *p, uint32_t len, uint32_t src, uint32_t dst, uint8_t p
 		p[i] = (uint8_t)(i * 5);
 	memcpy(p + 20, (uint8_t[]){1, 2, 3, (uint8_t)(4 + (dst & 1))}, 4);
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+/* Class 0, no flow label. far: network << 8 | host, near: host; out: from here to there. */
+static void ipv6(uint8_t *p, uint32_t len, uint32_t near, uint32_t far, bool out, uint8_t proto)
+{
+	struct rte_ipv6_hdr *ip = (void *)p;
+	uint8_t here[16] = {0xfd, 1, [15] = (uint8_t)near},
+		there[16] = {0xfd, 0x40, 0, 0, (uint8_t)(far >> 16), (uint8_t)(far >> 8), [15] = (uint8_t)far};
+	*ip = (struct rte_ipv6_hdr){.vtc_flow = RTE_BE32(6u << 28),
+		.payload_len = rte_cpu_to_be_16((uint16_t)(len - 40)),
+		.proto = proto,
+		.hop_limits = 64};
+	memcpy(ip->src_addr, out ? here : there, 16);
+	memcpy(ip->dst_addr, out ? there : here, 16);
+	for (uint32_t i = sizeof(*ip); i < len; i++)
+		p[i] = (uint8_t)(i * 5);
+	memcpy(p + 40, (uint8_t[]){1, 2, 3, (uint8_t)(4 + (far & 1))}, 4);
+}
+
+static void set_class(uint8_t *p, uint8_t class)
+{
+	p[0] = (uint8_t)(0x60 | class >> 4);
+	p[1] = (uint8_t)(class << 4 | (p[1] & 15));
+}
+
+/* make_odd() for IPv6. */
+static uint32_t make_odd6(uint8_t *p, uint32_t len)
+{
+	struct rte_ipv6_hdr *ip = (void *)p;
+	static const uint8_t loopback[16] = {[15] = 1}, ours[16] = {0xfd, 1, [15] = 1};
+	ip->src_addr[15] ^= 0x80;
+	ip->dst_addr[15] ^= 0x80;
+	switch (below(11)) {
+	case 0:
+		ip->hop_limits = (uint8_t)below(3);
+		break;
+	case 1: /* a fragment */
+	case 2: /* destination options */
+		memmove(p + 48, p + 40, len - 40);
+		memcpy(p + 40, (uint8_t[]){ip->proto, 0, 0, (uint8_t)below(2), 0, 0, 0, 1}, 8);
+		if ((ip->proto = below(2) ? IPPROTO_FRAGMENT : IPPROTO_DSTOPTS) == IPPROTO_DSTOPTS)
+			memcpy(p + 42, (uint8_t[]){1, 4, 0, 0, 0, 0}, 6);
+		len += 8;
+		ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - 40));
+		break;
+	case 3:
+		memcpy(ip->src_addr, loopback, 16);
+		break;
+	case 4:
+		ip->proto = (uint8_t)below(140);
+		break;
+	case 5:
+		ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - 40 + below(3)));
+		break;
+	case 6:
+		memcpy(ip->dst_addr, (uint8_t[]){0xff, 5}, 2);
+		break;
+	case 7:
+		memcpy(ip->src_addr, (uint8_t[]){0xfe, 0x80}, 2);
+		break;
+	case 8: /* neighbour discovery, or what looks like it */
+		ip->proto = IPPROTO_ICMPV6;
+		ip->hop_limits = below(2) ? 255 : 64;
+		p[40] = (uint8_t)(132 + below(7));
+		break;
+	case 9:
+		p[0] ^= 0x10;
+		break;
+	default:
+		memcpy(ip->dst_addr, ours, 16); /* the router itself */
+	}
+	return len;
 }
 
 /* The odd things that may be about a packet. Those flows have addresses of their own, since nobody promises an order
@@ -379,7 +498,28 @@ static uint32_t some_length(void)
 	return below(3) ? common[below(RTE_DIM(common))] : 28 + below(1400);
 }
 
-/* A clear packet from the one side to the other; k: of which tunnel, TUNNELS + 1: none. */
+/* clear_packet() of IPv6. */
+static uint32_t clear_packet6(uint8_t *p, uint32_t len, uint32_t k, bool out, bool pieces)
+{
+	static const uint8_t proto[] = {IPPROTO_UDP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMPV6, IPPROTO_GRE};
+	struct rte_ipv6_hdr *ip = (void *)p;
+	len = RTE_MAX(len, 48u);
+	ipv6(p, len, 10 + below(FLOWS), k << 8 | (10 + below(FLOWS)), out, proto[calm ? 0 : below(RTE_DIM(proto))]);
+	if (below(2)) /* a flow label */
+		memcpy(p + 1, (uint8_t[]){(uint8_t)below(16), (uint8_t)below(256), (uint8_t)below(256)}, 3);
+	if (!calm && below(4) == 0)
+		set_class(p, (uint8_t)(below(2) << 5 | below(4)));
+	if (ip->proto == IPPROTO_TCP && len >= 64 && below(30) == 0) { /* announces 1460 bytes a segment */
+		static const uint8_t syn[] = {0x60, RTE_TCP_SYN_FLAG}, mss[] = {2, 4, 1460 >> 8, 1460 & 0xff};
+		memcpy(p + 52, syn, sizeof(syn));
+		memcpy(p + 60, mss, sizeof(mss));
+	}
+	if (pieces)
+		ip->src_addr[15] ^= 0x40; /* a flow of its own as well */
+	return odd(12) ? make_odd6(p, len) : len;
+}
+
+/* A clear packet from the one side to the other; k: of which network. */
 static uint32_t clear_packet(uint8_t *p, uint32_t k, bool out, bool pieces)
 {
 	/* room for the longest headers, or else all of one length would be too long with some ciphers */
@@ -387,6 +527,8 @@ static uint32_t clear_packet(uint8_t *p, uint32_t k, bool out, bool pieces)
 		 near = 10u << 24 | 1u << 16 | (10 + below(FLOWS)),
 		 far = 10u << 24 | 64u << 16 | k << 8 | (10 + below(FLOWS));
 	static const uint8_t proto[] = {IPPROTO_UDP, IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP, IPPROTO_GRE};
+	if (six(k))
+		return clear_packet6(p, len, k, out, pieces);
 	ipv4(p, len, out ? near : far, out ? far : near, proto[calm ? 0 : below(RTE_DIM(proto))]);
 	struct rte_ipv4_hdr *ip = (void *)p;
 	if (!calm && below(4) == 0)
@@ -449,6 +591,43 @@ static void crypt(uint8_t *esp, uint32_t k, uint32_t body, bool encrypt)
 	assert_int_equal(op.status, CRYPTO_OK);
 }
 
+/* The length of an IP packet, and the checksum of its header, anew. */
+static void set_length(uint8_t *p, uint32_t len)
+{
+	struct rte_ipv4_hdr *ip = (void *)p;
+	if (p[0] >> 4 == 6) {
+		((struct rte_ipv6_hdr *)(void *)p)->payload_len = rte_cpu_to_be_16((uint16_t)(len - 40));
+		return;
+	}
+	ip->total_length = rte_cpu_to_be_16((uint16_t)len);
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4u);
+}
+
+/* The outer header, from the peer to us. */
+static void outer_header(uint8_t *out, uint32_t total, uint32_t k)
+{
+	static const uint8_t net[] = {0x20, 1, 0x0d, 0xb8};
+	const bool elsewhere = odd(50), marked = odd(6);
+	if (!kind[k].outer6) {
+		ipv4(out, total, 0xc0000202, elsewhere ? 0xc0000209 : 0xc0000201, natt(k) ? IPPROTO_UDP : IPPROTO_ESP);
+		if (marked)
+			out[1] = (uint8_t)below(256);
+		set_length(out, total);
+		return;
+	}
+	struct rte_ipv6_hdr *ip = (void *)out;
+	ipv6(out, total, 0, 0, false, IPPROTO_ESP);
+	memset(ip->src_addr, 0, 32);
+	memcpy(ip->src_addr, net, sizeof(net));
+	memcpy(ip->dst_addr, net, sizeof(net));
+	ip->src_addr[15] = 2;
+	ip->dst_addr[15] = elsewhere ? 9 : 1;
+	memcpy(out + 1, (uint8_t[]){(uint8_t)below(16), (uint8_t)below(256), (uint8_t)below(256)}, 3);
+	if (marked)
+		set_class(out, (uint8_t)below(256));
+}
+
 /* What the peer makes of an inner packet (RFC 4303, RFC 4106), with some mistakes. */
 static uint32_t wrap(uint8_t *out, const uint8_t *inner, uint32_t len, uint32_t k)
 {
@@ -463,13 +642,8 @@ static uint32_t wrap(uint8_t *out, const uint8_t *inner, uint32_t len, uint32_t 
 	}
 	const uint32_t body = len + pad + 2, total = at + body + icv_of(k);
 	const uint32_t head[6] = {rte_cpu_to_be_32(SPI(k)), rte_cpu_to_be_32(seq), 0x11223344, seq, ~seq, 0x55667788};
-	ipv4(out, total, 0xc0000202, odd(50) ? 0xc0000209 : 0xc0000201, natt(k) ? IPPROTO_UDP : IPPROTO_ESP);
-	if (odd(6)) {
-		struct rte_ipv4_hdr *ip = (void *)out;
-		ip->type_of_service = (uint8_t)below(256);
-		ip->hdr_checksum = 0;
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
-	}
+	const bool inner6 = inner[0] >> 4 == 6;
+	outer_header(out, total, k);
 	memcpy(out + esp_at(k), head, at - esp_at(k));
 	memcpy(out + at, inner, len);
 	if (natt(k)) {
@@ -479,32 +653,41 @@ static uint32_t wrap(uint8_t *out, const uint8_t *inner, uint32_t len, uint32_t 
 			rte_cpu_to_be_16((uint16_t)(total - 20 - (which == 2))), 0};
 		struct rte_ipv4_hdr *ip = (void *)(out + at);
 		memcpy(out + 20, udp, 8);
-		ip->src_addr ^= other ? RTE_BE32(0x40) : 0;
-		ip->hdr_checksum = 0;
-		ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4u);
+		if (inner6) {
+			out[at + 23] ^= other ? 0x40 : 0;
+		} else {
+			ip->src_addr ^= other ? RTE_BE32(0x40) : 0;
+			ip->hdr_checksum = 0;
+			ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4u);
+		}
 	}
 	for (uint32_t i = 0; i < pad; i++)
 		out[at + len + i] = (uint8_t)(i + 1 + odd(200));
 	out[at + body - 2] = (uint8_t)(pad + odd(100));
-	out[at + body - 1] = odd(50) ? (uint8_t)(below(2) ? IPPROTO_NONE : 77) : IPPROTO_IPIP;
+	out[at + body - 1] =
+		odd(50) ? (uint8_t)(below(2) ? IPPROTO_NONE : 77) : (inner6 != odd(80) ? IPPROTO_IPV6 : IPPROTO_IPIP);
 	crypt(out + esp_at(k), k, body, true);
 	if (odd(40))
-		out[20 + below(total - 20)] ^= 1;
+		out[esp_at(k) + below(total - esp_at(k))] ^= 1;
 	if (!natt(k) && odd(15)) { /* no whole number of words or blocks */
-		struct rte_ipv4_hdr *ip = (void *)out;
 		const uint32_t less = 1 + below(3);
-		ip->total_length = rte_cpu_to_be_16((uint16_t)(total - less));
-		ip->hdr_checksum = 0;
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		set_length(out, total - less);
 		return total - less;
 	}
 	return total;
 }
 
+static void link_header(struct frame *f)
+{
+	const bool ip6 = f->data[14] >> 4 >= 6;
+	memcpy(f->data, (uint8_t[]){2, 0, 0, 0, 1, (uint8_t)f->port, 2, 0, 0, 0, 2, 99, ip6 ? 0x86 : 8, ip6 ? 0xdd : 0},
+		14);
+}
+
 static void make_frame(struct frame *f)
 {
 	uint8_t inner[LONGEST], *p = f->data + 14;
-	uint32_t k = calm ? plain[below(RTE_DIM(plain))] : below(TUNNELS + 2), len;
+	uint32_t k = calm ? plain[calm_six][below(RTE_DIM(plain[0]))] : below(NETWORKS), len;
 	f->port = calm ? calm_port : below(2) ? LAN : WAN;
 	f->pieces = f->port == LAN && odd(40);
 	if (f->port == LAN)
@@ -515,11 +698,15 @@ static void make_frame(struct frame *f)
 		/* in a class of its own: what comes in clear has no order with what comes out of an SA */
 		struct rte_ipv4_hdr *ip = (void *)p;
 		len = clear_packet(p, k, false, false);
-		ip->type_of_service |= 0x10;
-		ip->hdr_checksum = 0;
-		ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4u);
+		if (p[0] >> 4 == 4) {
+			ip->type_of_service |= 0x10;
+			ip->hdr_checksum = 0;
+			ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4u);
+		} else {
+			p[0] |= 1;
+		}
 	}
-	memcpy(f->data, (uint8_t[]){2, 0, 0, 0, 1, (uint8_t)f->port, 2, 0, 0, 0, 2, 99, 8, 0}, 14);
+	link_header(f);
 	if (odd(60))
 		f->data[1 + below(13)] ^= 1; /* not the group bit: those never are fast, whatever their flow */
 	f->len = 14 + len + (len < 46 ? 46 - len : below(8) ? 0 : below(4));
@@ -592,22 +779,32 @@ static uint64_t flow_of(uint8_t *l2, uint32_t len)
 	uint8_t *p = l2 + 14, *inner = p;
 	uint64_t v;
 	uint32_t ports;
-	assert_int_equal(rte_raw_cksum(p, (p[0] & 15u) * 4u), 0xffff);
-	if ((p[9] == IPPROTO_ESP || p[9] == IPPROTO_UDP) && !memcmp(p + 12, (uint8_t[]){192, 0, 2, 1}, 4)) {
+	const bool ip6 = p[0] >> 4 == 6, ours = ip6 ? !memcmp(p + 8, (uint8_t[16]){0x20, 1, 0x0d, 0xb8, [15] = 1}, 16)
+						    : !memcmp(p + 12, (uint8_t[]){192, 0, 2, 1}, 4);
+	const uint8_t proto = ip6 ? p[6] : p[9];
+	assert_true(ip6 || rte_raw_cksum(p, (p[0] & 15u) * 4u) == 0xffff);
+	if ((proto == IPPROTO_ESP || proto == IPPROTO_UDP) && ours) {
 		uint32_t spi, k;
-		memcpy(&spi, p + (p[9] == IPPROTO_UDP ? 28 : 20), 4);
+		memcpy(&spi, p + (ip6 ? 40 : proto == IPPROTO_UDP ? 28 : 20), 4);
 		k = (rte_be_to_cpu_32(spi) - SPI(0)) / 2;
-		assert_true(k < TUNNELS && (p[9] == IPPROTO_UDP) == natt(k));
+		assert_true(k < TUNNELS && (proto == IPPROTO_UDP) == natt(k) && ip6 == kind[k].outer6);
 		inner = p + data_at(k);
 		crypt(p + esp_at(k), k, len - 14 - data_at(k) - icv_of(k), false);
-		memset(p + 4, 0, 2);
-		memset(p + 10, 0, 2);
+		if (!ip6) {
+			memset(p + 4, 0, 2);
+			memset(p + 10, 0, 2);
+		}
 		memset(p + esp_at(k) + 4, 0, data_at(k) - esp_at(k) - 4);
 		memset(l2 + len - icv_of(k), 0, icv_of(k));
 	}
+	const bool in6 = inner[0] >> 4 == 6;
+	const uint32_t class = in6 ? (uint32_t)(inner[0] & 15) << 4 | inner[1] >> 4 : inner[1];
 	memcpy(&v, inner + 12, 8);
-	memcpy(&ports, inner + 20, 4);
-	return (v ^ ports * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93) + (inner[1] << 8 | inner[9]);
+	memcpy(&ports, inner + (in6 ? 40 : 20), 4);
+	for (uint32_t i = 8; in6 && i < 40; i++)
+		v = v * 31 + inner[i];
+	return (v ^ ports * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93) +
+	       (class << 8 | inner[in6 ? 6 : 9]);
 }
 
 /* Stable: by flow. */
@@ -711,6 +908,7 @@ static void test_same_as_pipeline(void **state)
 		if (below(10) == 0)
 			change(round);
 		calm = below(3) == 0;
+		calm_six = below(2);
 		calm_port = below(2);
 		for (uint32_t i = 0; i < n; i++) {
 			/* the same packet again, sometimes: flows are found only by those that repeat */
@@ -754,11 +952,15 @@ static uint64_t all_flows(uint32_t *total)
 		for (uint32_t k = 0; k < TUNNELS; k++) {
 			uint8_t *p = frame[0].data + 14;
 			uint32_t len = 100;
-			ipv4(port == LAN ? p : inner, len, port == LAN ? 0x0a01000a : 0x0a40000au | k << 8,
-				port == LAN ? 0x0a40000au | k << 8 : 0x0a01000a, IPPROTO_UDP);
+			if (six(k))
+				ipv6(port == LAN ? p : inner, len, 10, k << 8 | 10, port == LAN, IPPROTO_UDP);
+			else
+				ipv4(port == LAN ? p : inner, len, port == LAN ? 0x0a01000a : 0x0a40000au | k << 8,
+					port == LAN ? 0x0a40000au | k << 8 : 0x0a01000a, IPPROTO_UDP);
 			if (port == WAN)
 				len = wrap(p, inner, len, k);
-			memcpy(frame[0].data, (uint8_t[]){2, 0, 0, 0, 1, (uint8_t)port, 2, 0, 0, 0, 2, 99, 8, 0}, 14);
+			frame[0].port = port;
+			link_header(&frame[0]);
 			frame[0].len = 14 + len;
 			frame[0].pieces = false;
 			v[n++] = to_mbuf(&frame[0]);
@@ -777,11 +979,11 @@ static uint64_t all_flows(uint32_t *total)
 
 enum news { RULE_COMES, RULE_GOES, ROUTE_COMES, ROUTE_GOES, SA_COMES, SA_GOES };
 
-/* About network 10.64.k.0, or what is used for it. */
+/* About network k, or what is used for it. */
 static void tell(enum news news, uint32_t k)
 {
-	char prefix[32];
-	snprintf(prefix, sizeof(prefix), "10.64.%u.0/24", k);
+	char prefix[64];
+	snprintf(prefix, sizeof(prefix), six(k) ? "fd40:0:%x::/48" : "10.64.%u.0/24", k);
 	switch (news) {
 	case RULE_COMES:
 		rule_stage(k, CV_SPD_DISCARD);
@@ -790,7 +992,7 @@ static void tell(enum news news, uint32_t k)
 		env_stage(CV_CMD_SPD_RULE_DEL, &(struct cv_spd_rule_ref){.spd_id = 1, .rule_id = k + 1}, 0);
 		break;
 	case ROUTE_COMES:
-		env_route(0, prefix, "192.0.2.3", 2, 0);
+		env_route(0, prefix, six(k) ? "2001:db8::3" : "192.0.2.3", 2, 0);
 		break;
 	case ROUTE_GOES:
 		route_gone(prefix);
@@ -814,7 +1016,7 @@ static void test_unrelated_changes(void **state)
 	all_flows(&n);
 	assert_int_equal(all_flows(&n), n);
 	for (enum news news = RULE_COMES; news <= ROUTE_GOES; news++)
-		for (uint32_t k = TUNNELS + 2; k < 100; k++) {
+		for (uint32_t k = NETWORKS; k < 100; k++) {
 			tell(news, k);
 			assert_int_equal(all_flows(&n), n);
 		}
@@ -831,13 +1033,53 @@ static void test_unrelated_changes(void **state)
 	assert_int_equal(all_flows(&n), n);
 	/* more than a worker keeps */
 	for (uint32_t times = 0; times < FLOW_CHANGES_KEPT; times++)
-		tell(times & 1 ? RULE_GOES : RULE_COMES, TUNNELS + 2);
+		tell(times & 1 ? RULE_GOES : RULE_COMES, NETWORKS);
 	assert_int_equal(all_flows(&n), n);
 	for (uint32_t times = 0; times < FLOW_CHANGES_KEPT + 2; times++)
-		tell(times & 1 ? RULE_GOES : RULE_COMES, TUNNELS + 2);
+		tell(times & 1 ? RULE_GOES : RULE_COMES, NETWORKS);
 	assert_int_equal(all_flows(&n), 0);
 	assert_int_equal(all_flows(&n), n);
 	well_behaved = false;
+}
+
+/* Two IPv6 sources of which the second is none that the rules of the tunnels want, and which have the same digest: a
+ * sender may choose its address that way. */
+static void same_digest(struct fast_addr6 *a, struct fast_addr6 *b)
+{
+	static uint16_t by_digest[1u << 20];
+	for (uint32_t x = 1; x < 0xffff; x++) {
+		a->w[1] = rte_cpu_to_be_64(x);
+		by_digest[(uint32_t)fast6_digest(a) >> 12] = (uint16_t)x;
+	}
+	for (;;) {
+		b->w[1] = (uint64_t)random() << 33 ^ (uint64_t)random();
+		a->w[1] = rte_cpu_to_be_64(by_digest[(uint32_t)fast6_digest(b) >> 12]);
+		if (fast6_digest(a) == fast6_digest(b) && be64toh(a->w[1]) && be64toh(b->w[1]) > 0xffff)
+			return;
+	}
+}
+
+/* A flow of IPv6 is not taken for another one by its digest: it would leave by the other's SA (IPSEC-77). */
+static void test_digest_is_not_identity(void **state)
+{
+	const uint32_t k = 13; /* IPv6 inside, and the source counts */
+	struct fast_addr6 addr[2];
+	struct rte_mbuf *m;
+	(void)state;
+	frame[0] = (struct frame){.port = LAN, .len = 14 + 100};
+	ipv6(frame[0].data + 14, 100, 10, k << 8 | 10, true, IPPROTO_UDP);
+	link_header(&frame[0]);
+	memcpy(&addr[0], frame[0].data + 22, 32);
+	addr[1] = addr[0];
+	same_digest(&addr[0], &addr[1]);
+	for (uint32_t i = 0; i < 4; i++) { /* learned, known; then the other, twice */
+		memcpy(frame[0].data + 22, &addr[i / 2], 32);
+		m = to_mbuf(&frame[0]);
+		ether_input(env_worker(), LAN, &m, 1);
+		assert_non_null(m = env_sent(WAN));
+		assert_int_equal(rte_pktmbuf_mtod(m, uint8_t *)[13], i < 2 ? 0 : 0xdd); /* ESP over IPv4; in clear */
+		rte_pktmbuf_free(m);
+	}
 }
 
 static int setup(void **state)
@@ -855,7 +1097,7 @@ static int setup(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unrelated_changes), cmocka_unit_test(test_same_as_pipeline)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_unrelated_changes),
+		cmocka_unit_test(test_digest_is_not_identity), cmocka_unit_test(test_same_as_pipeline)};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
