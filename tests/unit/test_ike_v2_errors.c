@@ -136,7 +136,7 @@ static uint16_t told;
 static void build_without_selectors(struct v2_sa *sa, struct v2_task *t, struct v2_enc *e)
 {
 	(void)t;
-	v2_enc_child_sa(e, sa->sa.entry, 0x12345678, IKE_GROUP_NONE);
+	v2_enc_child_sa(sa->sa.ike, e, sa->sa.entry, 0x12345678, IKE_GROUP_NONE);
 	v2_enc_blob(e, V2_PL_NONCE, "a nonce of more than sixteen bytes", 34);
 }
 
