@@ -96,7 +96,7 @@ static inline bool six_equal(const struct fast_worker *f, uint32_t k, const stru
 	       !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
-static inline uint64_t look_six(struct fast_worker *f, uint32_t k)
+static __rte_noinline uint64_t look_six(struct fast_worker *f, uint32_t k)
 {
 	struct fast_line *line = f->slot_line[k];
 	if (unlikely(!six_equal(f, k, line)) && !six_equal(f, k, line = other_line(f, line)))
@@ -120,6 +120,32 @@ static bool look_up_mixed(struct fast_worker *f)
 		differ |= slot->verdict ^ first;
 	}
 	return !differ;
+}
+
+/* The same, with two comparisons for each of IPv6. */
+FAST_WIDE static bool look_up_mixed_wide(struct fast_worker *f)
+{
+	uint64_t differ = 0, first = 0;
+	for (uint32_t i = 0; i < f->n_slot; i++) {
+		const struct fast_line *line = f->slot_line[i];
+		const bool six = f->slot[i].key.rest & FAST_SIX;
+		const __m256i same = _mm256_cmpeq_epi64(wide_load(&f->slot[i]), wide_load(&line->six));
+		const __m256i addr = _mm256_cmpeq_epi64(wide_load(&f->slot6[i]), wide_load(&line->addr6));
+		const bool found = (wide_mask(same) & 7u) == 7u && (!six || wide_mask(addr) == WIDE_ALL);
+		const uint64_t verdict = likely(found) ? line->six.verdict : six ? look_six(f, i) : look_further(f, i);
+		f->slot[i].verdict = verdict;
+		if (i == 0)
+			first = verdict;
+		differ |= verdict ^ first;
+	}
+	return !differ;
+}
+
+static bool look_up_all(struct fast_worker *f)
+{
+	if (unlikely(f->six))
+		return f->wide ? look_up_mixed_wide(f) : look_up_mixed(f);
+	return f->wide ? look_up_wide(f) : look_up(f);
 }
 
 /* Ask for what the verdicts name, where it is not what the one before named. */
@@ -313,7 +339,7 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	uint64_t bytes = fast_parse(f, ifp, pkts, n);
 	if (f->n_esp)
 		fast_in(w, ifp, &bytes);
-	const bool one_verdict = unlikely(f->six) ? look_up_mixed(f) : f->wide ? look_up_wide(f) : look_up(f);
+	const bool one_verdict = look_up_all(f);
 	if (!one_verdict)
 		prefetch_named(w, f);
 	const bool all_known = check(f, one_verdict);
