@@ -800,6 +800,7 @@ void fib_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 			continue;
 		if (out->n == room) {
 			out->next = rp->serial;
+			rib_bookmark(rp);
 			return;
 		}
 		memcpy(out->entries + out->n++ * sizeof(e), &e, sizeof(e));

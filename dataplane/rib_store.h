@@ -56,6 +56,8 @@ struct rib_prefix *rib_match(uint32_t vrf_id, const struct cv_addr *a, int *len)
 bool rib_covers(const struct cv_prefix *p, const struct cv_addr *a);
 /* First prefix of a VRF whose serial is at least this. */
 struct rib_prefix *rib_next(uint32_t vrf_id, uint64_t serial);
+/* The next rib_next() may ask for this one. */
+void rib_bookmark(const struct rib_prefix *rp);
 /* Every prefix of every VRF. fn must not remove. */
 void rib_walk(void (*fn)(struct rib_prefix *rp, void *arg), void *arg);
 

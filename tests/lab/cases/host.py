@@ -2,14 +2,17 @@
 """The host path: programs on the gateway's own Linux, reached and speaking through Culvert's ports."""
 import json
 import os
+import socket
 import sys
+import time
+from pathlib import Path
 
 from lab import config as cfg
-from lab import multicast
+from lab import multicast, route_sender
 from lab.core import SOURCE, require, wait_until
 from lab.frr import Frr
 from lab.gateway import Culvert
-from lab.topology import Capture, GW_LAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site, TwoGateways, layer_of
+from lab.topology import Capture, GW_LAN, GW_WAN, HOST_A, HOST_B, LAN, NEXT_HOP, REMOTE, Site, Stream, TwoGateways, layer_of
 
 PORT = 8022
 # A server that takes all it is sent and answers with its peer's address; one address and port on the command line.
@@ -228,6 +231,45 @@ def multicast_routing(lab):
     wait_until(lambda: set(receivers[joined].seen) == {str(n) for n in range(100)}, 10, "the stream that was joined")
 
 
+def many_routes(lab):
+    """A table full of routes comes to the kernel and goes again while packets are forwarded, of which none is lost; the last
+    route counts, and the first, and one between. CULVERT_LAB_ROUTES=500000: a full table, whose times docs/benchmarks.md has."""
+    count = int(os.environ.get("CULVERT_LAB_ROUTES", "20000"))
+    Site(lab)
+    lab.namespace("far")
+    lab.veth("wan", "far0", "far", "eth0")
+    lab.silent("wan", "far0")
+    lab.run("wan", "ip", "link", "set", "far0", "master", "outside")
+    lab.address("far", "eth0", f"{NEXT_HOP[4]}/24")
+    lab.route("far", "default", GW_WAN[4])
+    lab.run("host-a", "ip", "route", "add", "local", "16.0.0.0/4", "dev", "lo")
+    culvert = Culvert(lab).start(with_host_path(cfg.base()))
+
+    def answers(n, patience=1):
+        address = socket.inet_ntoa(route_sender.prefix(n)[:3] + b"\1")
+        return lab.run("far", "ping", "-n", "-c", "1", "-W", patience, address, check=False).returncode == 0
+
+    def main_lcore():  # its time of the CPU, in seconds
+        ticks = (Path("/proc") / str(culvert.dataplane.pid) / "task" / str(culvert.dataplane.pid) / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    def give(what, done):
+        before = main_lcore()
+        took = lab.run("gw", sys.executable, route_sender.__file__, what, count, HOST_A[4], "lan", timeout=120).stdout.split()
+        begin = time.monotonic()
+        wait_until(done, 60, f"'{what}' to be followed", 0.01)
+        lab.say("{} of {} routes: kernel {:.2f} s (its CPU time {:.2f} s), followed {:.2f} s later ({:.2f} s of the main lcore)"
+                .format(what, count, *map(float, took), time.monotonic() - begin, main_lcore() - before))
+    wait_until(lambda: lab.run("far", "ping", "-c", "1", "-W", "1", HOST_A[4], check=False).returncode == 0, 20, "the way to host-a")
+    require(not answers(count - 1), "there is a route already")
+    with Stream(lab, "host-a", NEXT_HOP[4], interval=0.005) as stream:
+        give("add", lambda: answers(count - 1, 0.1))
+        require(answers(0) and answers(count // 2), "the last route is there, but not all")
+        give("del", lambda: not answers(count - 1, 0.1) and not answers(0, 0.1))
+    lab.say(f"meanwhile: {stream.result}")
+    require(stream.lost == 0, f"{stream.result}")
+
+
 OSPF_TIMERS = " ip ospf hello-interval 1\n ip ospf dead-interval 10\n"
 OSPF = """
 interface {inside}
@@ -259,8 +301,9 @@ router bgp {own}
 def routing(lab):
     """VTI-4, VTI-T2: FRR on both gateways and on a host. OSPF over Ethernet and over an IPsec tunnel, BGP over the tunnel: what
     they learn is forwarded by, in the right direction and encrypted; both adjacencies outlive rekeys (VTI-20, promise 3)
-    and a smaller MTU of the path; after the death of the far dataplane they come back; when the daemon ends, its routes do.
-    CULVERT_LAB_REKEYS=100: through so many rekeys, three to seven seconds each, which is too long for every run."""
+    and a smaller MTU of the path; when the daemon ends, its routes go.
+    CULVERT_LAB_REKEYS=100: through so many rekeys, three to seven seconds each, four changes of the path's MTU and the death of the
+    far control process, which neither adjacency notices, and restarts of the far end: too long for every run."""
     count = int(os.environ.get("CULVERT_LAB_REKEYS", "2"))
     site = TwoGateways(lab)
     config = with_host_path(json.loads((SOURCE / "docs/examples/vti.json").read_text()))
@@ -294,12 +337,28 @@ def routing(lab):
     def rekeys():
         return near.show("crypto", "ike", "stats")["stats"]["child_rekeyed"]
     before = rekeys()
-    with site.stream(interval=0.004, size=1300, limit=120000 + 3000 * count) as stream:
-        wait_until(lambda: rekeys() >= before + count, max(60, 12 * count), "rekeys under traffic", 0.5)
-        for culvert, side in ((near, config), (far, theirs)):  # a path of 1400 bytes, as the gateways know it
-            cfg.interface(side, "wan")["culvert-platform:mtu"] = 1400
+
+    def more_rekeys(n):
+        goal = rekeys() + n
+        wait_until(lambda: rekeys() >= goal, max(60, 12 * n), "rekeys under traffic", 0.5)
+
+    def path_mtu(mtu):  # as the gateways know it
+        for culvert, side in ((near, config), (far, theirs)):
+            cfg.interface(side, "wan")["culvert-platform:mtu"] = mtu
             culvert.commit(side)
-        wait_until(lambda: rekeys() >= before + count + 1, 60, "one more", 0.5)
+    with site.stream(interval=0.004, size=1300, limit=120000 + 3000 * count) as stream:
+        more_rekeys(count)
+        for mtu in (1400,) if count == 2 else (1400, 1500):
+            path_mtu(mtu)
+            more_rekeys(1)
+        if count > 2:
+            lab.say("the far control process dies")
+            far.kill_control()
+            far.start_control()
+            more_rekeys(1)
+    for mtu in () if count == 2 else (1280, 1450):  # for a moment the stream's packets would not fit into the far end's
+        path_mtu(mtu)
+        site.ping(count=50, interval=0.02, size=1300)
     require(stream.lost == 0, f"lost in {rekeys() - before} rekeys: {stream.result.text}")
     require(frr["gw"].log("ospfd").count("AdjChg") == changes and frr["gw"].full_neighbours() == ["lan", "tunnel0"],
             f"OSPF noticed a rekey: {frr['gw'].log('ospfd')}")
@@ -309,11 +368,12 @@ def routing(lab):
     capture.require_only_esp(50)
     lab.say(f"{rekeys() - before} rekeys, nothing lost")
     if count > 2:
-        lab.say("the far dataplane dies")
-        far.kill_dataplane()
-        far.start_dataplane()
-        wait_until(lambda: frr["gw"].full_neighbours() == ["lan", "tunnel0"] and expected.items() <= sources(near).items(), 90,
-                   "OSPF and BGP after a restart of the far end", 0.5)
-        site.ping_until_works()
+        for die, come_back in ((far.kill_dataplane, far.start_dataplane), (far.stop, far.start)):
+            lab.say("the far end restarts")
+            die()
+            come_back()
+            wait_until(lambda: frr["gw"].full_neighbours() == ["lan", "tunnel0"] and expected.items() <= sources(near).items(), 90,
+                       "OSPF and BGP after a restart of the far end", 0.5)
+            site.ping_until_works()
     lab.stop(frr["gw"].daemons["ospfd"])
     wait_until(lambda: REMOTE[4] not in sources(near) and "10.50.0.1/32" not in sources(near), 30, "OSPF's routes to go", 0.5)
