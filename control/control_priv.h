@@ -161,6 +161,9 @@ void idle_config(struct control *c); /* another configuration is the running one
 /* replay_log.c: milliseconds until the next look, UINT64_MAX = none. */
 uint64_t replay_log_run(struct control *c);
 
+/* ---- acl_log.c ---- */
+void acl_log_event(struct control *c, const struct cv_evt_acl_log *e);
+
 /* peer_names.c: peers by host name. NULL = out of memory. */
 struct peer_names *peer_names_new(void);
 /* cfg has just become the running configuration. */

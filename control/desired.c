@@ -106,6 +106,7 @@ static int build_acl_line(struct build *b, const struct cfg_acl *a, struct cfg_a
 	m->ref.counter = l->counter;
 	m->seq = l->seq;
 	m->permit = l->permit;
+	m->log = l->log;
 	m->sel = l->sel;
 	m->dscp = l->dscp;
 	return 0;

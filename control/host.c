@@ -155,6 +155,11 @@ static void on_trace(struct control *c, const void *body)
 	do_trace_record(c, body);
 }
 
+static void on_acl_log(struct control *c, const void *body)
+{
+	acl_log_event(c, body);
+}
+
 void host_event(void *ctx, const struct cv_msg *m)
 {
 	static const struct {
@@ -170,6 +175,7 @@ void host_event(void *ctx, const struct cv_msg *m)
 		{CV_EVT_INVALID_SPI, sizeof(struct cv_evt_invalid_spi), on_invalid_spi},
 		{CV_EVT_TRACE, sizeof(struct cv_evt_trace), on_trace},
 		{CV_EVT_PATH_MTU, sizeof(struct cv_evt_path_mtu), on_path_mtu},
+		{CV_EVT_ACL_LOG, sizeof(struct cv_evt_acl_log), on_acl_log},
 	};
 	struct control *c = ctx;
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acl_log.h"
 #include "cv_array.h"
 #include "worker.h"
 
@@ -181,7 +182,8 @@ static void rule_fill(struct spd_rule *r, const struct cv_acl_line *c)
 		.action = c->permit ? CV_SPD_BYPASS : CV_SPD_DISCARD,
 		.prio = c->seq,
 		.dscp = c->dscp ? c->dscp : UINT64_MAX,
-		.wide = c->permit};
+		.wide = c->permit,
+		.flags = c->log ? ACL_LINE_LOG : 0};
 	flow_sel_from(&c->sel, &r->sel);
 }
 
@@ -342,10 +344,14 @@ static void counters_zero(void *arg)
 {
 	struct counters *c = arg;
 
-	for (uint32_t w = 0; w < CV_WRITERS; w++)
-		for (uint32_t n = 0; dp_workers[w] && n < CV_ACL_COUNTERS; n++)
-			if (c->bit[n / 8] & 1u << n % 8)
+	for (uint32_t n = 0; n < CV_ACL_COUNTERS; n++) {
+		if (!(c->bit[n / 8] & 1u << n % 8))
+			continue;
+		for (uint32_t w = 0; w < CV_WRITERS; w++)
+			if (dp_workers[w])
 				dp_workers[w]->stats->acl[n] = 0;
+		acl_log_forget(n);
+	}
 	free(c);
 }
 

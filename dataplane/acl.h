@@ -8,6 +8,8 @@
 
 #include "spd.h"
 
+#define ACL_LINE_LOG 1u /* flag of a rule and of a verdict: the line has `log` (acl_log.h) */
+
 extern const struct dp_module acl_module;
 
 /* Worker or main: the compiled list, NULL = there is none. Good until the next quiescent point; rules have rule_id =

@@ -4,6 +4,7 @@
 #include <rte_ip.h>
 
 #include "acl.h"
+#include "acl_log.h"
 #include "esp.h"
 #include "sa.h"
 #include "trace.h"
@@ -85,6 +86,8 @@ static uint32_t check_run(
 		const struct pkt_meta *meta = pkt_meta(m);
 		const uint32_t line = verdict[i].rule_id;
 
+		if (unlikely(verdict[i].flags & ACL_LINE_LOG))
+			acl_log_packet(w, line, m);
 		if (likely(verdict[i].action == CV_SPD_BYPASS) || (!line && is_resolution(m, meta))) {
 			if (likely(line))
 				hit(&hits, line);

@@ -11,6 +11,7 @@
 
 #include <rte_ethdev.h>
 
+#include "acl_log.h"
 #include "capture.h"
 #include "command.h"
 #include "cv_chan.h"
@@ -135,6 +136,7 @@ static void tick(struct worker *w, uint64_t now_ms)
 	fwd_tick(w, now_ms);
 	ipsec_tick(w, now_ms);
 	port_tick(now_ms);
+	acl_log_tick(now_ms);
 	trace_collect(send_trace);
 }
 

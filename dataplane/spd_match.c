@@ -151,6 +151,7 @@ static void decide_list(uint32_t acl_id, const struct flow *f, struct spd_verdic
 		return;
 	v->action = r->action;
 	v->rule_id = r->rule_id;
+	v->flags = r->flags;
 }
 
 static void decide(const struct question *q, uint32_t if_id, const struct flow *f, struct spd_verdict *v)

@@ -453,7 +453,7 @@ static enum cv_err check_acl_line_ref(const void *body, char *text)
 static enum cv_err check_acl_line(const void *body, char *text)
 {
 	const struct cv_acl_line *c = body;
-	if (c->permit > 1)
+	if (c->permit > 1 || c->log > 1)
 		return bad(text, "flags are 0 or 1");
 	if (!selector_ok(&c->sel))
 		return bad(text, "selector: families differ, or a range runs backwards");

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 16u
+#define CV_MSG_VERSION 17u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -84,6 +84,7 @@ enum cv_msg_type {
 	CV_EVT_TRACE,	    /* struct cv_evt_trace */
 	CV_EVT_PATH_MTU,    /* struct cv_evt_path_mtu */
 	CV_EVT_SA_RESOURCE, /* struct cv_evt_sa_resource: a worker would like an SA of its own (RFC 9611) */
+	CV_EVT_ACL_LOG,	    /* struct cv_evt_acl_log */
 };
 
 struct cv_msg_hdr {
@@ -409,7 +410,7 @@ struct cv_acl_line {
 	uint32_t seq; /* place in the list */
 	uint32_t permit;
 	struct cv_selector sel;
-	uint32_t pad;
+	uint32_t log;  /* 1: flows that it decides about are told of (CV_EVT_ACL_LOG), where the list filters */
 	uint64_t dscp; /* bit per value (RFC 2474) that a packet may have, 0 = any */
 };
 
@@ -793,6 +794,17 @@ struct cv_evt_path_mtu {
 	struct cv_addr dst;
 	uint16_t mtu; /* 0 = nothing learned any more: that of the interface */
 	uint16_t pad;
+};
+
+/* Packets of one flow that a line of an access list decided about; rate limited by the dataplane. */
+struct cv_evt_acl_log {
+	uint32_t counter; /* of the line; 0 = packets of flows that there was no room for */
+	uint8_t proto;
+	uint8_t pad[3];
+	uint64_t packets; /* since this flow was told of before */
+	struct cv_addr src, dst;
+	uint16_t sport, dport; /* host order; ICMP: type << 8 | code in sport */
+	uint32_t pad2;
 };
 
 #define CV_TRACE_STEPS 24

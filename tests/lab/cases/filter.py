@@ -31,9 +31,19 @@ def example(name):
     return json.loads((SOURCE / f"docs/examples/{name}.json").read_text())
 
 
+BURST = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+    line.bind(("10.2.0.10", 4009))
+    for _ in range(100):
+        line.sendto(b"x", (sys.argv[1], 9))
+"""
+
+
 def outside_and_tunnel(lab):
     """IPSEC-T17, IKE-5, IPSEC-2: an inbound list without permits for IKE and ESP: no SA, and the filter counts. Then docs/examples/filter.json as
-    written, and the SA comes up. VTI-5: the tunnel's lists see clear packets, in and out, while the outside list sees ESP."""
+    written, and the SA comes up. VTI-5: the tunnel's lists see clear packets, in and out, while the outside list sees ESP.
+    A line with `log` says once which flow it has denied."""
     config = example("filter")
     closed = json.loads(json.dumps(config))
     for acl in closed["culvert-acl:access-lists"]["access-list"]:
@@ -63,12 +73,18 @@ def outside_and_tunnel(lab):
         return counted()
     wait_until(lambda: sent("host-b", HOST_A[4], 9, lambda: matches(culvert, "from-site2")[10]), 10, "the line about port 9 to deny")
     wait_until(lambda: sent("host-a", HOST_B[4], 7, lambda: matches(culvert, "to-site2")[0]), 10, "all but ping to be denied on the way out")
+    # one line in the log for many packets of a flow, and none for what lines without `log` decide
+    lab.run("host-b", "python3", "-c", BURST, HOST_A[4])
+    wait_until(lambda: "-> 10.1.0.10(9)" in lab.log_text("culvertd.log") and "4009" in lab.log_text("culvertd.log"), 20, "what is denied in the log")
+    said = [line for line in lab.log_text("culvertd.log").splitlines() if "IPACCESSLOG" in line]
+    require(sum("list from-site2 line 10 denied udp 10.2.0.10(4009) -> 10.1.0.10(9), " in line for line in said) == 1, f"{said}")
+    require(all("line 10 denied udp 10.2.0.10(" in line for line in said), f"{said}")
     drops = t.drops()
     require(drops.get("access-list-out") and drops.get("access-list-in"), f"{drops}")
     tunnel = t.interface()
     require(tunnel["rx_drops"] and tunnel["tx_drops"], f"{tunnel}")
     text = culvert.cli("show", "access-lists", "from-site2").stdout
-    require("10 deny 17 any any eq 9 (" in text and "20 permit ip 10.2.0.0 0.0.0.255 10.1.0.0 0.0.0.255 (" in text, text)
+    require("10 deny 17 any any eq 9 log (" in text and "20 permit ip 10.2.0.0 0.0.0.255 10.1.0.0 0.0.0.255 (" in text, text)
     require("Inbound  access list is outside" in culvert.cli("show", "interfaces", "wan").stdout, "the list in show")
 
 
