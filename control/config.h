@@ -114,7 +114,7 @@ struct cfg_interface {
 	bool host_path;		 /* the Linux host has a device for it */
 	const char *host_device; /* what it is called there; NULL = like the interface */
 	uint16_t mtu4, mtu6;	 /* of one family; 0 = mtu */
-	uint16_t mss4, mss6;	 /* limit of what TCP connections through it announce; 0 = none */
+	uint16_t mss4, mss6;	 /* limit of what TCP connections through it announce; 0 = none, CV_MSS_AUTO */
 	uint8_t inspect;	 /* CFG_INSPECT_*: whose connections are remembered */
 	enum cfg_nat_side nat;
 	const char *policy_in, *policy_out; /* policy maps; NULL = none */

@@ -180,7 +180,9 @@ static void if_config(const struct cfg_interface *i, json_t *o)
 	} family[] = {
 		{"mtu_ipv4", i->mtu4}, {"mtu_ipv6", i->mtu6}, {"tcp_mss_ipv4", i->mss4}, {"tcp_mss_ipv6", i->mss6}};
 	for (unsigned k = 0; k < 4; k++)
-		if (family[k].value)
+		if (family[k].value == CV_MSS_AUTO && k > 1)
+			set_str(o, family[k].key, "auto");
+		else if (family[k].value)
 			set_int(o, family[k].key, family[k].value);
 	set_str(o, "parent", i->parent);
 	if (i->type == CFG_IF_VLAN)

@@ -6,6 +6,7 @@
 
 #include "build.h"
 #include "cv_addr.h"
+#include "cv_msg.h"
 #include "dscp.h"
 
 #define IPPROTO_NUM_ICMP 1
@@ -175,6 +176,13 @@ static enum cfg_nat_side nat_side(const char *side)
 	return !side ? CFG_NAT_NONE : strcmp(side, "inside") ? CFG_NAT_OUTSIDE : CFG_NAT_INSIDE;
 }
 
+static uint16_t segment_size(const struct lyd_node *mss, const char *family)
+{
+	const char *text = tree_text(mss, family);
+
+	return !text ? 0 : strcmp(text, "auto") ? (uint16_t)strtoul(text, NULL, 10) : CV_MSS_AUTO;
+}
+
 /* host_path: what an interface has that does not say it. */
 static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_interface *i, bool host_path)
 {
@@ -204,8 +212,8 @@ static bool one_interface(struct build *b, const struct lyd_node *n, struct cfg_
 	i->host_device = build_text(b, n, "host-device");
 	i->mtu4 = (uint16_t)tree_number(v4, "mtu");
 	i->mtu6 = (uint16_t)tree_number(v6, "mtu");
-	i->mss4 = (uint16_t)tree_number(mss, "ipv4");
-	i->mss6 = (uint16_t)tree_number(mss, "ipv6");
+	i->mss4 = segment_size(mss, "ipv4");
+	i->mss6 = segment_size(mss, "ipv6");
 	virtual_template(b, tree_child(n, "virtual-template"), i);
 	i->inspect = inspection(tree_text(n, "inspect"));
 	i->nat = nat_side(tree_text(n, "nat"));

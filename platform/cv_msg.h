@@ -238,13 +238,15 @@ struct cv_if {
 	uint8_t inspect;      /* CV_INSPECT_* */
 	uint8_t nat;	      /* CV_NAT_* */
 	uint16_t mtu4, mtu6;  /* of one family, no more than mtu; 0 = mtu */
-	uint16_t mss4, mss6;  /* largest TCP segment that connections through it may announce; 0 = any */
+	uint16_t mss4, mss6;  /* largest TCP segment that connections through it may announce; 0 = any, CV_MSS_AUTO */
 	char name[CV_NAME_MAX];
 	struct cv_tunnel tunnel; /* TUNNEL */
 	struct cv_host host;
 	/* access lists that packets pass on their way in and out, for IPv4 and IPv6; 0 = none */
 	uint16_t acl_in[2], acl_out[2];
 };
+
+#define CV_MSS_AUTO UINT16_MAX /* what fits the paths to both ends */
 
 /* Stateful inspection: the packets whose connections are remembered, so that answers pass inbound access lists. */
 #define CV_INSPECT_IN 1u  /* what comes in by the interface */

@@ -187,7 +187,9 @@ static void interface_block(FILE *out, const json_t *i)
 	for (unsigned f = 0; f < 2; f++) {
 		if (jint(i, family[f][1]))
 			fprintf(out, "  %s MTU %lld bytes\n", family[f][0], jint(i, family[f][1]));
-		if (jint(i, family[f][2]))
+		if (json_is_string(json_object_get(i, family[f][2])))
+			fprintf(out, "  %s TCP MSS adjusted to the path MTU\n", family[f][0]);
+		else if (jint(i, family[f][2]))
 			fprintf(out, "  %s TCP MSS adjusted to %lld bytes\n", family[f][0], jint(i, family[f][2]));
 	}
 	if (json_object_get(i, "vrf") || json_object_get(i, "crypto_map"))

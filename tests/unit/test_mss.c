@@ -89,6 +89,34 @@ static void lowered(void **state)
 	assert_int_equal(*clamped - before, 6);
 }
 
+/* What fits the ways to both ends, whichever of the two interfaces asks for it; the lower one of it and of a number;
+ * nothing is added to a segment without the option. */
+static void by_the_path(void **state)
+{
+	static const uint8_t none[] = {1, 1, 1, 1};
+
+	(void)state;
+	for (uint32_t asks = 1; asks <= 2; asks++) {
+		for (uint32_t narrow = 1; narrow <= 2; narrow++) {
+			sizes(narrow, 1400, 1300, narrow == asks ? CV_MSS_AUTO : 0, narrow == asks ? CV_MSS_AUTO : 0);
+			if (narrow != asks)
+				sizes(asks, 0, 0, CV_MSS_AUTO, CV_MSS_AUTO);
+			assert_int_equal(announced(false, SYN, plain, 4, 2), 1360);
+			assert_int_equal(announced(true, SYN, plain, 4, 2), 1240);
+			assert_int_equal(announced(false, SYN, none, 4, 2), 0x0101);
+			sizes(1, 0, 0, 0, 0);
+			sizes(2, 0, 0, 0, 0);
+		}
+	}
+	sizes(1, 0, 0, 1300, 0);
+	sizes(2, 1400, 0, CV_MSS_AUTO, 0);
+	assert_int_equal(announced(false, SYN, plain, 4, 2), 1300);
+	sizes(1, 0, 0, 1390, 0);
+	assert_int_equal(announced(false, SYN, plain, 4, 2), 1360);
+	sizes(1, 0, 0, 0, 0);
+	sizes(2, 0, 0, 0, 0);
+}
+
 /* Options that are none, or run over the end, are left as they are. */
 static void malformed(void **state)
 {
@@ -138,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(lowered, setup, env_teardown),
+		cmocka_unit_test_setup_teardown(by_the_path, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(malformed, setup, env_teardown),
 		cmocka_unit_test_setup_teardown(family_mtu, setup, env_teardown),
 	};
