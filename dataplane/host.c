@@ -146,6 +146,17 @@ const struct dp_if *host_by_index(const struct host_ns *ns, uint32_t ifindex)
 	return NULL;
 }
 
+const struct dp_if *host_first(const struct host_ns *ns)
+{
+	const struct dp_if *first = NULL;
+
+	for (uint32_t i = 1; i < CV_IF_MAX; i++)
+		if (device[i] && device[i]->ns == ns && iface_get(i) &&
+			(!first || iface_get(i)->vrf_id < first->vrf_id))
+			first = iface_get(i);
+	return first;
+}
+
 uint32_t host_index(uint32_t if_id, struct host_ns **ns)
 {
 	*ns = device[if_id] ? device[if_id]->ns : NULL;

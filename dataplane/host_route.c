@@ -207,9 +207,17 @@ static void apply(struct batch *b)
 
 static bool tell_due;
 
+/* Routes without a device are those of an interface that may be another one now (host_first()). */
+static void walk_all(void)
+{
+	for (struct host_ns *ns = host_ns_all; ns; ns = ns->next)
+		ns->walk_due = true;
+}
+
 void host_routes_tell_all(void)
 {
 	tell_due = true;
+	walk_all();
 }
 
 static void tell(const struct cv_route *route, uint32_t word)
@@ -256,6 +264,8 @@ void host_routes_prepare(void)
 
 	for (uint32_t i = 1; i < CV_IF_MAX; i++)
 		any |= iface_get(i) && iface_get(i)->host && !host_device_stays(i);
-	if (any)
-		fib_host_sweep(over_lost_device, NULL);
+	if (!any)
+		return;
+	fib_host_sweep(over_lost_device, NULL);
+	walk_all();
 }

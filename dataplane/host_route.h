@@ -18,7 +18,7 @@ unsigned host_routes_poll(uint64_t now_ms);
 
 /* Main: a configured route came into force, or is going out of it; word: where it leads (fib.h). */
 void host_route_tell(const struct cv_route *r, uint32_t word, bool add);
-/* Main: a device is new: its namespace has to hear of all configured routes. */
+/* Main: a device is new: its namespace has to hear of all configured routes, and is walked through again. */
 void host_routes_tell_all(void);
 
 #define RTPROT_CULVERT 199u /* none of linux/rtnetlink.h, nor of FRR */
@@ -26,6 +26,8 @@ void host_routes_tell_all(void);
 /* ---- host.c, for the files of this one ---- */
 /* The interface behind a device, NULL = it is none of ours. */
 const struct dp_if *host_by_index(const struct host_ns *ns, uint32_t ifindex);
+/* Of the interfaces with a device there the first of the lowest VRF: whose routes without a device are. NULL = none. */
+const struct dp_if *host_first(const struct host_ns *ns);
 /* The device of an interface, 0 = none; *ns where it is. */
 uint32_t host_index(uint32_t if_id, struct host_ns **ns);
 

@@ -84,6 +84,23 @@ static void add_multipath(const struct host_ns *ns, struct cv_route *r, const st
 	}
 }
 
+/* Packets to it are dropped. It has no device of ours; what becomes of the interface that it is given becomes of it. */
+static void add_discard(const struct host_ns *ns, struct cv_route *r)
+{
+	const struct dp_if *ifp = host_first(ns);
+
+	if (!ifp)
+		return;
+	r->vrf_id = ifp->vrf_id;
+	r->nh[r->n_nh++] =
+		(struct cv_nexthop){.type = CV_NH_BLACKHOLE, .weight = 1, .if_id = ifp->id, .vrf_id = ifp->vrf_id};
+}
+
+static bool discards(uint8_t type)
+{
+	return type == RTN_BLACKHOLE || type == RTN_UNREACHABLE || type == RTN_PROHIBIT;
+}
+
 bool host_route_read(const struct host_ns *ns, const struct nlmsghdr *h, struct host_route *out)
 {
 	const struct nlattr *attr[RTA_MAX + 1] = {NULL};
@@ -92,11 +109,11 @@ bool host_route_read(const struct host_ns *ns, const struct nlmsghdr *h, struct 
 
 	memset(out, 0, sizeof(*out));
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*rtm) ||
-		(rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) || rtm->rtm_type != RTN_UNICAST ||
-		rtm->rtm_tos || rtm->rtm_src_len || (rtm->rtm_flags & RTM_F_CLONED) ||
-		rtm->rtm_protocol == RTPROT_CULVERT || rtm->rtm_protocol == RTPROT_KERNEL ||
-		rtm->rtm_protocol == RTPROT_REDIRECT || rtm->rtm_protocol == RTPROT_RA ||
-		mnl_attr_parse(h, sizeof(*rtm), note_attr, attr) < 0)
+		(rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) ||
+		(rtm->rtm_type != RTN_UNICAST && !discards(rtm->rtm_type)) || rtm->rtm_tos || rtm->rtm_src_len ||
+		(rtm->rtm_flags & RTM_F_CLONED) || rtm->rtm_protocol == RTPROT_CULVERT ||
+		rtm->rtm_protocol == RTPROT_KERNEL || rtm->rtm_protocol == RTPROT_REDIRECT ||
+		rtm->rtm_protocol == RTPROT_RA || mnl_attr_parse(h, sizeof(*rtm), note_attr, attr) < 0)
 		return false;
 	uint32_t table = attr[RTA_TABLE] ? mnl_attr_get_u32(attr[RTA_TABLE]) : rtm->rtm_table;
 
@@ -106,7 +123,9 @@ bool host_route_read(const struct host_ns *ns, const struct nlmsghdr *h, struct 
 		return false;
 	judge_protocol(rtm->rtm_protocol, r);
 	out->metric = r->tag = attr[RTA_PRIORITY] ? mnl_attr_get_u32(attr[RTA_PRIORITY]) : 0;
-	if (attr[RTA_MULTIPATH])
+	if (discards(rtm->rtm_type))
+		add_discard(ns, r);
+	else if (attr[RTA_MULTIPATH])
 		add_multipath(ns, r, attr[RTA_MULTIPATH]);
 	else if (attr[RTA_OIF])
 		add_nexthop(ns, r, mnl_attr_get_u32(attr[RTA_OIF]), attr[RTA_GATEWAY], 1);

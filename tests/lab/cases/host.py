@@ -138,11 +138,17 @@ def policy(lab):
     require(seen["source"] == "ospf" and seen["distance"] == 110 and seen["next_hops"][0]["interface"] == "lan" and
             seen["next_hops"][0]["address"] == HOST_A[4], f"{seen}")
     require(route("0.0.0.0/0")["source"] == "static", f"{route('0.0.0.0/0')}")
+    for kind, prefix in (("blackhole", "10.78.0.0/16"), ("unreachable", "10.79.0.0/16"), ("prohibit", "10.80.0.0/16")):
+        lab.run("gw", "ip", "route", "add", kind, prefix, "proto", "bgp")
+        wait_until(lambda p=prefix: route(p), 10, f"the kernel's {kind} route")
+        require(route(prefix)["next_hops"][0].get("blackhole") and route(prefix)["source"] == "bgp", f"{route(prefix)}")
     near.kill_control()
     near.start_control()
     require(route("10.77.0.0/16") == seen, "a new control process swept the kernel's routes")
     lab.run("gw", "ip", "route", "del", "10.77.0.0/16")
-    wait_until(lambda: not route("10.77.0.0/16"), 10, "the kernel's route to go")
+    lab.run("gw", "ip", "route", "del", "unreachable", "10.79.0.0/16", "proto", "bgp")
+    wait_until(lambda: not route("10.77.0.0/16") and not route("10.79.0.0/16"), 10, "the kernel's routes to go")
+    require(route("10.78.0.0/16"), "another went, too")
 
 
 PIM = f"ip pim rp {GW_LAN[4]} 224.0.0.0/4\ninterface lan\n ip pim\ninterface wan\n ip pim\n ip igmp\n"
