@@ -85,7 +85,8 @@ void spd_cache_destroy(struct spd_cache *c);
 void spd_match(struct spd_cache *c, bool out, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict);
 /*
  * Hold n packets (at most DP_VEC) against an access list (acl.h), as they are: action is CV_SPD_BYPASS for permit and
- * CV_SPD_DISCARD for deny, rule_id the counter of the line that decided, 0 = none did, which is a deny, and flags ACL_LINE_LOG of that line.
+ * CV_SPD_DISCARD for deny, rule_id the counter of the line that decided, 0 = none did, which is a deny, and flags
+ * ACL_LINE_LOG of that line.
  */
 void spd_match_list(
 	struct spd_cache *c, uint32_t acl_id, struct rte_mbuf *const *pkts, uint32_t n, struct spd_verdict *verdict);
