@@ -204,7 +204,7 @@ static void send_add(struct child *ch, unsigned half, const struct cv_sa *sa,
 	pending_add(ch);
 	ch->halves |= (uint8_t)half;
 	ch->seen |= (uint8_t)half;
-	child_slot_counters(dpclient_stats(ch->c->dp), sa->index, &ch->base[half == CHILD_OUT]);
+	child_counters_begin(ch, half);
 	/* cannot fail: the caller has looked that there is a connection */
 	dpclient_command(ch->c->dp, CV_CMD_SA_ADD, sa, sizeof(*sa), answered, ch);
 }

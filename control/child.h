@@ -67,7 +67,8 @@ struct child {
 	TAILQ_ENTRY(child) link;     /* lingering */
 	LIST_ENTRY(child) with_peer; /* in the table, by the peer's address */
 	struct control *c;
-	struct cv_sa_counters base[2];	/* the counters of the two slots when the pair got them; [1] is outbound */
+	/* The counters of the two slots when the pair got them, [1] is outbound; NULL: zeros. */
+	struct cv_sa_counters *base[2];
 	struct cv_sa_counters *cleared; /* what the operator has cleared since, of both; NULL = nothing */
 	uint64_t replay_told;		/* replay drops that are in the log (replay_log.c) */
 	unsigned n_sel;

@@ -7,7 +7,7 @@
 #include "control_priv.h"
 #include "desired.h"
 
-void child_slot_counters(const struct cv_stats_segment *s, uint32_t index, struct cv_sa_counters *out)
+static void slot_counters(const struct cv_stats_segment *s, uint32_t index, struct cv_sa_counters *out)
 {
 	memset(out, 0, sizeof(*out));
 	for (unsigned w = 0; s && w < CV_WRITERS && w <= s->n_workers; w++) {
@@ -42,12 +42,25 @@ static void subtract(struct cv_sa_counters *n, const struct cv_sa_counters *base
 	n->comp_failed = since(n->comp_failed, base->comp_failed);
 }
 
+void child_counters_begin(struct child *ch, unsigned half)
+{
+	static const struct cv_sa_counters zero;
+	struct cv_sa_counters now, **base = &ch->base[half == CHILD_OUT];
+
+	slot_counters(dpclient_stats(ch->c->dp), child_index(ch, half), &now);
+	if (!*base && memcmp(&now, &zero, sizeof(zero)) != 0)
+		*base = malloc(sizeof(**base)); /* without it the count begins with that of the pair before */
+	if (*base)
+		**base = now;
+}
+
 void child_counters(const struct child *ch, enum cv_sa_dir dir, struct cv_sa_counters *out)
 {
 	unsigned out_half = dir == CV_SA_OUT;
 
-	child_slot_counters(dpclient_stats(ch->c->dp), child_index(ch, out_half ? CHILD_OUT : CHILD_IN), out);
-	subtract(out, &ch->base[out_half]);
+	slot_counters(dpclient_stats(ch->c->dp), child_index(ch, out_half ? CHILD_OUT : CHILD_IN), out);
+	if (ch->base[out_half])
+		subtract(out, ch->base[out_half]);
 }
 
 void child_counters_clear(struct child *ch)

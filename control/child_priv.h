@@ -39,8 +39,8 @@ void child_drop_out(struct child *ch);
 
 /* ---- child_counters.c ---- */
 
-/* Of an index, all writers together. s NULL: zeros. */
-void child_slot_counters(const struct cv_stats_segment *s, uint32_t index, struct cv_sa_counters *out);
+/* A half is about to get its slot: what the slot has counted is not its own. */
+void child_counters_begin(struct child *ch, unsigned half);
 
 /* ---- child.c ---- */
 

@@ -148,6 +148,8 @@ void child_drop_out(struct child *ch)
 
 static void child_free(struct child *ch)
 {
+	free(ch->base[0]);
+	free(ch->base[1]);
 	free(ch->cleared);
 	free(ch);
 }

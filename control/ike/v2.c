@@ -371,6 +371,7 @@ static void sa_fini(struct ike_sa *base)
 	free(sa->local);
 	free(sa->peer);
 	free(sa->other);
+	free(sa->gone);
 	sa->local = sa->peer = NULL;
 	sa->other = NULL;
 	sa->n_other = 0;

@@ -451,6 +451,8 @@ static void answer_shared(void *of, struct v2_ke *ke)
 		answer_install(c);
 }
 
+#define GONE_MAX 16u /* SPIs that are remembered */
+
 /* Does an answer that makes a child have still to come? Then the peer may know SPIs that we do not. */
 static bool child_to_come(const struct v2_sa *sa)
 {
@@ -463,19 +465,26 @@ static bool child_to_come(const struct v2_sa *sa)
 
 void v2_child_gone(struct v2_sa *sa, uint32_t spi_out)
 {
-	if (child_to_come(sa))
-		sa->gone[sa->n_gone++ % (sizeof(sa->gone) / sizeof(sa->gone[0]))] = spi_out;
+	if (!child_to_come(sa))
+		return;
+	if (!sa->gone)
+		sa->gone = calloc(GONE_MAX, sizeof(*sa->gone));
+	if (sa->gone)
+		sa->gone[sa->n_gone++ % GONE_MAX] = spi_out;
 }
 
 /* Has the peer deleted the pair already that its answer brings? */
 static bool is_gone(struct v2_sa *sa, uint32_t spi_out)
 {
-	unsigned max = sizeof(sa->gone) / sizeof(sa->gone[0]), n = sa->n_gone < max ? sa->n_gone : max;
+	const unsigned n = sa->n_gone < GONE_MAX ? sa->n_gone : GONE_MAX;
 	bool found = false;
 	for (unsigned i = 0; i < n; i++)
 		found |= sa->gone[i] == spi_out;
-	if (!child_to_come(sa))
+	if (!child_to_come(sa)) {
+		free(sa->gone);
+		sa->gone = NULL;
 		sa->n_gone = 0;
+	}
 	return found;
 }
 

@@ -232,7 +232,7 @@ struct v2_sa {
 	uint8_t own_window;	       /* how many we take at a time; 1 until we have said more */
 	struct v2_answer_list answers; /* at most own_window */
 	struct v2_answer *auth_answer; /* to IKE_AUTH */
-	uint32_t gone[16];	       /* SPIs that the peer deleted before we knew them (v2_child.c) */
+	uint32_t *gone;		       /* SPIs that the peer deleted before we knew them (v2_child.c); NULL = none */
 	unsigned n_gone;
 	struct v2_task *rekey_answer; /* stands for the peer's rekey of the IKE SA, until that is answered to the end */
 
