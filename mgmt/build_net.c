@@ -305,13 +305,14 @@ static bool next_hops(struct build *b, const struct lyd_node *n, struct cfg_rout
  * The destination as it is written. Bits behind the length are a slip of the hand more often than not (USAB-35); the
  * standard's own types would drop them without a word.
  */
-static bool destination(struct build *b, const struct lyd_node *leaf, struct cv_prefix *out)
+static bool destination(struct build *b, const struct lyd_node *leaf, bool six, struct cv_prefix *out)
 {
 	const char *text = lyd_get_value(leaf);
 	char meant[CV_PREFIX_STR];
 
-	if (cv_ifaddr_parse(text, &out->addr, &out->len))
-		return build_prefix(b, leaf, out);
+	if (cv_ifaddr_parse(text, &out->addr, &out->len) || (out->addr.af == CV_AF_INET6) != six)
+		return build_fail(b, leaf, "\"%s\" is not valid; valid: a prefix such as %s", text,
+			six ? "2001:db8::/32" : "192.0.2.0/24");
 	cv_prefix_mask(out);
 	cv_prefix_str(out, meant);
 	if (strcmp(text, meant) != 0)
@@ -321,14 +322,14 @@ static bool destination(struct build *b, const struct lyd_node *leaf, struct cv_
 	return true;
 }
 
-static bool routes_of(struct build *b, const struct lyd_node *proto, const struct lyd_node *family)
+static bool routes_of(struct build *b, const struct lyd_node *proto, const struct lyd_node *family, bool six)
 {
 	for (const struct lyd_node *n = NULL; (n = tree_next(family, "route", n));) {
 		struct cfg_route *r = &b->c->route[b->c->n_route++];
 		r->vrf = build_text(b, proto, "vrf");
 		r->distance = (uint8_t)tree_number(n, "distance");
 		r->tag = (uint32_t)tree_number(n, "tag");
-		if (!destination(b, tree_child(n, "destination-prefix"), &r->prefix) ||
+		if (!destination(b, tree_child(n, "destination-prefix"), six, &r->prefix) ||
 			!next_hops(b, tree_child(n, "next-hop"), r))
 			return false;
 	}
@@ -375,7 +376,7 @@ static bool routes(struct build *b, const struct lyd_node *tree)
 	b->c->route = config_alloc(b->c, n, sizeof(*b->c->route));
 	for (p = NULL; (p = tree_next(top, "control-plane-protocol", p));) {
 		const struct lyd_node *st = tree_child(p, "static-routes");
-		if (!routes_of(b, p, tree_child(st, "ipv4")) || !routes_of(b, p, tree_child(st, "ipv6")))
+		if (!routes_of(b, p, tree_child(st, "ipv4"), false) || !routes_of(b, p, tree_child(st, "ipv6"), true))
 			return false;
 	}
 	return true;

@@ -240,10 +240,15 @@ static void test_routes(void **state)
 		&err));
 	assert_non_null(strstr(err.text, "is written 2001:db8::/32"));
 	assert_null(build(ROUTES("ietf-ipv4-unicast-routing:ipv4",
-				  "{\"destination-prefix\":\"10.1.1.256/32\",\"next-hop\":{\"next-hop-address\":"
+				  "{\"destination-prefix\":\"10.0.0.0/33\",\"next-hop\":{\"next-hop-address\":"
 				  "\"10.9.9.9\"}}"),
 		&err));
-	assert_non_null(strstr(err.text, "192.0.2.0/24"));
+	assert_string_equal(err.text, "\"10.0.0.0/33\" is not valid; valid: a prefix such as 192.0.2.0/24");
+	assert_null(build(ROUTES("ietf-ipv4-unicast-routing:ipv4",
+				  "{\"destination-prefix\":\"2001:db8::/32\",\"next-hop\":{\"next-hop-address\":"
+				  "\"10.9.9.9\"}}"),
+		&err));
+	assert_string_equal(err.text, "\"2001:db8::/32\" is not valid; valid: a prefix such as 192.0.2.0/24");
 	/* VRF-50: the gateway is in one other table */
 	c = build_ok(ROUTES("ietf-ipv4-unicast-routing:ipv4",
 		"{\"destination-prefix\":\"10.0.0.0/8\",\"next-hop\":{\"next-hop-address\":\"10.9.9.9\","
