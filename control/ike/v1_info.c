@@ -185,10 +185,11 @@ static bool notify_in(struct v1_sa *v, struct v1_span body)
 					n.spi.p[3]);
 		break;
 	default:
-		if (is_error(n.type)) {
+		if (is_error(n.type))
 			cv_notice("ike", "IKEv1: peer reports %s", v1_notify_name(n.type));
+		/* What could not be read may have been a repetition that came late: it says nothing of an exchange. */
+		if (is_error(n.type) && n.type != V1_N_PAYLOAD_MALFORMED)
 			v1_quick_error(v, n.type, n.spi);
-		}
 	}
 	return false;
 }

@@ -472,6 +472,33 @@ static void each_line_has_its_own_pair(void **state)
 	assert_int_equal(pair_newest(p, 0)->p.sel[0].src.lo.b[1], 11);
 }
 
+static bool to_nobody(struct pair *q, int who, unsigned n, const uint8_t *data, size_t len)
+{
+	(void)q, (void)n, (void)data, (void)len;
+	return who != 0;
+}
+
+/*
+ * A peer that is slow gets a message once more when it has answered already, and some cannot read it then and say so:
+ * which message, they do not say. No exchange ends by that.
+ */
+static void unreadable_repetition(void **state)
+{
+	(void)state;
+	start(tweak_lines);
+	pair_acquire(p, 0, 0);
+	pair_run(p, 1000);
+	p->filter = to_nobody;
+	pair_acquire(p, 0, 1);
+	pair_run(p, 100);
+	v1_notify(v1_of(TAILQ_FIRST(&p->h[1].ike->sas)), V1_PROTO_ISAKMP, V1_N_PAYLOAD_MALFORMED, NULL, 0, NULL, 0);
+	pair_run(p, 100);
+	p->filter = NULL;
+	pair_run(p, 10000);
+	assert_int_equal(pair_events(p, 0, IKE_EVT_FAILED), 0);
+	assert_true(pair_children_agree(p, 2));
+}
+
 /* VRF-51: a finished quick mode is listed for 50 s more, at both ends. */
 static void finished_stays_listed(void **state)
 {
@@ -545,6 +572,7 @@ static void dataplane_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		V1_TEST(unreadable_repetition),
 		V1_TEST(finished_stays_listed),
 		V1_TEST(every_transform),
 		V1_TEST(packet_before_the_third_message),
