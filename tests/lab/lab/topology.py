@@ -130,6 +130,10 @@ class Site:
         return wait_until(lambda: self.ping(family, 1, source, wait=1, check=False).received, timeout,
                           f"a first ping from {source} over IPv{family}", 0.1)
 
+    def teach_path_mtu(self, size):
+        """IPv6 routers do not fragment: long packets from host-a, and the answers, until both hosts know the MTU of the path."""
+        wait_until(lambda: self.ping(6, 1, "host-a", size=size, wait=0.5, check=False).received, 20, f"{size} bytes over IPv6 to pass", 0.1)
+
     def stream(self, family=4, source="host-a", interval=0.01, size=56, **bound):
         """Steady traffic beside whatever else is done: with site.stream() as stream: ...; then stream.lost."""
         return Stream(self.lab, source, (HOST_B if source == "host-a" else HOST_A)[family], family, interval, size, **bound)

@@ -56,8 +56,7 @@ class Vpn:
         for family in self.inner:
             for size in sizes:
                 if family == 6 and size > 1200:
-                    # IPv6 routers do not fragment: the first ones teach both hosts the MTU of the path.
-                    self.site.ping(family, 2, "host-a", 0.05, size, wait=0.5, check=False)
+                    self.site.teach_path_mtu(size)
                 self.site.ping(family, count, "host-a", 0.05, size)
             self.site.ping(family, count, "host-b", 0.05)
         # What the kernel counted while there was no SA, or for packets of an older one, is not our matter here.
