@@ -64,8 +64,9 @@ static const struct {
 		"0..32"},
 	{"bad prefix in a route", "\"destination-prefix\": \"0.0.0.0/0\"", "\"destination-prefix\": \"0.0.0.0/64\"",
 		"/ietf-routing:routing/control-plane-protocols/control-plane-protocol[type='ietf-routing:static']"
-		"[name='global']/static-routes/ietf-ipv4-unicast-routing:ipv4/route/destination-prefix",
-		"192.0.2.0/24"},
+		"[name='global']/static-routes/ietf-ipv4-unicast-routing:ipv4/route[destination-prefix='0.0.0.0/64']/"
+		"destination-prefix",
+		"\"0.0.0.0/64\" is not valid; valid: a prefix such as 192.0.2.0/24"},
 	{"bad prefix in an access list", "10.1.0.0/24", "10.1.0.0/33",
 		"/culvert-acl:access-lists/access-list[name='to-site2']/line[sequence='10']/source", "any"},
 	{"out of range", "\"type\": \"iana-if-type:softwareLoopback\"",
