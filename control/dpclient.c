@@ -11,7 +11,7 @@
 #include "cv_secret.h"
 #include "dpclient_priv.h"
 
-#define RECV_BUDGET 512u /* messages and packets taken in one turn of the loop, so that timers get their turn too */
+#define RECV_BUDGET 64u /* messages and packets taken in one turn of the loop, so that timers get their turn too */
 #define DEFAULT_TIMEOUT_MS 60000u
 #define DEFAULT_RETRY_MS 100u
 
