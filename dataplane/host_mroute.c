@@ -13,31 +13,7 @@
 
 uint8_t host_multicast_families[CV_IF_MAX];
 
-struct attrs {
-	const struct nlattr *at[RTA_MAX + 1];
-};
-
-static int note_attr(const struct nlattr *a, void *data)
-{
-	struct attrs *attrs = data;
-
-	if (mnl_attr_get_type(a) <= RTA_MAX)
-		attrs->at[mnl_attr_get_type(a)] = a;
-	return MNL_CB_OK;
-}
-
 /* ---- routes ---- */
-
-static bool read_addr(const struct nlattr *a, uint8_t af, struct cv_addr *out)
-{
-	const size_t len = af == CV_AF_INET ? 4 : 16;
-
-	*out = (struct cv_addr){.af = af};
-	if (!a || mnl_attr_get_payload_len(a) != len)
-		return false;
-	memcpy(out->b, mnl_attr_get_payload(a), len);
-	return true;
-}
 
 /* Ways out by other devices than ours are not ours to send by (the register interface of PIM is one). */
 static void add_ways(const struct host_ns *ns, struct cv_mroute *r, const struct nlattr *list)
@@ -56,19 +32,19 @@ static void add_ways(const struct host_ns *ns, struct cv_mroute *r, const struct
 }
 
 /* Group and source. False: not of a route that can be followed: not resolved yet, of another table, of no group. */
-static bool read_key(const struct nlmsghdr *h, struct cv_mroute_ref *key, struct attrs *attrs)
+static bool read_key(const struct nlmsghdr *h, struct cv_mroute_ref *key, const struct nlattr **attr)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(h);
 	const bool v4 = rtm->rtm_family == RTNL_FAMILY_IPMR;
 	const uint8_t af = v4 ? CV_AF_INET : CV_AF_INET6;
 
-	if ((rtm->rtm_flags & RTNH_F_UNRESOLVED) || mnl_attr_parse(h, sizeof(*rtm), note_attr, attrs) < 0)
+	if ((rtm->rtm_flags & RTNH_F_UNRESOLVED) || mnl_attr_parse(h, sizeof(*rtm), host_route_note_attr, attr) < 0)
 		return false;
-	uint32_t table = attrs->at[RTA_TABLE] ? mnl_attr_get_u32(attrs->at[RTA_TABLE]) : rtm->rtm_table;
+	uint32_t table = attr[RTA_TABLE] ? mnl_attr_get_u32(attr[RTA_TABLE]) : rtm->rtm_table;
 
-	if (table != (v4 ? RT_TABLE_DEFAULT : RT_TABLE_MAIN) || !read_addr(attrs->at[RTA_DST], af, &key->group) ||
-		!read_addr(attrs->at[RTA_SRC], af, &key->source) || !cv_addr_is_multicast(&key->group) ||
-		cv_multicast_stays_on_link(af, key->group.b))
+	if (table != (v4 ? RT_TABLE_DEFAULT : RT_TABLE_MAIN) || !attr[RTA_DST] || !attr[RTA_SRC] ||
+		!host_route_addr(attr[RTA_DST], af, &key->group) || !host_route_addr(attr[RTA_SRC], af, &key->source) ||
+		!cv_addr_is_multicast(&key->group) || cv_multicast_stays_on_link(af, key->group.b))
 		return false;
 	if (cv_addr_is_zero(&key->source))
 		key->source = (struct cv_addr){0}; /* any */
@@ -78,19 +54,19 @@ static bool read_key(const struct nlmsghdr *h, struct cv_mroute_ref *key, struct
 static void take_route(struct host_ns *ns, const struct nlmsghdr *h)
 {
 	struct cv_mroute r = {0};
-	struct attrs attrs = {0};
+	const struct nlattr *attr[RTA_MAX + 1] = {NULL};
 	char text[128] = "";
 
-	if (!read_key(h, &r.ref, &attrs) || !attrs.at[RTA_IIF])
+	if (!read_key(h, &r.ref, attr) || !attr[RTA_IIF])
 		return;
-	const struct dp_if *in = host_by_index(ns, mnl_attr_get_u32(attrs.at[RTA_IIF]));
+	const struct dp_if *in = host_by_index(ns, mnl_attr_get_u32(attr[RTA_IIF]));
 
 	if (!in)
 		return;
 	r.ref.vrf_id = in->vrf_id;
 	r.if_in = in->id;
-	if (attrs.at[RTA_MULTIPATH])
-		add_ways(ns, &r, attrs.at[RTA_MULTIPATH]);
+	if (attr[RTA_MULTIPATH])
+		add_ways(ns, &r, attr[RTA_MULTIPATH]);
 	if (mfib_host_set(&r, ns->walk_number, text) != 0)
 		cv_warn("host", "a multicast route of the kernel is left out: %s", text);
 }
@@ -120,9 +96,9 @@ static bool is_lost(void *arg, const struct cv_mroute *r, uint32_t named)
 static void lose_route(const struct host_ns *ns, const struct nlmsghdr *h)
 {
 	struct lost lost = {.ns = ns};
-	struct attrs attrs = {0};
+	const struct nlattr *attr[RTA_MAX + 1] = {NULL};
 
-	if (read_key(h, &lost.key, &attrs))
+	if (read_key(h, &lost.key, attr))
 		mfib_host_sweep(is_lost, &lost);
 }
 
@@ -131,18 +107,18 @@ static void lose_route(const struct host_ns *ns, const struct nlmsghdr *h)
 static void take_netconf(const struct host_ns *ns, const struct nlmsghdr *h)
 {
 	const struct netconfmsg *n = mnl_nlmsg_get_payload(h);
-	struct attrs attrs = {0};
+	const struct nlattr *attr[RTA_MAX + 1] = {NULL};
 
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*n) || (n->ncm_family != AF_INET && n->ncm_family != AF_INET6) ||
-		mnl_attr_parse(h, sizeof(*n), note_attr, &attrs) < 0 || !attrs.at[NETCONFA_IFINDEX] ||
-		!attrs.at[NETCONFA_MC_FORWARDING])
+		mnl_attr_parse(h, sizeof(*n), host_route_note_attr, attr) < 0 || !attr[NETCONFA_IFINDEX] ||
+		!attr[NETCONFA_MC_FORWARDING])
 		return;
-	const struct dp_if *ifp = host_by_index(ns, mnl_attr_get_u32(attrs.at[NETCONFA_IFINDEX]));
+	const struct dp_if *ifp = host_by_index(ns, mnl_attr_get_u32(attr[NETCONFA_IFINDEX]));
 	const uint8_t bit = n->ncm_family == AF_INET ? 1 : 2;
 
 	if (!ifp)
 		return;
-	if (mnl_attr_get_u32(attrs.at[NETCONFA_MC_FORWARDING]))
+	if (mnl_attr_get_u32(attr[NETCONFA_MC_FORWARDING]))
 		__atomic_fetch_or(&host_multicast_families[ifp->id], bit, __ATOMIC_RELAXED);
 	else
 		__atomic_fetch_and(&host_multicast_families[ifp->id], (uint8_t)~bit, __ATOMIC_RELAXED);

@@ -39,5 +39,11 @@ struct host_route {
 };
 /* Read RTM_NEWROUTE or RTM_DELROUTE. False: a route that is not for us to follow. */
 bool host_route_read(const struct host_ns *ns, const struct nlmsghdr *h, struct host_route *out);
+/* For mnl_attr_parse(): note where an attribute is. data: const struct nlattr *[RTA_MAX + 1], by type; types above are
+ * passed over. Always MNL_CB_OK. */
+int host_route_note_attr(const struct nlattr *a, void *data);
+/* Read the address of an attribute, network byte order; no attribute (NULL) is the address zero, as in rtnetlink.
+ * af: CV_AF_* of the message. False: its length is not that of the family's addresses. */
+bool host_route_addr(const struct nlattr *a, uint8_t af, struct cv_addr *out);
 
 #endif

@@ -27,7 +27,7 @@ static void judge_protocol(uint8_t protocol, struct cv_route *r)
 		}
 }
 
-static int note_attr(const struct nlattr *a, void *data)
+int host_route_note_attr(const struct nlattr *a, void *data)
 {
 	const struct nlattr **table = data;
 
@@ -36,7 +36,7 @@ static int note_attr(const struct nlattr *a, void *data)
 	return MNL_CB_OK;
 }
 
-static bool read_addr(const struct nlattr *a, uint8_t af, struct cv_addr *out)
+bool host_route_addr(const struct nlattr *a, uint8_t af, struct cv_addr *out)
 {
 	const size_t len = af == CV_AF_INET ? 4 : 16;
 
@@ -57,7 +57,7 @@ static void add_nexthop(
 	struct cv_nexthop nh = {.type = gateway ? CV_NH_GATEWAY : CV_NH_INTERFACE,
 		.weight = (uint8_t)(weight > UINT8_MAX ? UINT8_MAX : weight)};
 
-	if (!ifp || r->n_nh == CV_NH_MAX || !read_addr(gateway, r->prefix.addr.af, &nh.gw) ||
+	if (!ifp || r->n_nh == CV_NH_MAX || !host_route_addr(gateway, r->prefix.addr.af, &nh.gw) ||
 		(r->n_nh && ifp->vrf_id != r->vrf_id))
 		return;
 	if (!gateway)
@@ -113,13 +113,13 @@ bool host_route_read(const struct host_ns *ns, const struct nlmsghdr *h, struct 
 		(rtm->rtm_type != RTN_UNICAST && !discards(rtm->rtm_type)) || rtm->rtm_tos || rtm->rtm_src_len ||
 		(rtm->rtm_flags & RTM_F_CLONED) || rtm->rtm_protocol == RTPROT_CULVERT ||
 		rtm->rtm_protocol == RTPROT_KERNEL || rtm->rtm_protocol == RTPROT_REDIRECT ||
-		rtm->rtm_protocol == RTPROT_RA || mnl_attr_parse(h, sizeof(*rtm), note_attr, attr) < 0)
+		rtm->rtm_protocol == RTPROT_RA || mnl_attr_parse(h, sizeof(*rtm), host_route_note_attr, attr) < 0)
 		return false;
 	uint32_t table = attr[RTA_TABLE] ? mnl_attr_get_u32(attr[RTA_TABLE]) : rtm->rtm_table;
 
 	r->prefix.len = rtm->rtm_dst_len;
 	if (table != RT_TABLE_MAIN || rtm->rtm_dst_len > (rtm->rtm_family == AF_INET ? 32 : 128) ||
-		!read_addr(attr[RTA_DST], rtm->rtm_family == AF_INET ? CV_AF_INET : CV_AF_INET6, &r->prefix.addr))
+		!host_route_addr(attr[RTA_DST], rtm->rtm_family == AF_INET ? CV_AF_INET : CV_AF_INET6, &r->prefix.addr))
 		return false;
 	judge_protocol(rtm->rtm_protocol, r);
 	out->metric = r->tag = attr[RTA_PRIORITY] ? mnl_attr_get_u32(attr[RTA_PRIORITY]) : 0;
