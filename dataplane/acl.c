@@ -260,12 +260,8 @@ static int compile(struct acl *a, char *text)
 	return a->class ? CV_OK : fail(text, CV_ERR_NO_MEMORY, "no memory to compile", a->id);
 }
 
-/* The counters that lists use, as a set of bits. False: one is used twice. */
-struct counters {
-	uint8_t bit[CV_ACL_COUNTERS / 8];
-};
-
-static bool counter_take(struct counters *c, uint32_t n)
+/* False: it was in the set. */
+static bool counter_take(struct acl_counters *c, uint32_t n)
 {
 	const uint8_t bit = (uint8_t)(1u << n % 8);
 	const bool first = !(c->bit[n / 8] & bit);
@@ -274,7 +270,8 @@ static bool counter_take(struct counters *c, uint32_t n)
 	return first;
 }
 
-static bool counters_of(struct acl *const *list, struct counters *c)
+/* What lists count with. False: a number is used twice. */
+static bool counters_of(struct acl *const *list, struct acl_counters *c)
 {
 	bool unique = true;
 
@@ -293,7 +290,7 @@ static bool counters_of(struct acl *const *list, struct counters *c)
 
 static int view_build(char *text)
 {
-	struct counters used;
+	struct acl_counters used;
 
 	if (!counters_of(txn.list, &used))
 		return fail(text, CV_ERR_EXISTS, "two count with one number, of lists up to", CV_ACL_MAX - 1);
@@ -342,7 +339,7 @@ static void txn_over(void)
 /* Nobody counts with these any more. */
 static void counters_zero(void *arg)
 {
-	struct counters *c = arg;
+	struct acl_counters *c = arg;
 
 	for (uint32_t n = 0; n < CV_ACL_COUNTERS; n++) {
 		if (!(c->bit[n / 8] & 1u << n % 8))
@@ -350,15 +347,15 @@ static void counters_zero(void *arg)
 		for (uint32_t w = 0; w < CV_WRITERS; w++)
 			if (dp_workers[w])
 				dp_workers[w]->stats->acl[n] = 0;
-		acl_log_forget(n);
 	}
+	acl_log_forget(c);
 	free(c);
 }
 
 /* What of `was` is in use no more. */
-static void counters_retire(struct counters *was)
+static void counters_retire(struct acl_counters *was)
 {
-	struct counters now;
+	struct acl_counters now;
 	uint8_t any = 0;
 
 	(void)counters_of(live, &now);
@@ -372,7 +369,7 @@ static void counters_retire(struct counters *was)
 
 static void acl_publish(void)
 {
-	struct counters *was = txn.open ? malloc(sizeof(*was)) : NULL;
+	struct acl_counters *was = txn.open ? malloc(sizeof(*was)) : NULL;
 	const struct acl_view *old = view;
 
 	if (!txn.open)

@@ -17,12 +17,17 @@
 #define ACL_LOG_AGAIN_MS 300000u
 #define ACL_LOG_MISSED_MS 60000u
 
+/* Numbers of counters of access lists (CV_ACL_COUNTERS), as a set of bits: counter n is bit n % 8 of byte n / 8. */
+struct acl_counters {
+	uint8_t bit[CV_ACL_COUNTERS / 8];
+};
+
 /* Worker or main: a packet that the line of this counter decided about; data at the IP header, as for flow_parse(). */
 void acl_log_packet(struct worker *w, uint32_t counter, struct rte_mbuf *m);
 
 /* Main: look when it is time. */
 void acl_log_tick(uint64_t now_ms);
-/* Main, when no worker counts for it any more: forget what is known of a line that is gone. */
-void acl_log_forget(uint32_t counter);
+/* Main, when no worker counts for them any more: forget, in one walk, what is known of lines that are gone. */
+void acl_log_forget(const struct acl_counters *gone);
 
 #endif

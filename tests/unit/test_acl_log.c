@@ -8,7 +8,7 @@
 
 #include "acl_log.h"
 
-enum { LINE = 9, OTHER = 10 };
+enum { LINE = 9, OTHER = 10, THIRD = CV_ACL_COUNTERS - 1 };
 
 static uint64_t now = 1000;
 
@@ -48,11 +48,20 @@ static uint64_t told(uint32_t line)
 	return n;
 }
 
+static void forget(uint32_t line, uint32_t other)
+{
+	struct acl_counters gone = {0};
+
+	gone.bit[line / 8] |= (uint8_t)(1u << line % 8);
+	gone.bit[other / 8] |= (uint8_t)(1u << other % 8);
+	acl_log_forget(&gone);
+}
+
 static int setup(void **state)
 {
 	(void)state;
-	acl_log_forget(LINE);
-	acl_log_forget(OTHER);
+	forget(LINE, OTHER);
+	forget(THIRD, THIRD);
 	rig_clear();
 	return 0;
 }
@@ -127,13 +136,23 @@ static void a_scan_is_bounded(void **state)
 	assert_true(told(OTHER) >= 200);
 }
 
-/* A line that goes takes what it knows along: its number may soon be another line's. */
-static void a_line_that_goes(void **state)
+/* Lines that go take what they know along, whoever has counted it: their numbers may soon be another line's. What is
+ * known of others stays. */
+static void lines_that_go(void **state)
 {
 	(void)state;
 	packets(0, LINE, 5, 3);
-	acl_log_forget(LINE);
+	packets(0, OTHER, 5, 4);
+	packets(1, OTHER, 6, 4);
+	packets(1, THIRD, 5, 5);
+	forget(LINE, OTHER);
 	look(ACL_LOG_LOOK_MS);
+	assert_int_equal(rig_n_events, 1);
+	assert_int_equal(told(THIRD), 5);
+	rig_clear();
+	packets(1, THIRD, 5, 6);
+	forget(THIRD, THIRD);
+	look(ACL_LOG_AGAIN_MS);
 	assert_int_equal(rig_n_events, 0);
 }
 
@@ -143,7 +162,7 @@ int main(void)
 		cmocka_unit_test_setup(first_then_every_five_minutes, setup),
 		cmocka_unit_test_setup(by_flow_and_line, setup),
 		cmocka_unit_test_setup(a_scan_is_bounded, setup),
-		cmocka_unit_test_setup(a_line_that_goes, setup),
+		cmocka_unit_test_setup(lines_that_go, setup),
 	};
 
 	if (rig_init(1))
