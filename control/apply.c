@@ -35,7 +35,7 @@ void apply_adopt(struct control *c, struct cv_config *cfg, struct desired *desir
 	/* IKE asks path_local_addr() and entry_serves() about the new configuration while it switches */
 	aaa_net_config(c, cfg);
 	ike_set_config(c->ike, cfg);
-	virtual_access_adopted(c->virtual_access);
+	virtual_access_adopted(c->virtual_access, old_desired);
 	child_left(c->children, true);
 	child_egress(c->children);
 	session_config(c->sessions);

@@ -168,13 +168,14 @@ static void on_sas_end(void *arg, int err)
 	/* again, because the number of workers is the dataplane's */
 	ids_begin(c->ids);
 	d = desired_build(c->running, c->ids, control_max_workers(c), text);
+	if (d) /* within the round, or what sessions have would get new numbers */
+		temporary_carry(c, d, c->running);
 	if (!d || ids_save(c->ids)) {
 		desired_free(d);
 		sync_failed(c, d ? "ids.json cannot be written" : text);
 		return;
 	}
 	ids_commit(c->ids);
-	temporary_carry(c, d, c->running);
 	desired_free(c->desired);
 	c->desired = d;
 	dp_txn_commit(c->dp, sync_transaction(c, d), sync_committed, c);

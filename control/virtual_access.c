@@ -489,32 +489,75 @@ static bool filters_stand(const struct desired *d, const struct cv_if *m)
 	return all;
 }
 
+/* Into d, which was made from cfg, if cfg lets it live; else it leaves, and its SAs with its rule. */
+static void carry(struct virtual_access_table *t, struct desired *d, struct access *a, const struct cv_config *cfg)
+{
+	const struct cfg_map_entry *e = config_entry_find(cfg, a->map, 65535);
+
+	if (e && vrf_is(cfg, a->ifc.vrf, a->body.vrf_id) && filters_stand(d, &a->body) && claim(t, a->body.if_id))
+		put_in(t, d, a, cfg, e, false);
+}
+
 void virtual_access_carry(struct virtual_access_table *t, struct desired *d, const struct cv_config *cfg)
 {
 	struct access *a;
 
 	t->audit_at_ms = 0;
 	TAILQ_FOREACH (a, &t->all, link) {
-		const struct cfg_map_entry *e = config_entry_find(cfg, a->map, 65535);
-
 		a->carried = true;
-		/* else it leaves, and its SAs with its rule */
-		if (e && vrf_is(cfg, a->ifc.vrf, a->body.vrf_id) && filters_stand(d, &a->body) &&
-			claim(t, a->body.if_id))
-			put_in(t, d, a, cfg, e, false);
+		carry(t, d, a, cfg);
 	}
 }
 
-void virtual_access_adopted(struct virtual_access_table *t)
+/* An object that the dataplane was told of as in was, behind the commit of what is in force: tell it what holds. */
+static void put_right(struct virtual_access_table *t, const struct desired *was, enum obj_kind kind, const void *key)
+{
+	const struct dp_obj *told = desired_find(was, kind, key), *now = desired_find(t->c->desired, kind, key);
+
+	if (told && !now)
+		send_delete(t->c, kind, told->body);
+	else if (now && (!told || now->len != told->len || memcmp(now->body, told->body, now->len)))
+		send_set(t->c, kind, now->body, now->len);
+}
+
+/* The same for its policy map in one direction, whose slot, by which it is known, may be another one. */
+static void put_policy_right(
+	struct virtual_access_table *t, const struct desired *was, const struct access *a, enum cv_qos_dir dir)
+{
+	const struct cv_qos_attach *told = desired_policy_on(was, a->body.if_id, dir),
+				   *now = desired_policy_on(t->c->desired, a->body.if_id, dir);
+
+	if (told)
+		put_right(t, was, OBJ_QOS_ATTACH, &told->slot);
+	if (now && (!told || now->slot != told->slot))
+		put_right(t, was, OBJ_QOS_ATTACH, &now->slot);
+}
+
+static void put_rule_right(struct virtual_access_table *t, const struct desired *was, const struct access *a)
+{
+	const struct rule_ref *told = desired_rule(was, a->rule_id), *now = desired_rule(t->c->desired, a->rule_id);
+
+	if (told)
+		put_right(t, was, OBJ_RULE, &(struct cv_spd_rule_ref){told->spd_id, a->rule_id});
+	if (now && (!told || now->spd_id != told->spd_id))
+		put_right(t, was, OBJ_RULE, &(struct cv_spd_rule_ref){now->spd_id, a->rule_id});
+}
+
+void virtual_access_adopted(struct virtual_access_table *t, const struct desired *was)
 {
 	struct access *a;
 
 	TAILQ_FOREACH (a, &t->all, link) {
-		const struct cfg_map_entry *e = config_entry_find(t->c->running, a->map, 65535);
-
-		if (e && !a->carried && !stands_in(t->c->desired, a))
-			put_in(t, t->c->desired, a, t->c->running, e,
-				false); /* it came after the transaction had begun */
+		if (a->carried || stands_in(t->c->desired, a))
+			continue;
+		/* it came after the transaction had begun */
+		carry(t, t->c->desired, a, t->c->running);
+		if (a->route.n_nh)
+			put_right(t, was, OBJ_ROUTE, &a->route);
+		put_policy_right(t, was, a, CV_QOS_INPUT);
+		put_policy_right(t, was, a, CV_QOS_OUTPUT);
+		put_rule_right(t, was, a);
+		put_right(t, was, OBJ_IF, &a->body.if_id);
 	}
 }
 
@@ -557,6 +600,8 @@ uint64_t virtual_access_run(struct virtual_access_table *t)
 
 	if (t->audit_at_ms > now)
 		return t->audit_at_ms == UINT64_MAX ? UINT64_MAX : t->audit_at_ms - now;
+	if (t->c->apply.started) /* which objects the dataplane has of them is known when that is over */
+		return AUDIT_MS;
 	TAILQ_FOREACH (a, &t->all, link) {
 		idle |= !a->n_pair;
 		a->alive = false;

@@ -45,8 +45,9 @@ void virtual_access_carry_begin(struct virtual_access_table *t);
 void virtual_access_carry_child(struct virtual_access_table *t, struct child *ch, const struct ike_child_params *p,
 	const struct cfg_map_entry *e);
 void virtual_access_carry(struct virtual_access_table *t, struct desired *d, const struct cv_config *cfg);
-/* d is in force: what came or went while it was on its way is put right in it. */
-void virtual_access_adopted(struct virtual_access_table *t);
+/* The configuration's objects are in force now, and were `was` before: interfaces that came while they were on their
+ * way were told to the dataplane as part of was, and are put right here and there. */
+void virtual_access_adopted(struct virtual_access_table *t, const struct desired *was);
 
 /* Remove those whose session is over. Milliseconds until it wants to be called again, UINT64_MAX = none is waiting. */
 uint64_t virtual_access_run(struct virtual_access_table *t);

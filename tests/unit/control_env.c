@@ -94,23 +94,52 @@ static void on_applied(void *arg, const char *err)
 	snprintf(a->err, sizeof(a->err), "%s", err ? err : "");
 }
 
-const char *apply_resolved(struct fixture *f, struct router *r, struct cv_config *cfg)
-{
-	static struct applied a;
+static struct applied applied;
 
-	memset(&a, 0, sizeof(a));
-	assert_int_equal(control_apply(r->c, cfg, on_applied, &a), 0);
-	config_unref(cfg);
-	WAIT(f, a.done);
-	return a.err;
-}
-
-const char *apply(struct fixture *f, struct router *r, struct cv_config *cfg)
+static void resolve(struct cv_config *cfg)
 {
 	char err[CFG_ERR_MAX];
 
 	if (config_resolve(cfg, err, NULL, NULL))
 		fail_msg("%s", err);
+}
+
+static void apply_start(struct router *r, struct cv_config *cfg)
+{
+	memset(&applied, 0, sizeof(applied));
+	assert_int_equal(control_apply(r->c, cfg, on_applied, &applied), 0);
+	config_unref(cfg);
+}
+
+static const char *apply_wait(struct fixture *f)
+{
+	WAIT(f, applied.done);
+	return applied.err;
+}
+
+void apply_held(struct fixture *f, struct router *r, struct cv_config *cfg)
+{
+	resolve(cfg);
+	fakedp_hold_commit(r->dp, true);
+	apply_start(r, cfg);
+	WAIT(f, fakedp_holds(r->dp));
+}
+
+const char *apply_let_go(struct fixture *f, struct router *r)
+{
+	fakedp_hold_commit(r->dp, false);
+	return apply_wait(f);
+}
+
+const char *apply_resolved(struct fixture *f, struct router *r, struct cv_config *cfg)
+{
+	apply_start(r, cfg);
+	return apply_wait(f);
+}
+
+const char *apply(struct fixture *f, struct router *r, struct cv_config *cfg)
+{
+	resolve(cfg);
 	return apply_resolved(f, r, cfg);
 }
 

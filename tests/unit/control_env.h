@@ -47,6 +47,9 @@ int teardown(void **state);
 void router_stop(struct fixture *f, struct router *r, bool graceful);
 /* Apply and drop our reference. Returns the error, "" = none. */
 const char *apply(struct fixture *f, struct router *r, struct cv_config *cfg);
+/* The same in two steps: the dataplane has got all of it, and has not taken it; then it does. */
+void apply_held(struct fixture *f, struct router *r, struct cv_config *cfg);
+const char *apply_let_go(struct fixture *f, struct router *r);
 /* The same for what a test has resolved and then changed beyond what an operator may. */
 const char *apply_resolved(struct fixture *f, struct router *r, struct cv_config *cfg);
 struct fakedp_state state_of(struct router *r);

@@ -22,7 +22,9 @@ struct fakedp {
 	char path[108];
 	pthread_t thread;
 	pthread_mutex_t lock;
-	bool stop, cut, mute;
+	bool stop, cut, mute, hold;
+	bool holding; /* held is a commit that waits */
+	struct cv_msg held;
 	uint64_t no_encr, no_integ; /* what the crypto engine cannot do */
 	struct cv_chan_server *srv;
 	struct cv_chan *ch;
@@ -259,7 +261,17 @@ static void close_server(struct fakedp *f)
 		cv_chan_server_close(f->srv);
 	f->srv = NULL;
 	f->ch = NULL;
-	f->in_txn = false;
+	f->in_txn = f->holding = false;
+}
+
+/* A commit that is held back keeps everything behind it waiting. */
+static bool next_command(struct fakedp *f, struct cv_msg *m)
+{
+	if (!f->holding && cv_chan_recv(f->ch, &f->held) <= 0)
+		return false;
+	f->holding = f->hold && f->held.h.type == CV_CMD_TXN_COMMIT;
+	*m = f->held;
+	return !f->holding;
 }
 
 static bool serve(struct fakedp *f)
@@ -270,8 +282,8 @@ static bool serve(struct fakedp *f)
 
 	f->ch = cv_chan_server_poll(f->srv, &changed);
 	if (changed)
-		f->in_txn = false;
-	while (f->ch && cv_chan_recv(f->ch, &m) > 0) {
+		f->in_txn = f->holding = false;
+	while (f->ch && next_command(f, &m)) {
 		struct cv_reply *r = (void *)out.body;
 
 		memset(&out, 0, sizeof(out));
@@ -419,6 +431,19 @@ void fakedp_vanish_at(struct fakedp *f, unsigned n)
 void fakedp_engine(struct fakedp *f, uint64_t encr, uint64_t integ)
 {
 	LOCKED(f, (f->no_encr = ~encr, f->no_integ = ~integ));
+}
+
+void fakedp_hold_commit(struct fakedp *f, bool hold)
+{
+	LOCKED(f, f->hold = hold);
+}
+
+bool fakedp_holds(struct fakedp *f)
+{
+	bool holds;
+
+	LOCKED(f, holds = f->holding);
+	return holds;
 }
 
 void fakedp_mute(struct fakedp *f, bool mute)

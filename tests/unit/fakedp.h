@@ -23,6 +23,9 @@ void fakedp_up(struct fakedp *f, bool lose);
 void fakedp_fail_at(struct fakedp *f, unsigned n);
 /* Go away instead of answering the n-th command of a transaction from now. */
 void fakedp_vanish_at(struct fakedp *f, unsigned n);
+/* Take commands no further than the end of a transaction, until it is let go; packets pass. */
+void fakedp_hold_commit(struct fakedp *f, bool hold);
+bool fakedp_holds(struct fakedp *f);
 /* Throw away every packet. */
 void fakedp_cut(struct fakedp *f, bool cut);
 /* What its crypto engine can do: bit masks of enum cv_encr and enum cv_integ, told at the next connection; first all.

@@ -312,6 +312,89 @@ static void interface_has_the_policy_of_its_template(void **state)
 	assert_false(fakedp_policy_on(r->dp, id, &on));
 }
 
+/* What the dataplane has of interface id is what culvertd says of it: its policy map counts, and a SYNC, which names
+ * everything, finds nothing to change. */
+static void assert_in_step(struct fixture *f, struct router *r, uint32_t id)
+{
+	struct cv_qos_attach on;
+	char name[CV_NAME_MAX];
+	uint64_t digest;
+
+	assert_true(fakedp_policy_on(r->dp, id, &on));
+	snprintf(name, sizeof(name), "Virtual-Access%u", id);
+	fakedp_stats(r->dp)->writer[1].qos[on.slot][1].packets = 7;
+	assert_int_equal(class_packets(f, r, name), 7);
+	digest = fakedp_digest(r->dp);
+	fakedp_down(r->dp);
+	WAIT(f, !in_force(f, r));
+	fakedp_up(r->dp, false);
+	WAIT(f, in_force(f, r));
+	assert_true(fakedp_digest(r->dp) == digest);
+}
+
+/* A session begins while a commit that makes its policy map another one, and gives its prefix a route of the
+ * operator's, is on its way: its objects were sent as of before, and arrive behind the commit. */
+static void session_begins_during_a_commit(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_config *next = limited("everything");
+	struct cv_route route;
+	uint32_t id;
+
+	cfgbuild_route(next, "10.1.0.0/24", "192.0.2.1");
+	start_with(f, side(0), limited("all"));
+	apply_held(f, r, next);
+	trigger(&f->r[0]);
+	WAIT(f, clones(f, r) == 1);
+	assert_string_equal(apply_let_go(f, r), "");
+	WAIT(f, state_of(r).sas == 2 && child_established(f, r));
+	id = assert_clone(r, 1400);
+	assert_false(fakedp_route_by(r->dp, id, &route));
+	assert_in_step(f, r, id);
+}
+
+/* The same, and then there is no template any more: nothing of it stays. */
+static void template_goes_while_a_session_begins(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_config *next = limited("everything");
+	struct fakedp_state before;
+
+	next->n_ike_profile--;
+	start_with(f, side(0), limited("all"));
+	before = state_of(r);
+	apply_held(f, r, next);
+	trigger(&f->r[0]);
+	WAIT(f, clones(f, r) == 1);
+	assert_string_equal(apply_let_go(f, r), "");
+	WAIT(f, clones(f, r) == 0 && state_of(r).ifs == before.ifs);
+	assert_int_equal(state_of(r).routes, before.routes);
+	assert_int_equal(state_of(r).rules, before.rules);
+}
+
+/* A session ends during such a commit: what it had by then goes, as what it had before. */
+static void session_ends_during_a_commit(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_qos_attach on;
+	struct fakedp_state with;
+
+	bring_up_with(f, side(0), limited("all"));
+	const uint32_t id = assert_clone(r, 1400);
+
+	with = state_of(r);
+	apply_held(f, r, limited("everything"));
+	json_decref(ask(f, &f->r[0], "{\"clear\": \"crypto session\"}", false));
+	WAIT(f, !child_established(f, r));
+	assert_string_equal(apply_let_go(f, r), "");
+	WAIT(f, clones(f, r) == 0 && state_of(r).ifs == with.ifs - 1);
+	assert_false(fakedp_policy_on(r->dp, id, &on));
+	assert_int_equal(state_of(r).rules, with.rules - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +406,9 @@ int main(void)
 		TEST(configured_route_comes_first),
 		TEST(interface_has_the_filters_of_its_template),
 		TEST(interface_has_the_policy_of_its_template),
+		TEST(session_begins_during_a_commit),
+		TEST(template_goes_while_a_session_begins),
+		TEST(session_ends_during_a_commit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
