@@ -160,6 +160,17 @@ static void walk_end(struct host_ns *ns, bool done)
 	host_mroute_sweep(ns);
 }
 
+/* The kernel has dropped events. What the socket still holds is older than what a walk will find; and until all of it
+ * is read the kernel goes on dropping, without saying so again. A new socket has neither: it is there before the walk.
+ */
+static void listen_anew(struct host_ns *ns)
+{
+	cv_notice("host", "route changes of the kernel were lost: looking at all of them again");
+	mnl_socket_close(ns->events);
+	ns->events = NULL;
+	(void)listen_there(ns);
+}
+
 /* A walk goes before the events that came meanwhile: they are newer. */
 static void read_namespace(struct batch *b)
 {
@@ -179,8 +190,7 @@ static void read_namespace(struct batch *b)
 		else if (over)
 			walk_end(ns, rc == MNL_CB_STOP);
 	} else if (read_batch(b, ns->events) < 0 && errno == ENOBUFS) {
-		cv_notice("host", "route changes of the kernel were lost: looking at all of them again");
-		ns->walk_due = true;
+		listen_anew(ns);
 	}
 }
 

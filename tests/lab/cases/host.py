@@ -2,6 +2,7 @@
 """The host path: programs on the gateway's own Linux, reached and speaking through Culvert's ports."""
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -237,36 +238,58 @@ def multicast_routing(lab):
     wait_until(lambda: set(receivers[joined].seen) == {str(n) for n in range(100)}, 10, "the stream that was joined")
 
 
-def many_routes(lab):
-    """A table full of routes comes to the kernel and goes again while packets are forwarded, of which none is lost; the last
-    route counts, and the first, and one between. CULVERT_LAB_ROUTES=500000: a full table, whose times docs/benchmarks.md has."""
-    count = int(os.environ.get("CULVERT_LAB_ROUTES", "20000"))
-    Site(lab)
-    lab.namespace("far")
-    lab.veth("wan", "far0", "far", "eth0")
-    lab.silent("wan", "far0")
-    lab.run("wan", "ip", "link", "set", "far0", "master", "outside")
-    lab.address("far", "eth0", f"{NEXT_HOP[4]}/24")
-    lab.route("far", "default", GW_WAN[4])
-    lab.run("host-a", "ip", "route", "add", "local", "16.0.0.0/4", "dev", "lo")
-    culvert = Culvert(lab).start(with_host_path(cfg.base()))
+class RouteTable:
+    """A gateway whose kernel gets many routes by way of host-a, which answers to every address in them; what is in force is what "far" gets
+    an answer through. CULVERT_LAB_ROUTES=500000: a full table, whose times docs/benchmarks.md has."""
 
-    def answers(n, patience=1):
+    def __init__(self, lab):
+        self.lab, self.count = lab, int(os.environ.get("CULVERT_LAB_ROUTES", "20000"))
+        Site(lab)
+        lab.namespace("far")
+        lab.veth("wan", "far0", "far", "eth0")
+        lab.silent("wan", "far0")
+        lab.run("wan", "ip", "link", "set", "far0", "master", "outside")
+        lab.address("far", "eth0", f"{NEXT_HOP[4]}/24")
+        lab.route("far", "default", GW_WAN[4])
+        lab.run("host-a", "ip", "route", "add", "local", "16.0.0.0/4", "dev", "lo")
+        self.culvert = Culvert(lab).start(with_host_path(cfg.base()))
+        wait_until(lambda: lab.run("far", "ping", "-c", "1", "-W", "1", HOST_A[4], check=False).returncode == 0, 20, "the way to host-a")
+
+    def answers(self, n, patience=1):
         address = socket.inet_ntoa(route_sender.prefix(n)[:3] + b"\1")
-        return lab.run("far", "ping", "-n", "-c", "1", "-W", patience, address, check=False).returncode == 0
+        return self.lab.run("far", "ping", "-n", "-c", "1", "-W", patience, address, check=False).returncode == 0
 
-    def main_lcore():  # its time of the CPU, in seconds
-        ticks = (Path("/proc") / str(culvert.dataplane.pid) / "task" / str(culvert.dataplane.pid) / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    def one(self, what, n):
+        self.lab.run("gw", "ip", "route", what, f"{socket.inet_ntoa(route_sender.prefix(n))}/24", "via", HOST_A[4], "dev", "lan")
+
+    def send(self, what, count):
+        return self.lab.run("gw", sys.executable, route_sender.__file__, what, count, HOST_A[4], "lan", timeout=120).stdout.split()
+
+    def main_lcore(self):
+        """Its time of the CPU, in seconds."""
+        pid = str(self.culvert.dataplane.pid)
+        ticks = (Path("/proc") / pid / "task" / pid / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
+    def events_dropped(self):
+        """How many messages the kernel could not give to a socket of the dataplane."""
+        lines = Path(f"/proc/{self.culvert.dataplane.pid}/net/netlink").read_text().splitlines()[1:]
+        return sum(int(line.split()[8]) for line in lines)
+
+
+def many_routes(lab):
+    """A table full of routes comes to the kernel and goes again while packets are forwarded, of which none is lost; the last
+    route counts, and the first, and one between."""
+    table = RouteTable(lab)
+    count, answers = table.count, table.answers
+
     def give(what, done):
-        before = main_lcore()
-        took = lab.run("gw", sys.executable, route_sender.__file__, what, count, HOST_A[4], "lan", timeout=120).stdout.split()
+        before = table.main_lcore()
+        took = table.send(what, count)
         begin = time.monotonic()
         wait_until(done, 60, f"'{what}' to be followed", 0.01)
-        lab.say("{} of {} routes: kernel {:.2f} s (its CPU time {:.2f} s), followed {:.2f} s later ({:.2f} s of the main lcore)"
-                .format(what, count, *map(float, took), time.monotonic() - begin, main_lcore() - before))
-    wait_until(lambda: lab.run("far", "ping", "-c", "1", "-W", "1", HOST_A[4], check=False).returncode == 0, 20, "the way to host-a")
+        lab.say("{} of {} routes: kernel {:.2f} s (its CPU time {:.2f} s), followed {:.2f} s later ({:.2f} s of the main lcore), {} events dropped"
+                .format(what, count, *map(float, took), time.monotonic() - begin, table.main_lcore() - before, table.events_dropped()))
     require(not answers(count - 1), "there is a route already")
     with Stream(lab, "host-a", NEXT_HOP[4], interval=0.005) as stream:
         give("add", lambda: answers(count - 1, 0.1))
@@ -274,6 +297,34 @@ def many_routes(lab):
         give("del", lambda: not answers(count - 1, 0.1) and not answers(0, 0.1))
     lab.say(f"meanwhile: {stream.result}")
     require(stream.lost == 0, f"{stream.result}")
+
+
+def events_lost(lab):
+    """While the dataplane stands still, so many of the kernel's routes change (one comes and goes until then) that the kernel drops what it says of
+    them. Afterwards the routes are those that the kernel has, and none is that only an old message still names. A full table that goes
+    meanwhile is gone within the ten seconds that one may take."""
+    table = RouteTable(lab)
+    count, answers = table.count, table.answers
+    old, new, later = range(count, count + 3)
+    table.send("add", count)
+    wait_until(lambda: answers(count - 1, 0.1), 60, "the routes", 0.01)
+    table.culvert.dataplane.send_signal(signal.SIGSTOP)
+    try:
+        table.one("add", old)  # the kernel can still say that it comes, and not that it goes
+        while not table.events_dropped():
+            table.send("flap", 20000)
+        table.send("del", count)
+        table.one("del", old)
+        table.one("add", new)
+    finally:
+        table.culvert.dataplane.send_signal(signal.SIGCONT)
+    begin, before = time.monotonic(), table.main_lcore()
+    wait_until(lambda: answers(new, 0.1) and not answers(count - 1, 0.1) and not answers(0, 0.1), 10, "the kernel's routes", 0.01)
+    lab.say(f"{count} routes followed {time.monotonic() - begin:.2f} s later ({table.main_lcore() - before:.2f} s of the main lcore)")
+    table.one("add", later)  # whatever was said before is read by now
+    wait_until(lambda: answers(later, 0.1), 10, "a route that comes afterwards", 0.01)
+    have = {r["prefix"] for r in table.culvert.show("ip", "route")["routes"] if r["source"] not in ("connected", "local", "static")}
+    require(have == {f"{socket.inet_ntoa(route_sender.prefix(n))}/24" for n in (new, later)}, f"{sorted(have)[:10]} and more: {len(have)}")
 
 
 OSPF_TIMERS = " ip ospf hello-interval 1\n ip ospf dead-interval 10\n"
