@@ -49,7 +49,25 @@ bool host_route_addr(const struct nlattr *a, uint8_t af, struct cv_addr *out)
 	return true;
 }
 
-/* One next hop over a device of ours; others are left out, a route over other devices is not ours to follow. */
+/* RTA_VIA: a gateway of another family than the route's (struct rtvia). Only IPv6 for IPv4 is there (RFC 8950). */
+static bool read_via(const struct nlattr *a, struct cv_addr *out)
+{
+	const struct rtvia *via = mnl_attr_get_payload(a);
+
+	*out = (struct cv_addr){.af = CV_AF_INET6};
+	if (mnl_attr_get_payload_len(a) != sizeof(*via) + 16 || via->rtvia_family != AF_INET6)
+		return false;
+	memcpy(out->b, via->rtvia_addr, 16);
+	return true;
+}
+
+static bool read_gateway(const struct nlattr *a, uint8_t af, struct cv_addr *out)
+{
+	return a && mnl_attr_get_type(a) == RTA_VIA ? read_via(a, out) : host_route_addr(a, af, out);
+}
+
+/* One next hop over a device of ours; others are left out, a route over other devices is not ours to follow. gateway:
+ * RTA_GATEWAY or RTA_VIA, NULL = none. */
 static void add_nexthop(
 	const struct host_ns *ns, struct cv_route *r, uint32_t ifindex, const struct nlattr *gateway, unsigned weight)
 {
@@ -57,7 +75,7 @@ static void add_nexthop(
 	struct cv_nexthop nh = {.type = gateway ? CV_NH_GATEWAY : CV_NH_INTERFACE,
 		.weight = (uint8_t)(weight > UINT8_MAX ? UINT8_MAX : weight)};
 
-	if (!ifp || r->n_nh == CV_NH_MAX || !host_route_addr(gateway, r->prefix.addr.af, &nh.gw) ||
+	if (!ifp || r->n_nh == CV_NH_MAX || !read_gateway(gateway, r->prefix.addr.af, &nh.gw) ||
 		(r->n_nh && ifp->vrf_id != r->vrf_id))
 		return;
 	if (!gateway)
@@ -78,7 +96,7 @@ static void add_multipath(const struct host_ns *ns, struct cv_route *r, const st
 		int len = h->rtnh_len - (int)RTNH_LENGTH(0);
 
 		for (; RTA_OK(a, len); a = RTA_NEXT(a, len))
-			if (a->rta_type == RTA_GATEWAY)
+			if (a->rta_type == RTA_GATEWAY || a->rta_type == RTA_VIA)
 				gateway = (const struct nlattr *)a; /* the same layout under its older name */
 		add_nexthop(ns, r, (uint32_t)h->rtnh_ifindex, gateway, h->rtnh_hops + 1u);
 	}
@@ -128,6 +146,7 @@ bool host_route_read(const struct host_ns *ns, const struct nlmsghdr *h, struct 
 	else if (attr[RTA_MULTIPATH])
 		add_multipath(ns, r, attr[RTA_MULTIPATH]);
 	else if (attr[RTA_OIF])
-		add_nexthop(ns, r, mnl_attr_get_u32(attr[RTA_OIF]), attr[RTA_GATEWAY], 1);
+		add_nexthop(ns, r, mnl_attr_get_u32(attr[RTA_OIF]),
+			attr[RTA_GATEWAY] ? attr[RTA_GATEWAY] : attr[RTA_VIA], 1);
 	return true;
 }

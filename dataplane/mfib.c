@@ -157,7 +157,7 @@ static int add_way(struct mfib_ways *y, const struct cv_mroute *r, const struct 
 		return CV_ERR_NOT_FOUND;
 	*out = (struct mfib_out){.word = FIB_TUNNEL_WORD(o->if_id, 0), .if_id = (uint16_t)o->if_id, .ttl = o->ttl};
 	if (ifp->type != CV_IF_TUNNEL) {
-		const uint32_t adj = neigh_pin(o->if_id, &r->ref.group);
+		const uint32_t adj = neigh_pin(r->ref.group.af, o->if_id, &r->ref.group);
 
 		if (!adj) {
 			(void)snprintf(text, 128, "no adjacency is free for one more group");

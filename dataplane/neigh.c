@@ -101,10 +101,10 @@ static void hash_remove(uint32_t idx)
  * leads to it yet. A group's is complete at once: nobody has to be asked. */
 static void fill_header(struct adj *a, const struct dp_if *ifp)
 {
-	uint16_t type = rte_cpu_to_be_16(a->nexthop.af == CV_AF_INET ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	uint16_t type = rte_cpu_to_be_16(a->carries == CV_AF_INET ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	uint16_t tag[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(ifp->vlan_id)};
 
-	a->mtu = iface_mtu(ifp, a->nexthop.af);
+	a->mtu = iface_mtu(ifp, a->carries);
 	a->port_id = (uint16_t)ifp->port_id;
 	memcpy(a->l2 + 6, ifp->mac, 6);
 	a->l2_len = ifp->vlan_id ? 18 : 14;
@@ -117,7 +117,7 @@ static void fill_header(struct adj *a, const struct dp_if *ifp)
 	__atomic_store_n(&a->ready, 1, __ATOMIC_RELEASE);
 }
 
-static uint32_t entry_new(const struct dp_if *ifp, const struct cv_addr *addr)
+static uint32_t entry_new(uint8_t carries, const struct dp_if *ifp, const struct cv_addr *addr)
 {
 	if (!n_free)
 		return 0;
@@ -127,6 +127,7 @@ static uint32_t entry_new(const struct dp_if *ifp, const struct cv_addr *addr)
 	memset(a, 0, sizeof(*a));
 	a->if_id = (uint16_t)ifp->id;
 	a->nexthop = *addr;
+	a->carries = carries;
 	fill_header(a, ifp);
 	table[idx] = (struct neigh){.slot = n_in_use, .since_ms = dp_now_ms()};
 	in_use[n_in_use++] = idx;
@@ -179,13 +180,13 @@ static void unresolve(uint32_t idx, uint64_t now_ms)
 		entry_free(idx);
 }
 
-uint32_t neigh_pin(uint32_t if_id, const struct cv_addr *a)
+uint32_t neigh_pin(uint8_t carries, uint32_t if_id, const struct cv_addr *a)
 {
 	const struct dp_if *ifp = iface_staged(if_id);
-	uint32_t idx = neigh_find(if_id, a->af, neigh_key6(a->b));
+	uint32_t idx = neigh_find_for(carries, if_id, a->af, neigh_key6(a->b));
 
 	if (!idx && ifp)
-		idx = entry_new(ifp, a);
+		idx = entry_new(carries, ifp, a);
 	if (idx)
 		table[idx].pins++;
 	return idx;
@@ -260,7 +261,7 @@ void neigh_send(struct worker *w, const struct dp_if *ifp, const struct cv_addr 
 	uint32_t idx = neigh_find(ifp->id, nexthop->af, neigh_key6(nexthop->b));
 
 	if (!idx)
-		idx = entry_new(ifp, nexthop);
+		idx = entry_new(nexthop->af, ifp, nexthop);
 	if (idx)
 		send_via(w, idx, m);
 	else
@@ -321,18 +322,14 @@ static void release_held(struct worker *w, uint32_t idx)
 		output_one(w, idx, n->hold[i]);
 }
 
-void neigh_learn(struct worker *w, const struct neigh_news *news)
+static void learn(struct worker *w, uint32_t idx, const struct neigh_news *news)
 {
-	const struct dp_if *ifp = iface_get(news->if_id);
-	uint32_t idx = neigh_find(news->if_id, news->addr.af, neigh_key6(news->addr.b));
 	uint64_t now = dp_now_ms();
-
-	if (!idx && news->create && ifp)
-		idx = entry_new(ifp, &news->addr);
-	if (!idx || table[idx].rebuilding || cv_addr_is_multicast(&news->addr))
-		return;
 	struct adj *a = &adj_table[idx];
 	struct neigh *n = &table[idx];
+
+	if (n->rebuilding)
+		return;
 	bool same = a->ready && memcmp(a->l2, news->mac, 6) == 0;
 
 	if (a->ready && !same && !news->override) {
@@ -347,6 +344,23 @@ void neigh_learn(struct worker *w, const struct neigh_news *news)
 	else if (!same)
 		set_state(n, CV_NEIGH_STALE, now);
 	release_held(w, idx);
+}
+
+void neigh_learn(struct worker *w, const struct neigh_news *news)
+{
+	const struct dp_if *ifp = iface_get(news->if_id);
+	const struct neigh_key key = neigh_key6(news->addr.b);
+	uint32_t idx = neigh_find(news->if_id, news->addr.af, key);
+
+	if (cv_addr_is_multicast(&news->addr))
+		return;
+	if (!idx && news->create && ifp)
+		idx = entry_new(news->addr.af, ifp, &news->addr);
+	if (idx)
+		learn(w, idx, news);
+	idx = news->addr.af == CV_AF_INET6 ? neigh_find_for(CV_AF_INET, news->if_id, CV_AF_INET6, key) : 0;
+	if (idx)
+		learn(w, idx, news);
 }
 
 /* ---- time ---- */
@@ -454,7 +468,7 @@ static void if_changed_one(uint32_t idx, const struct dp_if *was, const struct d
 		return;
 	}
 	if (is)
-		__atomic_store_n(&adj_table[idx].mtu, iface_mtu(is, adj_table[idx].nexthop.af), __ATOMIC_RELAXED);
+		__atomic_store_n(&adj_table[idx].mtu, iface_mtu(is, adj_table[idx].carries), __ATOMIC_RELAXED);
 	if (is && (is->link || group) && !header_differs(was, is))
 		return;
 	__atomic_store_n(&adj_table[idx].ready, 0, __ATOMIC_RELEASE);
@@ -495,6 +509,15 @@ void neigh_clear(uint32_t if_id)
 	}
 }
 
+/* One of the two adjacencies of an address is enough: that for its own family, if somebody asked for it. */
+static bool is_shown(uint32_t idx)
+{
+	const struct adj *a = &adj_table[idx];
+	const uint32_t own = neigh_find(a->if_id, a->nexthop.af, neigh_key6(a->nexthop.b));
+
+	return table[idx].state != NEIGH_IDLE && (own == idx || !own || table[own].state == NEIGH_IDLE);
+}
+
 void neigh_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 {
 	const unsigned room = sizeof(out->entries) / sizeof(struct cv_neigh_entry);
@@ -507,7 +530,7 @@ void neigh_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 		const struct adj *a = &adj_table[in_use[i]];
 		struct cv_neigh_entry e = {.addr = a->nexthop, .if_id = a->if_id, .state = n->state};
 
-		if (n->state == NEIGH_IDLE)
+		if (!is_shown(in_use[i]))
 			continue;
 		if (out->n == room) {
 			out->next = i;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Neighbours and adjacencies. An adjacency is what a worker needs to send to one next hop: interface, MTU and the
- * prebuilt link-layer header. Every neighbour (interface, address) that is resolved, wanted by a route, or being
- * resolved has one; adjacencies of one table are named by index, 0 is never used.
+ * Neighbours and adjacencies. An adjacency is what a worker needs to send packets of one family to one next hop:
+ * interface, MTU and the prebuilt link-layer header. Every neighbour (interface, address) that is resolved, wanted by a
+ * route, or being resolved has one; adjacencies of one table are named by index, 0 is never used. IPv4 packets may have
+ * an IPv6 next hop (RFC 8950): that is another adjacency than the one for IPv6 packets, and asked for by itself.
  *
  * Main writes, workers read: the header is written before `ready`, and a slot is used again only after quiescence.
  */
@@ -26,8 +27,9 @@ struct adj {
 	uint16_t port_id;
 	uint16_t if_id;
 	struct cv_addr nexthop;
-	uint32_t used; /* uptime in seconds when it was last sent to: set by workers, read by aging */
-	uint32_t pad;
+	uint32_t used;	 /* uptime in seconds when it was last sent to: set by workers, read by aging */
+	uint8_t carries; /* CV_AF_* of the packets */
+	uint8_t pad[3];
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct adj) == 64, "one cache line");
 
@@ -59,8 +61,9 @@ static inline uint32_t neigh_hash_fn(uint32_t if_id, struct neigh_key k)
 	return (uint32_t)(h >> 40) & (NEIGH_HASH_SIZE - 1);
 }
 
-/* Worker or main: adjacency for a directly connected address, 0 when there is none yet. */
-static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, struct neigh_key k)
+/* Worker or main: adjacency for packets of a family (carries) to a next hop of the same or another one (af), CV_AF_*;
+ * 0 when there is none yet. */
+static inline uint32_t neigh_find_for(uint8_t carries, uint32_t if_id, uint8_t af, struct neigh_key k)
 {
 	const uint32_t *slots = __atomic_load_n(&neigh_hash, __ATOMIC_ACQUIRE);
 	uint32_t h = neigh_hash_fn(if_id, k);
@@ -70,7 +73,8 @@ static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, struct neigh_key k
 
 		if (i == 0)
 			return 0;
-		if (i == NEIGH_TOMB || adj_table[i].if_id != if_id || adj_table[i].nexthop.af != af)
+		if (i == NEIGH_TOMB || adj_table[i].if_id != if_id || adj_table[i].nexthop.af != af ||
+			adj_table[i].carries != carries)
 			continue;
 		struct neigh_key have = neigh_key6(adj_table[i].nexthop.b);
 
@@ -79,13 +83,20 @@ static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, struct neigh_key k
 	}
 }
 
+/* Worker or main: adjacency for a directly connected address, 0 when there is none yet. */
+static inline uint32_t neigh_find(uint32_t if_id, uint8_t af, struct neigh_key k)
+{
+	return neigh_find_for(af, if_id, af, k);
+}
+
 /* Main, once. 0 or -ENOMEM. */
 int neigh_init(void);
 
-/* Main: routes: take or give back a reference on the adjacency of (interface, address), made when it is not there.
+/* Main: routes for packets of a family (carries, CV_AF_*): take or give back a reference on the adjacency of
+ * (interface, address), made when it is not there.
  * That of a multicast group is ready at once: its link-layer address is made of the group's. Returns its index, 0 when
  * the table is full. */
-uint32_t neigh_pin(uint32_t if_id, const struct cv_addr *a);
+uint32_t neigh_pin(uint8_t carries, uint32_t if_id, const struct cv_addr *a);
 void neigh_unpin(uint32_t adj);
 
 /* Main: what ARP and ND found out. override: replace a known MAC that differs. solicited: it answers our question, so

@@ -105,7 +105,7 @@ static int route_check(const struct cv_route *r, char *text)
 		const struct cv_nexthop *nh = &r->nh[i];
 		bool ok = nh->type >= CV_NH_GATEWAY && nh->type <= CV_NH_BLACKHOLE && nh->if_id < CV_IF_MAX &&
 			  nh->vrf_id < CV_VRF_MAX && (nh->type != CV_NH_INTERFACE || nh->if_id) &&
-			  (nh->type != CV_NH_GATEWAY || nh->gw.af == r->prefix.addr.af);
+			  (nh->type != CV_NH_GATEWAY || nh->gw.af == r->prefix.addr.af || nh->gw.af == CV_AF_INET6);
 
 		if (!ok) {
 			snprintf(text, 128, "next hop %u of a route is not valid", i + 1);
@@ -301,11 +301,12 @@ static void add_member(struct resolution *res, uint32_t word, uint32_t share)
 		res->m[res->n++] = (struct member){.word = word, .share = share ? share : 1};
 }
 
-static bool add_adjacency(struct resolution *res, uint32_t if_id, const struct cv_addr *gw, uint32_t share)
+static bool add_adjacency(
+	struct resolution *res, uint8_t carries, uint32_t if_id, const struct cv_addr *gw, uint32_t share)
 {
 	if (res->n_pin == RIB_MEMBERS)
 		return false;
-	uint32_t adj = neigh_pin(if_id, gw);
+	uint32_t adj = neigh_pin(carries, if_id, gw);
 
 	if (!adj) {
 		res->full = true;
@@ -342,6 +343,7 @@ static bool add_tunnel(struct resolution *res, uint32_t if_id, const struct cv_a
 
 /* The routes on the way of a resolution: one met again is a loop. */
 struct trail {
+	uint8_t af; /* of the packets that they are for, which is not that of all gateways (RFC 8950) */
 	const struct rib_prefix *rp[RIB_DEPTH];
 	unsigned n;
 };
@@ -362,7 +364,7 @@ static bool resolve_gateway(const struct cv_nexthop *nh, uint32_t share, struct 
 		if (FIB_KIND(w) == FIB_TUNNEL)
 			return add_tunnel(res, FIB_TUNNEL_IF(w), &nh->gw, share);
 		if (w)
-			return FIB_KIND(w) == FIB_GLEAN && add_adjacency(res, FIB_NUM(w), &nh->gw, share);
+			return FIB_KIND(w) == FIB_GLEAN && add_adjacency(res, t->af, FIB_NUM(w), &nh->gw, share);
 		if (q->cur.route && resolve_route(q, share, t, res))
 			return true;
 	}
@@ -388,7 +390,7 @@ static bool resolve_nexthop(const struct cv_nexthop *nh, uint32_t share, struct 
 		if (nh->if_id && link_kind(nh->if_id) == FIB_TUNNEL)
 			return add_tunnel(res, nh->if_id, &nh->gw, share);
 		if (nh->if_id)
-			return add_adjacency(res, nh->if_id, &nh->gw, share);
+			return add_adjacency(res, t->af, nh->if_id, &nh->gw, share);
 		return resolve_gateway(nh, share, t, res);
 	}
 }
@@ -541,7 +543,7 @@ static void forget_new_group(const struct rib_prefix *rp, uint32_t word)
 static int evaluate(struct rib_prefix *rp)
 {
 	struct resolution res = {0};
-	struct trail trail = {0};
+	struct trail trail = {.af = rp->prefix.addr.af};
 	uint32_t before = rp->word, word = if_word(rp);
 	int rc = 0;
 

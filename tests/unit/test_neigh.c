@@ -59,24 +59,37 @@ static struct adj *adj_of(uint32_t if_id, const char *s)
 	return i ? &adj_table[i] : NULL;
 }
 
-static unsigned dump_state(const char *s)
+/* How many of what is shown are this address; *state that of the last. */
+static unsigned dump_count(const char *s, unsigned *state)
 {
 	struct cv_cmd_dump req = {.kind = CV_DUMP_NEIGH};
 	struct cv_dump_reply rep;
 	struct cv_addr a = addr(s);
+	unsigned n = 0;
 
+	*state = 0;
 	do {
 		neigh_dump(&req, &rep);
 		for (unsigned i = 0; i < rep.n; i++) {
 			struct cv_neigh_entry e;
 
 			memcpy(&e, rep.entries + i * rep.entry_size, sizeof(e));
-			if (cv_addr_eq(&e.addr, &a))
-				return e.state;
+			if (!cv_addr_eq(&e.addr, &a))
+				continue;
+			*state = e.state;
+			n++;
 		}
 		req.cursor = rep.next;
 	} while (rep.next);
-	return 0;
+	return n;
+}
+
+static unsigned dump_state(const char *s)
+{
+	unsigned state;
+
+	assert_in_range(dump_count(s, &state), 0, 1);
+	return state;
 }
 
 static void receive_arp(uint32_t port, const uint8_t dst[6], uint16_t op, const char *spa, const char *tpa)
@@ -369,6 +382,63 @@ static void test_nd_answers(void **state)
 	rte_pktmbuf_free(m);
 }
 
+static void sent_solicitation(uint32_t port)
+{
+	struct rte_mbuf *m = env_sent(port);
+
+	assert_non_null(m);
+	assert_int_equal(rte_pktmbuf_mtod_offset(m, const uint8_t *, 14)[40], 135);
+	rte_pktmbuf_free(m);
+}
+
+static void sent_to_host(uint32_t port, const uint8_t type[2])
+{
+	struct rte_mbuf *m = env_sent(port);
+
+	assert_non_null(m);
+	assert_memory_equal(rte_pktmbuf_mtod(m, void *), host_mac, 6);
+	assert_memory_equal(rte_pktmbuf_mtod_offset(m, void *, 12), type, 2);
+	rte_pktmbuf_free(m);
+	assert_null(env_sent(port));
+}
+
+/* IPv4 packets by an IPv6 gateway (RFC 8950): ND finds it, they go out as IPv4. Its IPv6 packets have a header of their
+ * own, and what is learned of it holds for both. Shown is one neighbour. */
+static void test_ipv4_by_ipv6(void **state)
+{
+	static const uint8_t ip4[2] = {8, 0}, ip6[2] = {0x86, 0xdd};
+	const char *gateways[] = {"fe80::9", "fd00::9"};
+
+	(void)state;
+	env_addr(2, "fd01::1/64");
+	env_route(0, "20.0.0.0/8", gateways[0], 1, 0);
+	env_route(0, "21.0.0.0/8", gateways[1], 0, 0); /* found by the connected subnet */
+	assert_int_equal(env_commit(), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		env_receive(1, 0, env_udp("10.1.0.9", i ? "21.0.0.9" : "20.0.0.9", 1, 2, 10));
+		env_run_slow();
+		sent_solicitation(0);
+		assert_int_equal(dump_state(gateways[i]), CV_NEIGH_INCOMPLETE);
+		env_receive(0, 0, nd_packet(gateways[i], "fd00::1", 136, 0x60000000, gateways[i], 2));
+		env_run_slow();
+		sent_to_host(0, ip4);
+		assert_int_equal(dump_state(gateways[i]), CV_NEIGH_REACHABLE);
+	}
+	env_receive(1, 0, env_udp("fd01::9", "fd00::9", 1, 2, 10));
+	env_run_slow();
+	sent_solicitation(0);
+	env_receive(0, 0, nd_packet("fd00::9", "fd00::1", 136, 0x60000000, "fd00::9", 2));
+	env_run_slow();
+	sent_to_host(0, ip6);
+	assert_int_equal(dump_state("fd00::9"), CV_NEIGH_REACHABLE);
+	env_receive(1, 0, env_udp("10.1.0.9", "21.0.0.9", 1, 2, 10));
+	assert_int_equal(env_n_slow, 0);
+	sent_to_host(0, ip4);
+	struct cv_route r = {.prefix = {.addr = addr("fd09::"), .len = 32}, .n_nh = 1};
+	r.nh[0] = (struct cv_nexthop){.type = CV_NH_GATEWAY, .weight = 1, .gw = addr("10.0.0.9")};
+	env_stage(CV_CMD_ROUTE_SET, &r, CV_ERR_MALFORMED); /* the other way round there is nothing */
+}
+
 /* Messages that a router in between could have forwarded are not believed (RFC 4861 7.1). */
 static void test_nd_refused(void **state)
 {
@@ -409,7 +479,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(test_announce), T(test_resolve), T(test_no_answer), T(test_answers),
 		T(test_loopback_address), T(test_mac_change), T(test_aging), T(test_pinned), T(test_own_mac_change),
-		T(test_nd_resolve), T(test_nd_answers), T(test_nd_refused)};
+		T(test_nd_resolve), T(test_nd_answers), T(test_nd_refused), T(test_ipv4_by_ipv6)};
 
 	env_init();
 	env_ports(2);

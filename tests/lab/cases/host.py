@@ -238,6 +238,16 @@ def multicast_routing(lab):
     wait_until(lambda: set(receivers[joined].seen) == {str(n) for n in range(100)}, 10, "the stream that was joined")
 
 
+def far_host(lab):
+    """Another namespace, "far", on the outside wire, behind the gateway."""
+    lab.namespace("far")
+    lab.veth("wan", "far0", "far", "eth0")
+    lab.silent("wan", "far0")
+    lab.run("wan", "ip", "link", "set", "far0", "master", "outside")
+    lab.address("far", "eth0", f"{NEXT_HOP[4]}/24")
+    lab.route("far", "default", GW_WAN[4])
+
+
 class RouteTable:
     """A gateway whose kernel gets many routes by way of host-a, which answers to every address in them; what is in force is what "far" gets
     an answer through. CULVERT_LAB_ROUTES=500000: a full table, whose times docs/benchmarks.md has."""
@@ -245,12 +255,7 @@ class RouteTable:
     def __init__(self, lab):
         self.lab, self.count = lab, int(os.environ.get("CULVERT_LAB_ROUTES", "20000"))
         Site(lab)
-        lab.namespace("far")
-        lab.veth("wan", "far0", "far", "eth0")
-        lab.silent("wan", "far0")
-        lab.run("wan", "ip", "link", "set", "far0", "master", "outside")
-        lab.address("far", "eth0", f"{NEXT_HOP[4]}/24")
-        lab.route("far", "default", GW_WAN[4])
+        far_host(lab)
         lab.run("host-a", "ip", "route", "add", "local", "16.0.0.0/4", "dev", "lo")
         self.culvert = Culvert(lab).start(with_host_path(cfg.base()))
         wait_until(lambda: lab.run("far", "ping", "-c", "1", "-W", "1", HOST_A[4], check=False).returncode == 0, 20, "the way to host-a")
@@ -353,6 +358,58 @@ router bgp {own}
  address-family ipv4 unicast
   network {network}
 """
+
+
+BGP_BY_IPV6 = """
+router bgp {own}
+ bgp router-id {router}
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ timers bgp 1 10
+ neighbor {peer} remote-as {theirs}
+ neighbor {peer} timers connect 1
+ neighbor {peer} capability extended-nexthop
+ address-family ipv4 unicast
+  neighbor {peer} activate
+  network {network}
+"""
+
+
+def ipv6_gateways(lab):
+    """The kernel's IPv4 routes with IPv6 gateways (RFC 8950), as an operator gives them, to a link-local address and over two next hops, and as
+    FRR's BGP does over an IPv6 session: found by ND, IPv4 packets arrive, those of the box and those that are forwarded."""
+    Site(lab)
+    culvert = Culvert(lab).start(with_host_path(cfg.base()))
+    far_host(lab)
+    own = lab.run("host-a", "ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link").stdout.split("inet6 ")[1].split("/")[0]
+
+    def route(prefix):
+        return next((r for r in culvert.show("ip", "route")["routes"] if r["prefix"] == prefix), None)
+
+    wait_until(lambda: GW_LAN[6] in lab.run("gw", "ip", "addr", "show", "dev", "lan", check=False).stdout, 10, "the device")
+
+    def reach(address):
+        for ns in ("gw", "far"):
+            wait_until(lambda n=ns: lab.run(n, "ping", "-n", "-c", "1", "-W", "1", address, check=False).returncode == 0, 10, f"{address} to answer {ns}")
+            lab.run(ns, "ping", "-n", "-c", "20", "-i", "0.02", "-W", "2", address)
+    for n, hops in ((77, [HOST_A[6]]), (78, [own]), (79, [HOST_A[6], own])):
+        lab.address("host-a", "lo", f"10.{n}.0.1/32")
+        words = [word for hop in hops for word in ("nexthop", "via", "inet6", hop, "dev", "lan")]
+        lab.run("gw", "ip", "route", "add", f"10.{n}.0.0/16", "proto", "bgp", *(words if len(hops) > 1 else words[1:]))
+        wait_until(lambda p=f"10.{n}.0.0/16": route(p), 10, "the kernel's route")
+        seen = [(hop["address"], hop["interface"]) for hop in route(f"10.{n}.0.0/16")["next_hops"]]
+        require(sorted(seen) == sorted((hop, "lan") for hop in hops), f"{seen}")
+        reach(f"10.{n}.0.1")
+    lab.address("host-a", "lo", "10.62.0.1/32")
+    frr = {ns: Frr(lab, ns, {"bgpd": BGP_BY_IPV6.format(own=mine, theirs=theirs, router=router, peer=peer, network=network)})
+           for ns, mine, theirs, router, peer, network in (("gw", 65001, 65003, "1.1.1.1", HOST_A[6], "10.61.0.0/16"),
+                                                           ("host-a", 65003, 65001, "3.3.3.3", GW_LAN[6], "10.62.0.0/16"))}
+    wait_until(lambda: route("10.62.0.0/16"), 60, "the route of BGP", 0.5)
+    seen = route("10.62.0.0/16")
+    require(seen["source"] == "bgp" and seen["next_hops"][0]["address"] in (HOST_A[6], own), f"{seen}")
+    reach("10.62.0.1")
+    lab.stop(frr["gw"].daemons["bgpd"])
+    wait_until(lambda: not route("10.62.0.0/16"), 30, "the route of BGP to go", 0.5)
 
 
 def routing(lab):
