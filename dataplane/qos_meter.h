@@ -52,10 +52,12 @@ static inline void qos_bucket_init(struct qos_bucket *b, uint64_t bps, uint64_t 
 	b->empty = qos_clock(&b->rate, now) - depth;
 }
 
-/* Is there anything in it? */
-static inline bool qos_bucket_open(const struct qos_bucket *b, uint64_t now)
+/* Is there anything in it, or does it owe less than `debt` bytes? */
+static inline bool qos_bucket_open(const struct qos_bucket *b, uint32_t debt, uint64_t now)
 {
-	return qos_tokens(qos_clock(&b->rate, now), __atomic_load_n(&b->empty, __ATOMIC_RELAXED), b->depth) > 0;
+	const uint64_t empty = __atomic_load_n(&b->empty, __ATOMIC_RELAXED);
+
+	return qos_tokens(qos_clock(&b->rate, now), empty, b->depth) > -(int64_t)debt;
 }
 
 /* Take len bytes, if there are at least `least`. */

@@ -235,6 +235,20 @@ static struct rte_mbuf *make_room(struct qos_sched *s, struct queue *q, uint32_t
 	return flow_take(s, q, longest)->m;
 }
 
+/* Workers compete for the interface's rate, if it has one, and for nothing else. */
+static bool is_congested(const struct qos_sched *s)
+{
+	return s->congested ||
+	       (s->shared->total.depth && __atomic_load_n(&s->shared->n_congested, __ATOMIC_RELAXED) != 0);
+}
+
+static void congestion_is(struct qos_sched *s, bool congested)
+{
+	if (congested != s->congested && s->shared->total.depth)
+		__atomic_fetch_add(&s->shared->n_congested, congested ? 1 : -1u, __ATOMIC_RELAXED);
+	s->congested = congested;
+}
+
 struct rte_mbuf *qos_sched_put(
 	struct qos_sched *s, uint32_t class_no, struct rte_mbuf *m, uint32_t hash, uint64_t now, enum drop_reason *why)
 {
@@ -243,7 +257,7 @@ struct rte_mbuf *qos_sched_put(
 	const uint32_t len = rte_pktmbuf_pkt_len(m);
 	struct rte_mbuf *victim = NULL;
 
-	if (q->conf->priority && !qos_bucket_take(&s->shared->priority[class_no], len, len, now) && s->congested) {
+	if (q->conf->priority && !qos_bucket_take(&s->shared->priority[class_no], len, len, now) && is_congested(s)) {
 		q->c->priority_drops++;
 		*why = DROP_QOS_PRIORITY;
 		return m;
@@ -269,20 +283,30 @@ struct rte_mbuf *qos_sched_put(
 
 /* ---- out ---- */
 
+/* May a packet go that can borrow so many bytes of the interface's rate? */
+static bool rate_lets(const struct qos_sched *s, uint32_t debt, uint64_t now, enum qos_get what)
+{
+	const struct qos_bucket *total = &s->shared->total;
+
+	return what == QOS_GET_FLUSH || !total->depth || qos_bucket_open(total, debt, now);
+}
+
 /* The class to be served next, NONE when rates keep all that wait. */
 static uint32_t pick(struct qos_sched *s, uint64_t now, enum qos_get what)
 {
 	uint32_t best = NONE;
 
 	for (uint32_t i = 0; i < s->n_class; i++)
-		if (s->q[i].conf->priority && s->q[i].n)
+		if (s->q[i].conf->priority && s->q[i].n && rate_lets(s, s->q[i].conf->priority_burst, now, what))
 			return i;
-	for (uint32_t i = 0; i < s->n_class && what != QOS_GET_PRIORITY; i++) {
+	if (what == QOS_GET_PRIORITY || !s->n_other || !rate_lets(s, 0, now, what))
+		return NONE;
+	for (uint32_t i = 0; i < s->n_class; i++) {
 		const struct queue *q = &s->q[i];
 
-		if (!q->n || (best != NONE && (int64_t)(q->start - s->q[best].start) >= 0))
+		if (!q->n || q->conf->priority || (best != NONE && (int64_t)(q->start - s->q[best].start) >= 0))
 			continue;
-		if (what == QOS_GET_FLUSH || !q->conf->shape || qos_bucket_open(&s->shared->shape[i], now))
+		if (what == QOS_GET_FLUSH || !q->conf->shape || qos_bucket_open(&s->shared->shape[i], 0, now))
 			best = i;
 	}
 	return best;
@@ -304,8 +328,6 @@ uint32_t qos_sched_get(struct qos_sched *s, struct rte_mbuf **out, uint32_t max,
 	uint32_t n = 0;
 
 	while (n < max && s->n) {
-		if (what != QOS_GET_FLUSH && s->shared->total.depth && !qos_bucket_open(&s->shared->total, now))
-			break;
 		const uint32_t i = pick(s, now, what);
 
 		if (i == NONE)
@@ -326,6 +348,6 @@ uint32_t qos_sched_get(struct qos_sched *s, struct rte_mbuf **out, uint32_t max,
 		out[n++] = nd->m;
 	}
 	if (what != QOS_GET_PRIORITY)
-		s->congested = s->n_other != 0;
+		congestion_is(s, s->n_other != 0);
 	return n;
 }

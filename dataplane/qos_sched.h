@@ -5,10 +5,13 @@
  * waits for the burst under way and no longer, whatever else is queued (LLQ-1, LLQ-2, LLQ-4).
  *
  * Priority classes come first, in their order. While others wait, what they bring above their rate is dropped, so that
- * they cannot starve anyone (LLQ-T5); while nobody waits it goes through. The other classes share what is left in
+ * they cannot starve anyone (LLQ-T5); while nobody waits it goes through. On an interface with a rate those who wait at
+ * any worker count, else those at this one. The other classes share what is left in
  * proportion to their weights (start-time fair queueing, LLQ-9). In a class with fair queues flows take turns by bytes.
  *
- * Rates (priority, shape, the interface's) are buckets that all workers share. Knows no clock: time is an argument.
+ * Rates (priority, shape, the interface's) are buckets that all workers share. Of the interface's rate a priority class
+ * may borrow its burst: its packets do not queue for it behind data of other workers, who wait until that is paid back.
+ * Knows no clock: time is an argument.
  * Worker; everything but create and free.
  */
 #ifndef DATAPLANE_QOS_SCHED_H
@@ -23,6 +26,7 @@
 struct qos_shared {
 	struct qos_bucket priority[CV_QOS_CLASSES], shape[CV_QOS_CLASSES];
 	struct qos_bucket total; /* the interface's rate; depth 0 = none */
+	uint32_t n_congested;	 /* workers who have somebody without priority waiting, as of their last burst */
 };
 /* now: TSC. total_bps: 0 = none. */
 void qos_shared_init(struct qos_shared *s, const struct cv_qos_class *cls, uint32_t n_class, uint64_t total_bps,
