@@ -11,6 +11,7 @@
 #include "pipeline.h"
 #include "qos_policy.h"
 #include "trace.h"
+#include "tx.h"
 #include "worker.h"
 
 #define NESTING_MAX 4u /* tunnels in tunnels */
@@ -161,43 +162,60 @@ static void flush(struct worker *w, struct qos_sched *s, uint64_t now)
 		ip_forward(w, &v);
 }
 
-/* One kind of packets of all interfaces, into what is left of a burst: nothing, perhaps, but then whoever waits is told
- * that there was no room. Begins with another interface each time. */
-static void collect(struct waiting *q, uint32_t index, struct pkt_vec *v, uint64_t now, enum qos_get what)
+/* One kind of packets of all interfaces, max of them: none, perhaps, but then whoever waits is told that there was no
+ * room. Begins with another interface each time. */
+static void collect(struct waiting *q, uint32_t index, struct pkt_vec *v, uint32_t max, uint64_t now, enum qos_get what)
 {
+	v->n = 0;
 	for (uint32_t i = 0; i < q->n; i++)
-		v->n += qos_sched_get(
-			q->a[(q->turn + i) % q->n]->sched[index], v->pkt + v->n, DP_BURST - v->n, now, what);
+		v->n += qos_sched_get(q->a[(q->turn + i) % q->n]->sched[index], v->pkt + v->n, max - v->n, now, what);
+}
+
+/* Only those with queues that are not empty stay in the list. */
+static void tidy(struct waiting *q, uint32_t index)
+{
+	uint32_t keep = 0;
+
+	for (uint32_t i = 0; i < q->n; i++)
+		if (qos_sched_backlog(q->a[i]->sched[index]))
+			q->a[keep++] = q->a[i];
+		else
+			q->a[i]->listed[index] = false;
+	q->n = keep;
+}
+
+/* Encrypted and gone before anything is done for those who come behind. */
+static uint32_t send_burst(struct worker *w, struct pkt_vec *first, struct pkt_vec *rest)
+{
+	const uint32_t n = first->n + rest->n;
+
+	if (first->n) {
+		ip_forward(w, first);
+		if (rest->n)
+			tx_flush(w);
+	}
+	if (rest->n)
+		ip_forward(w, rest);
+	return n;
 }
 
 uint32_t qos_run(struct worker *w, bool all)
 {
 	struct waiting *q = &waiting[w->index];
-	struct pkt_vec v;
-	uint32_t keep = 0;
+	struct pkt_vec first, rest;
 
 	if (likely(!q->n))
 		return 0;
 	const uint64_t now = rte_rdtsc();
 
-	v.n = 0;
 	for (uint32_t i = 0; i < q->n; i++)
 		if (all || __atomic_load_n(&q->a[i]->retired, __ATOMIC_ACQUIRE))
 			flush(w, q->a[i]->sched[w->index], now);
 	q->turn++;
-	collect(q, w->index, &v, now, QOS_GET_PRIORITY);
-	collect(q, w->index, &v, now, QOS_GET_ALL);
-	for (uint32_t i = 0; i < q->n; i++)
-		if (qos_sched_backlog(q->a[i]->sched[w->index]))
-			q->a[keep++] = q->a[i];
-		else
-			q->a[i]->listed[w->index] = false;
-	q->n = keep;
-	const uint32_t n = v.n;
-
-	if (n)
-		ip_forward(w, &v);
-	return n;
+	collect(q, w->index, &first, DP_BURST, now, QOS_GET_PRIORITY);
+	collect(q, w->index, &rest, DP_BURST - first.n, now, QOS_GET_ALL);
+	tidy(q, w->index);
+	return send_burst(w, &first, &rest);
 }
 
 void qos_output(struct worker *w, struct pkt_vec *v)

@@ -43,8 +43,9 @@ void qos_output(struct worker *w, struct pkt_vec *v);
 
 /*
  * Worker or main, every round, behind what takes packets in: send a burst of what waits, DP_BURST packets of all
- * interfaces together, those of priority classes first (LLQ-1, LLQ-2). Encryption is done here and now, so the burst is
- * what a priority packet may have to wait for. all: until nothing waits, whatever rates say. Returns how many.
+ * interfaces together, those of priority classes first (LLQ-1, LLQ-2): they are encrypted and handed to the device
+ * before the others, so that the burst under way when it comes is what a priority packet may have to wait for. all:
+ * until nothing waits, whatever rates say. Returns how many.
  */
 uint32_t qos_run(struct worker *w, bool all);
 
