@@ -56,26 +56,41 @@ void dp_slow(struct worker *w, struct rte_mbuf *m, enum slow_reason why)
 /* The leak checker does not look into DPDK's memory, from which alone the crypto contexts are reached. */
 static void env_release(void)
 {
-	ipsec_worker_destroy(dp_workers[0]->ipsec);
-	dp_workers[0]->ipsec = NULL;
+	for (uint32_t i = 0; i <= dp_n_workers; i++) {
+		ipsec_worker_destroy(dp_workers[i]->ipsec);
+		dp_workers[i]->ipsec = NULL;
+	}
+}
+
+static void worker_equip(uint32_t i)
+{
+	struct worker *w = dp_workers[i];
+
+	w->tx = tx_worker_create(i, SOCKET_ID_ANY);
+	w->ipsec = ipsec_worker_create(i, SOCKET_ID_ANY);
+	w->fast = fast_worker_create(FAST_FLOWS_MAX, SOCKET_ID_ANY);
+	assert_non_null(w->tx);
+	assert_non_null(w->ipsec);
+	assert_non_null(w->fast);
 }
 
 void env_init(void)
+{
+	env_init_workers(0);
+}
+
+void env_init_workers(uint32_t n)
 {
 	char *argv[] = {
 		"test", "--no-huge", "--no-pci", "--no-shconf", "-l0", "-m256", "--log-level=4", "--no-telemetry"};
 
 	assert_true(rte_eal_init(8, argv) >= 0);
-	assert_int_equal(dp_frame_init(&(struct frame_conf){.n_workers = 0, .n_mbufs = 4096}), 0);
+	assert_int_equal(dp_frame_init(&(struct frame_conf){.n_workers = n, .n_mbufs = 4096}), 0);
 	assert_int_equal(neigh_init(), 0);
 	assert_int_equal(fib_init(1u << 16), 0);
 	assert_int_equal(ipsec_init(), 0);
-	dp_workers[0]->tx = tx_worker_create(0, SOCKET_ID_ANY);
-	dp_workers[0]->ipsec = ipsec_worker_create(0, SOCKET_ID_ANY);
-	dp_workers[0]->fast = fast_worker_create(FAST_FLOWS_MAX, SOCKET_ID_ANY);
-	assert_non_null(dp_workers[0]->fast);
-	assert_non_null(dp_workers[0]->tx);
-	assert_non_null(dp_workers[0]->ipsec);
+	for (uint32_t i = 0; i <= n; i++)
+		worker_equip(i);
 	assert_int_equal(atexit(env_release), 0);
 	dp_clock_update();
 }
@@ -84,6 +99,8 @@ void env_ports(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		ports[i] = (struct port){.port_id = i, .up = true, .mac = {2, 0, 0, 0, 1, (uint8_t)i}};
+		for (uint16_t k = 0; k < CV_WRITERS; k++)
+			ports[i].tx[k] = (struct port_tx){.queue = k, .owner = k};
 		port_views[i] = &ports[i];
 	}
 }

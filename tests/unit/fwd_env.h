@@ -2,7 +2,7 @@
 /*
  * The forwarding half in one process: EAL without hugepages and devices, the real modules of the dataplane on
  * dp_workers[0], and in place of slow.c a list that a test can look at before it lets main's handlers run. Ports are
- * views without a device; what is sent waits in the transmit buffers.
+ * views without a device, to which each worker has a queue of its own; what is sent waits in the transmit buffers.
  */
 #ifndef TESTS_UNIT_FWD_ENV_H
 #define TESTS_UNIT_FWD_ENV_H
@@ -21,8 +21,9 @@ struct env_slow {
 extern struct env_slow env_slow[ENV_SLOW_MAX];
 extern unsigned env_n_slow;
 
-/* Once per program. */
+/* Once per program. The same with n workers, which nobody runs. */
 void env_init(void);
+void env_init_workers(uint32_t n);
 /* Ports 0..n-1 with link; MAC 02:00:00:00:01:<port>. */
 void env_ports(unsigned n);
 struct worker *env_worker(void);
