@@ -275,8 +275,7 @@ static void send_to_link(struct worker *w, const struct dp_if *ifp, struct rte_m
 	if (!v.n) {
 		return;
 	} else if (ifp->type == CV_IF_TUNNEL) {
-		meta->adj = FIB_WORD(FIB_TUNNEL, ifp->id);
-		tunnel_output(w, &v, &outer);
+		tunnel_send(w, ifp, m);
 	} else if (!iface_has_port(ifp) || !ifp->up) {
 		dp_drop1(w, m, DROP_HOST_SENT);
 	} else if (ipsec_on_interface(ifp->id)) {

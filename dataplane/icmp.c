@@ -14,6 +14,7 @@
 #include "slowpath.h"
 #include "trace.h"
 #include "track.h"
+#include "tunnel.h"
 #include "worker.h"
 
 #define TTL 64u
@@ -60,7 +61,8 @@ static bool take(struct bucket *b)
 
 /* ---- sending ---- */
 
-/* Send what this box made as an answer: by the VRF's routes, or straight to the link for link-local addresses. */
+/* Send what this box made as an answer: by the VRF's routes, or straight to the link, or into the tunnel, for
+ * link-local addresses. */
 static void send_out(struct worker *w, struct rte_mbuf *m, const struct pkt_meta *cause)
 {
 	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *);
@@ -73,7 +75,9 @@ static void send_out(struct worker *w, struct rte_mbuf *m, const struct pkt_meta
 		return;
 	}
 	memcpy(dst.b, ip->dst_addr, 16);
-	if (ifp)
+	if (ifp && ifp->type == CV_IF_TUNNEL)
+		tunnel_send(w, ifp, m);
+	else if (ifp)
 		neigh_send(w, ifp, &dst, m);
 	else
 		dp_drop1(w, m, DROP_NO_IF);

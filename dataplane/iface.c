@@ -197,15 +197,40 @@ static bool has_ipv6(const struct dp_if *ifp)
 	return false;
 }
 
-/* fe80::/64 with the modified EUI-64 of the MAC (RFC 4291 2.5.6 and appendix A). */
+/* Modified EUI-64 of the MAC (RFC 4291 2.5.6 and appendix A). */
+static void mac_identifier(const uint8_t m[6], uint8_t id[8])
+{
+	memcpy(id, (const uint8_t[8]){m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]}, 8);
+}
+
+/* Of its own end: the IPv4 source (RFC 4213 3.7). Of an IPv6 one both halves count, since the ends often differ in one
+ * only; the second is turned so that equal halves do not cancel out. */
+static void tunnel_identifier(const struct cv_addr *src, uint8_t id[8])
+{
+	if (src->af == CV_AF_INET) {
+		memcpy(id + 4, src->b, 4);
+		return;
+	}
+	for (unsigned i = 0; i < 8; i++)
+		id[i] = src->b[i] ^ src->b[8 + (i + 3) % 8];
+}
+
+/* fe80::/64 with what identifies this end of the link; none without IPv6, or where there is nothing to be made of. */
 static void make_link_local(struct dp_if *ifp)
 {
-	const uint8_t *m = ifp->mac;
-	const uint8_t ll[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
+	uint8_t id[8] = {0};
+	const bool tunnel = ifp->type == CV_IF_TUNNEL && !cv_addr_is_zero(&ifp->tunnel.src);
 
 	memset(ifp->link_local, 0, sizeof(ifp->link_local));
-	if (iface_has_port(ifp) && has_ipv6(ifp))
-		memcpy(ifp->link_local, ll, sizeof(ll));
+	if (!has_ipv6(ifp) || !(tunnel || iface_has_port(ifp)))
+		return;
+	if (tunnel)
+		tunnel_identifier(&ifp->tunnel.src, id);
+	else
+		mac_identifier(ifp->mac, id);
+	ifp->link_local[0] = 0xfe;
+	ifp->link_local[1] = 0x80;
+	memcpy(ifp->link_local + 8, id, sizeof(id));
 }
 
 static bool has_list(const struct dp_if *ifp)

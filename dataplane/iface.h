@@ -27,8 +27,8 @@ struct dp_if {
 	bool up;	      /* admin up (its own and its parent's) and the port is there */
 	uint8_t mac[6];	      /* source address of what it sends, destination of what it takes */
 	bool link;	      /* up, and the port has link, or the tunnel is (tunnel.h): what routes through it need */
-	uint8_t link_local[16];		/* fe80:: address made of the MAC (RFC 4291 2.5.1); zero without a port */
-	bool host;			/* has a device on the Linux host (host.h) */
+	uint8_t link_local[16]; /* fe80:: (RFC 4291 2.5.1), made of the MAC or the tunnel's source; zero without IPv6 */
+	bool host;		/* has a device on the Linux host (host.h) */
 	uint16_t acl_in[2], acl_out[2]; /* by family: IPv4, IPv6 (filter.h); 0 = none */
 	uint8_t inspect;		/* CV_INSPECT_* (track.h) */
 	uint8_t nat;			/* enum cv_nat_side */

@@ -55,7 +55,6 @@ static uint32_t write_answer(uint8_t *p, const struct cv_tunnel *t)
 static void ask(struct worker *w, const struct dp_if *ifp)
 {
 	struct rte_mbuf *m = dp_alloc();
-	struct pkt_vec v = {.n = 1, .pkt = {m}}, outer = {.n = 0};
 
 	if (!m) {
 		w->stats->drops[DROP_NO_MBUF]++;
@@ -65,11 +64,7 @@ static void ask(struct worker *w, const struct dp_if *ifp)
 	m->pkt_len = m->data_len;
 	pkt_meta(m)->vrf = ifp->vrf_id;
 	pkt_meta(m)->flags = PKT_F_LOCAL_OUT;
-	pkt_meta(m)->if_tx = ifp->id;
-	pkt_meta(m)->adj = FIB_TUNNEL_WORD(ifp->id, 0);
-	tunnel_output(w, &v, &outer);
-	if (outer.n)
-		ip_forward(w, &outer);
+	tunnel_send(w, ifp, m);
 }
 
 static void set_lost(uint32_t if_id, bool lost)

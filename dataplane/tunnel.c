@@ -593,6 +593,17 @@ void tunnel_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *outer)
 	v->n = keep;
 }
 
+void tunnel_send(struct worker *w, const struct dp_if *ifp, struct rte_mbuf *m)
+{
+	struct pkt_vec v = {.n = 1, .pkt = {m}}, outer = {.n = 0};
+
+	pkt_meta(m)->if_tx = ifp->id;
+	pkt_meta(m)->adj = FIB_TUNNEL_WORD(ifp->id, 0);
+	tunnel_output(w, &v, &outer);
+	if (outer.n)
+		ip_forward(w, &outer);
+}
+
 /* ---- input ---- */
 
 static void received(struct worker *w, struct rte_mbuf *m, uint32_t if_id)

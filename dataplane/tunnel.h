@@ -56,6 +56,9 @@ void tunnel_enlist(struct iface_view *v, const struct dp_if *ifp);
  * ipsec_output(), others with the route word of the outer destination in meta->adj.
  */
 void tunnel_output(struct worker *w, struct pkt_vec *v, struct pkt_vec *outer);
+/* Main: a packet made here, data at the IP header, that no route decides on (link-local): into this tunnel, and its
+ * outer packet on its way. meta: VRF, flags. Consumes m. */
+void tunnel_send(struct worker *w, const struct dp_if *ifp, struct rte_mbuf *m);
 /*
  * Worker: n packets that came out of the inbound SA of a tunnel, data at the IP header. Out of an IPsec tunnel they
  * have come in by it: meta->if_rx, counters; dropped when it is down or gone. Of others they are outer packets still,

@@ -360,6 +360,74 @@ router bgp {own}
 """
 
 
+OSPF6_INTERFACE = """
+interface {name}
+ ipv6 ospf6 area 0.0.0.0
+ ipv6 ospf6 hello-interval 1
+ ipv6 ospf6 dead-interval 10
+"""
+OSPF6_TUNNEL = " ipv6 ospf6 network point-to-point\n ipv6 ospf6 mtu-ignore\n"
+OSPF6_ROUTER = """
+router ospf6
+ ospf6 router-id {router}
+"""
+
+
+def ipv6_tunnel(mode):
+    """Both gateways' configuration: tunnel0 of this mode over IPv6, with IPv6 inside; VTI is protected."""
+    config = with_host_path(cfg.vpn(NEXT_HOP[6], inner=(6,)))
+    del cfg.interface(config, "wan")["culvert-ipsec:crypto-map"], config["culvert-acl:access-lists"], config["ietf-routing:routing"]
+    ipsec = config["culvert-ipsec:ipsec"]
+    del ipsec["crypto-map"]
+    ipsec["profile"] = [{"name": "P1", "transform-set": ["lab"], "ike-profile": "lab"}]
+    tunnel = {"mode": mode, "source-interface": "wan", "destination": NEXT_HOP[6]}
+    if mode == "ipsec-ipv6":
+        tunnel["protection"] = {"profile": "P1"}
+    config["ietf-interfaces:interfaces"]["interface"].append({
+        "name": "tunnel0", "type": "iana-if-type:tunnel", "culvert-tunnel:tunnel": tunnel,
+        "ietf-ip:ipv6": {"address": [{"ip": "2001:db8:99::1", "prefix-length": 126}]}})
+    far = cfg.mirror(config)
+    cfg.interface(far, "tunnel0")["ietf-ip:ipv6"]["address"][0]["ip"] = "2001:db8:99::2"
+    return config, far
+
+
+def link_local(lab, ns, device):
+    words = lab.run(ns, "ip", "-6", "-o", "addr", "show", "dev", device, "scope", "link", check=False).stdout.split()
+    return words[words.index("inet6") + 1].split("/")[0] if words else None
+
+
+def ospfv3(lab):
+    """OSPFv3 of FRR over Ethernet, an IPsec tunnel and then GRE, which it does by link-local addresses only: those of the two ends differ and reach each
+    other; what it learns is forwarded by, and goes with the daemon."""
+    site = TwoGateways(lab)
+    gateways = {"gw": Culvert(lab), "gw2": Culvert(lab, "gw2")}
+    frr = {}
+
+    def learned(name):
+        return {r["prefix"]: (r["source"], r["next_hops"][0]["interface"], r["next_hops"][0].get("address"))
+                for r in gateways[name].show("ipv6", "route")["routes"]}
+    for mode in ("ipsec-ipv6", "gre-ipv6"):
+        lab.say(mode)
+        for culvert, config in zip(gateways.values(), ipv6_tunnel(mode)):
+            (culvert.commit if frr else culvert.start)(config)
+        own = {ns: wait_until(lambda n=ns: link_local(lab, n, "tunnel0"), 10, f"a link-local address in {ns}") for ns in gateways}
+        require(own["gw"] != own["gw2"], f"{own}")
+        wait_until(lambda: lab.run("gw", "ping", "-6", "-n", "-c", "1", "-W", "1", f"{own['gw2']}%tunnel0", check=False).returncode == 0, 30,
+                   "the other end's link-local address to answer")
+        for ns, inside, router in (("gw", "lan", "1.1.1.1"), ("gw2", "lan", "2.2.2.2"), ("host-a", "eth0", "3.3.3.3")):
+            if ns not in frr:
+                tunnel = OSPF6_INTERFACE.format(name="tunnel0") + OSPF6_TUNNEL if ns != "host-a" else ""
+                frr[ns] = Frr(lab, ns, {"ospf6d": OSPF6_INTERFACE.format(name=inside) + tunnel + OSPF6_ROUTER.format(router=router)})
+        wait_until(lambda: frr["gw"].full_neighbours6() == ["lan", "tunnel0"], 60, "OSPFv3 on Ethernet and tunnel", 0.5)
+        wait_until(lambda: learned("gw").get(REMOTE[6]) == ("ospf", "tunnel0", own["gw2"]) and
+                   learned("gw2").get(LAN[6]) == ("ospf", "tunnel0", own["gw"]), 60, "the routes of OSPFv3", 0.5)
+        site.ping_until_works(6)
+        site.ping(6, 20, "host-b", 0.02)
+        require(frr["gw"].full_neighbours6() == ["lan", "tunnel0"], frr["gw"].log("ospf6d"))
+    lab.stop(frr["gw"].daemons["ospf6d"])
+    wait_until(lambda: REMOTE[6] not in learned("gw"), 30, "OSPFv3's routes to go", 0.5)
+
+
 BGP_BY_IPV6 = """
 router bgp {own}
  bgp router-id {router}
@@ -381,7 +449,7 @@ def ipv6_gateways(lab):
     Site(lab)
     culvert = Culvert(lab).start(with_host_path(cfg.base()))
     far_host(lab)
-    own = lab.run("host-a", "ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link").stdout.split("inet6 ")[1].split("/")[0]
+    own = link_local(lab, "host-a", "eth0")
 
     def route(prefix):
         return next((r for r in culvert.show("ip", "route")["routes"] if r["prefix"] == prefix), None)

@@ -297,6 +297,8 @@ def gre_and_ipip(lab):
         culvert.commit(config)
         wait_until(lambda: culvert.show("interfaces", "tunnel0")["interfaces"][0].get("link") == "up", 10, f"{mode} to be up")
         require_inner(site, inner)
+        if 6 in inner and outer == 4:  # RFC 4213 3.7
+            peer.sh("ping -6 -n -c 2 -W 2 fe80::c000:201%tun0")
         for group in GROUP.values() if inner == (4, 6) and outer == 4 else ():
             receiver = multicast.Receiver(lab, group, "tun0", peer=peer)
             multicast.send(lab, "host-a", "eth0", group, count=50)

@@ -74,3 +74,8 @@ class Frr:
         found = self.json("ospfd", "show ip ospf neighbor").get("neighbors", {})
         return sorted(n["ifaceName"].split(":")[0] for entries in found.values() for n in entries
                       if n.get("nbrState", n.get("state", "")).startswith("Full"))
+
+    def full_neighbours6(self):
+        """OSPFv3 neighbours in state Full, as interface names."""
+        found = self.json("ospf6d", "show ipv6 ospf6 neighbor").get("neighbors", [])
+        return sorted(n["interfaceName"] for n in found if n["state"] == "Full")
