@@ -36,8 +36,7 @@ static uint8_t hops_left(struct rte_mbuf *m)
 	return rte_pktmbuf_mtod(m, const uint8_t *)[pkt_meta(m)->flags & PKT_F_IP6 ? 7 : 8];
 }
 
-/* Of a copy whose interface is known, and from which a policy map has held it. */
-static uint32_t held_word(struct rte_mbuf *m)
+uint32_t multicast_copy_word(struct rte_mbuf *m)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
 	const struct dp_if *tx = iface_get(meta->if_tx);
@@ -63,12 +62,12 @@ uint32_t multicast_untabled_word(struct rte_mbuf *m)
 	struct cv_addr dst = {.af = CV_AF_INET6};
 
 	if (!(meta->flags & PKT_F_IP6))
-		return held ? held_word(m) : FIB_WORD(FIB_BROADCAST, 0);
+		return held ? multicast_copy_word(m) : FIB_WORD(FIB_BROADCAST, 0);
 	memcpy(dst.b, rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->dst_addr, 16);
 	if (!ip6_is_multicast(dst.b))
 		return ifp && iface_owns(ifp, &dst) ? FIB_WORD(FIB_LOCAL, ifp->id) : 0;
 	if (held)
-		return held_word(m);
+		return multicast_copy_word(m);
 	/* Neighbour discovery comes to multicast addresses; which ones are ours is looked at on main. So do the reports
 	 * of those who listen to a group, to the group itself, with one hop. */
 	if (meta->l4_proto == IPPROTO_ICMPV6 && ifp &&

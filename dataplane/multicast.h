@@ -12,6 +12,10 @@ bool multicast_routable(struct rte_mbuf *m);
 /* Worker or main: the route word for a destination that no table decides on: broadcast, multicast, IPv6 link-local. */
 uint32_t multicast_untabled_word(struct rte_mbuf *m);
 
+/* Worker or main: the route word of a copy that was on its way out by meta->if_tx when something, a policy map or the
+ * search for its connection, took it aside; 0 = it cannot leave by that any more. */
+uint32_t multicast_copy_word(struct rte_mbuf *m);
+
 /* Worker or main: received packets that are multicast_routable(). Takes every packet of v. Nobody is told of those that
  * are dropped (RFC 1812 4.3.2.7). */
 void multicast_forward(struct worker *w, struct pkt_vec *v);

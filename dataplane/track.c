@@ -6,6 +6,7 @@
 #include "conn.h"
 #include "fib.h"
 #include "iphdr.h"
+#include "multicast.h"
 #include "nat.h"
 #include "reass.h"
 #include "trace.h"
@@ -43,12 +44,15 @@ static bool is_outward(const struct dp_if *rx, const struct dp_if *tx)
 	return rx && rx->nat == CV_NAT_INSIDE && is_outside(tx);
 }
 
+static bool to_group(const struct conn_tuple *t)
+{
+	return t->af == CV_AF_INET6 ? ip6_is_multicast(t->dst) : (t->dst[0] & 0xf0) == 0xe0;
+}
+
 /* Does what the packet says begin a connection? Errors are about one that should be there, and RST ends it. */
 static bool begins(const struct rte_mbuf *m, const struct conn_tuple *t, enum conn_what what)
 {
-	const bool group = t->af == CV_AF_INET6 ? ip6_is_multicast(t->dst) : (t->dst[0] & 0xf0) == 0xe0;
-
-	return what == CONN_PACKET && !group && !(tcp_flags(m, what) & RTE_TCP_RST_FLAG) &&
+	return what == CONN_PACKET && !(tcp_flags(m, what) & RTE_TCP_RST_FLAG) &&
 	       !(t->sport == CONN_ECHO_PORT && (t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6));
 }
 
@@ -253,7 +257,8 @@ bool track_output(struct worker *w, struct rte_mbuf *m, const struct iface_view 
 
 	if (!meta->frag && !wanted && !inspected(rx, tx))
 		return true;
-	if (meta->frag || begins(m, &t, what)) {
+	/* nobody answers a group, so that a stream to one is only something to remember when it is translated */
+	if (meta->frag || ((wanted || !to_group(&t)) && begins(m, &t, what))) {
 		trace_step(m, "connection", "%s", meta->frag ? "fragment, to main" : "new, to main");
 		meta->flags &= ~PKT_F_TRACKED;
 		dp_slow(w, m, SLOW_CONN);
@@ -333,7 +338,12 @@ void track_slow(struct worker *w, struct rte_mbuf *m)
 	}
 	meta->conn = 0;
 	meta->flags |= PKT_F_TRACKED;
-	ip_forward(w, &v);
+	if (to_group(&t)) { /* one copy of several: it has its way */
+		meta->adj = multicast_copy_word(m);
+		ip_forward_routed(w, &v);
+	} else {
+		ip_forward(w, &v);
+	}
 }
 
 /* Is it still asked for by what it began with? */
