@@ -236,7 +236,7 @@ static void if_counters(struct control *c, const struct cfg_interface *i, json_t
 	if (base && base->cleared_ms[i->id % CV_IF_MAX])
 		set_int(o, "cleared_s", (host_now_ms(c) - base->cleared_ms[i->id % CV_IF_MAX]) / 1000);
 	if_rates_show(c, i, o);
-	set_str(o, "queueing", i->policy_out ? i->policy_out : "fifo");
+	show_output_queue(c, i, o);
 }
 
 static void on_if(void *arg, const void *entry, size_t size)
@@ -253,6 +253,8 @@ static void on_if(void *arg, const void *entry, size_t size)
 			continue;
 		set_str(o, "link", e->link_up ? "up" : "down");
 		set_int(o, "mtu", e->mtu);
+		if (e->transport_mtu)
+			set_int(o, "transport_mtu", e->transport_mtu);
 		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0], e->mac[1], e->mac[2], e->mac[3],
 			e->mac[4], e->mac[5]);
 		if (i->type == CFG_IF_ETHERNET || i->type == CFG_IF_VLAN) {

@@ -74,6 +74,8 @@ void sum_events(const struct cv_stats_segment *seg, uint64_t out[static CV_EVENT
 /* One counter of access lists. */
 uint64_t sum_acl(const struct cv_stats_segment *seg, uint32_t counter);
 /* The classes of a policy map on an interface, show_qos.c. */
+/* "queueing" and "output_queue" of an interface. */
+void show_output_queue(const struct control *c, const struct cfg_interface *i, json_t *o);
 void sum_qos(const struct cv_stats_segment *seg, uint32_t slot, struct cv_qos_counters out[static CV_QOS_CLASSES]);
 const struct stats_base *show_base(const struct control *c); /* NULL = nothing was cleared */
 

@@ -297,6 +297,27 @@ static uint32_t slot_on_clone(const struct control *c, const struct cfg_interfac
 	return m ? m->slot : 0;
 }
 
+/* Packets that wait, and how many may: those of all classes, at all workers, each of whom has queues of its own. */
+void show_output_queue(const struct control *c, const struct cfg_interface *i, json_t *o)
+{
+	const struct cv_stats_segment *seg = dpclient_stats(c->dp);
+	const struct cfg_policy_map *p = config_policy_map(c->running, i->policy_out);
+	const uint32_t slot = i->policy_out_slot ? i->policy_out_slot : slot_on_clone(c, i, CV_QOS_OUTPUT);
+	struct cv_qos_counters n[CV_QOS_CLASSES];
+	uint64_t size = 0, max = 0;
+	json_t *queue = json_object();
+
+	sum_qos(seg, slot, n);
+	for (unsigned k = 0; seg && p && slot && (p->queues || i->output_rate) && k < p->n_cls; k++) {
+		size += n[k].depth;
+		max += (p->cls[k].queue_limit ? p->cls[k].queue_limit : CFG_QUEUE_LIMIT) * (seg->n_workers + 1ul);
+	}
+	set_str(o, "queueing", i->policy_out ? i->policy_out : "fifo");
+	set_int(queue, "size", size);
+	set_int(queue, "max", max);
+	json_object_set_new(o, "output_queue", queue);
+}
+
 struct wanted {
 	struct show *s;
 	const struct cfg_interface *only;

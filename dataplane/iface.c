@@ -635,6 +635,7 @@ void iface_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 		}
 		e.if_id = ifp->id;
 		e.mtu = ifp->mtu;
+		e.transport_mtu = ifp->type == CV_IF_TUNNEL ? tunnel_transport_mtu(ifp) : 0;
 		e.link_up = ifp->link;
 		e.admin_up = ifp->cfg.admin_up;
 		memcpy(e.mac, ifp->mac, 6);

@@ -243,13 +243,20 @@ static uint16_t outer_mtu(const struct cv_tunnel *t, const struct cv_addr *dst)
 	return learned && learned < mtu ? learned : mtu;
 }
 
-/* The largest inner packet of a family, to this other end. The SA is that of a protected tunnel. */
-static uint16_t inner_mtu(
-	const struct dp_if *ifp, const struct cv_addr *dst, uint8_t af, const struct sa *sa, uint32_t head)
+/* The largest inner packet that there is room for on the way to this other end. The SA is that of a protected tunnel.
+ */
+static uint16_t transport_mtu(const struct dp_if *ifp, const struct cv_addr *dst, const struct sa *sa, uint32_t head)
 {
 	const uint16_t fits = sa ? esp_inner_mtu(sa, fib_generation()) : outer_mtu(&ifp->tunnel, dst);
 
-	return (uint16_t)RTE_MIN(iface_mtu(ifp, af), fits > head ? fits - head : 0);
+	return (uint16_t)(fits > head ? fits - head : 0);
+}
+
+/* The same of a family, whose limit on the interface may be lower. */
+static uint16_t inner_mtu(
+	const struct dp_if *ifp, const struct cv_addr *dst, uint8_t af, const struct sa *sa, uint32_t head)
+{
+	return RTE_MIN(iface_mtu(ifp, af), transport_mtu(ifp, dst, sa, head));
 }
 
 static const struct sa *sa_of(const struct tunnel_state *t)
@@ -297,6 +304,16 @@ uint16_t tunnel_mtu(uint32_t word, const struct cv_addr *dst)
 		inner_mtu(ifp, outer, dst->af, sa, ifp->tunnel.mode == CV_TUNNEL_IPSEC ? 0 : head_length(&ifp->tunnel));
 	nesting--;
 	return mtu;
+}
+
+uint16_t tunnel_transport_mtu(const struct dp_if *ifp)
+{
+	const struct cv_tunnel *t = &ifp->tunnel;
+	const struct sa *sa = NULL;
+
+	if (!ifp->up || is_multipoint(t) || (t->flags & CV_TUNNEL_F_PROTECTED && !(sa = sa_of(&state[ifp->id]))))
+		return 0;
+	return transport_mtu(ifp, &t->dst, sa, t->mode == CV_TUNNEL_IPSEC ? 0 : head_length(t));
 }
 
 /* What the packets of a run share: where they go and their family. */

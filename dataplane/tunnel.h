@@ -41,6 +41,9 @@ bool tunnel_line(const struct dp_if *ifp);
  * the tunnel's own MTU and the way of its outer packets considered, which may be through another tunnel (IPSEC-15). 0
  * when the tunnel does not exist. */
 uint16_t tunnel_mtu(uint32_t word, const struct cv_addr *dst);
+/* Main: the largest packet that a published tunnel's way has room for, as it is known now, whatever the MTU of the
+ * tunnel itself; 0 when that is not known: it cannot send now, or has several other ends. */
+uint16_t tunnel_transport_mtu(const struct dp_if *ifp);
 /* Main: could an unprotected tunnel have sent the outer packet that an ICMP message quotes? l4: what of it follows the
  * IP header, at least 8 bytes. A router may quote too little to show a key; one that it shows has to be right. */
 bool tunnel_sent(uint32_t vrf, const struct cv_addr *src, const struct cv_addr *dst, uint8_t proto, const uint8_t *l4,

@@ -15,7 +15,7 @@
 
 #include "cv_types.h"
 
-#define CV_MSG_VERSION 17u
+#define CV_MSG_VERSION 18u
 #define CV_MSG_SIZE 2048u /* one element of the command and event rings */
 #define CV_PKT_MAX 9600u  /* longest IP packet that can be punted or injected */
 
@@ -674,7 +674,7 @@ struct cv_if_entry {
 	uint16_t mtu;
 	uint8_t link_up, admin_up;
 	uint8_t mac[6];
-	uint16_t pad;
+	uint16_t transport_mtu; /* of a tunnel: the largest packet that its way has room for now; 0 = not known */
 	uint32_t speed_mbps;
 	char driver[32];
 };

@@ -131,7 +131,8 @@ static void rate(FILE *out, const json_t *i, const char *way)
 /* How much it carries, of what it is worth (VTI-T1). */
 static void rate_lines(FILE *out, const json_t *i)
 {
-	const json_t *in = json_object_get(i, "input"), *output = json_object_get(i, "output");
+	const json_t *in = json_object_get(i, "input"), *output = json_object_get(i, "output"),
+		     *queue = json_object_get(i, "output_queue");
 
 	if (!in)
 		return;
@@ -145,6 +146,8 @@ static void rate_lines(FILE *out, const json_t *i)
 	ago(out, ", output", output, "last_s");
 	ago(out, "\n  Last clearing of \"show interface\" counters", i, "cleared_s");
 	fprintf(out, "\n  Queueing strategy: %s\n", jtext(i, "queueing", "fifo"));
+	fprintf(out, "  Output queue: %lld/%lld (size/max); Total output drops: %lld\n", jint(queue, "size"),
+		jint(queue, "max"), jint(i, "tx_drops"));
 	rate(out, i, "input");
 	rate(out, i, "output");
 }
@@ -182,6 +185,10 @@ static void interface_block(FILE *out, const json_t *i)
 	if (jint(i, "speed_mbps"))
 		fprintf(out, ", BW %lld Mbit/s", jint(i, "speed_mbps"));
 	fputc('\n', out);
+	if (tunnel)
+		fputs("  Encapsulation TUNNEL\n", out);
+	if (json_object_get(i, "transport_mtu"))
+		fprintf(out, "  Tunnel transport MTU %lld bytes\n", jint(i, "transport_mtu"));
 	static const char *const family[2][3] = {
 		{"IP", "mtu_ipv4", "tcp_mss_ipv4"}, {"IPv6", "mtu_ipv6", "tcp_mss_ipv6"}};
 	for (unsigned f = 0; f < 2; f++) {

@@ -216,6 +216,7 @@ static void says_what_fits(void **state)
 	(void)state;
 	rig_mtu = 1500;
 	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1500); /* nothing to send by */
+	assert_int_equal(tunnel_transport_mtu(&tunnel), 0);
 	assert_int_equal(mtu_of(TUNNEL + 100, CV_AF_INET), 0);
 	add_sa(CV_SA_OUT, 2);
 	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1446); /* 20 + 8 + 8 + 16, and 2 in the last word */
@@ -234,6 +235,7 @@ static void says_what_fits(void **state)
 	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1454);
 	tunnel.mtu = 1400;
 	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1400);
+	assert_int_equal(tunnel_transport_mtu(&tunnel), 1454); /* whatever its own limit is */
 	tunnel.mtu = 1500;
 	tunnel.mtu4 = 1300;
 	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1300);
@@ -241,6 +243,9 @@ static void says_what_fits(void **state)
 	tunnel.mtu4 = 0;
 	tunnel.tunnel = (struct cv_tunnel){.mode = CV_TUNNEL_GRE, .src.af = CV_AF_INET, .dst.af = CV_AF_INET};
 	assert_int_equal(mtu_of(TUNNEL, CV_AF_INET), 1476);
+	assert_int_equal(tunnel_transport_mtu(&tunnel), 1476);
+	tunnel.up = false;
+	assert_int_equal(tunnel_transport_mtu(&tunnel), 0);
 }
 
 /* Packets for other ways out are left to the caller, in order. */

@@ -312,6 +312,35 @@ static void interface_has_the_policy_of_its_template(void **state)
 	assert_false(fakedp_policy_on(r->dp, id, &on));
 }
 
+/* VTI-T1: what waits in its queues, those of all classes at all workers (two and main), and how much may. */
+static void interface_shows_its_queues(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = &f->r[1];
+	struct cv_config *c = limited("all");
+	struct cv_qos_attach on;
+	json_int_t size, max;
+	char request[128];
+
+	c->policy_map[0].cls[0].police = (struct cfg_police){0};
+	c->policy_map[0].cls[0].queue_limit = 40;
+	c->policy_map[0].cls[0].bandwidth = 1000;
+	bring_up_with(f, side(0), c);
+	uint32_t id = assert_clone(r, 1400);
+
+	assert_true(fakedp_policy_on(r->dp, id, &on));
+	fakedp_stats(r->dp)->writer[1].qos[on.slot][0].depth = 3;
+	fakedp_stats(r->dp)->writer[2].qos[on.slot][1].depth = 4;
+	snprintf(request, sizeof(request), "{\"show\": \"interfaces\", \"interface\": \"Virtual-Access%u\"}", id);
+	json_t *a = ask(f, r, request, true);
+	assert_int_equal(json_unpack(json_array_get(json_object_get(a, "interfaces"), 0), "{s:{s:I, s:I}}",
+				 "output_queue", "size", &size, "max", &max),
+		0);
+	json_decref(a);
+	assert_int_equal(size, 7);
+	assert_int_equal(max, (40 + CFG_QUEUE_LIMIT) * 3);
+}
+
 /* What the dataplane has of interface id is what culvertd says of it: its policy map counts, and a SYNC, which names
  * everything, finds nothing to change. */
 static void assert_in_step(struct fixture *f, struct router *r, uint32_t id)
@@ -406,6 +435,7 @@ int main(void)
 		TEST(configured_route_comes_first),
 		TEST(interface_has_the_filters_of_its_template),
 		TEST(interface_has_the_policy_of_its_template),
+		TEST(interface_shows_its_queues),
 		TEST(session_begins_during_a_commit),
 		TEST(template_goes_while_a_session_begins),
 		TEST(session_ends_during_a_commit),

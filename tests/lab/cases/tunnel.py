@@ -103,11 +103,13 @@ def vti(lab, version):
     capture.stop()
     capture.require_only_esp(20)
     text = t.culvert.cli("show", "interfaces", "tunnel0").stdout
+    fits = t.culvert.show("crypto", "ipsec", "sa")["interfaces"][0]["flows"][0]["ip_mtu"]
     for line in ("tunnel0 is up, line protocol is up", "Tunnel source 192.0.2.1 (wan), destination 192.0.2.2",
                  "Tunnel protocol/transport IPsec/IP", 'Tunnel protection via IPsec (profile "P1")', "MTU 1500 bytes", "Hardware is tunnel",
                  "Internet address is 10.99.0.1/30", "Key disabled, sequencing disabled", "Checksumming of packets disabled",
                  "Keepalive not set", "Tunnel transmit bandwidth 8000 (kbps), txload ", "Tunnel receive bandwidth 8000 (kbps), rxload ",
-                 "Last clearing of \"show interface\" counters never", "Queueing strategy: fifo", "5 minute input rate ", "5 minute output rate "):
+                 "Last clearing of \"show interface\" counters never", "Queueing strategy: fifo", "Output queue: 0/0 (size/max); Total output drops: ",
+                 "Encapsulation TUNNEL", f"Tunnel transport MTU {fits} bytes", "5 minute input rate ", "5 minute output rate "):
         require(line in text, text)
     counted = wait_until(lambda: (i := t.interface()) and "last_s" in i["input"] and "last_s" in i["output"] and i, 15, "what it carries")
     require(counted["input"]["bits_per_second"] and counted["output"]["bits_per_second"], f"{counted}")
