@@ -192,6 +192,8 @@ void clear_counters(struct show *s)
 		sum_events(seg, b->events);
 		for (unsigned i = 0; s->c->running && i < s->c->running->n_acl; i++)
 			base_acl(b, seg, &s->c->running->acl[i]);
+		for (uint32_t n = 1; n < CV_MROUTE_MAX; n++)
+			sum_mroute(seg, n, &b->mroute[n]);
 		for (struct child *ch = child_next(s->c->children, 0); ch; ch = child_next(s->c->children, ch->id))
 			child_counters_clear(ch);
 	}

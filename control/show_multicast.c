@@ -4,7 +4,7 @@
 
 #include "show_priv.h"
 
-static void sum_mroute(const struct cv_stats_segment *seg, uint32_t counter, struct cv_mroute_counters *out)
+void sum_mroute(const struct cv_stats_segment *seg, uint32_t counter, struct cv_mroute_counters *out)
 {
 	*out = (struct cv_mroute_counters){0};
 	for (unsigned w = 0; w < CV_WRITERS && w <= seg->n_workers; w++) {
@@ -14,7 +14,22 @@ static void sum_mroute(const struct cv_stats_segment *seg, uint32_t counter, str
 		out->bytes += c->bytes;
 		out->copies += c->copies;
 		out->wrong_if += c->wrong_if;
+		out->former += c->former;
 	}
+}
+
+/* Since the operator set the counters to zero, if it is still the same route that has them. */
+static void since_clear(const struct control *c, uint32_t counter, struct cv_mroute_counters *n)
+{
+	const struct stats_base *base = show_base(c);
+	const struct cv_mroute_counters *from = base ? &base->mroute[counter % CV_MROUTE_MAX] : NULL;
+
+	if (!from || from->former != n->former)
+		return;
+	n->packets -= from->packets;
+	n->bytes -= from->bytes;
+	n->copies -= from->copies;
+	n->wrong_if -= from->wrong_if;
 }
 
 static void set_interface(const struct control *c, json_t *o, const char *key, uint32_t if_id)
@@ -46,6 +61,7 @@ static void on_mroute(struct show *s, const struct cv_mroute_entry *e)
 	}
 	if (seg) {
 		sum_mroute(seg, e->counter, &n);
+		since_clear(s->c, e->counter, &n);
 		set_int(o, "packets", n.packets);
 		set_int(o, "bytes", n.bytes);
 		set_int(o, "copies", n.copies);

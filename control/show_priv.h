@@ -27,6 +27,7 @@ struct stats_base {
 	uint64_t events[CV_EVENT_MAX];
 	uint64_t acl[CV_ACL_COUNTERS];
 	struct cv_qos_counters qos[CV_QOS_SLOTS][CV_QOS_CLASSES];
+	struct cv_mroute_counters mroute[CV_MROUTE_MAX];
 };
 
 /* ---- building JSON: a member without a value is left out ---- */
@@ -77,6 +78,8 @@ uint64_t sum_acl(const struct cv_stats_segment *seg, uint32_t counter);
 /* "queueing" and "output_queue" of an interface. */
 void show_output_queue(const struct control *c, const struct cfg_interface *i, json_t *o);
 void sum_qos(const struct cv_stats_segment *seg, uint32_t slot, struct cv_qos_counters out[static CV_QOS_CLASSES]);
+/* One multicast route, show_multicast.c. */
+void sum_mroute(const struct cv_stats_segment *seg, uint32_t counter, struct cv_mroute_counters *out);
 const struct stats_base *show_base(const struct control *c); /* NULL = nothing was cleared */
 
 /* Handlers: each answers exactly once. */

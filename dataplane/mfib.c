@@ -81,15 +81,16 @@ uint32_t mfib_find(
 /* Nobody can find it any more, so nobody counts. */
 static void slot_free(void *arg)
 {
-	static const struct cv_mroute_counters zero;
 	const uint32_t slot = (uint32_t)(uintptr_t)arg;
 
 	for (unsigned w = 0; w <= dp_n_workers; w++) {
 		struct cv_mroute_counters *c = &dp_workers[w]->stats->mroute[slot];
+		const struct cv_mroute_counters zero = {.former = c->former};
 
 		if (memcmp(c, &zero, sizeof(zero)) != 0)
 			*c = zero;
 	}
+	worker_main()->stats->mroute[slot].former++;
 	free_slot[n_free++] = slot;
 }
 

@@ -11,7 +11,7 @@
 #include "cv_msg.h"
 
 #define CV_STATS_MAGIC 0x43565354u
-#define CV_STATS_VERSION 7u
+#define CV_STATS_VERSION 8u
 #define CV_DROP_MAX 128u
 #define CV_STAGE_MAX 32u
 #define CV_EVENT_MAX 64u
@@ -54,6 +54,7 @@ struct cv_mroute_counters {
 	uint64_t packets, bytes;
 	uint64_t copies;   /* sent */
 	uint64_t wrong_if; /* packets that came in by another interface than expected */
+	uint64_t former;   /* routes that have had these counters before this one; by main */
 };
 
 struct cv_stage_counters {

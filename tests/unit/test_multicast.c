@@ -204,12 +204,17 @@ static void test_reverse_path(void **state)
 	assert_int_equal(counters(GROUP, "10.0.0.9")->packets, 0);
 	receive("10.0.0.8", GROUP, 16, 10);
 	assert_int_equal(env_sent_count(1), 1);
+	const struct cv_mroute_counters *was = counters(GROUP, "10.0.0.9");
+	const uint64_t former = was->former;
+
 	env_stage(CV_CMD_MROUTE_DEL, &one.ref, 0);
 	assert_int_equal(env_commit(), 0);
 	receive("10.0.0.9", GROUP, 16, 10);
 	assert_int_equal(env_sent_count(1), 2);
-	commit(&one); /* another slot or the same: it counts from zero */
+	commit(&one); /* another slot or the same: it counts from zero, and who remembers the old one's counters can
+			 tell */
 	assert_int_equal(counters(GROUP, "10.0.0.9")->wrong_if, 0);
+	assert_int_equal(was->former, former + 1);
 }
 
 /* What the way out does with any packet it does with the copy: access lists, fragments, an interface that is down. */

@@ -195,6 +195,10 @@ def multicast_routing(lab):
     require(seen["source"] == HOST_A[4] and seen["packets"] == 100 and seen["copies"] == 100 and seen["incoming_interface"] == "lan" and
             seen["outgoing_interfaces"] == [{"interface": "wan", "ttl_threshold": 1}], f"{seen}")
     require(not is_forwarded(asked) and multicast.shown(culvert, fixed)["origin"] == "static", "other routes")
+    culvert.cli("clear", "counters")
+    send(named, 5)
+    seen = wait_until(lambda: (now := multicast.shown(culvert, named))["packets"] >= 5 and now, 10, "packets after the counters are cleared")
+    require(seen["packets"] == seen["copies"] == 5 and 0 < seen["bytes"] < 5 * 1500, f"{seen}")
 
     def asked_for():
         send(asked, 1)
