@@ -2,6 +2,7 @@
 """The host path: programs on the gateway's own Linux, reached and speaking through Culvert's ports."""
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -112,7 +113,7 @@ def tcp(lab):
 def policy(lab):
     """What a program on the box sends meets the crypto map like forwarded traffic (VTI-4, IPSEC-28): TCP from the inside address
     to a protected network comes as ESP, long segments learn the tunnel's MTU, and not one packet is in clear while there is no
-    SA. Kernel routes become Culvert's and give way to a lower distance."""
+    SA. Kernel routes become Culvert's and give way to a lower distance; those to nowhere, as the operator guide gives them, drop."""
     site = TwoGateways(lab)
     config = with_host_path(cfg.vpn(NEXT_HOP[4]))
     near, far = Culvert(lab).start(config), Culvert(lab, "gw2")
@@ -139,10 +140,19 @@ def policy(lab):
     require(seen["source"] == "ospf" and seen["distance"] == 110 and seen["next_hops"][0]["interface"] == "lan" and
             seen["next_hops"][0]["address"] == HOST_A[4], f"{seen}")
     require(route("0.0.0.0/0")["source"] == "static", f"{route('0.0.0.0/0')}")
-    for kind, prefix in (("blackhole", "10.78.0.0/16"), ("unreachable", "10.79.0.0/16"), ("prohibit", "10.80.0.0/16")):
-        lab.run("gw", "ip", "route", "add", kind, prefix, "proto", "bgp")
-        wait_until(lambda p=prefix: route(p), 10, f"the kernel's {kind} route")
+    guide = (SOURCE / "docs/operator-guide.md").read_text()
+    commands = re.findall("^ip route add (?:blackhole|unreachable|prohibit) .*$", guide, re.M)
+    require(len(commands) == 3, f"the guide has {commands}")
+    for line in commands:
+        prefix = line.split()[4]
+        lab.run("gw", *line.split())
+        wait_until(lambda p=prefix: route(p), 10, line)
         require(route(prefix)["next_hops"][0].get("blackhole") and route(prefix)["source"] == "bgp", f"{route(prefix)}")
+        before = near.drops().get("route-blackhole", 0)
+        pings = lab.run("host-a", "ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", prefix.replace("0.0/16", "0.9"), check=False).stdout
+        require(" 0 received" in pings and "errors" not in pings, pings)
+        wait_until(lambda b=before: near.drops().get("route-blackhole", 0) == b + 3, 10, "three packets to be dropped")
+    require("B    10.78.0.0/16 is discarded" in near.cli("show", "ip", "route").stdout, near.cli("show", "ip", "route").stdout)
     near.kill_control()
     near.start_control()
     require(route("10.77.0.0/16") == seen, "a new control process swept the kernel's routes")
