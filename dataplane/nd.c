@@ -229,7 +229,7 @@ void nd_input(struct worker *w, struct rte_mbuf *m)
 		dp_drop1(w, m, DROP_IP_MALFORMED);
 		return;
 	}
-	if (nd->type == ND_NS || nd->type == ND_NA)
+	if ((nd->type == ND_NS || nd->type == ND_NA) && iface_has_port(ifp))
 		nd_handle(w, ifp, ip, nd, len);
 	rte_pktmbuf_free(m);
 }

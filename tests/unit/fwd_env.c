@@ -291,6 +291,26 @@ void env_route(uint32_t vrf, const char *prefix, const char *gw, uint32_t if_id,
 	env_stage(CV_CMD_ROUTE_SET, &r, 0);
 }
 
+void env_tunnel6(uint32_t if_id, const char *src, const char *dst, const char *addr)
+{
+	struct cv_if t = {.if_id = if_id,
+		.type = CV_IF_TUNNEL,
+		.mtu = 1400,
+		.admin_up = 1,
+		.name = "t",
+		.tunnel = {.mode = CV_TUNNEL_IPIP, .inner_af = CV_AF_INET6, .ttl = 255}};
+
+	assert_int_equal(cv_addr_parse(src, &t.tunnel.src), 0);
+	assert_int_equal(cv_addr_parse(dst, &t.tunnel.dst), 0);
+	env_stage(CV_CMD_IF_SET, &t, 0);
+	env_addr(if_id, addr);
+	assert_int_equal(env_commit(), 0);
+	iface_tunnel_changed();
+	iface_refresh(); /* its source is ours */
+	assert_true(iface_get(if_id)->link);
+	env_drain();
+}
+
 void env_neigh(uint32_t if_id, const char *addr, uint8_t last)
 {
 	struct neigh_news n = {
@@ -388,6 +408,23 @@ struct rte_mbuf *env_echo(const char *src, const char *dst, unsigned payload)
 	fill((uint8_t *)(icmp + 1), payload);
 	icmp->icmp_cksum = ip6 ? rte_ipv6_udptcp_cksum((void *)p, icmp) : (uint16_t)~rte_raw_cksum(icmp, 8 + payload);
 	return m;
+}
+
+void env_encapsulate6(struct rte_mbuf *m, const char *src, const char *dst)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_prepend(m, sizeof(*ip));
+	struct cv_addr a;
+
+	assert_non_null(ip);
+	*ip = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = rte_cpu_to_be_16((uint16_t)m->pkt_len),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_IPV6};
+	assert_int_equal(cv_addr_parse(src, &a), 0);
+	memcpy(&ip->src_addr, a.b, 4);
+	assert_int_equal(cv_addr_parse(dst, &a), 0);
+	memcpy(&ip->dst_addr, a.b, 4);
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
 }
 
 void env_frame(uint32_t port, uint16_t vlan, const uint8_t dst[6], struct rte_mbuf *m)

@@ -36,6 +36,8 @@ void env_abort(void);
 void env_sync(void);
 
 /* The common objects. Addresses as text. */
+/* A tunnel of IPv6 in IPv4 (RFC 4213) with an inside address, committed and up; src is ours and dst has a route. */
+void env_tunnel6(uint32_t if_id, const char *src, const char *dst, const char *addr);
 void env_vrf(uint32_t id);
 /* Port 0: interface 1, 10.0.0.1/24 and fd00::1/64; port 1: interface 2, 10.1.0.1/24 and fd01::1/64; VRF 0. */
 void env_two_ports(void);
@@ -72,6 +74,8 @@ struct rte_mbuf *env_tcp(const char *src, const char *dst, uint8_t flags, const 
 struct rte_mbuf *env_echo(const char *src, const char *dst, unsigned payload);
 /* Are the checksums of an IPv4 packet right, that of its header and that of TCP, UDP or ICMP in it? */
 bool env_sums_ok(const struct rte_ipv4_hdr *ip);
+/* Put the IPv4 header of such a tunnel in front of an IPv6 packet. */
+void env_encapsulate6(struct rte_mbuf *m, const char *src, const char *dst);
 /* Put an Ethernet header in front (to the MAC of the port's interface; vlan 0 = none) and receive it. */
 void env_receive(uint32_t port, uint16_t vlan, struct rte_mbuf *m);
 void env_frame(uint32_t port, uint16_t vlan, const uint8_t dst[6], struct rte_mbuf *m);

@@ -13,7 +13,6 @@
 
 #include "cv_addr.h"
 #include "fwd_env.h"
-#include "iface.h"
 #include "slowpath.h"
 
 static int setup(void **state)
@@ -280,41 +279,21 @@ static void test_rate(void **state)
  * tunnel, as the other address does when a link-local one asks. */
 static void test_link_local_in_a_tunnel(void **state)
 {
-	struct cv_if t = {.if_id = 7,
-		.type = CV_IF_TUNNEL,
-		.mtu = 1400,
-		.admin_up = 1,
-		.name = "t",
-		.tunnel = {.mode = CV_TUNNEL_IPIP, .inner_af = CV_AF_INET6, .ttl = 255}};
 	static const char *asked[] = {"fe80::a00:1", "fd09::1"};
 	static const uint8_t other[16] = {0xfe, 0x80, [12] = 10, 0, 0, 9};
 
 	(void)state;
-	assert_int_equal(cv_addr_parse("10.0.0.1", &t.tunnel.src), 0);
-	assert_int_equal(cv_addr_parse("10.0.0.9", &t.tunnel.dst), 0);
-	env_stage(CV_CMD_IF_SET, &t, 0);
-	env_addr(7, "fd09::1/64");
-	assert_int_equal(env_commit(), 0);
-	iface_tunnel_changed();
-	iface_refresh(); /* its source is ours */
-	env_drain();
+	env_tunnel6(7, "10.0.0.1", "10.0.0.9", "fd09::1/64");
 	for (unsigned i = 0; i < 2; i++) {
 		struct cv_addr own;
-		struct rte_mbuf *m = env_echo("fe80::a00:9", asked[i], 8),
-				*head = env_udp("10.0.0.9", "10.0.0.1", 1, 2, 0);
-		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_prepend(m, sizeof(*ip));
+		struct rte_mbuf *m = env_echo("fe80::a00:9", asked[i], 8);
 
 		assert_int_equal(cv_addr_parse(asked[i], &own), 0);
-		*ip = *rte_pktmbuf_mtod(head, struct rte_ipv4_hdr *);
-		ip->next_proto_id = IPPROTO_IPV6;
-		ip->total_length = rte_cpu_to_be_16((uint16_t)m->pkt_len);
-		ip->hdr_checksum = 0;
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
-		rte_pktmbuf_free(head);
+		env_encapsulate6(m, "10.0.0.9", "10.0.0.1");
 		env_receive(0, 0, m);
 		m = answer(0);
 		expect_addresses(m, own4, host4, false);
-		rte_pktmbuf_adj(m, sizeof(*ip));
+		rte_pktmbuf_adj(m, sizeof(struct rte_ipv4_hdr));
 		expect_addresses(m, own.b, other, true);
 		expect_icmp(m, true, 129, 0);
 		rte_pktmbuf_free(m);

@@ -456,6 +456,21 @@ static void test_nd_refused(void **state)
 	assert_null(adj_of(1, "fd00::9"));
 }
 
+/* A tunnel has no link-layer addresses: nobody is told ours there, and nobody's is learned. */
+static void test_no_nd_in_a_tunnel(void **state)
+{
+	struct rte_mbuf *m = nd_packet("fe80::a00:9", "fe80::a00:1", 135, 0, "fe80::a00:1", 1);
+
+	(void)state;
+	env_tunnel6(7, "10.0.0.1", "10.0.0.9", "fd09::1/64");
+	env_encapsulate6(m, "10.0.0.9", "10.0.0.1");
+	env_receive(0, 0, m);
+	assert_int_equal(env_n_slow, 1);
+	env_run_slow();
+	assert_null(env_sent(0));
+	assert_null(adj_of(7, "fe80::a00:9"));
+}
+
 /* New addresses are announced, twice. */
 static void test_announce(void **state)
 {
@@ -479,7 +494,8 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, env_teardown)
 	const struct CMUnitTest tests[] = {T(test_announce), T(test_resolve), T(test_no_answer), T(test_answers),
 		T(test_loopback_address), T(test_mac_change), T(test_aging), T(test_pinned), T(test_own_mac_change),
-		T(test_nd_resolve), T(test_nd_answers), T(test_nd_refused), T(test_ipv4_by_ipv6)};
+		T(test_nd_resolve), T(test_nd_answers), T(test_nd_refused), T(test_ipv4_by_ipv6),
+		T(test_no_nd_in_a_tunnel)};
 
 	env_init();
 	env_ports(2);
