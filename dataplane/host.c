@@ -219,6 +219,13 @@ bool host_input(struct worker *w, struct rte_mbuf *m)
 	return true;
 }
 
+bool host_router_input(struct worker *w, struct rte_mbuf *m)
+{
+	const struct host_device *d = device_for(m);
+
+	return d && d->no_routers && host_input(w, m);
+}
+
 /* ---- from the host ---- */
 
 static bool to_link(struct rte_mbuf *m)

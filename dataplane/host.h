@@ -29,6 +29,8 @@ void host_close_all(void);
 /* A whole packet to this router, data at the IP header: give it to the host. False: there is no device for it, and m is
  * still the caller's. */
 bool host_input(struct worker *w, struct rte_mbuf *m);
+/* The same for a router solicitation or advertisement: the host's daemons hear it, its kernel does not heed it. */
+bool host_router_input(struct worker *w, struct rte_mbuf *m);
 /* Every round: send what the host has sent. Returns how many packets. */
 unsigned host_poll(struct worker *w);
 

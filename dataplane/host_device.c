@@ -123,6 +123,27 @@ static void give_name(struct host_device *d)
 	d->named = true;
 }
 
+/* Router advertisements are for daemons that hear them, not for the kernel, which would take addresses and routes that
+ * are none of Culvert's. */
+static void heed_no_routers(struct host_device *d)
+{
+	char path[64];
+	int back = host_ns_enter(d->ns);
+
+	if (back == -2)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra", d->cfg.device);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	d->no_routers = fd >= 0 && write(fd, "0", 1) == 1;
+	if (!d->no_routers)
+		cv_warn("host", "device %s: %s: %s: no router advertisements for it", d->cfg.device, path,
+			strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	host_ns_leave(back);
+}
+
 static void set_link(struct host_device *d, const struct dp_if *ifp)
 {
 	char buf[REQUEST_MAX];
@@ -208,8 +229,10 @@ static void set_addresses(struct host_device *d, const struct dp_if *ifp)
 
 void host_device_set_up(struct host_device *d, const struct dp_if *ifp)
 {
-	if (!d->named)
+	if (!d->named) {
 		give_name(d);
+		heed_no_routers(d);
+	}
 	set_carrier(d, ifp);
 	set_link(d, ifp);
 	if (ifp->up)

@@ -16,6 +16,7 @@ struct host_device {
 	uint32_t ifindex;
 	/* what has been set */
 	bool named, up, link;
+	bool no_routers; /* the kernel does not heed router advertisements */
 	uint16_t mtu;
 	uint8_t mac[ETH_ALEN];
 	uint32_t n_addr;

@@ -9,15 +9,19 @@
 
 #include "cv_addr.h"
 #include "fib.h"
+#include "host.h"
 #include "link.h"
 #include "neigh.h"
 #include "neigh_send.h"
 #include "worker.h"
 
+#define ND_RS 133u
+#define ND_RA 134u
 #define ND_NS 135u
 #define ND_NA 136u
-#define OPT_SLLA 1u /* source link-layer address */
-#define OPT_TLLA 2u /* target link-layer address */
+#define ROUTER_MSG_MIN 8u /* bytes of a solicitation of routers (RFC 4861 4.1) */
+#define OPT_SLLA 1u	  /* source link-layer address */
+#define OPT_TLLA 2u	  /* target link-layer address */
 #define NA_ROUTER 0x80000000u
 #define NA_SOLICITED 0x40000000u
 #define NA_OVERRIDE 0x20000000u
@@ -223,12 +227,18 @@ void nd_input(struct worker *w, struct rte_mbuf *m)
 	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *);
 	const struct nd_msg *nd = rte_pktmbuf_mtod_offset(m, const struct nd_msg *, meta->l4_off);
 	unsigned len = rte_pktmbuf_data_len(m) - meta->l4_off;
+	const bool of_routers = nd->type == ND_RS || nd->type == ND_RA;
+	const bool tunnel = ifp && ifp->type == CV_IF_TUNNEL;
 
-	/* RFC 4861 7.1: hop limit 255 proves that it was sent on this link; what came out of a tunnel was not. */
-	if (!ifp || len < sizeof(*nd) || ip->hop_limits != 255 || nd->code != 0 || (meta->flags & PKT_F_DECAPPED)) {
+	/* RFC 4861 7.1: hop limit 255 proves that it was sent on this link; what came out of an SA was, if the tunnel
+	 * is the link. */
+	if (!ifp || len < (of_routers ? ROUTER_MSG_MIN : sizeof(*nd)) || ip->hop_limits != 255 || nd->code != 0 ||
+		((meta->flags & PKT_F_DECAPPED) && !tunnel)) {
 		dp_drop1(w, m, DROP_IP_MALFORMED);
 		return;
 	}
+	if (of_routers && host_router_input(w, m))
+		return;
 	if ((nd->type == ND_NS || nd->type == ND_NA) && iface_has_port(ifp))
 		nd_handle(w, ifp, ip, nd, len);
 	rte_pktmbuf_free(m);

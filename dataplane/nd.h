@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Neighbour discovery (RFC 4861): solicitations and advertisements. Router advertisements are neither sent nor heeded.
- * Main lcore. */
+/* Neighbour discovery (RFC 4861): solicitations and advertisements, on interfaces with a port. Router advertisements
+ * are neither sent nor heeded here: daemons on the host may do both. Main lcore. */
 #ifndef DATAPLANE_ND_H
 #define DATAPLANE_ND_H
 

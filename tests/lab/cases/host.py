@@ -442,6 +442,43 @@ def ospfv3(lab):
     wait_until(lambda: REMOTE[6] not in learned("gw"), 30, "OSPFv3's routes to go", 0.5)
 
 
+BGP_UNNUMBERED = """
+router bgp {own}
+ bgp router-id {router}
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ timers bgp 1 10
+{neighbours}
+ address-family ipv4 unicast
+  network {network}
+"""
+
+
+def unnumbered(lab):
+    """FRR's BGP with neighbours that are named by their interface, on Ethernet and over GRE: it hears their router advertisements, which the kernel does
+    not heed, and its IPv4 routes have their link-local addresses as gateways (RFC 8950)."""
+    site = TwoGateways(lab)
+    gateways = {"gw": Culvert(lab), "gw2": Culvert(lab, "gw2")}
+    for culvert, config in zip(gateways.values(), ipv6_tunnel("gre-ipv6")):
+        culvert.start(config)
+    own = {(ns, device): wait_until(lambda n=ns, d=device: link_local(lab, n, d), 10, f"a link-local address of {device}")
+           for ns, device in (("gw", "lan"), ("gw", "tunnel0"), ("gw2", "tunnel0"), ("host-a", "eth0"))}
+    lab.address("host-a", "lo", "10.62.0.1/32")
+    for number, (ns, network, devices) in enumerate((("gw", LAN[4], ("lan", "tunnel0")), ("gw2", REMOTE[4], ("tunnel0",)), ("host-a", "10.62.0.0/16", ("eth0",))), 1):
+        neighbours = "\n".join(f" neighbor {device} interface remote-as external\n neighbor {device} timers connect 1" for device in devices)
+        Frr(lab, ns, {"bgpd": BGP_UNNUMBERED.format(own=65000 + number, router=f"{number}.{number}.{number}.{number}", neighbours=neighbours, network=network)})
+
+    def learned(name):
+        return {r["prefix"]: (r["source"], r["next_hops"][0]["interface"], r["next_hops"][0].get("address")) for r in gateways[name].show("ip", "route")["routes"]}
+    expected = {"gw": {REMOTE[4]: ("bgp", "tunnel0", own["gw2", "tunnel0"]), "10.62.0.0/16": ("bgp", "lan", own["host-a", "eth0"])},
+                "gw2": {prefix: ("bgp", "tunnel0", own["gw", "tunnel0"]) for prefix in (LAN[4], "10.62.0.0/16")}}
+    wait_until(lambda: all(routes.items() <= learned(name).items() for name, routes in expected.items()), 90, f"the routes {expected}", 0.5)
+    site.ping_until_works()
+    site.ping(count=20, interval=0.02)
+    lab.run("host-b", "ping", "-n", "-c", "20", "-i", "0.02", "-W", "2", "10.62.0.1")
+    require("proto ra" not in lab.run("gw", "ip", "-6", "route").stdout, "the kernel took a route of a router advertisement")
+
+
 BGP_BY_IPV6 = """
 router bgp {own}
  bgp router-id {router}
