@@ -107,6 +107,13 @@ const struct cv_route *fib_host_route(uint32_t vrf_id, const struct cv_prefix *p
 /* Delete each of them that stale() says is. */
 typedef bool (*fib_host_stale_fn)(void *arg, const struct cv_route *route, uint32_t named);
 void fib_host_sweep(fib_host_stale_fn stale, void *arg);
+/* The same in parts, each a transaction, that main does other things between: of the next `most` prefixes. at: how far
+ * it is, zero to begin with. False: that was the last part. What comes meanwhile may or may not be looked at. */
+struct fib_sweep {
+	uint32_t vrf_id;
+	uint64_t serial;
+};
+bool fib_host_sweep_part(struct fib_sweep *at, unsigned most, fib_host_stale_fn stale, void *arg);
 
 /* Each configured route that is in force, with the word that its prefix has in the table. */
 void fib_configured_each(void (*fn)(const struct cv_route *route, uint32_t word));

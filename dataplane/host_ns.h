@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cv_types.h"
+#include "fib.h"
 
 struct mnl_socket;
 struct host_ns {
@@ -22,6 +23,8 @@ struct host_ns {
 	bool walk_due;			  /* events were lost, or nothing is known yet */
 	bool shadowed;			  /* a route was left out for another one's metric */
 	bool walk_routes;		  /* the walk is among the routes, and over with what comes before them */
+	bool sweeping;			  /* what the last walk did not name, in parts */
+	struct fib_sweep sweep;
 	uint32_t walk_number;
 	uint64_t walk_not_before; /* ms */
 };

@@ -18,6 +18,7 @@
 #define BUFFER_SIZE 32768u
 #define EVENTS_ROOM (64 << 20) /* bytes: some hundred thousand routes may change while main is busy */
 #define BATCH 2048u	       /* messages in one transaction */
+#define SWEEP_PART 4096u       /* prefixes looked at in one */
 #define WALK_PAUSE_MS 1000u    /* between two walks through everything */
 
 /* One batch of one namespace. */
@@ -156,7 +157,8 @@ static void walk_end(struct host_ns *ns, bool done)
 		ns->walk_due = true;
 		return;
 	}
-	fib_host_sweep(not_named, ns);
+	ns->sweep = (struct fib_sweep){0};
+	ns->sweeping = true;
 	host_mroute_sweep(ns);
 }
 
@@ -171,13 +173,17 @@ static void listen_anew(struct host_ns *ns)
 	(void)listen_there(ns);
 }
 
-/* A walk goes before the events that came meanwhile: they are newer. */
+/* A walk and its sweep go before the events that came meanwhile: they are newer. */
 static void read_namespace(struct batch *b)
 {
 	struct host_ns *ns = b->ns;
 
 	if (!ns->events && !listen_there(ns))
 		return;
+	if (ns->sweeping) {
+		ns->sweeping = fib_host_sweep_part(&ns->sweep, SWEEP_PART, not_named, ns);
+		return;
+	}
 	if (ns->walk_due && !ns->walk && b->now_ms >= ns->walk_not_before)
 		walk_begin(ns, b->now_ms);
 	if (ns->walk) {
@@ -251,7 +257,7 @@ unsigned host_routes_poll(uint64_t now_ms)
 			break;
 		read_namespace(&b);
 		apply(&b);
-		total += b.n;
+		total += b.n + ns->sweeping;
 	}
 	return total;
 }

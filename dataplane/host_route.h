@@ -13,7 +13,7 @@
 
 /* Inside the interfaces' transaction: routes over devices that go, go with them. */
 void host_routes_prepare(void);
-/* Every round. Returns how many messages of the kernel were read. */
+/* Every round. Returns how many messages of the kernel were read; not 0 while there is more to do. */
 unsigned host_routes_poll(uint64_t now_ms);
 
 /* Main: a configured route came into force, or is going out of it; word: where it leads (fib.h). */

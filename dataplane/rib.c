@@ -212,6 +212,25 @@ void fib_host_sweep(fib_host_stale_fn stale, void *arg)
 	rib_walk(host_sweep_one, &s);
 }
 
+bool fib_host_sweep_part(struct fib_sweep *at, unsigned most, fib_host_stale_fn stale, void *arg)
+{
+	struct host_sweep s = {stale, arg};
+
+	for (; at->vrf_id < CV_VRF_MAX; at->vrf_id++, at->serial = 0) {
+		struct rib_prefix *rp = rib_next(RIB_SWEEP, at->vrf_id, at->serial);
+
+		for (; rp; rp = TAILQ_NEXT(rp, vrf_link)) {
+			if (most-- == 0) {
+				at->serial = rp->serial;
+				rib_bookmark(RIB_SWEEP, rp);
+				return true;
+			}
+			host_sweep_one(rp, &s);
+		}
+	}
+	return false;
+}
+
 static void rib_sync(void)
 {
 	txn_open();
@@ -790,7 +809,7 @@ static bool dump_prefix(const struct rib_prefix *rp, struct cv_route *out)
 void fib_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 {
 	const unsigned room = sizeof(out->entries) / sizeof(struct cv_fib_entry);
-	struct rib_prefix *rp = rib_next(req->scope, req->cursor);
+	struct rib_prefix *rp = rib_next(RIB_DUMP, req->scope, req->cursor);
 
 	out->n = 0;
 	out->next = 0;
@@ -802,7 +821,7 @@ void fib_dump(const struct cv_cmd_dump *req, struct cv_dump_reply *out)
 			continue;
 		if (out->n == room) {
 			out->next = rp->serial;
-			rib_bookmark(rp);
+			rib_bookmark(RIB_DUMP, rp);
 			return;
 		}
 		memcpy(out->entries + out->n++ * sizeof(e), &e, sizeof(e));

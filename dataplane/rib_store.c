@@ -15,12 +15,12 @@ static struct rib_vrf *vrfs[CV_VRF_MAX];
 static struct rib_prefix **buckets;
 static uint32_t n_buckets, n_prefixes;
 static uint64_t next_serial = 1;
-/* Where the last part of a dump ended: the next one does not look for it, which of a full table takes long. */
+/* Where the last part ended: the next one does not look for it, which of a full table takes long. */
 static struct {
 	uint64_t serial; /* 0 = none */
 	uint32_t vrf_id;
 	struct rib_prefix *at; /* with this serial, or, when that is gone, the next one; NULL = there is no more */
-} bookmark;
+} bookmark[RIB_READERS];
 
 static uint32_t hash_of(uint32_t vrf_id, const struct cv_prefix *p)
 {
@@ -122,8 +122,9 @@ void rib_remove(struct rib_prefix *rp)
 		p = &(*p)->hash_next;
 	*p = rp->hash_next;
 	n_prefixes--;
-	if (bookmark.at == rp)
-		bookmark.at = TAILQ_NEXT(rp, vrf_link);
+	for (unsigned i = 0; i < RIB_READERS; i++)
+		if (bookmark[i].at == rp)
+			bookmark[i].at = TAILQ_NEXT(rp, vrf_link);
 	TAILQ_REMOVE(&vrfs[rp->vrf_id]->list, rp, vrf_link);
 	--*count_of(rp);
 	free(rp);
@@ -170,21 +171,21 @@ struct rib_prefix *rib_match(uint32_t vrf_id, const struct cv_addr *a, int *len)
 	return NULL;
 }
 
-void rib_bookmark(const struct rib_prefix *rp)
+void rib_bookmark(enum rib_reader who, const struct rib_prefix *rp)
 {
-	bookmark.serial = rp->serial;
-	bookmark.vrf_id = rp->vrf_id;
-	bookmark.at = (struct rib_prefix *)(uintptr_t)rp;
+	bookmark[who].serial = rp->serial;
+	bookmark[who].vrf_id = rp->vrf_id;
+	bookmark[who].at = (struct rib_prefix *)(uintptr_t)rp;
 }
 
-struct rib_prefix *rib_next(uint32_t vrf_id, uint64_t serial)
+struct rib_prefix *rib_next(enum rib_reader who, uint32_t vrf_id, uint64_t serial)
 {
 	struct rib_prefix *rp;
 
 	if (vrf_id >= CV_VRF_MAX || !vrfs[vrf_id])
 		return NULL;
-	if (serial && bookmark.serial == serial && bookmark.vrf_id == vrf_id)
-		return bookmark.at;
+	if (serial && bookmark[who].serial == serial && bookmark[who].vrf_id == vrf_id)
+		return bookmark[who].at;
 	TAILQ_FOREACH (rp, &vrfs[vrf_id]->list, vrf_link)
 		if (rp->serial >= serial)
 			return rp;

@@ -54,10 +54,13 @@ void rib_remove(struct rib_prefix *rp);
 /* The longest prefix of at most *len bits that covers a; *len becomes one less than its length, for the next call. */
 struct rib_prefix *rib_match(uint32_t vrf_id, const struct cv_addr *a, int *len);
 bool rib_covers(const struct cv_prefix *p, const struct cv_addr *a);
-/* First prefix of a VRF whose serial is at least this. */
-struct rib_prefix *rib_next(uint32_t vrf_id, uint64_t serial);
-/* The next rib_next() may ask for this one. */
-void rib_bookmark(const struct rib_prefix *rp);
+/* Who goes through a VRF in parts. */
+enum rib_reader { RIB_DUMP, RIB_SWEEP, RIB_READERS };
+/* First prefix of a VRF whose serial is at least this; 0 = the first. Without this reader's bookmark there, all before
+ * it are passed. */
+struct rib_prefix *rib_next(enum rib_reader who, uint32_t vrf_id, uint64_t serial);
+/* The next rib_next() of this reader may ask for this one. */
+void rib_bookmark(enum rib_reader who, const struct rib_prefix *rp);
 /* Every prefix of every VRF. fn must not remove. */
 void rib_walk(void (*fn)(struct rib_prefix *rp, void *arg), void *arg);
 

@@ -161,6 +161,40 @@ static void a_walk_sweeps_what_it_does_not_name(void **state)
 	kernel_loses("10.2.0.0/16");
 }
 
+/* In parts, between which routes come and go, those among them at which the next part was to begin. */
+static void a_sweep_goes_on_where_it_was(void **state)
+{
+	static const char *const stale[] = {"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/16"};
+	struct fib_sweep at = {0};
+	uint32_t walk = 2;
+	unsigned parts = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		kernel(stale[i], 110, 1);
+	kernel("10.5.0.0/16", 110, 2);
+	assert_int_equal(env_commit(), 0);
+	for (; fib_host_sweep_part(&at, 1, older, &walk); parts++) {
+		assert_int_equal(env_commit(), 0);
+		if (!fib_host_route(0, &(struct cv_prefix){.addr = prefix(stale[0]).addr, .len = 16}))
+			kernel_loses(stale[1]); /* where it stands */
+		if (parts == 2)
+			kernel("10.6.0.0/16", 110, 2);
+	}
+	assert_int_equal(env_commit(), 0);
+	assert_in_range(parts, 5, 10);
+	for (unsigned i = 0; i < 4; i++) {
+		struct cv_prefix p = prefix(stale[i]);
+
+		assert_null(fib_host_route(0, &p));
+	}
+	assert_way("10.4.2.3", NULL);
+	assert_way("10.5.2.3", KERNEL_GW);
+	assert_way("10.6.2.3", KERNEL_GW);
+	kernel_loses("10.5.0.0/16");
+	kernel_loses("10.6.0.0/16");
+}
+
 static int teardown(void **state)
 {
 	struct cv_prefix p = prefix("10.1.0.0/16");
@@ -179,6 +213,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_sync_sweeps_only_what_was_configured, teardown),
 		cmocka_unit_test_teardown(what_is_given_up_was_never_there, teardown),
 		cmocka_unit_test_teardown(a_walk_sweeps_what_it_does_not_name, teardown),
+		cmocka_unit_test_teardown(a_sweep_goes_on_where_it_was, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
