@@ -11,7 +11,7 @@
  *                                  +-> multicast: copies -> [as ip_forward, after the look-up]
  *
  * ether_input belongs to ether.c; ip_forward, ip_input and ip_output to forward.c; the two IPsec stages to esp_out.c /
- * esp_in.c; policy to spd.c; what is routed into a tunnel interface goes to esp_out by way of tunnel.c.
+ * esp_in.c; policy to spd.c; what is routed into a tunnel interface goes to esp_out by way of tunnel_out.c.
  */
 #ifndef DATAPLANE_PIPELINE_H
 #define DATAPLANE_PIPELINE_H
