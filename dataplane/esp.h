@@ -151,13 +151,25 @@ static inline struct cv_sa_counters *esp_counters(struct worker *w, const struct
 
 /* ---- steps of esp_out.c and esp_in.c that the fast path shares (fast_out.c, fast_in.c) ---- */
 
+/* Hold n packets of an outbound SA, `bytes` of inner packets in all (needed with SA_F_BYTE_LIMIT only), that have been
+ * given the numbers behind seq, to its lifetimes. Returns how many may go. The others are counted, and the caller's to
+ * drop for the reason *why. */
+uint32_t esp_out_may(
+	struct worker *w, const struct sa *sa, uint64_t seq, uint32_t n, uint64_t bytes, enum drop_reason *why);
 /*
- * Give numbers to a run of n packets of one outbound SA, `bytes` of inner packets in all (needed with SA_F_BYTE_LIMIT
- * only), and hold it to its lifetimes. Returns how many may go: the first of them has number *first. The others are
- * counted, and the caller's to drop for the reason *why.
+ * Give numbers to a run of n packets, and see whether they may go (esp_out_may()): the first of them has number *first.
+ * One atomic addition, so that several workers may share the SA.
  */
-uint32_t esp_out_numbers(
-	struct worker *w, const struct sa *sa, uint32_t n, uint64_t bytes, uint64_t *first, enum drop_reason *why);
+static inline uint32_t esp_out_numbers(
+	struct worker *w, const struct sa *sa, uint32_t n, uint64_t bytes, uint64_t *first, enum drop_reason *why)
+{
+	struct sa_state *st = sa->state;
+	const uint64_t seq = __atomic_fetch_add(&st->seq, n, __ATOMIC_RELAXED), last = seq + n;
+	*first = seq + 1;
+	if (likely(last < __atomic_load_n(&st->unasked, __ATOMIC_RELAXED)))
+		return n;
+	return esp_out_may(w, sa, seq, n, bytes, why);
+}
 /* Largest inner packet of this outbound SA whose encapsulation is no longer than mtu. */
 uint16_t esp_inner_max(const struct sa *sa, uint32_t mtu);
 /* Largest inner packet that fits this outbound SA's way; generation is fib_generation(). Afterwards sa->route is of
@@ -177,7 +189,22 @@ void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t fir
 enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i, bool fresh);
 /* Count and drop. */
 void esp_in_fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why);
-/* Move the replay window on, count, and look at the lifetimes. */
+/* What an inbound SA has taken counts for its lifetimes. */
+void esp_run_limits(const struct esp_run *r);
+/* Count a run of an inbound SA, whose window has been moved on, and look at the lifetimes. */
+static inline void esp_run_count(struct worker *w, const struct esp_run *r, uint32_t now_s)
+{
+	const struct sa_state *st = r->sa->state;
+	struct cv_sa_counters *c = esp_counters(w, r->sa);
+	const struct replay *window = (const void *)st->window;
+	if (unlikely(
+		    __atomic_load_n(&window->top, __ATOMIC_RELAXED) >= __atomic_load_n(&st->unasked, __ATOMIC_RELAXED)))
+		esp_run_limits(r);
+	c->packets += r->packets;
+	c->bytes += r->bytes;
+	c->last_used_s = now_s;
+}
+/* Move the replay window on to the top of the run, and count it. */
 void esp_run_close(struct worker *w, const struct esp_run *r, uint32_t now_s);
 
 /* ---- transport mode and AH (esp_transport.c, ah.c): called through the kind of an SA ---- */

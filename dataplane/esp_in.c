@@ -14,6 +14,7 @@
 #include "ecn.h"
 #include "iphdr.h"
 #include "nd.h"
+#include "sa_limit.h"
 #include "trace.h"
 #include "tunnel.h"
 
@@ -261,11 +262,12 @@ static enum drop_reason ah_in(struct worker *w, const struct sa *sa, struct rte_
 
 /* ---- lifetimes and counters ---- */
 
-static void limits(const struct esp_run *r)
+void esp_run_limits(const struct esp_run *r)
 {
 	struct sa_state *st = r->sa->state;
 	if (r->sa->flags & SA_F_BYTE_LIMIT) {
-		uint64_t total = __atomic_add_fetch(&st->bytes, r->bytes, __ATOMIC_RELAXED);
+		const uint64_t top = __atomic_load_n(&st->replay->top, __ATOMIC_RELAXED);
+		const uint64_t total = sa_limit_bytes(r->sa, top, r->bytes);
 		if (total >= st->soft_bytes)
 			sa_event_raise(r->sa, SA_EVENT_SOFT, CV_EXPIRE_BYTES);
 		if (total >= st->hard_bytes)
@@ -284,14 +286,8 @@ void esp_run_close(struct worker *w, const struct esp_run *r, uint32_t now_s)
 {
 	if (r->top)
 		replay_advance(r->sa->in.replay, r->top);
-	if (r->packets == 0)
-		return;
-	struct cv_sa_counters *c = esp_counters(w, r->sa);
-	c->packets += r->packets;
-	c->bytes += r->bytes;
-	c->last_used_s = now_s;
-	if (r->sa->flags & (SA_F_BYTE_LIMIT | SA_F_PACKET_LIMIT))
-		limits(r);
+	if (r->packets)
+		esp_run_count(w, r, now_s);
 }
 
 /* ---- the stage ---- */

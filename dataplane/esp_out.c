@@ -14,6 +14,7 @@
 #include "fib.h"
 #include "frag.h"
 #include "pmtu.h"
+#include "sa_limit.h"
 #include "trace.h"
 
 #define MTU_UNKNOWN 1500u /* no route to the peer yet: the packet will be dropped there, by name */
@@ -175,7 +176,7 @@ static enum drop_reason account(const struct sa *sa, uint64_t last, uint64_t byt
 		sa_event_raise(sa, SA_EVENT_SOFT, packets ? CV_EXPIRE_PACKETS : CV_EXPIRE_SEQ);
 	}
 	if (sa->flags & SA_F_BYTE_LIMIT) {
-		uint64_t total = __atomic_add_fetch(&st->bytes, bytes, __ATOMIC_RELAXED);
+		const uint64_t total = sa_limit_bytes(sa, last, bytes);
 		if (total >= st->soft_bytes)
 			sa_event_raise(sa, SA_EVENT_SOFT, CV_EXPIRE_BYTES);
 		if (total > st->hard_bytes)
@@ -188,12 +189,9 @@ static enum drop_reason account(const struct sa *sa, uint64_t last, uint64_t byt
 	return likely(!__atomic_load_n(&st->expired, __ATOMIC_RELAXED)) ? DROP_NONE : DROP_ESP_EXPIRED;
 }
 
-/* One atomic add gives a run consecutive numbers, so several workers may share the SA. */
-uint32_t esp_out_numbers(
-	struct worker *w, const struct sa *sa, uint32_t n, uint64_t bytes, uint64_t *first, enum drop_reason *why)
+uint32_t esp_out_may(
+	struct worker *w, const struct sa *sa, uint64_t seq, uint32_t n, uint64_t bytes, enum drop_reason *why)
 {
-	uint64_t seq = __atomic_fetch_add(&sa->state->seq, n, __ATOMIC_RELAXED);
-	*first = seq + 1;
 	*why = account(sa, seq + n, bytes);
 	if (likely(*why == DROP_NONE))
 		return n;

@@ -20,6 +20,7 @@
 #include "flow_change.h"
 #include "idmap.h"
 #include "ipsec.h"
+#include "sa_limit.h"
 #include "spd.h"
 #include "tunnel.h"
 
@@ -277,9 +278,6 @@ static struct sa_state *state_new(const struct cv_sa *c)
 	if (!st)
 		return NULL;
 	st->refs = 1;
-	uint64_t last = c->flags & CV_SA_F_ESN ? UINT64_MAX : UINT32_MAX;
-	st->soft_seq = RTE_MIN(limit(c->soft_packets), last - SEQ_MARGIN);
-	st->hard_seq = RTE_MIN(limit(c->hard_packets), last);
 	st->soft_bytes = limit(c->soft_bytes);
 	st->hard_bytes = limit(c->hard_bytes);
 	st->soft_packets = limit(c->soft_packets);
@@ -287,6 +285,10 @@ static struct sa_state *state_new(const struct cv_sa *c)
 	if (c->dir == CV_SA_IN) {
 		st->replay = (struct replay *)st->window;
 		replay_init(st->replay, window);
+	} else {
+		const uint64_t last = c->flags & CV_SA_F_ESN ? UINT64_MAX : UINT32_MAX;
+		st->soft_seq = RTE_MIN(limit(c->soft_packets), last - SEQ_MARGIN);
+		st->hard_seq = RTE_MIN(limit(c->hard_packets), last);
 	}
 	return st;
 }
@@ -368,6 +370,7 @@ static int sa_make(const struct cv_sa *c, struct sa **out, char *text)
 	sa->state = st;
 	sa_take(sa, c);
 	sa_derive(sa);
+	sa_limit_start(sa);
 	const struct algo_encr *encr = algo_encr_get(c->encr);
 	const struct algo_integ *integ = algo_integ_get(c->integ);
 	if (encr && encr->salt_len)

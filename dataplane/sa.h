@@ -26,23 +26,31 @@
 
 /*
  * What changes per packet. Several workers write the second line; it is separate from the read-mostly lines of struct
- * sa. An outbound SA costs one atomic add per run of packets (and one more with a byte limit).
+ * sa. An outbound SA costs one atomic add per run of packets (and one more when it is close to a byte limit).
  */
 struct sa_state {
 	/* limits that few SAs have, constant */
 	uint64_t soft_bytes, hard_bytes;
 	uint64_t soft_packets, hard_packets; /* inbound */
 	struct replay *replay;		     /* inbound: `window` below and what follows this structure */
+	uint64_t bytes_before;		     /* that the workers had counted for its index when it was made */
 	uint32_t refs;			     /* main: versions of struct sa that point here */
-	uint32_t pad[5];
+	uint32_t pad[3];
 	/* the second line */
-	uint64_t seq;		     /* outbound: last number given out */
-	uint64_t bytes;		     /* kept only with SA_F_BYTE_LIMIT */
-	uint64_t packets;	     /* inbound, kept only with SA_F_PACKET_LIMIT; outbound: seq says it */
-	uint32_t events;	     /* SA_EVENT_* raised and not yet handled */
-	uint32_t expired;	     /* hard limit passed: not used any more */
-	uint64_t soft_seq, hard_seq; /* constant: read together with seq */
-	uint64_t window[2];	     /* head of the replay window, whose words follow in lines of their own */
+	uint64_t seq;	  /* outbound: last number given out */
+	uint64_t unasked; /* of packets with numbers below nobody has to ask whether a limit is reached (sa_limit.h) */
+	uint64_t bytes;	  /* kept only while `counting` */
+	uint64_t packets; /* inbound, kept only with SA_F_PACKET_LIMIT; outbound: seq says it */
+	uint32_t events;  /* SA_EVENT_* raised and not yet handled */
+	uint16_t expired; /* hard limit passed: not used any more */
+	uint16_t counting;
+	uint64_t spare;
+	union {
+		struct {
+			uint64_t soft_seq, hard_seq; /* outbound, constant */
+		};
+		uint64_t window[2]; /* inbound: head of the replay window, whose words follow in lines of their own */
+	};
 } __rte_cache_aligned;
 _Static_assert(offsetof(struct sa_state, seq) == 64 && sizeof(struct sa_state) == 128, "two lines, one of them hot");
 _Static_assert(offsetof(struct sa_state, window) + sizeof(struct replay) == sizeof(struct sa_state),

@@ -45,8 +45,10 @@ void sa_event_raise(const struct sa *sa, uint32_t what, uint32_t reason)
 {
 	if (__atomic_load_n(&sa->state->events, __ATOMIC_RELAXED) & what)
 		return;
-	if (what == SA_EVENT_HARD)
+	if (what == SA_EVENT_HARD) {
 		__atomic_store_n(&sa->state->expired, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&sa->state->unasked, 0, __ATOMIC_RELAXED);
+	}
 	struct news n = {.index = sa->index, .spi = sa->spi, .what = (uint16_t)what, .reason = (uint16_t)reason};
 	raise_once(sa, &n, what);
 }

@@ -324,6 +324,8 @@ static void idle_rule(uint32_t k)
 	stage(&spd_module, CV_CMD_SPD_RULE_SET, &r);
 }
 
+#define LIFETIME_BYTES (UINT64_C(4608000) << 10) /* what culvertd gives an SA when nothing is configured */
+
 /* An SA for remote network k. The peer's has the same key. */
 static void sa_stage(
 	enum suite suite, uint32_t index, uint32_t k, uint32_t rule_id, enum cv_sa_dir dir, uint32_t window)
@@ -342,6 +344,8 @@ static void sa_stage(
 		.udp_dst = have.natt ? 4500 : 0,
 		.rule_id = rule_id,
 		.n_sel = 1,
+		.soft_bytes = LIFETIME_BYTES / 10 * 9,
+		.hard_bytes = LIFETIME_BYTES,
 		.replay_window = window};
 	sa.spi = 0x40000000u + (index & ~1u); /* what the inbound one carries */
 	const char *us = have.outer6 ? "fd00:2::1" : "192.0.2.1", *peer = have.outer6 ? "fd00:2::2" : "192.0.2.2";

@@ -789,6 +789,45 @@ static void byte_limits_end_both_directions(void **state)
 	rig_reset();
 }
 
+/* Far from a limit packets are not added up; near it each counts, as it does when there was nothing to skip. */
+static void far_byte_limits_are_kept_too(void **state)
+{
+	(void)state;
+	const uint64_t far = UINT64_C(4) << 30;
+	struct cv_sa out, in;
+	pair(RIG_GCM, CV_AF_INET, false, &out, &in);
+	out.soft_bytes = in.soft_bytes = far;
+	out.hard_bytes = in.hard_bytes = far + 200;
+	uint64_t *sent = &worker_main()->stats->sa[4].bytes, *got = &worker_main()->stats->sa[5].bytes;
+	*sent += far; /* by those that had their indexes before */
+	*got += far;
+	install(&out, &in);
+	struct sa_state *out_st = sa_get(4)->state, *in_st = sa_get(5)->state;
+	rte_pktmbuf_free(rig_in(rig_out(rig_udp(CV_AF_INET, 100, false, 0))));
+	const uint64_t unasked = out_st->unasked;
+	assert_true(unasked > 60000 && unasked < far / 65535 && in_st->unasked == unasked);
+	assert_false(out_st->counting || in_st->counting);
+	/* 65,534 packets later: 300 bytes are left until the first limit */
+	*sent += far - 400;
+	*got += far - 400;
+	out_st->seq = unasked - 2;
+	unsigned passed = 0;
+	for (unsigned i = 0; i < 12; i++) {
+		struct rte_mbuf *m = rig_out(rig_udp(CV_AF_INET, 100, false, i));
+		assert_int_equal(out_st->counting, i > 0);
+		if (m)
+			m = rig_in(m);
+		passed += m != NULL;
+		rte_pktmbuf_free(m);
+		sa_events_poll();
+		assert_int_equal(rig_n_events > 0, i >= 2);
+	}
+	assert_int_equal(passed, 5);
+	assert_true(out_st->expired && in_st->expired);
+	assert_int_equal(rig_n_events, 4);
+	rig_reset();
+}
+
 /* The last sequence number is never passed: a number used twice would be a GCM nonce used twice. */
 static void sequence_numbers_never_wrap(void **state)
 {
@@ -873,6 +912,7 @@ int main(void)
 		rig_test(df_bit_of_the_outer_header),
 		rig_test(packet_limits_end_an_outbound_sa),
 		rig_test(byte_limits_end_both_directions),
+		rig_test(far_byte_limits_are_kept_too),
 		rig_test(sequence_numbers_never_wrap),
 		rig_test(a_moved_peer_is_reported_once_by_the_newest_packet),
 	};
