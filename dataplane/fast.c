@@ -50,8 +50,8 @@ static __rte_noinline uint64_t look_further(struct fast_worker *f, uint32_t k)
 	return 0;
 }
 
-/* True when all slots have one verdict. */
-static bool look_up(struct fast_worker *f)
+/* Returns the bits in which verdicts differ. */
+static uint64_t look_up(struct fast_worker *f)
 {
 	uint64_t differ = 0, first = 0;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
@@ -62,11 +62,11 @@ static bool look_up(struct fast_worker *f)
 			first = slot->verdict;
 		differ |= slot->verdict ^ first;
 	}
-	return !differ;
+	return differ;
 }
 
 /* The same, with one comparison for each. */
-FAST_WIDE static bool look_up_wide(struct fast_worker *f)
+FAST_WIDE static uint64_t look_up_wide(struct fast_worker *f)
 {
 	uint64_t differ = 0, first = 0;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
@@ -79,7 +79,7 @@ FAST_WIDE static bool look_up_wide(struct fast_worker *f)
 			first = verdict;
 		differ |= verdict ^ first;
 	}
-	return !differ;
+	return differ;
 }
 
 /* The other line that a flow of IPv6 may be in. */
@@ -105,7 +105,7 @@ static __rte_noinline uint64_t look_six(struct fast_worker *f, uint32_t k)
 }
 
 /* look_up() where some slots are of IPv6. */
-static bool look_up_mixed(struct fast_worker *f)
+static uint64_t look_up_mixed(struct fast_worker *f)
 {
 	uint64_t differ = 0, first = 0;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
@@ -119,11 +119,11 @@ static bool look_up_mixed(struct fast_worker *f)
 			first = slot->verdict;
 		differ |= slot->verdict ^ first;
 	}
-	return !differ;
+	return differ;
 }
 
 /* The same, with two comparisons for each of IPv6. */
-FAST_WIDE static bool look_up_mixed_wide(struct fast_worker *f)
+FAST_WIDE static uint64_t look_up_mixed_wide(struct fast_worker *f)
 {
 	uint64_t differ = 0, first = 0;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
@@ -138,45 +138,43 @@ FAST_WIDE static bool look_up_mixed_wide(struct fast_worker *f)
 			first = verdict;
 		differ |= verdict ^ first;
 	}
-	return !differ;
+	return differ;
 }
 
-static bool look_up_all(struct fast_worker *f)
+static uint64_t look_up_all(struct fast_worker *f)
 {
 	if (unlikely(f->six))
 		return f->wide ? look_up_mixed_wide(f) : look_up_mixed(f);
 	return f->wide ? look_up_wide(f) : look_up(f);
 }
 
-/* Ask for what the verdicts name, where it is not what the one before named. */
-static void prefetch_named(struct worker *w, const struct fast_worker *f)
+/* ---- what the verdicts name ---- */
+
+static inline const struct sa *sa_named(uint64_t verdict)
 {
-	uint64_t last = 0;
-	bool sas = false;
+	static const struct sa none; /* no direction */
+	const struct sa *sa = FAST_KIND(verdict) == FAST_PROTECT ? sa_get(FAST_SA(verdict)) : NULL;
+	return sa ? sa : &none;
+}
+
+/* Read the SAs, once: they may be replaced meanwhile. Ask for what will be read and written of them. */
+static void name_sas(struct worker *w, struct fast_worker *f)
+{
+	struct cv_sa_counters *counters = w->stats->sa;
+	uint32_t how = 0;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
-		uint64_t v = f->slot[i].verdict;
-		if (likely(v == last))
+		const uint64_t v = f->slot[i].verdict;
+		esp_prefetch_sa(f->slot_sa[i] = sa_named(v));
+		rte_prefetch0(&counters[FAST_SA(v)]);
+		if (likely(v >> 32 == how))
 			continue;
-		last = v;
+		how = (uint32_t)(v >> 32);
 		rte_prefetch0(&adj_table[FAST_ADJ(v)]);
-		if (FAST_KIND(v) == FAST_PROTECT) {
-			rte_prefetch0(&sa_table[FAST_SA(v)]);
-			rte_prefetch0(&w->stats->sa[FAST_SA(v)]);
-			sas = true;
-		}
-	}
-	last = 0;
-	for (uint32_t i = 0; sas && i < f->n_slot; i++) {
-		uint64_t v = f->slot[i].verdict;
-		const struct sa *sa = v != last && FAST_KIND(v) == FAST_PROTECT ? sa_get(FAST_SA(v)) : NULL;
-		last = v;
-		if (sa)
-			esp_prefetch_sa(sa);
 	}
 }
 
 /* The longest packet that can go by this verdict, 0 when none can: what it names may be gone. */
-static uint32_t longest(const struct fast_worker *f, uint64_t v)
+static uint32_t longest(const struct fast_worker *f, uint64_t v, const struct sa *sa)
 {
 	const struct adj *a = &adj_table[FAST_ADJ(v)];
 	if (FAST_KIND(v) == FAST_UNKNOWN || !__atomic_load_n(&a->ready, __ATOMIC_ACQUIRE) ||
@@ -184,47 +182,69 @@ static uint32_t longest(const struct fast_worker *f, uint64_t v)
 		return 0;
 	if (FAST_KIND(v) == FAST_FORWARD)
 		return a->mtu;
-	const struct sa *sa = sa_get(FAST_SA(v));
-	if (!sa || sa->dir != CV_SA_OUT)
+	if (sa->dir != CV_SA_OUT)
 		return 0;
 	rte_prefetch0(&sa->state->seq);
 	return esp_inner_mtu(sa, f->fib_generation);
 }
 
-/* Make slots unknown that cannot go by their verdict, and those behind a packet that is too long. one_verdict: all have
- * the same. True when all can go. */
-static bool check(struct fast_worker *f, bool one_verdict)
+/* Make slots from i to before `end` unknown that cannot go by their verdict, and all behind a packet that is too long:
+ * returns false then. *good: cleared when there is one. */
+static bool check_each(struct fast_worker *f, uint32_t i, uint32_t end, bool *good)
 {
 	uint64_t last = 0;
 	uint32_t max = 0;
-	bool good = true;
-	if (one_verdict && f->longest <= longest(f, f->slot[0].verdict))
-		return true;
-	for (uint32_t i = 0; i < f->n_slot; i++) {
+	for (; i < end; i++) {
 		if (unlikely(f->slot[i].verdict != last))
-			max = longest(f, last = f->slot[i].verdict);
+			max = longest(f, last = f->slot[i].verdict, f->slot_sa[i]);
 		if (likely(f->slot_len[i] <= max))
 			continue;
-		good = false;
+		*good = false;
 		if (!max) {
 			f->slot[i].verdict = 0;
 			continue;
 		}
 		for (; i < f->n_slot; i++)
 			f->slot[i].verdict = 0;
+		return false;
+	}
+	return true;
+}
+
+static inline void range_add(struct fast_worker *f, uint32_t slot, uint32_t n, enum fast_range_kind kind)
+{
+	f->range[f->n_range++] = (struct fast_range){slot, n, kind};
+}
+
+/* Divide the slots by adjacency, and make those unknown that cannot go (check_each()). differ: the bits in which
+ * verdicts do. True when all can go. */
+static bool check(struct worker *w, struct fast_worker *f, uint64_t differ)
+{
+	bool good = true;
+	f->n_range = 0;
+	if (!differ && f->longest <= longest(f, f->slot[0].verdict, f->slot_sa[0] = sa_named(f->slot[0].verdict))) {
+		range_add(f, 0, f->n_slot, FAST_RANGE_ONE);
+		return true;
+	}
+	name_sas(w, f);
+	for (uint32_t i = 0, n; i < f->n_slot; i += n) {
+		const uint64_t v = f->slot[i].verdict;
+		n = differ <= UINT32_MAX ? f->n_slot : 1;
+		while (i + n < f->n_slot && f->slot[i + n].verdict >> 32 == v >> 32)
+			n++;
+		if (f->wide && n >= WIDE && FAST_KIND(v) == FAST_PROTECT && longest(f, v, f->slot_sa[i]) &&
+			fast_many_good(f, i, n)) {
+			range_add(f, i, n, FAST_RANGE_MANY);
+			continue;
+		}
+		range_add(f, i, n, FAST_RANGE_ANY);
+		if (!check_each(f, i, i + n, &good))
+			break;
 	}
 	return good;
 }
 
 /* ---- forward ---- */
-
-static inline void take_hop(uint8_t *ip, bool six)
-{
-	if (six)
-		ip[FAST6_HOP]--;
-	else
-		fast_take_hop(ip);
-}
 
 /* Slots from i on, before `end`, become frames, four at a time. Returns where the next is. */
 FAST_WIDE_INLINE uint32_t frames_four(
@@ -234,7 +254,7 @@ FAST_WIDE_INLINE uint32_t frames_four(
 		struct wide_mbufs v = wide_mbufs(f, i);
 		const __m256i len = _mm256_cvtepu32_epi64(half_load(&f->slot_len[i]));
 		for (uint32_t k = 0; k < WIDE; k++) {
-			take_hop(v.ip[k], six);
+			fast6_take_hop(v.ip[k], six);
 			_mm_storeu_si128((__m128i *)(v.ip[k] - 16), l2);
 		}
 		wide_frames(&v, len, 0, if_id);
@@ -259,7 +279,7 @@ static void forward(struct worker *w, uint32_t i, uint32_t n)
 	struct cv_if_counters *c = &w->stats->ifc[if_id];
 	uint32_t bytes = 0;
 	for (uint32_t k = f->wide ? frames_wide(f, i, i + n, l2, if_id, six) : i; k < i + n; k++) {
-		take_hop(f->slot_ip[k], six);
+		fast6_take_hop(f->slot_ip[k], six);
 		fast_frame(f->slot_m[k], f->slot_ip[k], f->slot_len[k], l2, if_id);
 	}
 	for (uint32_t k = i; k < i + n; k++)
@@ -277,25 +297,36 @@ static inline void adj_used(uint32_t adj, uint32_t now_s)
 		__atomic_store_n(&a->used, now_s, __ATOMIC_RELAXED);
 }
 
-/* Slots with one verdict are handled together: all slots perhaps. */
-static void send_known(struct worker *w, bool one_verdict)
+/* Slots of a range, those with one verdict together; the unknown are left alone. Returns how many operations there are
+ * then. */
+static uint32_t send_range(struct worker *w, const struct fast_range *r, uint32_t n_op)
 {
 	struct fast_worker *f = w->fast;
-	const uint32_t now_s = dp_uptime_s();
-	uint32_t n_op = 0, n;
-	f->n_run = 0;
-	for (uint32_t i = 0; i < f->n_slot; i += n) {
+	const uint32_t end = r->slot + r->n, now_s = dp_uptime_s();
+	for (uint32_t i = r->slot, n; i < end; i += n) {
 		const uint64_t v = f->slot[i].verdict;
-		for (n = one_verdict ? f->n_slot : 1; i + n < f->n_slot && f->slot[i + n].verdict == v;)
+		for (n = r->kind == FAST_RANGE_ANY ? 1 : r->n; i + n < end && f->slot[i + n].verdict == v;)
 			n++;
 		if (!v)
 			continue;
 		adj_used(FAST_ADJ(v), now_s);
-		if (FAST_KIND(v) == FAST_FORWARD)
-			forward(w, i, n);
-		else
+		if (r->kind == FAST_RANGE_MANY)
+			n_op = fast_out_many(w, i, n, n_op);
+		else if (FAST_KIND(v) == FAST_PROTECT)
 			n_op = fast_out(w, i, n, n_op);
+		else
+			forward(w, i, n);
 	}
+	return n_op;
+}
+
+static void send_known(struct worker *w)
+{
+	const struct fast_worker *f = w->fast;
+	uint32_t n_op = 0;
+	w->fast->n_run = 0;
+	for (uint32_t r = 0; r < f->n_range; r++)
+		n_op = send_range(w, &f->range[r], n_op);
 	if (n_op)
 		fast_out_finish(w, n_op);
 }
@@ -339,17 +370,14 @@ unsigned fast_input(struct worker *w, uint32_t port_id, struct rte_mbuf **pkts, 
 	uint64_t bytes = fast_parse(f, ifp, pkts, n);
 	if (f->n_esp)
 		fast_in(w, ifp, &bytes);
-	const bool one_verdict = look_up_all(f);
-	if (!one_verdict)
-		prefetch_named(w, f);
-	const bool all_known = check(f, one_verdict);
+	const bool all_known = check(w, f, look_up_all(f));
 	if (f->n_op)
 		fast_in_finish(w, ifp, all_known);
 	unsigned left = all_known && f->n_clear + f->n_op == n ? 0 : leave(f, pkts, n, &bytes);
 	w->stats->ifc[ifp->id].rx_packets += n - left;
 	w->stats->ifc[ifp->id].rx_bytes += bytes;
 	if (f->n_slot)
-		send_known(w, all_known && one_verdict);
+		send_known(w);
 	stage_end(w, STAGE_FAST, n - left, mark);
 	*learn = f->learn;
 	f->open = true;

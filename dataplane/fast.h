@@ -86,9 +86,20 @@ struct fast_line {
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct fast_line) == 64, "one cache line");
 
-/* Slots side by side that go into one SA. */
+/* Slots side by side that go the same way. */
+enum fast_range_kind {
+	FAST_RANGE_ONE,	 /* all have one verdict */
+	FAST_RANGE_MANY, /* into many SAs, all as fast_many_good() wants them */
+	FAST_RANGE_ANY
+};
+struct fast_range {
+	uint32_t slot, n;
+	enum fast_range_kind kind;
+};
+
+/* Slots side by side that go into one SA, or into many. */
 struct fast_run {
-	const struct sa *sa;
+	const struct sa *sa;	 /* NULL: those of slot_sa[], with the numbers of ipsec_worker.seq[] */
 	uint64_t seq;		 /* of the first */
 	uint64_t bytes;		 /* of frames, for the interface */
 	uint32_t slot, first, n; /* its slot, its operation */
@@ -114,14 +125,16 @@ struct fast_worker {
 	struct fast_way slot[DP_VEC]; /* its verdict is 0 while it is unknown */
 	struct fast_line *slot_line[DP_VEC];
 	struct rte_mbuf *slot_m[DP_VEC];
-	struct fast_addr6 slot6[DP_VEC]; /* of IPv6 */
-	uint8_t *slot_ip[DP_VEC];	 /* the IP header; in front there is room for a link-layer header */
-	uint32_t slot_len[DP_VEC];	 /* of the IP packet */
-	uint16_t where[DP_VEC];		 /* by place in the vector: its slot */
-	uint16_t learn[DP_VEC];		 /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
-	bool open;			 /* packets with PKT_F_LEARN are on their way */
-	bool clamps;			 /* some interface limits TCP's segments (mss.h) */
-	/* received ESP: its frames, their places in the vector; then by operation */
+	struct fast_addr6 slot6[DP_VEC];  /* of IPv6 */
+	uint8_t *slot_ip[DP_VEC];	  /* the IP header; in front there is room for a link-layer header */
+	uint32_t slot_len[DP_VEC];	  /* of the IP packet */
+	const struct sa *slot_sa[DP_VEC]; /* that the verdict names; one that can do nothing when it names none */
+	uint16_t where[DP_VEC];		  /* by place in the vector: its slot */
+	uint16_t learn[DP_VEC];		  /* of the packets left for the pipeline: slot + 1; 0 = nothing to learn */
+	bool open;			  /* packets with PKT_F_LEARN are on their way */
+	bool clamps;			  /* some interface limits TCP's segments (mss.h) */
+	uint32_t n_spi;
+	/* received ESP: its frames, their places in the vector; then by operation. n_spi: stretches of one SPI */
 	uint32_t n_esp, n_op;
 	struct rte_mbuf *esp[DP_VEC];
 	uint16_t esp_at[DP_VEC];
@@ -133,7 +146,8 @@ struct fast_worker {
 	bool op_order; /* slots are in the order of their operations */
 	bool fresh[DP_VEC];
 	struct pkt_vec inner; /* out of an SA, for the pipeline */
-	uint32_t n_run;
+	uint32_t n_range, n_run;
+	struct fast_range range[DP_VEC];
 	struct fast_run run[DP_VEC];
 	struct fast_line line[]; /* line_mask + 1 */
 } __rte_cache_aligned;
@@ -320,6 +334,13 @@ uint64_t fast_parse(struct fast_worker *f, const struct dp_if *ifp, struct rte_m
 uint64_t fast_parse6(
 	struct fast_worker *f, const struct dp_if *ifp, struct rte_mbuf *const *pkts, const uint16_t *at, uint32_t n);
 
+/* Is ESP received for so many SAs that packets are better handled one by one than in runs? */
+static inline bool fast_many_spis(const struct fast_worker *f)
+{
+	return f->n_spi > f->n_esp / 2;
+}
+/* Operations for what is in esp[], in w->ipsec. The bytes of what cannot be decrypted here are taken off *bytes. */
+void fast_open(struct worker *w, const struct dp_if *ifp, uint64_t *bytes);
 /* Decrypt what is in esp[], and find slots for the inner packets. What cannot be decrypted here goes through the
  * pipeline: its bytes are taken off *bytes. */
 void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes);
@@ -341,5 +362,14 @@ static inline uint32_t fast_out_len(const struct sa *sa, uint32_t len)
 uint32_t fast_out(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op);
 /* Encapsulate, encrypt and transmit. */
 void fast_out_finish(struct worker *w, uint32_t n_op);
+
+/* fast_many.c, where the CPU can do four packets at once: can the n slots from i on, WIDE at least, that have one
+ * adjacency and family, go into their SAs together? */
+bool fast_many_good(const struct fast_worker *f, uint32_t i, uint32_t n);
+/* fast_out() for such slots; the steps of fast_out_finish() for their run: fast_many_wrap() returns the bytes of the
+ * outer packets. */
+uint32_t fast_out_many(struct worker *w, uint32_t i, uint32_t n, uint32_t n_op);
+uint64_t fast_many_wrap(struct worker *w, const struct fast_run *run);
+void fast_many_count(struct worker *w, const struct fast_run *run, uint32_t now_s);
 
 #endif

@@ -5,297 +5,10 @@
 #include <rte_ether.h>
 
 #include "esp_open.h"
-#include "fib.h"
-#include "urpf.h"
 
 #define L4_OFF sizeof(struct rte_ipv4_hdr) /* of ESP or UDP from the outer IP header */
 #define PAD_MAX 16u			   /* more than alignment needs goes the long way */
 #define ECN_MASK 3u
-
-/* Ask for the state of an inbound SA, and for the word of its replay window that a number is in. */
-static inline void prefetch_state(struct worker *w, const struct sa *sa, uint32_t seq)
-{
-	const uint64_t *word = (const uint64_t *)(sa->state + 1);
-	esp_prefetch_state(w, sa);
-	rte_prefetch0(&word[seq >> REPLAY_BLOCK_SHIFT & sa->replay_mask]);
-}
-
-/* The SAs of all ESP received, in iw->sa; what is behind them is asked for. */
-static void find_sas(struct worker *w)
-{
-	struct fast_worker *f = w->fast;
-	struct ipsec_worker *iw = w->ipsec;
-	const struct sa *sa = NULL;
-	uint32_t last = ~(uint32_t)f->esp_head[0];
-	for (uint32_t i = 0; i < f->n_esp; i++) {
-		const uint32_t spi = (uint32_t)f->esp_head[i];
-		if (unlikely(spi != last)) {
-			last = spi;
-			sa = sa_get(rte_be_to_cpu_32(spi));
-			if (sa)
-				esp_prefetch_sa(sa);
-		}
-		iw->sa[i] = sa;
-	}
-	sa = NULL;
-	for (uint32_t i = 0; i < f->n_esp; i++) {
-		if (likely(iw->sa[i] == sa))
-			continue;
-		sa = iw->sa[i];
-		if (sa && sa->dir == CV_SA_IN)
-			prefetch_state(w, sa, (uint32_t)rte_be_to_cpu_64(f->esp_head[i]));
-	}
-}
-
-/* Is the address that the SA ends at our own? Looked up again when routes have changed. */
-static bool ends_here(const struct sa *sa, uint32_t generation)
-{
-	if (likely(__atomic_load_n(&sa->local_generation, __ATOMIC_RELAXED) == generation))
-		return true;
-	if (!fib_is_local(sa->front_vrf, &sa->conf.dst))
-		return false;
-	__atomic_store_n((uint32_t *)(uintptr_t)&sa->local_generation, generation, __ATOMIC_RELAXED);
-	return true;
-}
-
-/* May packets from the peer come in by the interface? */
-static inline bool from_there(const struct sa *sa, const struct dp_if *ifp)
-{
-	uint32_t remote;
-	if (unlikely(sa->outer_af != CV_AF_INET))
-		return urpf_accepts6(ifp, sa->in.remote);
-	memcpy(&remote, sa->in.remote, 4);
-	return urpf_accepts4(ifp, remote);
-}
-
-static inline bool can(const struct sa *sa, const struct dp_if *ifp, uint32_t generation)
-{
-	return sa && sa->dir == CV_SA_IN && fast_knows(sa) && !sa->in.tunnel && sa->front_vrf == ifp->vrf_id &&
-	       ends_here(sa, generation) && from_there(sa, ifp) &&
-	       !__atomic_load_n(&sa->state->expired, __ATOMIC_RELAXED);
-}
-
-/* Is it UDP from where the peer was last seen, and nothing but the datagram? */
-static inline bool natt_ok(const struct sa *sa, const uint8_t *ip)
-{
-	const struct rte_udp_hdr *udp = (const void *)(ip + L4_OFF);
-	const uint32_t len = (uint32_t)(ip[2] << 8 | ip[3]) - (uint32_t)L4_OFF;
-	return ip[9] == IPPROTO_UDP && len >= sizeof(*udp) + ESP_HDR_LEN && rte_bswap16(udp->dgram_len) == len &&
-	       rte_bswap16(udp->src_port) == sa->udp_peer;
-}
-
-/* Fill in the operation on a packet of this SA. False: the pipeline is to find out what is wrong with it. aead, esn,
- * udp: what the SA is, constants where this is expanded. */
-static __rte_always_inline bool prepare(const struct sa *sa, uint64_t ends, uint8_t *ip, struct crypto_op *op,
-	struct esp_saved *saved, uint64_t *seq, bool aead, bool esn, bool udp)
-{
-	const uint32_t off = (uint32_t)(L4_OFF + (udp ? sizeof(struct rte_udp_hdr) : 0));
-	uint8_t *esp = ip + off;
-	const uint32_t len = (uint32_t)(ip[2] << 8 | ip[3]) - off;
-	uint64_t addr;
-	uint32_t spi;
-	memcpy(&addr, ip + 12, sizeof(addr));
-	memcpy(&spi, esp, sizeof(spi));
-	return likely(addr == ends && rte_bswap32(spi) == sa->spi) &&
-	       likely(udp ? natt_ok(sa, ip) : ip[9] == IPPROTO_ESP) &&
-	       likely(esp_op_in(sa, esp, len, op, saved, seq, aead, esn) == DROP_NONE);
-}
-
-/* The same for an SA of any kind, not expanded for each. */
-static __rte_noinline bool prepare_other(
-	struct ipsec_worker *iw, const struct sa *sa, uint64_t ends, uint8_t *ip, uint32_t n_op)
-{
-	return prepare(sa, ends, ip, &iw->op[n_op], &iw->saved[n_op], &iw->seq[n_op], sa->iv == SA_IV_AEAD,
-		sa->flags & SA_F_ESN, sa->flags & SA_F_UDP);
-}
-
-/* The same for a packet or an SA of IPv6. */
-static __rte_noinline bool prepare_six(struct ipsec_worker *iw, const struct sa *sa, uint8_t *ip, uint32_t n_op)
-{
-	uint8_t *esp = ip + FAST6_HEAD;
-	uint32_t spi;
-	memcpy(&spi, esp, sizeof(spi));
-	return fast6_is(ip[0]) && sa->outer_af == CV_AF_INET6 && rte_bswap32(spi) == sa->spi &&
-	       !memcmp(ip + 8, sa->in.remote, 16) && !memcmp(ip + 24, sa->in.local, 16) &&
-	       esp_op_in(sa, esp, fast6_len(fast6_load(ip)) - FAST6_HEAD, &iw->op[n_op], &iw->saved[n_op],
-		       &iw->seq[n_op], sa->iv == SA_IV_AEAD, sa->flags & SA_F_ESN) == DROP_NONE;
-}
-
-static inline bool prepare_any(
-	struct ipsec_worker *iw, const struct sa *sa, bool plain, uint64_t ends, uint8_t *ip, uint32_t n_op)
-{
-	if (unlikely(fast6_is(ip[0]) || sa->outer_af != CV_AF_INET))
-		return prepare_six(iw, sa, ip, n_op);
-	if (likely(plain))
-		return prepare(sa, ends, ip, &iw->op[n_op], NULL, &iw->seq[n_op], true, false, false);
-	return prepare_other(iw, sa, ends, ip, n_op);
-}
-
-/* The i-th ESP packet is the pipeline's. */
-static void leave_esp(struct fast_worker *f, uint32_t i, uint64_t *bytes)
-{
-	f->where[f->esp_at[i]] = FAST_PIPELINE;
-	*bytes -= f->esp[i]->pkt_len;
-}
-
-/* Where an SA's packets come from and go to, as in esp_addr[]. */
-static inline uint64_t ends_of(const struct sa *sa)
-{
-	uint32_t local, remote;
-	memcpy(&local, sa->in.local, 4);
-	memcpy(&remote, sa->in.remote, 4);
-	return (uint64_t)local << 32 | remote;
-}
-
-/* Numbers above this one are known to be new, as a signed number. */
-static inline uint64_t top_of(const struct sa *sa)
-{
-	const struct replay *r = sa->in.replay;
-	return r->window ? __atomic_load_n(&r->top, __ATOMIC_RELAXED) : UINT64_MAX;
-}
-
-/* Operations for n packets from the i-th on, whose SAs, in iw, can do. */
-struct opening {
-	struct fast_worker *f;
-	struct ipsec_worker *iw;
-	uint32_t i, n, n_op;
-};
-
-/* What is asked of the SAs of four packets, which are fast_plain(). */
-struct wide_sas {
-	__m256i spi, ends, top, icv_len, session; /* SPI in network order */
-	uint32_t salt[WIDE];
-};
-
-FAST_WIDE_INLINE struct wide_sas wide_sas_one(const struct sa *sa)
-{
-	return (struct wide_sas){.spi = wide_set(rte_cpu_to_be_32(sa->spi)),
-		.ends = wide_set(ends_of(sa)),
-		.top = wide_set(top_of(sa)),
-		.icv_len = wide_set(sa->icv_len),
-		.session = wide_set((uintptr_t)sa->session),
-		.salt = {sa->salt, sa->salt, sa->salt, sa->salt}};
-}
-
-FAST_WIDE_INLINE struct wide_sas wide_sas_of(const struct sa *const *sa)
-{
-	const void *const *p = (const void *const *)sa;
-	struct wide_sas v = {.salt = {sa[0]->salt, sa[1]->salt, sa[2]->salt, sa[3]->salt}};
-	__m256i local, remote, unused;
-	wide_gather(p, offsetof(struct sa, spi), &v.spi, &v.session);
-	wide_gather(p, offsetof(struct sa, in.local), &local, &unused);
-	wide_gather(p, offsetof(struct sa, in.remote), &remote, &unused);
-	v.spi = wide_bswap32(v.spi, 0);
-	v.ends = _mm256_or_si256(_mm256_slli_epi64(local, 32), wide_and(remote, UINT32_MAX));
-	v.top = _mm256_setr_epi64x(
-		(long long)top_of(sa[0]), (long long)top_of(sa[1]), (long long)top_of(sa[2]), (long long)top_of(sa[3]));
-	v.icv_len = _mm256_setr_epi64x(sa[0]->icv_len, sa[1]->icv_len, sa[2]->icv_len, sa[3]->icv_len);
-	return v;
-}
-_Static_assert(offsetof(struct sa, session) == offsetof(struct sa, spi) + 8, "wide_sas_of() reads them together");
-
-/* prepare() for the next four, where their numbers are so high that no window has to be asked. False: they are not all
- * like that. */
-FAST_WIDE_INLINE bool prepare_four(struct opening *o, const struct wide_sas *sas)
-{
-	const struct fast_worker *f = o->f;
-	struct ipsec_worker *iw = o->iw;
-	struct crypto_op *op = &iw->op[o->n_op];
-	const __m256i head = wide_load(&f->esp_head[o->i]);
-	const __m256i seq = wide_bswap32(head, 4);
-	const __m256i body =
-		_mm256_sub_epi64(wide_load(&f->esp_len[o->i]), _mm256_add_epi64(sas->icv_len, wide_set(PLAIN_HEAD)));
-	const __m256i wrong = _mm256_or_si256(_mm256_or_si256(wide_and(_mm256_xor_si256(head, sas->spi), UINT32_MAX),
-						      _mm256_xor_si256(wide_load(&f->esp_addr[o->i]), sas->ends)),
-		wide_and(body, 3));
-	const __m256i good = _mm256_and_si256(_mm256_and_si256(wide_is(wrong, 0), _mm256_cmpgt_epi64(seq, sas->top)),
-		_mm256_cmpgt_epi64(body, _mm256_setzero_si256()));
-	if (unlikely(wide_mask(good) != WIDE_ALL))
-		return false;
-	const __m256i data = _mm256_add_epi64(wide_load(&f->esp_ip[o->i]), wide_set(PLAIN_HEAD));
-	__m256i row[WIDE];
-	wide_rows(sas->session, data, _mm256_add_epi64(data, body), body, row);
-	for (uint32_t k = 0; k < WIDE; k++) {
-		const __m128i esp = half_load(f->esp_ip[o->i + k] + L4_OFF); /* SPI, number, IV */
-		wide_store(&op[k], row[k]);
-		_mm_store_si128((__m128i *)op[k].nonce, _mm_insert_epi32(_mm_srli_si128(esp, 4), (int)sas->salt[k], 0));
-		_mm_store_si128((__m128i *)op[k].aad, esp); /* 8 bytes of it count */
-	}
-	wide_store(&iw->seq[o->n_op], seq);
-	wide_store(&iw->sa[o->n_op], wide_load(&iw->sa[o->i]));
-	wide_store(&iw->pkt[o->n_op], wide_load(&f->esp[o->i]));
-	o->i += WIDE;
-	o->n -= WIDE;
-	o->n_op += WIDE;
-	return true;
-}
-_Static_assert(offsetof(struct crypto_op, nonce) == 32, "the row in front of it is one store");
-
-/* As many as can be done four at a time, of one SA and of several. */
-FAST_WIDE static void prepare_wide(struct opening *o)
-{
-	const struct wide_sas sas = wide_sas_one(o->iw->sa[o->i]);
-	while (o->n >= WIDE && prepare_four(o, &sas))
-		;
-}
-FAST_WIDE static void prepare_mixed(struct opening *o)
-{
-	while (o->n >= WIDE) {
-		const struct wide_sas sas = wide_sas_of(&o->iw->sa[o->i]);
-		if (unlikely(!prepare_four(o, &sas)))
-			return;
-	}
-}
-
-static void prepare_one(struct opening *o, uint64_t *bytes)
-{
-	const struct sa *sa = o->iw->sa[o->i];
-	if (likely(prepare_any(o->iw, sa, fast_plain(sa), ends_of(sa), o->f->esp_ip[o->i], o->n_op))) {
-		o->iw->sa[o->n_op] = sa;
-		o->iw->pkt[o->n_op++] = o->f->esp[o->i];
-	} else {
-		leave_esp(o->f, o->i, bytes);
-	}
-	o->i++;
-	o->n--;
-}
-
-/* The packets from the i-th on that are of one SA and, where these are few, of SAs of the same kind. */
-static uint32_t stretch(const struct opening *o, const struct dp_if *ifp)
-{
-	const struct sa *const *sa = o->iw->sa;
-	uint32_t n = esp_run_length(sa, o->i, o->f->n_esp);
-	if (likely(n >= WIDE) || !o->f->wide || !fast_plain(sa[o->i]))
-		return n;
-	while (o->i + n < o->f->n_esp && can(sa[o->i + n], ifp, o->f->fib_generation) && fast_plain(sa[o->i + n]))
-		n++;
-	return n;
-}
-
-/* Operations for all ESP received. iw->sa holds what the SPIs found, and from its start on the SAs of the operations,
- * which are never more. */
-static void prepare_all(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
-{
-	struct fast_worker *f = w->fast;
-	struct opening o = {.f = f, .iw = w->ipsec};
-	while (o.i < f->n_esp) {
-		const struct sa *sa = o.iw->sa[o.i];
-		if (unlikely(!can(sa, ifp, f->fib_generation))) {
-			leave_esp(f, o.i++, bytes);
-			continue;
-		}
-		const bool wide = f->wide && fast_plain(sa);
-		const bool one = esp_run_length(o.iw->sa, o.i, f->n_esp) >= WIDE;
-		o.n = stretch(&o, ifp);
-		while (o.n) {
-			if (likely(wide))
-				(one ? prepare_wide : prepare_mixed)(&o);
-			for (uint32_t k = RTE_MIN(o.n, WIDE); k; k--)
-				prepare_one(&o, bytes);
-		}
-	}
-	f->n_op = o.n_op;
-}
 
 enum inner { INNER_FLOW, INNER_LONG_WAY, INNER_OTHER };
 
@@ -511,37 +224,44 @@ static void find_slots(struct worker *w)
 	f->n_slot = s.n_slot;
 }
 
-/* Take the numbers of a run, and move the window on. */
-static inline void take_run(struct fast_worker *f, struct ipsec_worker *iw, uint32_t i, uint32_t n, bool good)
+/* Take the numbers of a run, and move the window on. good: all operations are CRYPTO_OK. */
+static void take_run(struct fast_worker *f, struct ipsec_worker *iw, uint32_t i, uint32_t n, bool good)
 {
-	struct replay *r = iw->sa[i]->in.replay;
 	bool *fresh = &f->fresh[i];
 	uint64_t top = 0;
-	if (likely(n == 1 && good))
-		fresh[0] = replay_mark_one(r, iw->seq[i]);
-	else
-		esp_take_numbers(iw, iw->sa[i], i, n, good, fresh);
+	esp_take_numbers(iw, iw->sa[i], i, n, good, fresh);
 	for (uint32_t k = 0; k < n; k++)
 		top = likely(fresh[k]) ? RTE_MAX(top, iw->seq[i + k]) : top;
 	if (likely(top))
-		replay_advance(r, top);
+		replay_advance(iw->sa[i]->in.replay, top);
+}
+
+/* How many operations from the i-th on are of one SA. */
+static inline uint32_t run_length(const struct fast_worker *f, const struct ipsec_worker *iw, uint32_t i)
+{
+	return f->n_spi == 1 ? f->n_op : esp_run_length(iw->sa, i, f->n_op);
+}
+
+static void take_numbers(struct fast_worker *f, struct ipsec_worker *iw, bool good)
+{
+	if (good && fast_many_spis(f)) {
+		for (uint32_t i = 0; i < f->n_op; i++)
+			f->fresh[i] = replay_update(iw->sa[i]->in.replay, iw->seq[i]);
+		return;
+	}
+	for (uint32_t i = 0, n; i < f->n_op; i += n) {
+		n = run_length(f, iw, i);
+		take_run(f, iw, i, n, good);
+	}
 }
 
 void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
 {
-	struct fast_worker *f = w->fast;
-	struct ipsec_worker *iw = w->ipsec;
 	struct stage_mark mark = stage_begin(w);
-	uint32_t n;
-	find_sas(w);
-	prepare_all(w, ifp, bytes);
-	const bool good = esp_crypt(w, f->n_op);
-	for (uint32_t i = 0; i < f->n_op; i += n) {
-		n = esp_run_length(iw->sa, i, f->n_op);
-		take_run(f, iw, i, n, good);
-	}
+	fast_open(w, ifp, bytes);
+	take_numbers(w->fast, w->ipsec, esp_crypt(w, w->fast->n_op));
 	find_slots(w);
-	stage_end(w, STAGE_ESP_IN, f->n_op, mark);
+	stage_end(w, STAGE_ESP_IN, w->fast->n_op, mark);
 }
 
 /* The i-th operation's packet as the pipeline wants to see it, to be judged there and sent on its way. */
@@ -571,33 +291,39 @@ static void long_way(struct worker *w, const struct dp_if *ifp, struct esp_run *
 	f->inner.pkt[f->inner.n++] = m;
 }
 
-/* A run of which every packet is new and has a slot whose flow is known. */
-static inline void count_run(const struct fast_worker *f, struct esp_run *run, uint32_t i, uint32_t n)
+/* Every packet is new and has a slot whose flow is known: packets by SA, in runs or, of many SAs, one by one. */
+static void count_runs(struct worker *w, uint32_t now_s)
 {
-	const uint32_t *len = &f->slot_len[f->n_clear + i];
-	uint32_t bytes = 0;
-	run->packets = n;
-	for (uint32_t k = 0; k < n; k++)
-		bytes += len[k];
-	run->bytes = bytes;
+	const struct fast_worker *f = w->fast;
+	const struct ipsec_worker *iw = w->ipsec;
+	const uint32_t *len = &f->slot_len[f->n_clear];
+	for (uint32_t i = 0, n; i < f->n_op; i += n) {
+		struct esp_run run = {.sa = iw->sa[i], .packets = n = run_length(f, iw, i)};
+		uint32_t bytes = 0;
+		for (uint32_t k = i; k < i + n; k++)
+			bytes += len[k];
+		run.bytes = bytes;
+		esp_run_close(w, &run, now_s);
+	}
 }
 
-void fast_in_finish(struct worker *w, const struct dp_if *ifp, bool all_known)
+static void count_many(struct worker *w, uint32_t now_s)
 {
-	struct fast_worker *f = w->fast;
-	struct ipsec_worker *iw = w->ipsec;
-	struct stage_mark mark = stage_begin(w);
-	const uint32_t now_s = dp_uptime_s();
-	const bool whole = all_known && f->op_order && f->n_slot - f->n_clear == f->n_op;
-	uint32_t n;
-	for (uint32_t i = 0; i < f->n_op; i += n) {
-		struct esp_run run = {.sa = iw->sa[i]};
-		n = esp_run_length(iw->sa, i, f->n_op);
-		if (likely(whole)) {
-			count_run(f, &run, i, n);
-			esp_run_close(w, &run, now_s);
-			continue;
-		}
+	const struct fast_worker *f = w->fast;
+	const uint32_t *len = &f->slot_len[f->n_clear];
+	for (uint32_t i = 0; i < f->n_op; i++) {
+		const struct esp_run run = {.sa = w->ipsec->sa[i], .packets = 1, .bytes = len[i]};
+		esp_run_count(w, &run, now_s);
+	}
+}
+
+/* Packets that are not like that are the pipeline's. */
+static void count_or_leave(struct worker *w, const struct dp_if *ifp, uint32_t now_s)
+{
+	const struct fast_worker *f = w->fast;
+	for (uint32_t i = 0, n; i < f->n_op; i += n) {
+		struct esp_run run = {.sa = w->ipsec->sa[i]};
+		n = run_length(f, w->ipsec, i);
 		for (uint32_t k = i; k < i + n; k++) {
 			const uint32_t at = f->op_slot[k];
 			if (likely(at != FAST_PIPELINE && f->slot[at].verdict)) {
@@ -609,5 +335,18 @@ void fast_in_finish(struct worker *w, const struct dp_if *ifp, bool all_known)
 		}
 		esp_run_close(w, &run, now_s);
 	}
+}
+
+void fast_in_finish(struct worker *w, const struct dp_if *ifp, bool all_known)
+{
+	const struct fast_worker *f = w->fast;
+	struct stage_mark mark = stage_begin(w);
+	const uint32_t now_s = dp_uptime_s();
+	if (unlikely(!all_known || !f->op_order || f->n_slot - f->n_clear != f->n_op))
+		count_or_leave(w, ifp, now_s);
+	else if (fast_many_spis(f))
+		count_many(w, now_s);
+	else
+		count_runs(w, now_s);
 	stage_end(w, STAGE_ESP_IN, 0, mark);
 }

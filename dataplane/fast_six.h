@@ -49,6 +49,15 @@ static inline bool fast6_flow_ok(uint64_t a, const uint8_t *ip)
 	       likely(proto != IPPROTO_ICMPV6 || ip[FAST6_HEAD] < ND_TYPE_FIRST || ip[FAST6_HEAD] > ND_TYPE_LAST);
 }
 
+/* One hop less. */
+static inline void fast6_take_hop(uint8_t *ip, bool six)
+{
+	if (six)
+		ip[FAST6_HOP]--;
+	else
+		fast_take_hop(ip);
+}
+
 static inline uint64_t fast6_digest(const struct fast_addr6 *a)
 {
 	return _mm_crc32_u64(_mm_crc32_u64(0, a->w[0]), a->w[1]) | _mm_crc32_u64(_mm_crc32_u64(0, a->w[2]), a->w[3])
@@ -64,8 +73,7 @@ static inline void fast6_slot_fill(
 	memcpy(w, ip + 8, sizeof(*w));
 	memcpy(&ports, ip + FAST6_HEAD, sizeof(ports));
 	ports &= flow_ports_mask[fast6_proto(a)];
-	const struct fast_key key = {.addr = _mm_crc32_u64(_mm_crc32_u64(0, w->w[0]), w->w[1]) |
-					     _mm_crc32_u64(_mm_crc32_u64(0, w->w[2]), w->w[3]) << 32,
+	const struct fast_key key = {.addr = fast6_digest(w),
 		.from = (uint64_t)ports << 32 | from,
 		.rest = (uint64_t)f->generation << 32 | FAST_SIX | (uint32_t)fast6_class(a) << 8 | fast6_proto(a)};
 	f->six = true;

@@ -52,8 +52,7 @@ static inline void tx_put_bulk(struct worker *w, uint32_t port_id, struct rte_mb
 	while (n) {
 		unsigned k = RTE_MIN(n, TX_BURST - b->n);
 
-		for (unsigned i = 0; i < k; i++)
-			b->pkt[b->n + i] = pkts[i];
+		memcpy(&b->pkt[b->n], pkts, k * sizeof(*pkts));
 		b->n += k;
 		w->tx->dirty |= 1u << port_id;
 		if (b->n == TX_BURST)
