@@ -8,6 +8,7 @@
 #include "ipcomp.h"
 #include "ipsec.h"
 #include "pipeline.h"
+#include "sa_owner.h"
 
 #define ESP_HDR_LEN 8u	   /* SPI and sequence number */
 #define ESP_TRAILER_LEN 2u /* pad length and next header */
@@ -158,13 +159,12 @@ uint32_t esp_out_may(
 	struct worker *w, const struct sa *sa, uint64_t seq, uint32_t n, uint64_t bytes, enum drop_reason *why);
 /*
  * Give numbers to a run of n packets, and see whether they may go (esp_out_may()): the first of them has number *first.
- * One atomic addition, so that several workers may share the SA.
  */
 static inline uint32_t esp_out_numbers(
 	struct worker *w, const struct sa *sa, uint32_t n, uint64_t bytes, uint64_t *first, enum drop_reason *why)
 {
 	struct sa_state *st = sa->state;
-	const uint64_t seq = __atomic_fetch_add(&st->seq, n, __ATOMIC_RELAXED), last = seq + n;
+	const uint64_t seq = sa_numbers(w, st, n), last = seq + n;
 	*first = seq + 1;
 	if (likely(last < __atomic_load_n(&st->unasked, __ATOMIC_RELAXED)))
 		return n;
@@ -184,7 +184,7 @@ struct esp_run {
 };
 /* Take the sequence numbers of n packets of one SA, operations from `first` on. good: all operations are CRYPTO_OK.
  * fresh[] is by place in the run. */
-void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool good, bool *fresh);
+void esp_take_numbers(struct worker *w, const struct sa *sa, uint32_t first, uint32_t n, bool good, bool *fresh);
 /* What became of the i-th operation: with DROP_NONE w->ipsec->pkt[i] is the inner packet, checked. */
 enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i, bool fresh);
 /* Count and drop. */

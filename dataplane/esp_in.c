@@ -285,7 +285,7 @@ void esp_run_limits(const struct esp_run *r)
 void esp_run_close(struct worker *w, const struct esp_run *r, uint32_t now_s)
 {
 	if (r->top)
-		replay_advance(r->sa->in.replay, r->top);
+		replay_advance(r->sa->in.replay, r->top, sa_mine(w, r->sa->state));
 	if (r->packets)
 		esp_run_count(w, r, now_s);
 }
@@ -382,7 +382,8 @@ static uint32_t prepare_all(struct worker *w, struct pkt_vec *v, uint32_t n, con
 }
 
 /* The same when some of the run failed the integrity check: their numbers are not taken. */
-static void take_good_numbers(struct ipsec_worker *iw, struct replay *r, uint32_t first, uint32_t n, bool *fresh)
+static void take_good_numbers(
+	struct ipsec_worker *iw, struct replay *r, uint32_t first, uint32_t n, bool *fresh, bool alone)
 {
 	uint64_t seq[DP_VEC];
 	uint32_t good = 0;
@@ -395,17 +396,18 @@ static void take_good_numbers(struct ipsec_worker *iw, struct replay *r, uint32_
 		good += iw->op[first + i].status == CRYPTO_OK;
 	}
 	if (good)
-		replay_mark(r, seq, good, ok);
+		replay_mark(r, seq, good, ok, alone);
 	for (uint32_t i = 0; i < good; i++)
 		fresh[which[i]] = ok[i];
 }
 
-void esp_take_numbers(struct ipsec_worker *iw, const struct sa *sa, uint32_t first, uint32_t n, bool good, bool *fresh)
+void esp_take_numbers(struct worker *w, const struct sa *sa, uint32_t first, uint32_t n, bool good, bool *fresh)
 {
+	const bool alone = sa_mine(w, sa->state);
 	if (likely(good))
-		replay_mark(sa->in.replay, &iw->seq[first], n, fresh);
+		replay_mark(sa->in.replay, &w->ipsec->seq[first], n, fresh, alone);
 	else
-		take_good_numbers(iw, sa->in.replay, first, n, fresh);
+		take_good_numbers(w->ipsec, sa->in.replay, first, n, fresh, alone);
 }
 
 enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i, bool fresh)
@@ -432,7 +434,7 @@ static inline void finish_run(
 	bool fresh[DP_VEC];
 	uint32_t n_inner = inner->n;
 	uint64_t top = 0, bytes = 0;
-	esp_take_numbers(iw, run.sa, first, n, good, fresh);
+	esp_take_numbers(w, run.sa, first, n, good, fresh);
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = iw->pkt[first + i];
 		const uint64_t seq = iw->seq[first + i];

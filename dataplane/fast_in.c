@@ -225,15 +225,17 @@ static void find_slots(struct worker *w)
 }
 
 /* Take the numbers of a run, and move the window on. good: all operations are CRYPTO_OK. */
-static void take_run(struct fast_worker *f, struct ipsec_worker *iw, uint32_t i, uint32_t n, bool good)
+static void take_run(struct worker *w, uint32_t i, uint32_t n, bool good)
 {
-	bool *fresh = &f->fresh[i];
+	const struct sa *sa = w->ipsec->sa[i];
+	const uint64_t *seq = &w->ipsec->seq[i];
+	bool *fresh = &w->fast->fresh[i];
 	uint64_t top = 0;
-	esp_take_numbers(iw, iw->sa[i], i, n, good, fresh);
+	esp_take_numbers(w, sa, i, n, good, fresh);
 	for (uint32_t k = 0; k < n; k++)
-		top = likely(fresh[k]) ? RTE_MAX(top, iw->seq[i + k]) : top;
+		top = likely(fresh[k]) ? RTE_MAX(top, seq[k]) : top;
 	if (likely(top))
-		replay_advance(iw->sa[i]->in.replay, top);
+		replay_advance(sa->in.replay, top, sa_mine(w, sa->state));
 }
 
 /* How many operations from the i-th on are of one SA. */
@@ -242,16 +244,20 @@ static inline uint32_t run_length(const struct fast_worker *f, const struct ipse
 	return f->n_spi == 1 ? f->n_op : esp_run_length(iw->sa, i, f->n_op);
 }
 
-static void take_numbers(struct fast_worker *f, struct ipsec_worker *iw, bool good)
+static void take_numbers(struct worker *w, bool good)
 {
+	const struct ipsec_worker *iw = w->ipsec;
+	struct fast_worker *f = w->fast;
 	if (good && fast_many_spis(f)) {
-		for (uint32_t i = 0; i < f->n_op; i++)
-			f->fresh[i] = replay_update(iw->sa[i]->in.replay, iw->seq[i]);
+		for (uint32_t i = 0; i < f->n_op; i++) {
+			struct sa_state *st = iw->sa[i]->state;
+			f->fresh[i] = replay_update((struct replay *)st->window, iw->seq[i], sa_mine(w, st));
+		}
 		return;
 	}
 	for (uint32_t i = 0, n; i < f->n_op; i += n) {
 		n = run_length(f, iw, i);
-		take_run(f, iw, i, n, good);
+		take_run(w, i, n, good);
 	}
 }
 
@@ -259,7 +265,7 @@ void fast_in(struct worker *w, const struct dp_if *ifp, uint64_t *bytes)
 {
 	struct stage_mark mark = stage_begin(w);
 	fast_open(w, ifp, bytes);
-	take_numbers(w->fast, w->ipsec, esp_crypt(w, w->fast->n_op));
+	take_numbers(w, esp_crypt(w, w->fast->n_op));
 	find_slots(w);
 	stage_end(w, STAGE_ESP_IN, w->fast->n_op, mark);
 }

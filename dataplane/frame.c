@@ -22,7 +22,9 @@ static struct cv_stats_segment *segment;
 static uint64_t tsc_base, tsc_hz;
 static uint32_t uptime_s;
 
-static struct rte_rcu_qsbr *qsbr;
+/* qsbr: what workers hold no pointers to is freed. turns: what workers have read of SAs' owners (sa_owner.h). */
+static struct rte_rcu_qsbr *qsbr, *turns;
+#define QSBR_OFFLINE 0 /* the counter of a thread that is */
 
 /* Frees waiting for quiescence, oldest first; tokens only grow, so only the head has to be looked at. */
 static struct {
@@ -34,13 +36,12 @@ static struct {
 	} entry[DEFER_MAX];
 } defer;
 
-static int rcu_init(void)
+static int rcu_init(struct rte_rcu_qsbr **v)
 {
-	size_t len = rte_rcu_qsbr_get_memsize(CV_WRITERS);
-	qsbr = rte_zmalloc("qsbr", len, RTE_CACHE_LINE_SIZE);
-	if (qsbr == NULL)
+	*v = rte_zmalloc("qsbr", rte_rcu_qsbr_get_memsize(CV_WRITERS), RTE_CACHE_LINE_SIZE);
+	if (*v == NULL)
 		return -ENOMEM;
-	return rte_rcu_qsbr_init(qsbr, CV_WRITERS) == 0 ? 0 : -EINVAL;
+	return rte_rcu_qsbr_init(*v, CV_WRITERS) == 0 ? 0 : -EINVAL;
 }
 
 static int worker_create(uint32_t index)
@@ -53,7 +54,9 @@ static int worker_create(uint32_t index)
 	w->stats = &segment->writer[index];
 	w->tsc = rte_rdtsc();
 	dp_workers[index] = w;
-	return index == WORKER_MAIN ? 0 : rte_rcu_qsbr_thread_register(qsbr, index) == 0 ? 0 : -EINVAL;
+	if (index == WORKER_MAIN)
+		return 0;
+	return rte_rcu_qsbr_thread_register(qsbr, index) || rte_rcu_qsbr_thread_register(turns, index) ? -EINVAL : 0;
 }
 
 int dp_frame_init(const struct frame_conf *conf)
@@ -81,7 +84,9 @@ int dp_frame_init(const struct frame_conf *conf)
 		DP_HEADROOM + CV_PKT_MAX + DP_TAILROOM, SOCKET_ID_ANY, "ring_mt_rts");
 	if (pool == NULL)
 		return -rte_errno;
-	int rc = rcu_init();
+	int rc = rcu_init(&qsbr);
+	if (rc == 0)
+		rc = rcu_init(&turns);
 	for (uint32_t i = 0; rc == 0 && i <= conf->n_workers; i++)
 		rc = worker_create(i);
 	dp_n_workers = conf->n_workers;
@@ -151,16 +156,34 @@ void dp_clock_update(void)
 void worker_online(struct worker *w)
 {
 	rte_rcu_qsbr_thread_online(qsbr, w->index);
+	rte_rcu_qsbr_thread_online(turns, w->index);
 }
 
 void worker_quiescent(struct worker *w)
 {
 	rte_rcu_qsbr_quiescent(qsbr, w->index);
+	rte_rcu_qsbr_quiescent(turns, w->index);
 }
 
 void worker_offline(struct worker *w)
 {
+	rte_rcu_qsbr_thread_offline(turns, w->index);
 	rte_rcu_qsbr_thread_offline(qsbr, w->index);
+}
+
+void worker_pass_turn(struct worker *w)
+{
+	if (w->index != WORKER_MAIN && __atomic_load_n(&turns->qsbr_cnt[w->index].cnt, __ATOMIC_RELAXED))
+		rte_rcu_qsbr_quiescent(turns, w->index);
+	rte_pause();
+}
+
+void worker_wait_turn(struct worker *w, uint32_t other)
+{
+	const uint64_t token = rte_rcu_qsbr_start(turns), *at = &turns->qsbr_cnt[other].cnt;
+	uint64_t cnt;
+	while ((cnt = __atomic_load_n(at, __ATOMIC_ACQUIRE)) != QSBR_OFFLINE && cnt < token)
+		worker_pass_turn(w);
 }
 
 static void defer_run_one(void)

@@ -7,6 +7,8 @@
  * taken over by one compare-and-swap, so nobody ever has to clear words when the window moves on, and two workers that
  * hold the same sequence number cannot both win. The ring has at least one word more than the window covers: a word
  * of a block inside the window is never taken over by another block inside the window.
+ *
+ * alone: nobody else writes the window meanwhile (sa_owner.h), so that no atomic operation is needed.
  */
 #ifndef DATAPLANE_REPLAY_H
 #define DATAPLANE_REPLAY_H
@@ -92,13 +94,17 @@ static inline bool replay_check(const struct replay *r, uint64_t seq)
 /*
  * Set bits of one block at once. Returns those that were set already, all of them when the block has left the ring.
  */
-static inline uint32_t replay_set(struct replay *r, uint32_t block, uint32_t bits)
+static inline uint32_t replay_set(struct replay *r, uint32_t block, uint32_t bits, bool alone)
 {
 	uint64_t *slot = &r->word[block & r->mask], old = __atomic_load_n(slot, __ATOMIC_RELAXED), want;
 	do {
 		if (replay_older(block, (uint32_t)(old >> 32)))
 			return bits; /* somebody is a whole ring ahead */
 		want = old >> 32 == block ? old | bits : (uint64_t)block << 32 | bits;
+		if (alone) {
+			__atomic_store_n(slot, want, __ATOMIC_RELAXED);
+			break;
+		}
 	} while (!__atomic_compare_exchange_n(slot, &old, want, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return old >> 32 == block ? (uint32_t)old & bits : 0;
 }
@@ -118,7 +124,7 @@ static inline uint32_t replay_stretch(const uint64_t *seq, uint32_t n)
  * Numbers that follow one another cost one atomic operation per block, not one each. The window does not move before
  * replay_advance(): until then it is only more generous to late packets, never to repeated ones. Worker.
  */
-static inline void replay_mark(struct replay *r, const uint64_t *seq, uint32_t n, bool *fresh)
+static inline void replay_mark(struct replay *r, const uint64_t *seq, uint32_t n, bool *fresh, bool alone)
 {
 	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
 	if (r->window == 0) {
@@ -132,7 +138,7 @@ static inline void replay_mark(struct replay *r, const uint64_t *seq, uint32_t n
 		}
 		uint32_t k = replay_stretch(seq + i, n - i), first = (uint32_t)(seq[i] & 31u);
 		uint32_t bits = (uint32_t)((UINT64_C(1) << k) - 1u) << first;
-		uint32_t taken = replay_set(r, (uint32_t)(seq[i] >> REPLAY_BLOCK_SHIFT), bits);
+		uint32_t taken = replay_set(r, (uint32_t)(seq[i] >> REPLAY_BLOCK_SHIFT), bits, alone);
 		for (uint32_t b = 0; b < k; b++)
 			fresh[i + b] = !(taken >> (first + b) & 1u);
 		i += k;
@@ -140,29 +146,33 @@ static inline void replay_mark(struct replay *r, const uint64_t *seq, uint32_t n
 }
 
 /* The same for one number. */
-static inline bool replay_mark_one(struct replay *r, uint64_t seq)
+static inline bool replay_mark_one(struct replay *r, uint64_t seq, bool alone)
 {
 	if (r->window == 0)
 		return true;
 	if (seq == 0 || seq + r->window <= __atomic_load_n(&r->top, __ATOMIC_RELAXED))
 		return false;
-	return !replay_set(r, (uint32_t)(seq >> REPLAY_BLOCK_SHIFT), UINT32_C(1) << (seq & 31u));
+	return !replay_set(r, (uint32_t)(seq >> REPLAY_BLOCK_SHIFT), UINT32_C(1) << (seq & 31u), alone);
 }
 
 /* Move the window on to the highest number marked. Worker. */
-static inline void replay_advance(struct replay *r, uint64_t seq)
+static inline void replay_advance(struct replay *r, uint64_t seq, bool alone)
 {
 	uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+	if (alone && seq > top) {
+		__atomic_store_n(&r->top, seq, __ATOMIC_RELAXED);
+		return;
+	}
 	while (seq > top && !__atomic_compare_exchange_n(&r->top, &top, seq, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
 
 /* Both, for one packet. */
-static inline bool replay_update(struct replay *r, uint64_t seq)
+static inline bool replay_update(struct replay *r, uint64_t seq, bool alone)
 {
-	const bool fresh = replay_mark_one(r, seq);
+	const bool fresh = replay_mark_one(r, seq, alone);
 	if (fresh)
-		replay_advance(r, seq);
+		replay_advance(r, seq, alone);
 	return fresh;
 }
 

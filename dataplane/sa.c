@@ -21,6 +21,7 @@
 #include "idmap.h"
 #include "ipsec.h"
 #include "sa_limit.h"
+#include "sa_owner.h"
 #include "spd.h"
 #include "tunnel.h"
 
@@ -278,6 +279,7 @@ static struct sa_state *state_new(const struct cv_sa *c)
 	if (!st)
 		return NULL;
 	st->refs = 1;
+	st->owner = SA_NOBODYS;
 	st->soft_bytes = limit(c->soft_bytes);
 	st->hard_bytes = limit(c->hard_bytes);
 	st->soft_packets = limit(c->soft_packets);

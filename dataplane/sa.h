@@ -44,7 +44,8 @@ struct sa_state {
 	uint32_t events;  /* SA_EVENT_* raised and not yet handled */
 	uint16_t expired; /* hard limit passed: not used any more */
 	uint16_t counting;
-	uint64_t spare;
+	uint16_t owner; /* sa_owner.h */
+	uint16_t spare[3];
 	union {
 		struct {
 			uint64_t soft_seq, hard_seq; /* outbound, constant */

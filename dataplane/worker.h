@@ -124,5 +124,11 @@ int worker_set_rxqs(uint32_t index, const struct worker_rxqs *rxqs);
 void worker_online(struct worker *w);
 void worker_quiescent(struct worker *w);
 void worker_offline(struct worker *w);
+/* Worker or main: w has not read any SA's owner that it still goes by (sa_owner.h). In the midst of a vector, too: this
+ * is no quiescent point. */
+void worker_pass_turn(struct worker *w);
+/* Worker or main: until `other` has passed a turn, at a quiescent point or by the above, or is offline; w passes its
+ * own meanwhile. What `other` has written before is seen then. */
+void worker_wait_turn(struct worker *w, uint32_t other);
 
 #endif

@@ -114,9 +114,9 @@ void measure_warm_up(uint32_t port)
 		worker_round(port, pkts);
 		sent_free();
 	}
-	while (slow_poll(the_worker))
+	while (slow_poll(worker_main()))
 		;
-	tx_flush(the_worker);
+	tx_flush(worker_main());
 	sent_free();
 }
 

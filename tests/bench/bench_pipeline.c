@@ -348,15 +348,22 @@ static const char *arguments(int argc, char **argv)
 static void start(void)
 {
 	eal_start();
-	if (dp_frame_init(&(struct frame_conf){.n_workers = n_workers, .n_mbufs = n_workers ? 32768 : 2048}) ||
-		neigh_init() || fib_init(1u << 14) || ipsec_init() || slow_init())
+	/* without devices this thread is worker 1, whose loop does not run: main is no worker to the SAs (sa_owner.h)
+	 */
+	const uint32_t n = n_workers ? n_workers : 1;
+	if (dp_frame_init(&(struct frame_conf){.n_workers = n, .n_mbufs = n_workers ? 32768 : 2048}) || neigh_init() ||
+		fib_init(1u << 14) || ipsec_init() || slow_init())
 		die("initialisation");
-	the_worker = worker_main();
-	the_worker->tx = tx_worker_create(0, SOCKET_ID_ANY);
-	the_worker->ipsec = ipsec_worker_create(0, SOCKET_ID_ANY);
+	for (uint32_t i = 0; i <= (n_workers ? 0 : n); i++) {
+		dp_workers[i]->tx = tx_worker_create(i, SOCKET_ID_ANY);
+		dp_workers[i]->ipsec = ipsec_worker_create(i, SOCKET_ID_ANY);
+		if (!dp_workers[i]->tx || !dp_workers[i]->ipsec)
+			die("initialisation");
+	}
+	the_worker = dp_workers[n_workers ? WORKER_MAIN : 1];
 	mgr = alloc_mb_mgr(0);
 	the_worker->fast = fast_worker_create(FAST_FLOWS_MAX, SOCKET_ID_ANY);
-	if (!the_worker->tx || !the_worker->ipsec || !the_worker->fast || !mgr)
+	if (!the_worker->fast || !mgr)
 		die("initialisation");
 	init_mb_mgr_auto(mgr, NULL);
 	dp_clock_update();
