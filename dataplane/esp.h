@@ -190,18 +190,18 @@ enum drop_reason esp_in_judge(struct worker *w, const struct sa *sa, uint32_t i,
 /* Count and drop. */
 void esp_in_fail(struct worker *w, struct rte_mbuf *m, const struct sa *sa, enum drop_reason why);
 /* What an inbound SA has taken counts for its lifetimes. */
-void esp_run_limits(const struct esp_run *r);
-/* Count a run of an inbound SA, whose window has been moved on, and look at the lifetimes. */
-static inline void esp_run_count(struct worker *w, const struct esp_run *r, uint32_t now_s)
+void esp_in_limits(const struct sa *sa, uint64_t packets, uint64_t bytes);
+/* Count packets of an inbound SA, whose window has been moved on, and look at the lifetimes. */
+static inline void esp_in_count(struct worker *w, const struct sa *sa, uint64_t packets, uint64_t bytes, uint32_t now_s)
 {
-	const struct sa_state *st = r->sa->state;
-	struct cv_sa_counters *c = esp_counters(w, r->sa);
+	const struct sa_state *st = sa->state;
 	const struct replay *window = (const void *)st->window;
+	struct cv_sa_counters *c = esp_counters(w, sa);
 	if (unlikely(
 		    __atomic_load_n(&window->top, __ATOMIC_RELAXED) >= __atomic_load_n(&st->unasked, __ATOMIC_RELAXED)))
-		esp_run_limits(r);
-	c->packets += r->packets;
-	c->bytes += r->bytes;
+		esp_in_limits(sa, packets, bytes);
+	c->packets += packets;
+	c->bytes += bytes;
 	c->last_used_s = now_s;
 }
 /* Move the replay window on to the top of the run, and count it. */

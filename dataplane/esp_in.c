@@ -262,23 +262,23 @@ static enum drop_reason ah_in(struct worker *w, const struct sa *sa, struct rte_
 
 /* ---- lifetimes and counters ---- */
 
-void esp_run_limits(const struct esp_run *r)
+void esp_in_limits(const struct sa *sa, uint64_t packets, uint64_t bytes)
 {
-	struct sa_state *st = r->sa->state;
-	if (r->sa->flags & SA_F_BYTE_LIMIT) {
+	struct sa_state *st = sa->state;
+	if (sa->flags & SA_F_BYTE_LIMIT) {
 		const uint64_t top = __atomic_load_n(&st->replay->top, __ATOMIC_RELAXED);
-		const uint64_t total = sa_limit_bytes(r->sa, top, r->bytes);
+		const uint64_t total = sa_limit_bytes(sa, top, bytes);
 		if (total >= st->soft_bytes)
-			sa_event_raise(r->sa, SA_EVENT_SOFT, CV_EXPIRE_BYTES);
+			sa_event_raise(sa, SA_EVENT_SOFT, CV_EXPIRE_BYTES);
 		if (total >= st->hard_bytes)
-			sa_event_raise(r->sa, SA_EVENT_HARD, CV_EXPIRE_BYTES);
+			sa_event_raise(sa, SA_EVENT_HARD, CV_EXPIRE_BYTES);
 	}
-	if (r->sa->flags & SA_F_PACKET_LIMIT) {
-		uint64_t total = __atomic_add_fetch(&st->packets, r->packets, __ATOMIC_RELAXED);
+	if (sa->flags & SA_F_PACKET_LIMIT) {
+		const uint64_t total = __atomic_add_fetch(&st->packets, packets, __ATOMIC_RELAXED);
 		if (total >= st->soft_packets)
-			sa_event_raise(r->sa, SA_EVENT_SOFT, CV_EXPIRE_PACKETS);
+			sa_event_raise(sa, SA_EVENT_SOFT, CV_EXPIRE_PACKETS);
 		if (total >= st->hard_packets)
-			sa_event_raise(r->sa, SA_EVENT_HARD, CV_EXPIRE_PACKETS);
+			sa_event_raise(sa, SA_EVENT_HARD, CV_EXPIRE_PACKETS);
 	}
 }
 
@@ -287,7 +287,7 @@ void esp_run_close(struct worker *w, const struct esp_run *r, uint32_t now_s)
 	if (r->top)
 		replay_advance(r->sa->in.replay, r->top, sa_mine(w, r->sa->state));
 	if (r->packets)
-		esp_run_count(w, r, now_s);
+		esp_in_count(w, r->sa, r->packets, r->bytes, now_s);
 }
 
 /* ---- the stage ---- */

@@ -304,12 +304,11 @@ static void count_runs(struct worker *w, uint32_t now_s)
 	const struct ipsec_worker *iw = w->ipsec;
 	const uint32_t *len = &f->slot_len[f->n_clear];
 	for (uint32_t i = 0, n; i < f->n_op; i += n) {
-		struct esp_run run = {.sa = iw->sa[i], .packets = n = run_length(f, iw, i)};
 		uint32_t bytes = 0;
+		n = run_length(f, iw, i);
 		for (uint32_t k = i; k < i + n; k++)
 			bytes += len[k];
-		run.bytes = bytes;
-		esp_run_close(w, &run, now_s);
+		esp_in_count(w, iw->sa[i], n, bytes, now_s);
 	}
 }
 
@@ -317,10 +316,8 @@ static void count_many(struct worker *w, uint32_t now_s)
 {
 	const struct fast_worker *f = w->fast;
 	const uint32_t *len = &f->slot_len[f->n_clear];
-	for (uint32_t i = 0; i < f->n_op; i++) {
-		const struct esp_run run = {.sa = w->ipsec->sa[i], .packets = 1, .bytes = len[i]};
-		esp_run_count(w, &run, now_s);
-	}
+	for (uint32_t i = 0; i < f->n_op; i++)
+		esp_in_count(w, w->ipsec->sa[i], 1, len[i], now_s);
 }
 
 /* Packets that are not like that are the pipeline's. */
