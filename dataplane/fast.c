@@ -35,19 +35,35 @@ static inline bool flow_equal(const struct fast_key *a, const struct fast_key *b
 	return a->addr == b->addr && a->from == b->from && (uint32_t)a->rest == (uint32_t)b->rest;
 }
 
+/* The other line that a flow may be in. */
+static inline struct fast_line *other_line(const struct fast_worker *f, const struct fast_line *line)
+{
+	return (struct fast_line *)(uintptr_t)&f->line[(size_t)(line - f->line) ^ 1u];
+}
+
+/* The way that flow k, of IPv4, has in this line, whatever the generation; NULL: none. */
+static inline struct fast_way *way_of(const struct fast_worker *f, uint32_t k, struct fast_line *line)
+{
+	struct fast_way *way = line->way;
+	if (unlikely(way[0].key.rest & FAST_SIX)) /* there is no second one */
+		return NULL;
+	for (uint32_t i = 0; i < FAST_WAYS; i++)
+		if (flow_equal(&way[i].key, &f->slot[k].key))
+			return &way[i];
+	return NULL;
+}
+
 /* The verdict about the flow of slot k, which is not in the first way as it is. */
 static __rte_noinline uint64_t look_further(struct fast_worker *f, uint32_t k)
 {
 	const struct fast_key *key = &f->slot[k].key;
-	struct fast_way *way = f->slot_line[k]->way;
-	if (unlikely(way[0].key.rest & FAST_SIX)) /* there is no second one */
+	struct fast_line *line = f->slot_line[k];
+	if (likely(key_equal(&line->way[1].key, key) && !(line->way[0].key.rest & FAST_SIX)))
+		return line->way[1].verdict;
+	struct fast_way *way = way_of(f, k, line);
+	if (!way && !(way = way_of(f, k, other_line(f, line))))
 		return 0;
-	if (likely(key_equal(&way[1].key, key)))
-		return way[1].verdict;
-	for (uint32_t i = 0; i < FAST_WAYS; i++)
-		if (flow_equal(&way[i].key, key))
-			return way[i].key.rest == key->rest ? way[i].verdict : fast_renew(f, &way[i]);
-	return 0;
+	return way->key.rest == key->rest ? way->verdict : fast_renew(f, way);
 }
 
 /* Returns the bits in which verdicts differ. */
@@ -80,12 +96,6 @@ FAST_WIDE static uint64_t look_up_wide(struct fast_worker *f)
 		differ |= verdict ^ first;
 	}
 	return differ;
-}
-
-/* The other line that a flow of IPv6 may be in. */
-static inline struct fast_line *other_line(const struct fast_worker *f, const struct fast_line *line)
-{
-	return (struct fast_line *)(uintptr_t)&f->line[(size_t)(line - f->line) ^ 1u];
 }
 
 /* Is the flow of slot k, of IPv6, in this line, whatever the generation? */
@@ -440,19 +450,24 @@ static bool leaves_by_stages(const struct adj *a)
 	return !ifp || ifp->stages_only;
 }
 
+/* A way of this line that has no flow, NULL: there is none. */
+static inline struct fast_way *free_way(struct fast_line *line)
+{
+	if (line->way[0].key.rest & FAST_SIX)
+		return NULL;
+	return !line->way[0].verdict ? &line->way[0] : !line->way[1].verdict ? &line->way[1] : NULL;
+}
+
 /* Where the flow of slot k goes: its place if it has one (twice in one vector), a free one, or that of another. */
 static struct fast_way *place4(const struct fast_worker *f, uint32_t k)
 {
-	const struct fast_key *key = &f->slot[k].key;
-	struct fast_line *line = f->slot_line[k];
-	struct fast_way *way = line->way;
-	if (way[0].key.rest & FAST_SIX)
+	struct fast_line *line = f->slot_line[k], *other = other_line(f, line);
+	struct fast_way *way = way_of(f, k, line);
+	if (way || (way = way_of(f, k, other)) || (way = free_way(line)) || (way = free_way(other)))
+		return way;
+	if (line->way[0].key.rest & FAST_SIX)
 		*line = (struct fast_line){0};
-	if (flow_equal(&way[0].key, key) || flow_equal(&way[1].key, key))
-		return &way[flow_equal(&way[1].key, key)];
-	if (!way[0].verdict || !way[1].verdict)
-		return &way[way[0].verdict != 0];
-	return &way[fast_hash(key) >> 31 & 1u];
+	return &line->way[fast_hash(&f->slot[k].key) >> 31 & 1u];
 }
 
 static struct fast_way *place6(const struct fast_worker *f, uint32_t k)

@@ -45,7 +45,7 @@
 #define FAST_HASH_ADDR UINT64_C(0x9e3779b97f4a7c15)
 #define FAST_HASH_REST UINT64_C(0xd6e8feb86659fd93)
 #define FAST_FLOWS_MIN 8192u /* powers of two */
-#define FAST_FLOWS_MAX 262144u
+#define FAST_FLOWS_MAX 524288u
 
 /* What a flow is known by; in network order where it comes from the packet. */
 struct fast_key {
@@ -73,7 +73,7 @@ struct fast_way {
 	struct fast_key key;
 	uint64_t verdict;
 };
-/* Two flows of IPv4, or one of IPv6, which may also be in the other line of its pair. What is in the place of way[1]
+/* Two flows of IPv4, or one of IPv6; they may also be in the other line of the pair. What is in the place of way[1]
  * are then addresses that any sender can choose: way[0] says whether it is one. */
 struct fast_line {
 	union {
