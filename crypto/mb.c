@@ -18,7 +18,9 @@
 #include "cv_secret.h"
 
 #define MB_MAX_OPS 512u	     /* operations between a submit and its collect: two vectors */
-#define MB_TAG_ROOM 32u	     /* computed ICV of a packet being decrypted */
+#define MB_TAG_ROOM 32u	     /* computed ICV of a packet being decrypted, of AES-GCM 16 bytes */
+#define MB_NOTE_AT 16u	     /* behind such a one: the mask of what is to be compared */
+#define MB_JUDGE_BEHIND 2u   /* operations that AES-GCM's ICVs are compared after they have been computed */
 #define GMAC_HEAD 8u	     /* SPI and sequence number, in front of the IV */
 #define MB_KEYS_AHEAD 3u     /* operations that keys are asked for ahead */
 #define MB_RANDOM_POOL 4096u /* bytes of generator output made at a time */
@@ -391,33 +393,62 @@ static unsigned mb_collect(struct crypto_ctx *c, struct crypto_op **ops, unsigne
 	return n;
 }
 
-/* Operations of n from i on, as long as they are AES-GCM. Returns where they end. The keys of the next are asked for,
- * and what follows from a session is looked at where it changes. */
-static unsigned gcm_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned n, bool *decrypted)
+/* Judge the i-th operation, of which gcm_decrypt() has noted what to compare. True: its ICV is right. */
+static inline bool gcm_judge_noted(const struct crypto_ctx *c, struct crypto_op *op, unsigned i)
+{
+	uint32_t mask;
+	memcpy(&mask, c->tag[i] + MB_NOTE_AT, sizeof(mask));
+	const bool good = !gcm_differs(&op[i], c->tag[i], mask);
+	op[i].status = good ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
+	return good;
+}
+
+/* Operations of n from i on, as long as they are AES-GCM, and of one direction: constants where this is expanded. The
+ * keys of the next are asked for, and what follows from a session is looked at where it changes. What is decrypted is
+ * judged MB_JUDGE_BEHIND operations later: the cipher writes the ICV with a masked store, and loading that at once
+ * would stall. Returns where they end; *good: cleared when an ICV is wrong. */
+static inline __attribute__((always_inline)) unsigned gcm_some(
+	struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned n, bool encrypt, bool *good)
 {
 	const struct crypto_session *s = op[i].session, *ahead = s;
 	aes_gcm_enc_dec_t gcm = s->gcm;
 	uint64_t aad_len = s->aad_len, icv_len = s->icv_len;
-	bool encrypt = s->encrypt;
-	*decrypted |= !encrypt;
+	uint32_t mask = icv_mask(s);
+	unsigned judged = i;
 	for (; i < n; i++) {
 		if (i + MB_KEYS_AHEAD < n && op[i + MB_KEYS_AHEAD].session != ahead)
 			session_prefetch(c, ahead = op[i + MB_KEYS_AHEAD].session);
 		if (op[i].session != s) {
 			s = op[i].session;
-			if (!s->gcm)
+			if (!s->gcm || s->encrypt != encrypt)
 				break;
 			gcm = s->gcm;
 			aad_len = s->aad_len;
 			icv_len = s->icv_len;
-			encrypt = s->encrypt;
-			*decrypted |= !encrypt;
+			mask = icv_mask(s);
 		}
-		op[i].status = CRYPTO_OK; /* gcm_judge has the last word when decrypting */
+		if (encrypt)
+			op[i].status = CRYPTO_OK;
+		else
+			memcpy(c->tag[i] + MB_NOTE_AT, &mask, sizeof(mask));
 		gcm(&s->gcm_key, &c->gcm, op[i].data, op[i].data, op[i].data_len, op[i].nonce, op[i].aad, aad_len,
 			encrypt ? op[i].icv : c->tag[i], icv_len);
+		if (!encrypt && i >= judged + MB_JUDGE_BEHIND)
+			*good &= gcm_judge_noted(c, op, judged++);
 	}
+	while (!encrypt && judged < i)
+		*good &= gcm_judge_noted(c, op, judged++);
 	return i;
+}
+
+static unsigned gcm_encrypt(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned n, bool *good)
+{
+	return gcm_some(c, op, i, n, true, good);
+}
+
+static unsigned gcm_decrypt(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned n, bool *good)
+{
+	return gcm_some(c, op, i, n, false, good);
 }
 
 /* The same for the other kinds. */
@@ -433,42 +464,29 @@ static unsigned other_run_all(struct crypto_ctx *c, struct crypto_op *op, unsign
 	return i;
 }
 
-/* What became of n operations, when those that AES-GCM has decrypted have been judged. True when all are CRYPTO_OK. */
-static bool judge_all(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
-{
-	const struct crypto_session *s = NULL;
-	bool judged = false;
-	uint32_t bad = 0, mask = 0;
-	for (unsigned i = 0; i < n; i++) {
-		if (op[i].session != s) {
-			s = op[i].session;
-			judged = s->gcm && !s->encrypt;
-			mask = judged ? icv_mask(s) : 0;
-		}
-		if (judged && __builtin_expect(gcm_differs(&op[i], c->tag[i], mask) != 0, 0))
-			op[i].status = CRYPTO_AUTH_FAILED;
-		bad |= op[i].status;
-	}
-	return !bad;
-}
-
 static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 {
 	const struct crypto_session *ahead = NULL;
-	bool judge = false;
+	bool good = true, jobs = false;
 	for (unsigned i = 0; i < n && i < MB_KEYS_AHEAD; i++)
 		if (op[i].session != ahead)
 			session_prefetch(c, ahead = op[i].session);
 	for (unsigned i = 0; i < n;) {
-		if (op[i].session->gcm) {
-			i = gcm_run_all(c, op, i, n, &judge);
+		const struct crypto_session *s = op[i].session;
+		if (s->gcm) {
+			i = (s->encrypt ? gcm_encrypt : gcm_decrypt)(c, op, i, n, &good);
 		} else {
 			i = other_run_all(c, op, i, n);
-			judge = true;
+			jobs = true;
 		}
 	}
+	if (!jobs)
+		return good;
 	flush(c);
-	return !judge || judge_all(c, op, n);
+	uint32_t bad = 0;
+	for (unsigned i = 0; i < n; i++)
+		bad |= op[i].status;
+	return !bad;
 }
 
 static const char *mb_describe(void)

@@ -167,9 +167,16 @@ static inline void replay_advance(struct replay *r, uint64_t seq, bool alone)
 		;
 }
 
-/* Both, for one packet. */
+/* Both, for one packet. Alone, nothing above the top has been taken: each number that is marked is advanced to. */
 static inline bool replay_update(struct replay *r, uint64_t seq, bool alone)
 {
+	if (alone && seq > r->top && r->window != 0) {
+		const uint64_t block = seq >> REPLAY_BLOCK_SHIFT & UINT32_MAX, bit = UINT64_C(1) << (seq & 31u);
+		uint64_t *slot = &r->word[block & r->mask], old = __atomic_load_n(slot, __ATOMIC_RELAXED);
+		__atomic_store_n(slot, bit | (old >> 32 == block ? old : block << 32), __ATOMIC_RELAXED);
+		__atomic_store_n(&r->top, seq, __ATOMIC_RELAXED);
+		return true;
+	}
 	const bool fresh = replay_mark_one(r, seq, alone);
 	if (fresh)
 		replay_advance(r, seq, alone);
