@@ -76,7 +76,7 @@ static inline uint32_t esp_head(const struct sa *sa)
 static inline void esp_prefetch_sa(const struct sa *sa)
 {
 	rte_prefetch0(sa);
-	rte_prefetch0(sa->tmpl);
+	rte_prefetch0((const uint8_t *)sa + RTE_CACHE_LINE_SIZE);
 }
 
 /* What is behind the pointers of an SA: to be asked for when its own lines have arrived. */

@@ -167,15 +167,16 @@ static inline const struct sa *sa_named(uint64_t verdict)
 	return sa ? sa : &none;
 }
 
-/* Read the SAs, once: they may be replaced meanwhile. Ask for what will be read and written of them. */
+/* Read the SAs, once: they may be replaced meanwhile. Ask for the first line of each, and for its counters, which are
+ * needed so late that the nearest cache would only have to do without something else meanwhile. */
 static void name_sas(struct worker *w, struct fast_worker *f)
 {
 	struct cv_sa_counters *counters = w->stats->sa;
 	uint32_t how = 0;
 	for (uint32_t i = 0; i < f->n_slot; i++) {
 		const uint64_t v = f->slot[i].verdict;
-		esp_prefetch_sa(f->slot_sa[i] = sa_named(v));
-		rte_prefetch0(&counters[FAST_SA(v)]);
+		rte_prefetch0(f->slot_sa[i] = sa_named(v));
+		rte_prefetch1(&counters[FAST_SA(v)]);
 		if (likely(v >> 32 == how))
 			continue;
 		how = (uint32_t)(v >> 32);
@@ -204,6 +205,8 @@ static bool check_each(struct fast_worker *f, uint32_t i, uint32_t end, bool *go
 {
 	uint64_t last = 0;
 	uint32_t max = 0;
+	for (uint32_t k = i; k < end; k++)
+		esp_prefetch_sa(f->slot_sa[k]); /* kinds that need more of it than its first line */
 	for (; i < end; i++) {
 		if (unlikely(f->slot[i].verdict != last))
 			max = longest(f, last = f->slot[i].verdict, f->slot_sa[i]);

@@ -181,25 +181,23 @@ FAST_WIDE_INLINE bool wide_sas_of(
 	const struct sa *const *sa, const struct dp_if *ifp, uint32_t generation, struct wide_sas *v)
 {
 	const void *const *p = (const void *const *)sa;
-	__m256i local, remote, state, salt_dir, lens_vrf, kind, known, tunnel, window, expired, unused;
+	const uint64_t plain = (uint64_t)SA_ESP_PLAIN << 24 | sizeof(struct rte_ipv4_hdr);
+	__m256i local, remote, state, salt, kind, known, tunnel, vrf, window, expired, unused;
 	void *st[WIDE];
-	wide_gather(p, offsetof(struct sa, spi), &v->spi, &v->session);
-	wide_gather(p, offsetof(struct sa, state), &state, &salt_dir);
-	wide_gather(p, offsetof(struct sa, outer_len), &lens_vrf, &unused);
-	wide_gather(p, offsetof(struct sa, cksum), &kind, &known);
+	wide_gather(p, offsetof(struct sa, session), &v->session, &state);
+	wide_gather(p, offsetof(struct sa, salt), &salt, &kind);
+	wide_gather(p, offsetof(struct sa, local_generation), &known, &unused);
 	wide_gather(p, offsetof(struct sa, in.local), &local, &unused);
 	wide_gather(p, offsetof(struct sa, in.remote), &remote, &unused);
-	wide_gather(p, offsetof(struct sa, in.replay), &unused, &tunnel);
-	const uint64_t plain = (uint64_t)ifp->vrf_id << 32 | sizeof(struct rte_ipv4_hdr);
+	wide_gather(p, offsetof(struct sa, in.outer), &tunnel, &v->spi);
+	wide_gather(p, offsetof(struct sa, front_vrf), &vrf, &unused);
 	const __m256i wrong = _mm256_or_si256(
 		_mm256_or_si256(
-			wide_and(_mm256_xor_si256(salt_dir, wide_set((uint64_t)CV_SA_IN << 32)), UINT64_C(0xff) << 32),
-			wide_and(_mm256_xor_si256(lens_vrf, wide_set(plain)),
-				UINT64_C(0xffffffff000000ff) | SA_F_NESTED << 16)),
-		_mm256_or_si256(
-			_mm256_or_si256(
-				_mm256_srli_epi64(_mm256_xor_si256(kind, wide_set((uint64_t)SA_ESP_PLAIN << 56)), 56),
-				wide_and(_mm256_xor_si256(known, wide_set(generation)), UINT32_MAX)),
+			wide_and(_mm256_xor_si256(salt, wide_set((uint64_t)CV_SA_IN << 32)), UINT64_C(0xff) << 32),
+			wide_and(_mm256_xor_si256(kind, wide_set(plain)), 0xff0000ff | SA_F_NESTED << 16)),
+		_mm256_or_si256(wide_and(_mm256_or_si256(_mm256_xor_si256(known, wide_set(generation)),
+						 _mm256_xor_si256(vrf, wide_set(ifp->vrf_id))),
+					UINT32_MAX),
 			_mm256_srli_epi64(tunnel, 32)));
 	if (unlikely(wide_mask(wide_is(wrong, 0)) != WIDE_ALL))
 		return false;
@@ -209,18 +207,18 @@ FAST_WIDE_INLINE bool wide_sas_of(
 	v->top = _mm256_or_si256(v->top, wide_is(wide_and(window, UINT32_MAX), 0)); /* no window: as top_of() */
 	v->spi = wide_bswap32(v->spi, 0);
 	v->ends = _mm256_or_si256(_mm256_slli_epi64(local, 32), wide_and(remote, UINT32_MAX));
-	v->icv_len = wide_and(_mm256_srli_epi64(salt_dir, 48), 0xff);
-	_mm_storeu_si128((__m128i *)v->salt, wide_low32(salt_dir));
+	v->icv_len = wide_and(_mm256_srli_epi64(salt, 48), 0xff);
+	_mm_storeu_si128((__m128i *)v->salt, wide_low32(salt));
 	return wide_mask(wide_is(wide_and(expired, (uint64_t)UINT16_MAX << 32), 0)) == WIDE_ALL;
 }
-_Static_assert(offsetof(struct sa, session) == offsetof(struct sa, spi) + 8 &&
-		       offsetof(struct sa, dir) == offsetof(struct sa, state) + 12 &&
-		       offsetof(struct sa, icv_len) == offsetof(struct sa, state) + 14 &&
-		       offsetof(struct sa, front_vrf) == offsetof(struct sa, outer_len) + 4 &&
-		       offsetof(struct sa, flags) == offsetof(struct sa, outer_len) + 2 &&
-		       offsetof(struct sa, kind) == offsetof(struct sa, cksum) + 7 &&
-		       offsetof(struct sa, local_generation) == offsetof(struct sa, cksum) + 8 &&
-		       offsetof(struct sa, in.tunnel) == offsetof(struct sa, in.replay) + 12 &&
+_Static_assert(offsetof(struct sa, state) == offsetof(struct sa, session) + 8 &&
+		       offsetof(struct sa, dir) == offsetof(struct sa, salt) + 4 &&
+		       offsetof(struct sa, icv_len) == offsetof(struct sa, salt) + 6 &&
+		       offsetof(struct sa, outer_len) == offsetof(struct sa, salt) + 8 &&
+		       offsetof(struct sa, flags) == offsetof(struct sa, salt) + 10 &&
+		       offsetof(struct sa, kind) == offsetof(struct sa, salt) + 11 &&
+		       offsetof(struct sa, in.tunnel) == offsetof(struct sa, in.outer) + 4 &&
+		       offsetof(struct sa, spi) == offsetof(struct sa, in.outer) + 8 &&
 		       offsetof(struct sa_state, expired) == offsetof(struct sa_state, events) + 4 &&
 		       offsetof(struct replay, window) == offsetof(struct replay, top) + 8,
 	"wide_sas_of() reads them together");

@@ -98,14 +98,12 @@ FAST_WIDE_INLINE struct wide_template wide_template_of(const struct sa *const *s
 	const void *const *p = (const void *const *)sa;
 	struct wide_template t = {.l2 = l2, .if_id = if_id};
 	__m256i salt, flags, unused;
-	wide_gather(p, offsetof(struct sa, spi), &t.id, &t.session);
-	wide_gather(p, offsetof(struct sa, state), &unused, &salt);
-	wide_gather(p, offsetof(struct sa, outer_len), &flags, &unused);
-	wide_gather(p, offsetof(struct sa, cksum), &t.cksum, &unused);
-	wide_gather(p, offsetof(struct sa, tmpl), &t.ip[0], &t.ip[1]);
-	wide_gather(p, offsetof(struct sa, tmpl) + 16, &t.dst_spi, &unused);
-	t.id = wide_and(t.id, UINT32_MAX);
-	t.cksum = wide_and(t.cksum, UINT32_MAX);
+	wide_gather(p, offsetof(struct sa, session), &t.session, &unused);
+	wide_gather(p, offsetof(struct sa, salt), &salt, &flags);
+	wide_gather(p, offsetof(struct sa, mtu), &unused, &t.ip[0]);
+	wide_gather(p, offsetof(struct sa, tmpl) + 8, &t.ip[1], &t.dst_spi);
+	t.id = wide_bswap32(t.dst_spi, 4); /* the SPI */
+	t.cksum = _mm256_srli_epi64(flags, 32);
 	t.icv_len = wide_and(_mm256_srli_epi64(salt, 48), 0xff);
 	t.salt = wide_and(salt, UINT32_MAX);
 	flags = wide_and(_mm256_srli_epi64(flags, 16), SA_F_DF_CLEAR | SA_F_DF_SET);
@@ -113,10 +111,10 @@ FAST_WIDE_INLINE struct wide_template wide_template_of(const struct sa *const *s
 	t.df_or = wide_and(wide_is(flags, SA_F_DF_SET), RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
 	return t;
 }
-_Static_assert(offsetof(struct sa, session) == offsetof(struct sa, spi) + 8 &&
-		       offsetof(struct sa, salt) == offsetof(struct sa, state) + 8 &&
-		       offsetof(struct sa, icv_len) == offsetof(struct sa, salt) + 6 &&
-		       offsetof(struct sa, flags) == offsetof(struct sa, outer_len) + 2,
+_Static_assert(offsetof(struct sa, icv_len) == offsetof(struct sa, salt) + 6 &&
+		       offsetof(struct sa, flags) == offsetof(struct sa, salt) + 10 &&
+		       offsetof(struct sa, cksum) == offsetof(struct sa, salt) + 12 &&
+		       offsetof(struct sa, tmpl) == offsetof(struct sa, mtu) + 8,
 	"wide_template_of() reads them together");
 
 /* encapsulate() for slots i to i + 3, which have these numbers. Returns the four lengths. */

@@ -97,9 +97,7 @@ struct sa_conf {
 #define SA_TEMPLATE_MAX 56u /* IPv6, UDP, SPI and what wide stores may run over */
 
 struct sa {
-	/* first line: what every packet needs */
-	uint32_t spi; /* host order */
-	uint32_t index;
+	/* the first line: all that is needed to send by an SA of the kind SA_ESP_PLAIN over IPv4 */
 	const struct crypto_session *session;
 	struct sa_state *state;
 	uint32_t salt; /* AEAD, CTR, GMAC: as in memory */
@@ -109,13 +107,8 @@ struct sa {
 	uint8_t outer_len; /* outer IP header and UDP header */
 	uint8_t outer_af;  /* CV_AF_* */
 	uint8_t flags;	   /* SA_F_* */
-	uint8_t n_sel;
-	uint32_t front_vrf, inside_vrf;
-	uint32_t rule_id;
-	uint32_t cksum;	   /* outbound IPv4: sum of the template's constant 16-bit words */
-	uint16_t udp_peer; /* inbound: source port of the peer, host order */
-	uint8_t iv;	   /* enum sa_iv */
 	uint8_t kind;	   /* enum sa_kind */
+	uint32_t cksum;	   /* outbound IPv4: sum of the template's constant 16-bit words */
 	/* Outbound: two caches that any worker refreshes when routes have changed, the only fields written after
 	 * publication. fib generation << 32 | largest inner packet; fib generation << 32 | route word (fib.h). */
 	union {
@@ -125,7 +118,6 @@ struct sa {
 			uint32_t replay_mask;	   /* that of the window: where the word of a number is */
 		};
 	};
-
 	union {
 		/* outbound: outer IP header, UDP header, SPI; ready to be copied in wide stores */
 		struct {
@@ -136,12 +128,19 @@ struct sa {
 		struct {
 			uint32_t sel_local, sel_local_span;   /* SA_F_SEL4: lowest address, highest - lowest */
 			uint32_t sel_remote, sel_remote_span; /* (host order) */
-			uint8_t local[16], remote[16];	      /* outer destination and source, network order */
 			struct replay *replay;		      /* that of the state */
+			uint8_t local[16], remote[16];	      /* outer destination and source, network order */
 			uint32_t outer;			      /* SA_F_NESTED: index of the SA outside */
 			uint32_t tunnel;		      /* tunnel interface, 0 = none */
 		} in;
-	} __rte_cache_aligned;
+	};
+	uint32_t spi; /* host order */
+	uint32_t index;
+	uint32_t front_vrf, inside_vrf;
+	uint32_t rule_id;
+	uint16_t udp_peer; /* inbound: source port of the peer, host order */
+	uint8_t iv;	   /* enum sa_iv */
+	uint8_t n_sel;
 
 	/* mostly main */
 	struct sa_conf conf __rte_cache_aligned;
@@ -151,7 +150,7 @@ struct sa {
 	struct flow_sel sel[]; /* n_sel */
 } __rte_cache_aligned;
 
-_Static_assert(offsetof(struct sa, tmpl) == 64, "first line ends before the template");
+_Static_assert(offsetof(struct sa, tmpl) == 64 - 24, "an IPv4 header and an SPI end with the first line");
 _Static_assert(offsetof(struct sa, conf) == 128, "hot part is two lines");
 
 /* Length of the AH header with its IV and ICV: a multiple of 4 in IPv4, of 8 in IPv6 (RFC 4302 section 2.2). */
