@@ -17,12 +17,14 @@
 
 #include "cv_secret.h"
 
-#define MB_MAX_OPS 512u	     /* operations between a submit and its collect: two vectors */
-#define MB_TAG_ROOM 32u	     /* computed ICV of a packet being decrypted, of AES-GCM 16 bytes */
-#define MB_NOTE_AT 16u	     /* behind such a one: the mask of what is to be compared */
-#define MB_JUDGE_BEHIND 2u   /* operations that AES-GCM's ICVs are compared after they have been computed */
-#define GMAC_HEAD 8u	     /* SPI and sequence number, in front of the IV */
-#define MB_KEYS_AHEAD 3u     /* operations that keys are asked for ahead */
+#define MB_MAX_OPS 512u	   /* operations between a submit and its collect: two vectors */
+#define MB_TAG_ROOM 32u	   /* computed ICV of a packet being decrypted, of AES-GCM 16 bytes */
+#define MB_NOTE_AT 16u	   /* behind such a one: the mask of what is to be compared */
+#define MB_JUDGE_BEHIND 2u /* operations that AES-GCM's ICVs are compared after they have been computed */
+#define GMAC_HEAD 8u	   /* SPI and sequence number, in front of the IV */
+#define MB_KEYS_AHEAD 3u   /* operations that keys are asked for ahead */
+#define MB_LENGTH_STEP 64u /* packets are sorted by their length in such steps */
+#define MB_LENGTH_CLASSES 32u
 #define MB_RANDOM_POOL 4096u /* bytes of generator output made at a time */
 
 /*
@@ -218,7 +220,7 @@ static inline void gcm_run(struct crypto_ctx *c, struct crypto_op *op, const str
 
 /* The bits of what differs between the ICV of a packet and the one that was computed, 0: nothing. In registers, without
  * a branch that depends on where the difference is. Behind a shorter ICV there is room to read. */
-static inline uint32_t gcm_differs(const struct crypto_op *op, const uint8_t *tag, uint32_t icv_mask)
+static inline uint32_t icv_bits_differ(const struct crypto_op *op, const uint8_t *tag, uint32_t icv_mask)
 {
 	__m128i want = _mm_loadu_si128((const __m128i *)op->icv), got = _mm_load_si128((const __m128i *)tag);
 	return ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(want, got)) & icv_mask;
@@ -231,7 +233,15 @@ static inline uint32_t icv_mask(const struct crypto_session *s)
 
 static inline void gcm_judge(struct crypto_op *op, const uint8_t *tag)
 {
-	op->status = gcm_differs(op, tag, icv_mask(op->session)) ? CRYPTO_AUTH_FAILED : CRYPTO_OK;
+	op->status = icv_bits_differ(op, tag, icv_mask(op->session)) ? CRYPTO_AUTH_FAILED : CRYPTO_OK;
+}
+
+/* Is the ICV of a packet another than the one that was computed? */
+static inline bool icv_differs(const struct crypto_op *op, const uint8_t *tag)
+{
+	const struct crypto_session *s = op->session;
+	return s->icv_len <= 16 ? icv_bits_differ(op, tag, icv_mask(s)) != 0
+				: cv_secret_cmp(tag, op->icv, s->icv_len) != 0;
 }
 
 /* A job came back from the manager. user_data2 is where its ICV was put. */
@@ -241,7 +251,7 @@ static inline void job_done(struct crypto_ctx *c, const IMB_JOB *job)
 	c->n_jobs--;
 	if (job->status != IMB_STATUS_COMPLETED)
 		op->status = CRYPTO_ERROR;
-	else if (!op->session->encrypt && cv_secret_cmp(job->user_data2, op->icv, op->session->icv_len))
+	else if (!op->session->encrypt && icv_differs(op, job->user_data2))
 		op->status = CRYPTO_AUTH_FAILED;
 	else
 		op->status = CRYPTO_OK;
@@ -398,7 +408,7 @@ static inline bool gcm_judge_noted(const struct crypto_ctx *c, struct crypto_op 
 {
 	uint32_t mask;
 	memcpy(&mask, c->tag[i] + MB_NOTE_AT, sizeof(mask));
-	const bool good = !gcm_differs(&op[i], c->tag[i], mask);
+	const bool good = !icv_bits_differ(&op[i], c->tag[i], mask);
 	op[i].status = good ? CRYPTO_OK : CRYPTO_AUTH_FAILED;
 	return good;
 }
@@ -451,17 +461,48 @@ static unsigned gcm_decrypt(struct crypto_ctx *c, struct crypto_op *op, unsigned
 	return gcm_some(c, op, i, n, false, good);
 }
 
+static inline unsigned length_class(const struct crypto_op *op)
+{
+	const unsigned class = op->data_len / MB_LENGTH_STEP;
+	return class < MB_LENGTH_CLASSES ? class : MB_LENGTH_CLASSES - 1;
+}
+
+/* The places of n operations, the longest first: the lanes of the job manager that are left when nothing more comes
+ * have short packets then, and those that work together are of about one length. False: all are of one length. */
+static bool by_length(const struct crypto_op *op, unsigned n, uint16_t *order)
+{
+	uint16_t start[MB_LENGTH_CLASSES] = {0};
+	for (unsigned i = 0; i < n; i++)
+		start[length_class(&op[i])]++;
+	if (start[length_class(op)] == n)
+		return false;
+	for (unsigned c = MB_LENGTH_CLASSES, at = 0; c-- > 0;) {
+		const uint16_t have = start[c];
+		start[c] = (uint16_t)at;
+		at += have;
+	}
+	for (unsigned i = 0; i < n; i++)
+		order[start[length_class(&op[i])]++] = (uint16_t)i;
+	return true;
+}
+
 /* The same for the other kinds. */
 static unsigned other_run_all(struct crypto_ctx *c, struct crypto_op *op, unsigned i, unsigned n)
 {
-	for (; i < n && !op[i].session->gcm; i++) {
-		const struct crypto_session *s = op[i].session;
+	uint16_t order[MB_MAX_OPS];
+	unsigned end = i;
+	while (end < n && !op[end].session->gcm)
+		end++;
+	const bool ordered = by_length(op + i, end - i, order);
+	for (unsigned k = i; k < end; k++) {
+		const unsigned at = ordered ? i + order[k - i] : k;
+		const struct crypto_session *s = op[at].session;
 		if (s->gmac_init)
-			gmac_run(c, &op[i], s, c->tag[i]);
+			gmac_run(c, &op[at], s, c->tag[at]);
 		else
-			job_submit(c, &op[i], s, c->tag[i]);
+			job_submit(c, &op[at], s, c->tag[at]);
 	}
-	return i;
+	return end;
 }
 
 static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)

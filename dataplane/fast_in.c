@@ -137,9 +137,20 @@ static inline bool four_alike(const struct finding *s, uint32_t i)
 		       (fast_plain(sa[0]) && fast_plain(sa[1]) && fast_plain(sa[2]) && fast_plain(sa[3])));
 }
 
+/* Padding of ciphers whose blocks are longer than the 4 bytes of AES-GCM. */
+static inline bool paddings_ok(const struct crypto_op *op)
+{
+	bool ok = true;
+	for (uint32_t k = 0; k < WIDE; k++) {
+		const uint8_t *end = op[k].data + op[k].data_len - ESP_TRAILER_LEN;
+		ok &= end[0] <= PAD_MAX && esp_padding_ok(end, end[0]);
+	}
+	return ok;
+}
+
 /* find_slot() for four packets that are four_alike() and that inner_kind() would say INNER_FLOW about, with TCP or UDP
- * in them. False: they are not. */
-FAST_WIDE_INLINE bool find_four(struct finding *s, uint32_t i, __m256i *longest)
+ * in them. False: they are not. short_pads: blocks have 4 bytes. */
+FAST_WIDE_INLINE bool find_four(struct finding *s, uint32_t i, __m256i *longest, bool short_pads)
 {
 	struct fast_worker *f = s->f;
 	const struct crypto_op *op = &s->iw->op[i];
@@ -166,17 +177,20 @@ FAST_WIDE_INLINE bool find_four(struct finding *s, uint32_t i, __m256i *longest)
 	const __m256i filling =
 		wide_and(_mm256_xor_si256(last, wide_and(_mm256_sllv_epi64(wide_set(0x03020100), away), UINT32_MAX)),
 			UINT64_C(0x0000ff00ffffffff));
-	const __m256i there = _mm256_or_si256(
-		wide_and(_mm256_sllv_epi64(wide_set(0xffffff00), away), UINT32_MAX), wide_set(0xff0000000000));
+	const __m256i there =
+		short_pads ? _mm256_or_si256(wide_and(_mm256_sllv_epi64(wide_set(0xffffff00), away), UINT32_MAX),
+				     wide_set(0xff0000000000))
+			   : wide_set(0xff0000000000);
 	const __m256i wrong = _mm256_or_si256(
 		_mm256_and_si256(_mm256_xor_si256(filling, wide_set((uint64_t)IPPROTO_IPIP << 40)), there),
 		_mm256_or_si256(wide_and(_mm256_xor_si256(h.a, wide_set(0x45)), UINT64_C(0xffbf0000000000ff)),
 			_mm256_xor_si256(h.len, len)));
+	const __m256i most = short_pads ? three : wide_set(PAD_MAX);
 	const __m256i negative =
-		_mm256_or_si256(_mm256_sub_epi64(three, pad), _mm256_sub_epi64(len, wide_set(FAST_IP_MIN)));
+		_mm256_or_si256(_mm256_sub_epi64(most, pad), _mm256_sub_epi64(len, wide_set(FAST_IP_MIN)));
 	const __m256i good = _mm256_andnot_si256(
 		negative, _mm256_and_si256(wide_is(wrong, 0), _mm256_and_si256(wide_sum_ok(&h), wide_flow_ok(&h))));
-	if (unlikely(wide_mask(good) != WIDE_ALL || marks & ECN_MASK))
+	if (unlikely(wide_mask(good) != WIDE_ALL || marks & ECN_MASK || !(short_pads || paddings_ok(op))))
 		return false;
 	const uint64_t at = UINT64_C(0x0003000200010000) + s->n_slot * UINT64_C(0x0001000100010001);
 	memcpy(&f->op_slot[i], &at, sizeof(at));
@@ -188,13 +202,18 @@ FAST_WIDE_INLINE bool find_four(struct finding *s, uint32_t i, __m256i *longest)
 	return true;
 }
 
+FAST_WIDE_INLINE bool find_four_padded(struct finding *s, uint32_t i, __m256i *longest)
+{
+	return likely(s->iw->sa[i]->pad_mask <= 3) ? find_four(s, i, longest, true) : find_four(s, i, longest, false);
+}
+
 FAST_WIDE static uint32_t find_wide(struct finding *s)
 {
 	__m256i longest = _mm256_setzero_si256();
 	uint64_t len[WIDE];
 	uint32_t i;
 	for (i = 0; i + WIDE <= s->f->n_op; i += WIDE) {
-		if (likely(!s->stop && four_alike(s, i) && find_four(s, i, &longest)))
+		if (likely(!s->stop && four_alike(s, i) && find_four_padded(s, i, &longest)))
 			continue;
 		uint32_t end = i + WIDE;
 		while (i < end || (i < s->f->n_op && is_six(&s->iw->op[i])))
