@@ -16,6 +16,7 @@ struct port_tx {
 };
 
 /* What workers see of a port. Immutable except link_up; valid until the reader's next quiescent point. */
+struct mnl_socket;
 struct port {
 	uint32_t port_id;
 	uint16_t dpdk_id;
@@ -28,6 +29,7 @@ struct port {
 	char name[CV_NAME_MAX];
 	char driver[32];
 	struct port_tx tx[CV_WRITERS]; /* by worker index */
+	struct mnl_socket *shield;     /* of main; see port_shield.h */
 };
 
 extern const struct port *port_views[CV_PORT_MAX];

@@ -11,6 +11,7 @@
 #include <rte_ethdev.h>
 
 #include "cv_log.h"
+#include "port_shield.h"
 
 #define DEFAULT_DESC 1024u
 
@@ -60,7 +61,7 @@ static void complete_devargs(const char *devargs, char *out, size_t size)
 		(void)snprintf(out, size, "%s", devargs);
 }
 
-static int probe(const struct cv_port *cfg, uint16_t *eth, char *text)
+static int probe(const struct cv_port *cfg, struct port *v, char *text)
 {
 	char name[RTE_ETH_NAME_MAX_LEN], devargs[sizeof(cfg->devargs) + 64];
 	size_t n = strcspn(cfg->devargs, ",");
@@ -68,15 +69,16 @@ static int probe(const struct cv_port *cfg, uint16_t *eth, char *text)
 		return device_error(text, "device name is too long");
 	memcpy(name, cfg->devargs, n);
 	name[n] = '\0';
-	if (find_eth(name, eth) == 0) {
+	if (find_eth(name, &v->dpdk_id) == 0) {
 		(void)snprintf(text, 128, "device %.60s is in use", name);
 		return CV_ERR_EXISTS;
 	}
 	complete_devargs(cfg->devargs, devargs, sizeof(devargs));
+	v->shield = port_shield_open(cfg->devargs);
 	int rc = rte_dev_probe(devargs);
 	if (rc != 0)
 		return device_error(text, "probing %.60s failed: %s", cfg->devargs, strerror(-rc));
-	if (find_eth(name, eth) == 0)
+	if (find_eth(name, &v->dpdk_id) == 0)
 		return CV_OK;
 	return device_error(text, "%.60s brought no Ethernet port", cfg->devargs);
 }
@@ -236,21 +238,24 @@ int port_device_open(const struct cv_port *cfg, struct port **out, char *text)
 		return CV_ERR_NO_MEMORY;
 	v->port_id = cfg->port_id;
 	memcpy(v->name, cfg->name, sizeof(v->name));
-	int err = probe(cfg, &v->dpdk_id, text);
+	int err = probe(cfg, v, text);
 	if (err == CV_OK) {
 		err = configure(cfg, v, text);
 		if (err != CV_OK)
 			remove_device(v->dpdk_id);
 	}
-	if (err != CV_OK)
+	if (err != CV_OK) {
+		port_shield_close(v->shield);
 		free(v);
-	else
+	} else {
 		*out = v;
+	}
 	return err;
 }
 
 void port_device_close(struct port *view)
 {
 	remove_device(view->dpdk_id);
+	port_shield_close(view->shield);
 	free(view);
 }

@@ -110,6 +110,56 @@ def tcp(lab):
     require(ask(lab, "host-a", GW_LAN[4], check=False, patience=2) is None, "reached without a host path")
 
 
+def kernel_aside(lab):
+    """The kernel's own stack takes nothing from the interfaces of Culvert's ports (net_af_packet gives it a copy of each frame): a ping of the
+    router's address is answered once and by Culvert, and a server on the host is reached past neither an access list nor a switched-off
+    host path. What a killed dataplane leaves on the devices is nothing, and its successor has them again;
+    where the kernel refuses, the log warns and the port works."""
+    Site(lab)
+    config = with_host_path(cfg.base())
+    config["culvert-acl:access-lists"] = {"access-list": [{"name": "no-server", "line": [
+        {"sequence": 10, "action": "deny", "protocol": "tcp", "source": "any", "destination": GW_LAN[4], "destination-port": {"lower": PORT}},
+        {"sequence": 20, "action": "permit", "source": "any", "destination": "any"}]}]}
+    for device in ("cv-lan", "cv-wan"):
+        lab.run("gw", "ip", "link", "set", device, "arp", "on")  # as anywhere but in this lab
+        lab.run("gw", "sysctl", "-qw", f"net.ipv6.conf.{device}.disable_ipv6=0")
+    culvert = Culvert(lab).start(config)
+
+    def kernel_saw():
+        names, values = (line.split() for line in lab.run("gw", "cat", "/proc/net/snmp").stdout.splitlines() if line.startswith("Icmp:"))
+        of_ipv6 = dict(line.split() for line in lab.run("gw", "cat", "/proc/net/snmp6").stdout.splitlines())
+        return int(values[names.index("InEchos")]) + int(of_ipv6["Icmp6InEchos"])
+    serve(lab, "gw", GW_LAN[4])
+    require(ask(lab, "host-a", GW_LAN[4]) == HOST_A[4], "the host path")
+    for family in (4, 6):
+        pings = lab.run("host-a", "ping", f"-{family}", "-n", "-c", "5", "-i", "0.2", "-W", "2", GW_LAN[family]).stdout
+        require(" 5 received" in pings and "DUP" not in pings and kernel_saw() == 0, f"{pings}{kernel_saw()} pings came to the kernel")
+    lan = cfg.interface(config, "lan")
+    lan["culvert-acl:access-group"] = {"ipv4": {"in": "no-server"}}
+    culvert.commit(config)
+    require(ask(lab, "host-a", GW_LAN[4], check=False, patience=3) is None, "the server is reached past the access list")
+    require(culvert.drops().get("access-list-in"), f"{culvert.drops()}")
+    del lan["culvert-acl:access-group"]
+    lan["culvert-platform:host-path"] = False
+    culvert.commit(config)
+    lab.address("gw", "lo", f"{GW_LAN[4]}/32")
+    lab.run("gw", "ip", "route", "add", LAN[4], "dev", "wan")
+    require(ask(lab, "host-a", GW_LAN[4], check=False, patience=3) is None, "the server is reached without a host path")
+
+    def shields():
+        return sorted(re.findall(r"table netdev culvert-(\S+)", lab.run("gw", "nft", "list", "tables").stdout))
+    require(shields() == ["cv-lan-net_af_packet0", "cv-wan-net_af_packet1"], f"{shields()}")
+    culvert.kill_dataplane()
+    wait_until(lambda: not shields(), 10, "the devices to be the kernel's again")
+    culvert.start_dataplane()
+    wait_until(lambda: len(shields()) == 2, 20, "the devices to be Culvert's again")
+    culvert.kill_dataplane()
+    lab.run("gw", "nft", "add", "table", "netdev", "culvert-cv-lan-net_af_packet0")
+    culvert.start_dataplane()
+    wait_until(lambda: "cv-lan: the kernel's own stack cannot be kept off it (File exists)" in lab.log_text("dataplane.log"), 20, "a warning")
+    wait_until(lambda: lab.run("host-a", "ping", "-n", "-c", "1", "-W", "1", GW_LAN[4], check=False).returncode == 0, 20, "the port to work all the same")
+
+
 def policy(lab):
     """What a program on the box sends meets the crypto map like forwarded traffic (VTI-4, IPSEC-28): TCP from the inside address
     to a protected network comes as ESP, long segments learn the tunnel's MTU, and not one packet is in clear while there is no
