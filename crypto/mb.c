@@ -507,11 +507,9 @@ static unsigned other_run_all(struct crypto_ctx *c, struct crypto_op *op, unsign
 
 static bool mb_run(struct crypto_ctx *c, struct crypto_op *op, unsigned n)
 {
-	const struct crypto_session *ahead = NULL;
 	bool good = true, jobs = false;
 	for (unsigned i = 0; i < n && i < MB_KEYS_AHEAD; i++)
-		if (op[i].session != ahead)
-			session_prefetch(c, ahead = op[i].session);
+		session_prefetch(c, op[i].session);
 	for (unsigned i = 0; i < n;) {
 		const struct crypto_session *s = op[i].session;
 		if (s->gcm) {

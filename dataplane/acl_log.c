@@ -171,7 +171,7 @@ static void look(uint64_t now_ms)
 			told += look_at(t, (from + i) % ACL_LOG_SLOTS,
 				__atomic_load_n(&t->missed, __ATOMIC_RELAXED) != t->missed_seen, now_ms);
 	}
-	from = (from + i) % all;
+	from = from + i < all ? from + i : from + i - all;
 	look_at_missed(now_ms);
 }
 

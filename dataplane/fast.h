@@ -63,7 +63,8 @@ struct fast_addr6 {
 
 enum fast_kind { FAST_UNKNOWN = 0, FAST_FORWARD, FAST_PROTECT };
 /* What is done with a flow: kind, whether it is IPv6, adjacency (27 bits), index of the outbound SA. */
-#define FAST_VERDICT(kind, six, adj, sa) ((uint64_t)(kind) << 60 | (uint64_t)(six) << 59 | (uint64_t)(adj) << 32 | (sa))
+#define FAST_VERDICT(kind, six, adj, sa)                                                                               \
+	((uint64_t)(kind) << 60 | ((six) ? UINT64_C(1) << 59 : 0) | (uint64_t)(adj) << 32 | (sa))
 #define FAST_KIND(v) ((enum fast_kind)((v) >> 60))
 #define FAST_IS_SIX(v) ((v) >> 59 & 1)
 #define FAST_ADJ(v) ((uint32_t)((v) >> 32) & 0x07ffffffu)
@@ -260,13 +261,14 @@ static inline void fast_take_hop(uint8_t *p)
 	memcpy(p + 8, &word, sizeof(word));
 }
 
-/* The link-layer header of an adjacency that has no VLAN tag, for fast_l2_put(). */
+/* The link-layer header of an adjacency that has no VLAN tag, two bytes behind the start. */
 static inline __m128i fast_l2(const struct adj *a)
 {
 	uint64_t first, last;
 	memcpy(&first, a->l2, 8); /* a changed MAC is one store of 8 bytes: no load may straddle it */
 	memcpy(&last, a->l2 + 6, 8);
-	return _mm_set_epi64x((long long)last, (long long)(first << 16));
+	first <<= 16;
+	return _mm_set_epi64x((long long)last, (long long)first);
 }
 
 /* Hand a frame of len bytes behind its link-layer header to transmission. */

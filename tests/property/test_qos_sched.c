@@ -31,7 +31,7 @@ static struct cv_qos_counters count[CV_QOS_CLASSES];
 
 static uint32_t below(uint32_t n)
 {
-	return (uint32_t)random() % n;
+	return n ? (uint32_t)random() % n : 0;
 }
 
 static struct cv_qos_class plain(uint32_t weight)

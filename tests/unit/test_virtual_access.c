@@ -114,8 +114,8 @@ static void interface_is_in_the_vrf_of_its_template(void **state)
 {
 	struct fixture *f = *state;
 	struct router *r = &f->r[1];
-	struct cv_if ifc;
-	struct cv_sa out;
+	struct cv_if ifc = {0};
+	struct cv_sa out = {0};
 
 	bring_up_with(f, side(0), hub(true));
 	uint32_t id = assert_clone(r, 1400);
