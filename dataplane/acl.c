@@ -263,10 +263,9 @@ static int compile(struct acl *a, char *text)
 /* False: it was in the set. */
 static bool counter_take(struct acl_counters *c, uint32_t n)
 {
-	const uint8_t bit = (uint8_t)(1u << n % 8);
-	const bool first = !(c->bit[n / 8] & bit);
+	const bool first = !acl_counters_has(c, n);
 
-	c->bit[n / 8] |= bit;
+	c->bit[n / 8] |= (uint8_t)(1u << n % 8);
 	return first;
 }
 
@@ -342,7 +341,7 @@ static void counters_zero(void *arg)
 	struct acl_counters *c = arg;
 
 	for (uint32_t n = 0; n < CV_ACL_COUNTERS; n++) {
-		if (!(c->bit[n / 8] & 1u << n % 8))
+		if (!acl_counters_has(c, n))
 			continue;
 		for (uint32_t w = 0; w < CV_WRITERS; w++)
 			if (dp_workers[w])

@@ -185,16 +185,11 @@ void acl_log_tick(uint64_t now_ms)
 	look(now_ms);
 }
 
-static bool is_of(const struct acl_counters *set, uint32_t counter)
-{
-	return set->bit[counter / 8] & 1u << counter % 8;
-}
-
 void acl_log_forget(const struct acl_counters *gone)
 {
 	for (uint32_t w = 0; w <= dp_n_workers; w++)
 		for (uint32_t i = 0; tables[w].begun && i < ACL_LOG_SLOTS; i++)
 			if (__atomic_load_n(&tables[w].slot[i].used, __ATOMIC_ACQUIRE) &&
-				is_of(gone, tables[w].slot[i].flow.counter))
+				acl_counters_has(gone, tables[w].slot[i].flow.counter))
 				slot_free(&tables[w], i);
 }

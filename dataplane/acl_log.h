@@ -22,6 +22,11 @@ struct acl_counters {
 	uint8_t bit[CV_ACL_COUNTERS / 8];
 };
 
+static inline bool acl_counters_has(const struct acl_counters *set, uint32_t n)
+{
+	return set->bit[n / 8] & 1u << n % 8;
+}
+
 /* Worker or main: a packet that the line of this counter decided about; data at the IP header, as for flow_parse(). */
 void acl_log_packet(struct worker *w, uint32_t counter, struct rte_mbuf *m);
 

@@ -194,11 +194,10 @@ void esp_in_limits(const struct sa *sa, uint64_t packets, uint64_t bytes);
 /* Count packets of an inbound SA, whose window has been moved on, and look at the lifetimes. */
 static inline void esp_in_count(struct worker *w, const struct sa *sa, uint64_t packets, uint64_t bytes, uint32_t now_s)
 {
-	const struct sa_state *st = sa->state;
-	const struct replay *window = (const void *)st->window;
+	struct sa_state *st = sa->state;
 	struct cv_sa_counters *c = esp_counters(w, sa);
-	if (unlikely(
-		    __atomic_load_n(&window->top, __ATOMIC_RELAXED) >= __atomic_load_n(&st->unasked, __ATOMIC_RELAXED)))
+	if (unlikely(__atomic_load_n(&sa_window(st)->top, __ATOMIC_RELAXED) >=
+		     __atomic_load_n(&st->unasked, __ATOMIC_RELAXED)))
 		esp_in_limits(sa, packets, bytes);
 	c->packets += packets;
 	c->bytes += bytes;

@@ -162,9 +162,7 @@ static uint64_t look_up_all(struct fast_worker *f)
 
 static inline const struct sa *sa_named(uint64_t verdict)
 {
-	static const struct sa none; /* no direction */
-	const struct sa *sa = FAST_KIND(verdict) == FAST_PROTECT ? sa_get(FAST_SA(verdict)) : NULL;
-	return sa ? sa : &none;
+	return fast_sa(FAST_SA(verdict)); /* 0 where none is named */
 }
 
 /* Read the SAs, once: they may be replaced meanwhile. Ask for the first line of each, and for its counters, which are

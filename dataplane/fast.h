@@ -289,6 +289,14 @@ uint64_t fast_renew(struct fast_worker *f, struct fast_way *way);
 #define FAST_IP_MIN 28u /* header, and what ports are read from */
 #define FAST_NATT_PORT RTE_BE16(4500)
 
+/* The SA of an index; one that can do nothing, having no direction, where there is none: it need not be asked for. */
+static inline const struct sa *fast_sa(uint32_t index)
+{
+	static const struct sa none;
+	const struct sa *sa = sa_get(index);
+	return likely(sa != NULL) ? sa : &none;
+}
+
 /* The SAs that both directions know. */
 static inline bool fast_knows(const struct sa *sa)
 {

@@ -270,7 +270,7 @@ static void take_numbers(struct worker *w, bool good)
 	if (good && fast_many_spis(f)) {
 		for (uint32_t i = 0; i < f->n_op; i++) {
 			struct sa_state *st = iw->sa[i]->state;
-			f->fresh[i] = replay_update((struct replay *)st->window, iw->seq[i], sa_mine(w, st));
+			f->fresh[i] = replay_update(sa_window(st), iw->seq[i], sa_mine(w, st));
 		}
 		return;
 	}

@@ -12,7 +12,6 @@
 FAST_WIDE_INLINE __m256i four_good(const struct fast_worker *f, uint32_t i)
 {
 	const void *const *sa = (const void *const *)&f->slot_sa[i];
-	const uint64_t plain = (uint64_t)SA_ESP_PLAIN << 24 | sizeof(struct rte_ipv4_hdr);
 	__m256i state, dir, kind, mtu, unused;
 	void *st[WIDE];
 	wide_gather(sa, offsetof(struct sa, session), &unused, &state);
@@ -21,20 +20,13 @@ FAST_WIDE_INLINE __m256i four_good(const struct fast_worker *f, uint32_t i)
 	wide_pointers(state, st);
 	for (uint32_t k = 0; k < WIDE; k++)
 		rte_prefetch0((const uint8_t *)st[k] + offsetof(struct sa_state, seq));
-	const __m256i wrong = _mm256_or_si256(
-		_mm256_or_si256(
-			wide_and(_mm256_xor_si256(dir, wide_set((uint64_t)CV_SA_OUT << 32)), UINT64_C(0xff) << 32),
-			wide_and(_mm256_xor_si256(kind, wide_set(plain)), 0xff0000ff)),
+	const __m256i wrong = _mm256_or_si256(wide_not_plain(dir, kind, CV_SA_OUT),
 		_mm256_xor_si256(_mm256_srli_epi64(mtu, 32), wide_set(f->fib_generation)));
 	const __m256i too_long =
 		_mm256_cmpgt_epi64(_mm256_cvtepu32_epi64(half_load(&f->slot_len[i])), wide_and(mtu, UINT16_MAX));
 	return _mm256_andnot_si256(too_long, wide_is(wrong, 0));
 }
-_Static_assert(offsetof(struct sa, state) == offsetof(struct sa, session) + 8 &&
-		       offsetof(struct sa, dir) == offsetof(struct sa, salt) + 4 &&
-		       offsetof(struct sa, outer_len) == offsetof(struct sa, salt) + 8 &&
-		       offsetof(struct sa, kind) == offsetof(struct sa, salt) + 11,
-	"four_good() reads them together");
+_Static_assert(offsetof(struct sa, state) == offsetof(struct sa, session) + 8, "four_good() reads them together");
 
 FAST_WIDE bool fast_many_good(const struct fast_worker *f, uint32_t i, uint32_t n)
 {

@@ -27,19 +27,16 @@ static uint32_t count_spis(const struct fast_worker *f)
 /* The SAs of all ESP received, in iw->sa; what is behind them is asked for. */
 static void find_sas(struct worker *w)
 {
-	static const struct sa none; /* no direction */
 	struct fast_worker *f = w->fast;
 	const struct sa **sas = w->ipsec->sa;
 	if (likely(f->n_spi == 1)) {
-		const struct sa *sa = sa_get(rte_be_to_cpu_32((uint32_t)f->esp_head[0]));
+		const struct sa *sa = fast_sa(rte_be_to_cpu_32((uint32_t)f->esp_head[0]));
 		for (uint32_t i = 0; i < f->n_esp; i++)
-			sas[i] = sa ? sa : &none;
+			sas[i] = sa;
 		return;
 	}
-	for (uint32_t i = 0; i < f->n_esp; i++) {
-		const struct sa *sa = sa_get(rte_be_to_cpu_32((uint32_t)f->esp_head[i]));
-		esp_prefetch_sa(sas[i] = sa ? sa : &none);
-	}
+	for (uint32_t i = 0; i < f->n_esp; i++)
+		esp_prefetch_sa(sas[i] = fast_sa(rte_be_to_cpu_32((uint32_t)f->esp_head[i])));
 	for (uint32_t i = 0; i < f->n_esp; i++)
 		if (likely(sas[i]->dir == CV_SA_IN))
 			prefetch_state(w, sas[i], (uint32_t)rte_be_to_cpu_64(f->esp_head[i]));
@@ -181,7 +178,6 @@ FAST_WIDE_INLINE bool wide_sas_of(
 	const struct sa *const *sa, const struct dp_if *ifp, uint32_t generation, struct wide_sas *v)
 {
 	const void *const *p = (const void *const *)sa;
-	const uint64_t plain = (uint64_t)SA_ESP_PLAIN << 24 | sizeof(struct rte_ipv4_hdr);
 	__m256i local, remote, state, salt, kind, known, tunnel, vrf, window, expired, unused;
 	void *st[WIDE];
 	wide_gather(p, offsetof(struct sa, session), &v->session, &state);
@@ -192,9 +188,7 @@ FAST_WIDE_INLINE bool wide_sas_of(
 	wide_gather(p, offsetof(struct sa, in.outer), &tunnel, &v->spi);
 	wide_gather(p, offsetof(struct sa, front_vrf), &vrf, &unused);
 	const __m256i wrong = _mm256_or_si256(
-		_mm256_or_si256(
-			wide_and(_mm256_xor_si256(salt, wide_set((uint64_t)CV_SA_IN << 32)), UINT64_C(0xff) << 32),
-			wide_and(_mm256_xor_si256(kind, wide_set(plain)), 0xff0000ff | SA_F_NESTED << 16)),
+		_mm256_or_si256(wide_not_plain(salt, kind, CV_SA_IN), wide_and(kind, SA_F_NESTED << 16)),
 		_mm256_or_si256(wide_and(_mm256_or_si256(_mm256_xor_si256(known, wide_set(generation)),
 						 _mm256_xor_si256(vrf, wide_set(ifp->vrf_id))),
 					UINT32_MAX),
@@ -212,11 +206,8 @@ FAST_WIDE_INLINE bool wide_sas_of(
 	return wide_mask(wide_is(wide_and(expired, (uint64_t)UINT16_MAX << 32), 0)) == WIDE_ALL;
 }
 _Static_assert(offsetof(struct sa, state) == offsetof(struct sa, session) + 8 &&
-		       offsetof(struct sa, dir) == offsetof(struct sa, salt) + 4 &&
 		       offsetof(struct sa, icv_len) == offsetof(struct sa, salt) + 6 &&
-		       offsetof(struct sa, outer_len) == offsetof(struct sa, salt) + 8 &&
 		       offsetof(struct sa, flags) == offsetof(struct sa, salt) + 10 &&
-		       offsetof(struct sa, kind) == offsetof(struct sa, salt) + 11 &&
 		       offsetof(struct sa, in.tunnel) == offsetof(struct sa, in.outer) + 4 &&
 		       offsetof(struct sa, spi) == offsetof(struct sa, in.outer) + 8 &&
 		       offsetof(struct sa_state, expired) == offsetof(struct sa_state, events) + 4 &&

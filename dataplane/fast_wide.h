@@ -119,6 +119,20 @@ FAST_WIDE_INLINE __m256i wide_bswap32(__m256i v, int at)
 			   b + 2, b + 1, b, z, z, z, z, b + 11, b + 10, b + 9, b + 8, z, z, z, z));
 }
 
+/* Bits that are set where one of four SAs is not fast_plain() or not of this direction; of the 16 bytes from salt on.
+ */
+FAST_WIDE_INLINE __m256i wide_not_plain(__m256i salt_dir, __m256i outer_len, enum cv_sa_dir dir)
+{
+	const uint64_t plain = (uint64_t)SA_ESP_PLAIN << 24 | sizeof(struct rte_ipv4_hdr);
+	return _mm256_or_si256(
+		wide_and(_mm256_xor_si256(salt_dir, wide_set((uint64_t)dir << 32)), UINT64_C(0xff) << 32),
+		wide_and(_mm256_xor_si256(outer_len, wide_set(plain)), 0xff0000ff));
+}
+_Static_assert(offsetof(struct sa, dir) == offsetof(struct sa, salt) + 4 &&
+		       offsetof(struct sa, outer_len) == offsetof(struct sa, salt) + 8 &&
+		       offsetof(struct sa, kind) == offsetof(struct sa, salt) + 11,
+	"wide_not_plain() reads them together");
+
 /* IPv4 headers of 20 bytes, and the four behind each. */
 struct wide_ip4 {
 	__m256i a, b;	/* version to fragment offset; TTL to source (struct ip4_words) */

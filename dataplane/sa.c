@@ -285,7 +285,7 @@ static struct sa_state *state_new(const struct cv_sa *c)
 	st->soft_packets = limit(c->soft_packets);
 	st->hard_packets = limit(c->hard_packets);
 	if (c->dir == CV_SA_IN) {
-		st->replay = (struct replay *)st->window;
+		st->replay = sa_window(st);
 		replay_init(st->replay, window);
 	} else {
 		const uint64_t last = c->flags & CV_SA_F_ESN ? UINT64_MAX : UINT32_MAX;

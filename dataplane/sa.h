@@ -57,6 +57,12 @@ _Static_assert(offsetof(struct sa_state, seq) == 64 && sizeof(struct sa_state) =
 _Static_assert(offsetof(struct sa_state, window) + sizeof(struct replay) == sizeof(struct sa_state),
 	"the words of the window follow its head");
 
+/* Head of the replay window of an inbound SA's state, which is where its `replay` points. */
+static inline struct replay *sa_window(struct sa_state *st)
+{
+	return (struct replay *)st->window;
+}
+
 #define SA_F_BYTE_LIMIT 1u
 #define SA_F_PACKET_LIMIT 2u
 #define SA_F_UDP 4u

@@ -36,16 +36,11 @@ static struct {
 static pthread_barrier_t barrier;
 static uint32_t shared_sas;
 
-static struct replay *window(struct sa_state *st)
-{
-	return (struct replay *)st->window;
-}
-
 static void state_reset(uint32_t i)
 {
 	memset(sa[i].st, 0, sizeof(*sa[i].st) + replay_size(256));
 	sa[i].st->owner = SA_NOBODYS;
-	replay_init(window(sa[i].st), 256);
+	replay_init(sa_window(sa[i].st), 256);
 	memset(sa[i].given, 0, sizeof(sa[i].given));
 	memset(sa[i].taken, 0, sizeof(sa[i].taken));
 	sa[i].n_given = 0;
@@ -62,7 +57,7 @@ static void one_packet(struct worker *w, uint32_t i, unsigned *rnd)
 		__atomic_fetch_add(&sa[i].given[(seq + k) % TAKEN_MAX], 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&sa[i].n_given, n, __ATOMIC_RELAXED);
 	const uint32_t number = (uint32_t)(seq / 2 + 1 + (uint32_t)rand_r(rnd) % 8);
-	if (replay_update(window(st), number, sa_mine(w, st)))
+	if (replay_update(sa_window(st), number, sa_mine(w, st)))
 		__atomic_fetch_add(&sa[i].taken[number % TAKEN_MAX], 1, __ATOMIC_RELAXED);
 }
 

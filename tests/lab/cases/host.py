@@ -419,7 +419,8 @@ router bgp {own}
  timers bgp 1 10
  neighbor {peer} remote-as {theirs}
  neighbor {peer} timers connect 1
- address-family ipv4 unicast
+{session} address-family ipv4 unicast
+  neighbor {peer} activate
   network {network}
 """
 
@@ -529,21 +530,6 @@ def unnumbered(lab):
     require("proto ra" not in lab.run("gw", "ip", "-6", "route").stdout, "the kernel took a route of a router advertisement")
 
 
-BGP_BY_IPV6 = """
-router bgp {own}
- bgp router-id {router}
- no bgp ebgp-requires-policy
- no bgp network import-check
- timers bgp 1 10
- neighbor {peer} remote-as {theirs}
- neighbor {peer} timers connect 1
- neighbor {peer} capability extended-nexthop
- address-family ipv4 unicast
-  neighbor {peer} activate
-  network {network}
-"""
-
-
 def ipv6_gateways(lab):
     """The kernel's IPv4 routes with IPv6 gateways (RFC 8950), as an operator gives them, to a link-local address and over two next hops, and as
     FRR's BGP does over an IPv6 session: found by ND, IPv4 packets arrive, those of the box and those that are forwarded."""
@@ -570,7 +556,8 @@ def ipv6_gateways(lab):
         require(sorted(seen) == sorted((hop, "lan") for hop in hops), f"{seen}")
         reach(f"10.{n}.0.1")
     lab.address("host-a", "lo", "10.62.0.1/32")
-    frr = {ns: Frr(lab, ns, {"bgpd": BGP_BY_IPV6.format(own=mine, theirs=theirs, router=router, peer=peer, network=network)})
+    frr = {ns: Frr(lab, ns, {"bgpd": BGP.format(
+        own=mine, theirs=theirs, router=router, peer=peer, network=network, session=f" neighbor {peer} capability extended-nexthop\n")})
            for ns, mine, theirs, router, peer, network in (("gw", 65001, 65003, "1.1.1.1", HOST_A[6], "10.61.0.0/16"),
                                                            ("host-a", 65003, 65001, "3.3.3.3", GW_LAN[6], "10.62.0.0/16"))}
     wait_until(lambda: route("10.62.0.0/16"), 60, "the route of BGP", 0.5)
@@ -603,7 +590,7 @@ def routing(lab):
         daemons = {"ospfd": OSPF.format(inside=inside, router=router, lan=lan, timers=OSPF_TIMERS)}
         if ns != "host-a":
             own, other = (65001, 65002) if ns == "gw" else (65002, 65001)
-            daemons["bgpd"] = BGP.format(own=own, theirs=other, router=router, network="10.61.0.0/16" if ns == "gw" else "10.62.0.0/16",
+            daemons["bgpd"] = BGP.format(own=own, theirs=other, router=router, session="", network="10.61.0.0/16" if ns == "gw" else "10.62.0.0/16",
                                          peer="10.99.0.2" if ns == "gw" else "10.99.0.1")
         frr[ns] = Frr(lab, ns, daemons)
 
